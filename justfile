@@ -1,4 +1,4 @@
-# One line for each thing a developer does. `just` lists them; each one also works without just.
+# One recipe for each task of a developer. `just` lists them; each command also works without just.
 
 export CARGO_INCREMENTAL := "0"
 
@@ -32,33 +32,33 @@ docs:
     .ci/check-links
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features --locked
 
-# Write docs/cli.md again from the program's help
+# Regenerate docs/cli.md from the program's help
 pages:
-    BOOTSEAL_WRITE_PAGES=1 cargo test -p bootseal-cli --all-features --test docs_are_true the_page_of_the_command_line
+    BOOTSEAL_WRITE_PAGES=1 cargo test -p bootseal-cli --all-features --test docs_are_true cli_md_is_the_help
 
 # Fuzz one parser, for example: just fuzz sealed_file 60
 fuzz target seconds="300":
     cargo +nightly fuzz run {{target}} -- -max_total_time={{seconds}} -rss_limit_mb=4096
 
-# Measure single paths of the loader, and the command line beside age and sops
+# Measure single paths of the loader, and compare the command line with age and sops
 bench:
     cargo bench -p bootseal --all-features --bench paths
     cargo build --profile dist --locked -p bootseal-cli
     python3 benches/peers.py target/dist/bootseal
 
-# Measure the gateway beside nginx and Envoy
+# Compare the gateway with nginx and Envoy
 bench-gateway *options:
     scripts/bench-gateway {{options}}
 
-# Everything a change must pass: tests, lints, docs, licences
+# Run everything that a change must pass: tests, lints, docs, licences
 ci:
     .ci/run
 
-# The long suites: Miri, fuzzing, feature by feature, benchmarks
+# Run the long suites: Miri, fuzzing, each feature alone, benchmarks
 nightly:
     .ci/nightly
 
-# Build what is released: the command line, and the trained gateway
+# Build the released programs: the command line, and the trained gateway
 release:
     cargo build --profile dist --locked -p bootseal-cli
     scripts/build-gateway

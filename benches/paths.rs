@@ -1,6 +1,6 @@
-//! Benchmark of the steps on the way of a secret: `cargo bench -p bootseal`.
+//! Benchmark of the steps from a sealed file to a call: `cargo bench -p bootseal`.
 //!
-//! Figures are medians, to compare within one run on one machine.
+//! The figures are medians, comparable only within one run on one machine.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // a bench
 
@@ -23,7 +23,7 @@ fn median(what: &str, runs: usize, per_run: u32, mut work: impl FnMut()) {
     println!("{what:55} {:>12.1?}   (min {:.1?})", times[runs / 2], times[0]);
 }
 
-/// The time of one run of `work` while two threads do nothing else.
+/// The time of one run of `work` while two threads run it concurrently.
 fn at_once(what: &str, work: impl Fn() + Sync) {
     const PER_RUN: u32 = 1_000_000;
     median(what, 15, PER_RUN, || {
@@ -165,7 +165,7 @@ fn main() {
         ),
         ("HTTP/2", source.client(), bare().build().unwrap()),
     ] {
-        // In turn, call by call: what else the machine does meets both alike.
+        // The clients alternate call by call, so that other load on the machine affects both alike.
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         runtime.block_on(async {
             for _ in 0..10_000 {

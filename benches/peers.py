@@ -1,8 +1,8 @@
-"""How long does one value take from a file, next to programs that people use today? Whole processes, in turn, in one run.
+"""Measures the time to read one value from a file, compared with age and sops: whole processes, in turn, in one run.
 
     cargo build --profile dist -p bootseal-cli && python3 benches/peers.py target/dist/bootseal
 
-Prints medians of wall time, and the ratio to each peer that is installed (age, and sops where it is on PATH).
+Prints medians of the wall time, and the ratio to each peer (age and sops, if they are on PATH).
 """
 
 import json
@@ -24,7 +24,7 @@ def timed(command, environment):
 
 
 def compare(title, commands, environment):
-    """The commands in turn, A B C A B C …, so that a machine whose speed drifts is fair to all."""
+    """Runs the commands in turn, A B C A B C …, so that a drift in the machine's speed affects all alike."""
     times = {name: [] for name in commands}
     for turn in range(RUNS + 1):
         for name, command in commands.items():
@@ -35,7 +35,7 @@ def compare(title, commands, environment):
     print(title)
     for name, seconds in times.items():
         median = statistics.median(seconds)
-        ratio = "" if name == "bootseal" else f"   bootseal takes {ours / median:.2f} of that"
+        ratio = "" if name == "bootseal" else f"   bootseal takes {ours / median:.2f} times as long"
         print(f"  {name:10} {median * 1e3:8.2f} ms{ratio}")
 
 

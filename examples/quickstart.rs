@@ -1,8 +1,8 @@
-//! The whole way once: a settings file in clear → sealed file → loader → login → token → answered
-//! calls, through an expiry and a revocation. Run it with `cargo run --example
-//! quickstart`; it needs nothing but itself.
+//! The quickstart: a settings file in clear → sealed file → loader → login → token → answered
+//! calls, through an expiry and a revocation. Run it with `cargo run --example quickstart`; it
+//! needs no other service.
 
-#![allow(clippy::print_stdout)] // it is here to be read
+#![allow(clippy::print_stdout)] // it prints each step
 
 use bootseal::Loader;
 use bootseal_cli::{World, run};
@@ -20,8 +20,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     let at = |name: &str| folder.path().join(name);
 
-    // Somebody else's service: HTTPS on loopback, a login resource that answers with a JWT, and
-    // calls that need it.
+    // The vendor's service: HTTPS on loopback, a login that returns a JWT, and calls that need it.
     let vendor = Vendor::start()?;
     vendor.lifetime(LIFE);
     step(&format!(
@@ -30,8 +29,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         LIFE.as_secs()
     ));
 
-    // Operations: a settings file in clear becomes a sealed one, and the application gets a key of
-    // its own.
+    // Operations: a settings file in clear becomes a sealed file, and the application gets its own
+    // key.
     std::fs::write(at("app.properties"), settings(&vendor))?;
     let (alice, app_key, sealed) = (at("alice.key"), at("app.key"), at("app.sealed.toml"));
     let home = folder.path().as_os_str().to_owned();
@@ -56,7 +55,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             "--yes",
         ],
     )?;
-    step("access add  the application `app` got a key; the vault's pin is in it");
+    step("access add  the application `app` has a key, which contains the vault's pin");
 
     // The application: open once, then call.
     let vault = Loader::exactly(&sealed).identity_file(&app_key).load()?;
@@ -80,7 +79,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         answered += u32::from(client.get(&orders).send().await?.status().is_success());
     }
     step(&format!(
-        "expiry      the token ran out; 100 more calls, {} logins",
+        "expiry      the token expired; 100 more calls, {} logins",
         source.counts().logins
     ));
 
@@ -115,7 +114,7 @@ fn settings(vendor: &Vendor) -> String {
     )
 }
 
-/// Runs the command line's own code, without a process; returns what it printed.
+/// Runs the code of the CLI in this process, and returns its output.
 fn bootseal(home: &std::ffi::OsStr, args: &[&str]) -> Result<String, Box<dyn Error>> {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let env = |name: &str| (name == "HOME").then(|| home.to_owned());

@@ -1,4 +1,4 @@
--- What wrk measured, as one line of JSON; its own text rounds.
+-- Prints wrk's measurements as one line of JSON; the text that wrk prints is rounded.
 done = function(summary, latency, requests)
   local errors = summary.errors
   io.write(string.format(

@@ -1,10 +1,10 @@
-"""What does a call through the gateway cost, beside nginx, Envoy, and a bare proxy on hyper? And what becomes of calls when the vendor revokes a token?
+"""Measures the cost of a call through the gateway, compared with nginx, Envoy and a bare hyper proxy, and the calls that fail when the vendor revokes tokens.
 
-    scripts/bench-gateway                 installs what it takes, builds, and runs both parts
+    scripts/bench-gateway                 installs the tools, builds, and runs both parts
     python3 benches/gateway/run.py        the cost, as a Markdown table
     python3 benches/gateway/run.py --revocations
 
-All on loopback, each peer with one worker, measured in turn (A B C A B C …), so that a machine whose speed drifts is fair to all.
+Everything runs on loopback, each peer with one worker. The peers are measured in turn (A B C A B C …), so that a drift in the machine's speed affects all alike.
 """
 
 import argparse
@@ -30,7 +30,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 TICK = os.sysconf("SC_CLK_TCK")
-TOKEN = "Zm9yIHRoZSBiZW5jaG1hcmsgb25seSwgbm90IGEgc2VjcmV0"  # as long as many are; the same for all
+TOKEN = "Zm9yIHRoZSBiZW5jaG1hcmsgb25seSwgbm90IGEgc2VjcmV0"  # of a usual length; the same for all peers
 BODY = "0123456789abcdef" * 64
 BOOTSEAL, UNTRAINED, NGINX, ENVOY, BARE = "bootseal-gateway", "the same, untrained", "nginx", "Envoy", "bare hyper"
 PEERS = [BOOTSEAL, UNTRAINED, NGINX, ENVOY, BARE]
@@ -40,13 +40,13 @@ class Failed(Exception):
     pass
 
 
-# Which programs?
+# The programs.
 
 
 def program(name, *places):
     found = next((str(place) for place in places if os.access(place, os.X_OK)), None) or shutil.which(name)
     if not found:
-        raise Failed(f"{name} is not here: scripts/bench-gateway installs or builds it")
+        raise Failed(f"{name} was not found: scripts/bench-gateway installs or builds it")
     return found
 
 
@@ -67,7 +67,7 @@ def nginx():
 
 
 def envoy():
-    # Past the wrapper in Python, which would be counted as well until it gives way.
+    # Not the Python wrapper, whose CPU time would be counted until it executes Envoy.
     return program("envoy", *(TARGET / "python-bench").glob("lib/python*/site-packages/envoy/_bin/envoy"))
 
 
@@ -79,25 +79,25 @@ def wrk():
     return program("wrk")
 
 
-def said(*command):
+def output(*command):
     done = subprocess.run(command, capture_output=True, text=True)
     return (done.stdout + done.stderr).strip()
 
 
 def versions():
-    commit = said("git", "-C", str(ROOT), "rev-parse", "--short=10", "HEAD")
-    build = said(envoy(), "--version")
+    commit = output("git", "-C", str(ROOT), "rev-parse", "--short=10", "HEAD")
+    build = output(envoy(), "--version")
     return {
-        BOOTSEAL: f"{said(gateway(), '--version').split()[-1]} ({commit})",
-        UNTRAINED: said(untrained(), "--version").split()[-1],
-        NGINX: said(nginx(), "-v").rpartition("/")[2],
+        BOOTSEAL: f"{output(gateway(), '--version').split()[-1]} ({commit})",
+        UNTRAINED: output(untrained(), "--version").split()[-1],
+        NGINX: output(nginx(), "-v").rpartition("/")[2],
         ENVOY: re.search(r"/(\d+\.\d+\.\d+)/", build)[1],
         BARE: re.search(r'name = "hyper"\nversion = "(.*)"', (HERE / "bare/Cargo.lock").read_text("utf-8"))[1],
-        "wrk": re.search(r"\d+\.\d+\.\d+", said(wrk(), "-v"))[0],
+        "wrk": re.search(r"\d+\.\d+\.\d+", output(wrk(), "-v"))[0],
     }
 
 
-# Starting and ending: each once.
+# Starting and stopping programs.
 
 
 def free_port():
@@ -114,14 +114,14 @@ def filled(name, **values):
 
 
 class Program:
-    """One process, started once; it and its children are measured, and ended."""
+    """A process that is started once; it is measured and stopped with its children."""
 
     def __init__(self, stack, home, name, port, command, environment=None):
         self.name, self.port = name, port
         with socket.socket() as probe:
-            # Two that listen with SO_REUSEPORT would share the load, and nobody would see it.
+            # Two programs that listen with SO_REUSEPORT would silently share the load.
             if probe.connect_ex(("127.0.0.1", port)) == 0:
-                raise Failed(f"{name}: somebody listens on {port} already")
+                raise Failed(f"{name}: port {port} is already in use")
         log = stack.enter_context(open(home / f"{name}.log", "w+", encoding="utf-8"))
         self.process = subprocess.Popen(command, cwd=home, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         stack.callback(self.end)
@@ -136,7 +136,7 @@ class Program:
             self.process.wait()
 
     def answers(self, seconds=15, path="/"):
-        """Waits until a call is answered with 200 and the whole body: the token was put on."""
+        """Waits until a call is answered with 200 and the whole body, which shows that the token was added."""
         until = time.monotonic() + seconds
         last = "nothing"
         while time.monotonic() < until:
@@ -161,7 +161,7 @@ class Program:
         return found
 
     def cpu(self):
-        """Seconds of CPU time so far: in the program, and in the kernel for it."""
+        """Seconds of CPU time so far, in the program and in the kernel."""
         user = kernel = 0
         for pid in self.pids():
             fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -169,7 +169,7 @@ class Program:
         return user / TICK, kernel / TICK
 
     def memory(self):
-        """MiB: the peak, and now as it is and with what is shared divided."""
+        """MiB: the peak, the resident size, and the proportional size, in which shared pages are divided."""
         peak = resident = proportional = 0
         for pid in self.pids():
             status = pathlib.Path(f"/proc/{pid}/status").read_text()
@@ -189,7 +189,7 @@ def call(port, headers=None, path="/"):
 
 
 def user():
-    return "user root;" if os.geteuid() == 0 else ""  # else the worker could not write into our folder
+    return "user root;" if os.geteuid() == 0 else ""  # otherwise the worker could not write into our folder
 
 
 def start_nginx(stack, home, name, template, port, **values):
@@ -252,7 +252,7 @@ def load(peer, connections, seconds):
     user, kernel = (after - earlier for after, earlier in zip(peer.cpu(), before))
     found = re.search(r"^REPORT (.*)$", done.stdout, re.MULTILINE)
     if not found:
-        raise Failed(f"{peer.name}: wrk said {done.stdout}")
+        raise Failed(f"{peer.name}: wrk printed {done.stdout}")
     report = json.loads(found[1])
     if report["status"] or report["broken"] or not report["requests"]:
         raise Failed(f"{peer.name}: calls failed: {report}")
@@ -276,7 +276,7 @@ def start_peers(stack, home, names):
             raise Failed(vendor.log.read_text())
         time.sleep(0.05)
     if status != 401 or call(upstream, {"Authorization": f"Bearer {TOKEN}"}) != (200, BODY.encode()):
-        raise Failed("the upstream does not look at the token")
+        raise Failed("the upstream does not check the token")
     starts = {
         BOOTSEAL: lambda: start_bootseal(stack, home, gateway(), free_port(), upstream=upstream),
         UNTRAINED: lambda: start_bootseal(stack, home, untrained(), free_port(), upstream=upstream, name=UNTRAINED),
@@ -287,7 +287,7 @@ def start_peers(stack, home, names):
     peers = [starts[name]() for name in names]
     for peer in peers:
         if peer.answers() != BODY.encode():
-            raise Failed(f"{peer.name}: another body")
+            raise Failed(f"{peer.name}: unexpected body")
     return peers
 
 
@@ -300,7 +300,8 @@ def cost(options):
         measured = {(peer.name, count): [] for peer in peers for count in options.connections}
         for turn in range(options.rounds + 1):
             for count in options.connections:
-                # Each round begins with another peer: what the one before leaves behind falls on each in turn.
+                # Each round begins with another peer, so that the after-effects of a measurement fall on each
+                # peer in turn.
                 at = turn % len(peers)
                 for peer in peers[at:] + peers[:at]:
                     values = load(peer, count, options.seconds if turn else options.warm_up)
@@ -315,7 +316,7 @@ def show(options, peers, measured, idle, before):
     names = [peer.name for peer in peers]
     which = versions()
     print(f"{before}.\n")
-    print(", ".join(f"{name} {which[name]}" for name in [*names, "wrk"]) + f". {options.rounds} rounds of {options.seconds} s; medians, and of the CPU time the least and the most.\n")
+    print(", ".join(f"{name} {which[name]}" for name in [*names, "wrk"]) + f". {options.rounds} rounds of {options.seconds} s; medians, with the lowest and highest CPU time.\n")
     print("| connections | | CPU µs per call | (range) | of it kernel | p50 µs | p99 µs | calls/s |")
     print("|--:|---|--:|--:|--:|--:|--:|--:|")
     medians = {}
@@ -337,7 +338,7 @@ def show(options, peers, measured, idle, before):
     print("|--:|---|--:|--:|--:|--:|")
     for count in options.connections:
         for name in others:
-            # Round by round, since what is measured together is alike in all but the peer; then the median.
+            # The ratios within each round, in which only the peer differs; then their median.
             both = list(zip(measured[BOOTSEAL, count], measured[name, count]))
             ratio = {key: [a[key] / b[key] for a, b in both] for key in ("cpu", "p50", "p99")}
             middle = {key: statistics.median(values) for key, values in ratio.items()}
@@ -351,35 +352,35 @@ def machine():
     return f"{os.cpu_count()} cores ({model[1] if model else platform.machine()}), {total:.0f} GiB, Linux {platform.release()}, load average before {busy:.1f}"
 
 
-# A token that is revoked before its time.
+# Tokens that are revoked before they expire.
 
 
 class Vendor(http.server.ThreadingHTTPServer):
-    """Gives tokens that say they live for an hour, and revokes all it gave, time and again."""
+    """Issues tokens with a stated lifetime of an hour, and revokes all of them at intervals."""
 
     daemon_threads = True
     request_queue_size = 64
 
     def __init__(self):
         self.lock = threading.Lock()
-        self.reign, self.logins, self.refused = 0, 0, 0
+        self.epoch, self.logins, self.refused = 0, 0, 0
         super().__init__(("127.0.0.1", 0), Answers)
         self.port = self.server_address[1]
 
     def token(self):
         with self.lock:
             self.logins += 1
-            return f"{TOKEN}-{self.reign}-{self.logins}"
+            return f"{TOKEN}-{self.epoch}-{self.logins}"
 
-    def lets(self, header):
+    def accepts(self, header):
         with self.lock:
-            good = (header or "").startswith(f"Bearer {TOKEN}-{self.reign}-")
+            good = (header or "").startswith(f"Bearer {TOKEN}-{self.epoch}-")
             self.refused += not good
             return good
 
     def revoke(self):
         with self.lock:
-            self.reign += 1
+            self.epoch += 1
 
 
 class Answers(http.server.BaseHTTPRequestHandler):
@@ -398,11 +399,12 @@ class Answers(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def do_GET(self):
-        good = self.server.lets(self.headers["Authorization"])
+        good = self.server.accepts(self.headers["Authorization"])
         self.answer(200 if good else 401, BODY.encode() if good else b'{"error":"invalid_token"}')
 
     def do_POST(self):
-        # /token takes client_credentials, /login what our profile sends: either way the same tokens.
+        # /token expects client_credentials, /login the body of our profile; both issue the same
+        # tokens.
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.path == "/login":
             good = json.loads(body) == {"user": "svc", "password": "correct horse"}
@@ -452,7 +454,7 @@ def calls(port, options, vendor):
         thread.start()
         time.sleep(every / options.clients)
     revocations = 0
-    # None at the very end, which nobody would feel.
+    # No revocation at the very end, where no call would follow.
     while (revocations + 1) * options.revoke_every < options.for_seconds:
         revocations += 1
         time.sleep(max(0.0, begin + revocations * options.revoke_every - time.monotonic()))
@@ -463,7 +465,7 @@ def calls(port, options, vendor):
 
 
 def revocations(options):
-    print(f"{options.clients} clients, {options.calls} calls/s together for {options.for_seconds} s; each {options.revoke_every} s all tokens are revoked.\n")
+    print(f"{options.clients} clients, {options.calls} calls/s in total for {options.for_seconds} s; all tokens are revoked every {options.revoke_every} s.\n")
     print("| | calls | revocations | failed (status ≠ 200) | failed per revocation | logins | statuses |")
     print("|---|--:|--:|--:|--:|--:|---|")
     starts = {
@@ -488,16 +490,16 @@ def revocations(options):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="What does a call through the gateway cost, beside nginx and Envoy?")
-    parser.add_argument("--revocations", action="store_true", help="the other part: calls that fail when tokens are revoked")
+    parser = argparse.ArgumentParser(description="Measures the cost of a call through the gateway, compared with nginx and Envoy.")
+    parser.add_argument("--revocations", action="store_true", help="run the other part: calls that fail when tokens are revoked")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=4, help="of each measurement")
+    parser.add_argument("--seconds", type=int, default=4, help="duration of each measurement")
     parser.add_argument("--warm-up", type=int, default=2, metavar="SECONDS")
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 32])
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=PEERS)
-    parser.add_argument("--pids", action="store_true", help="says which processes are measured, to look into them")
+    parser.add_argument("--pids", action="store_true", help="print the ids of the measured processes, to inspect them")
     parser.add_argument("--clients", type=int, default=8)
-    parser.add_argument("--calls", type=int, default=200, help="each second, of all clients")
+    parser.add_argument("--calls", type=int, default=200, help="calls per second of all clients")
     parser.add_argument("--for-seconds", type=int, default=12)
     parser.add_argument("--revoke-every", type=int, default=3, metavar="SECONDS")
     options = parser.parse_args()

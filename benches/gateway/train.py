@@ -1,8 +1,8 @@
-"""What does the compiler have to know of the gateway's work? Leads an instrumented build through calls as applications make them, over HTTP/1.1 and
-HTTP/2, in clear and over TLS. It is not the load of run.py, which measures what comes of it.
+"""Training for profile-guided optimisation: runs an instrumented build of the gateway through typical calls of applications, over HTTP/1.1 and HTTP/2,
+in clear and over TLS. The load differs from that of run.py, which measures the result.
 
-    scripts/build-gateway     builds, calls this, and builds again
-    train.py PROGRAM FOLDER   the counts of what ran, to FOLDER
+    scripts/build-gateway     builds, runs this script, and builds again
+    train.py PROGRAM FOLDER   writes the profile data to FOLDER
 """
 
 import contextlib
@@ -29,18 +29,18 @@ def certificate(home):
 def http_1(gateway, prefix, connections, seconds):
     url = f"http://127.0.0.1:{gateway.port}/"
     command = [run.wrk(), "-t1", f"-c{connections}", f"-d{seconds}s", "-s", TRAINING / "calls.lua", url, "--", prefix]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    failed = re.search(r"Socket errors.*|Non-2xx.*", said)
-    if failed or not re.search(r"[1-9]\d* requests in", said):
-        raise run.Failed(f"{prefix}: {said}")
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    failed = re.search(r"Socket errors.*|Non-2xx.*", output)
+    if failed or not re.search(r"[1-9]\d* requests in", output):
+        raise run.Failed(f"{prefix}: {output}")
 
 
 def http_2(gateway, prefix, calls):
     urls = [f"http://127.0.0.1:{gateway.port}{prefix}/{path}" for path in ("items?page=2", "items/7", "report", "items/9")]
     command = [run.program("h2load"), f"-n{calls}", "-c8", "-m4", *urls]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    if f"{calls} succeeded, 0 failed, 0 errored" not in said or f"{calls} 2xx" not in said:
-        raise run.Failed(f"{prefix}: {said}")
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    if f"{calls} succeeded, 0 failed, 0 errored" not in output or f"{calls} 2xx" not in output:
+        raise run.Failed(f"{prefix}: {output}")
 
 
 def train(program, counts):
@@ -52,7 +52,7 @@ def train(program, counts):
         run.start_nginx(stack, home, "upstream", "training/upstream.conf", ports["clear"], **values)
         state = home / "state"
         state.mkdir()
-        os.environ["LLVM_PROFILE_FILE"] = str(state / "%p.profraw")  # where the gateway may write: it gives up all other places
+        os.environ["LLVM_PROFILE_FILE"] = str(state / "%p.profraw")  # the gateway can write only to its state folder
         gateway = run.start_bootseal(
             stack, home, program, run.free_port(), "training/tables.toml", names=ports, options=["--state", state], **values
         )
@@ -61,10 +61,10 @@ def train(program, counts):
             http_1(gateway, f"/{prefix}", 24, 3)
             http_1(gateway, f"/{prefix}", 1, 2)
             http_2(gateway, f"/{prefix}", 20_000)
-        stack.close()  # as it ends it writes what it counted
+        stack.close()  # the gateway writes the profile data when it ends
         written = [file for file in state.glob("*.profraw") if file.stat().st_size]
         if not written:
-            raise run.Failed(f"{program} has counted nothing: it was built without -Cprofile-generate")
+            raise run.Failed(f"{program} wrote no profile data: it was built without -Cprofile-generate")
         for file in written:
             shutil.copy(file, counts)
 

@@ -1,4 +1,5 @@
-//! Cookies as any vendor sets them: each name once, never one that was taken back, and what goes back is one cookie and no more.
+//! Cookies from any vendor: each name is sent back once, never after its deletion, and always as
+//! exactly one cookie.
 #![no_main]
 
 use http::header::SET_COOKIE;

@@ -1,4 +1,5 @@
-//! A text that nobody signed: what is taken of it, and every edit of what was taken. Nothing panics, nothing else moves.
+//! An unsigned text: accepting it as a hand edit, and every edit of the result, causes no panic and
+//! changes nothing else.
 #![no_main]
 
 use bootseal_core::{Access, HandEdit, Identity, Property, Role, SealedFile, Vault, VerifiedFile, CanWrite};

@@ -1,4 +1,4 @@
-//! Key files, pins and paths from anyone.
+//! Identity files, pins and property paths of arbitrary content.
 #![no_main]
 
 use bootseal_core::{IdentityFile, Pin, PropertyPath};

@@ -1,4 +1,5 @@
-//! Settings in clear: emptied, nothing of the emptied values is left where they stood, and all else stays.
+//! Plaintext settings: after values are emptied, nothing of them is left, and the rest of the text
+//! is unchanged.
 #![no_main]
 
 use bootseal_core::PlainDocument;

@@ -1,6 +1,7 @@
-//! A text that a writer was made to sign: whatever it holds, reading it ends in a value or in an error.
+//! A text that a writer was tricked into signing: reading it always ends in a value or in an error.
 //!
-//! The fuzzer writes the user's part; a real vault signs it, so that what lies behind the signature is reached.
+//! The fuzzer writes the user's part and a real vault signs it, so that the code behind the
+//! signature check runs.
 #![no_main]
 
 use bootseal_core::{Access, Identity, Profile, Role, SealedFile, Secret, ValueKind, Vault};

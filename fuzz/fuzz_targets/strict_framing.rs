@@ -1,4 +1,5 @@
-//! Strict framing of callers: however a stream is cut, the same bytes pass and the same byte is refused.
+//! Strict framing of requests: however a stream is split, the same bytes pass and the same byte is
+//! refused.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

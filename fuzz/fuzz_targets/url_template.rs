@@ -1,4 +1,5 @@
-//! A URL of a profile, filled with what any vendor hands out: it stays on its host, in its segment and in its query value.
+//! A URL template with an arbitrary captured value: the value stays in its path segment or query
+//! value, and the host is fixed.
 #![no_main]
 
 use bootseal_core::{Secret, UrlTemplate};

@@ -1,4 +1,4 @@
-//! The command line. It says which file and which key; everything else stands in the sealed file.
+//! The command line: it names the file and the key; all other settings are in the sealed file.
 
 use bootseal_core::Listen;
 use clap::{Args, Parser, Subcommand};
@@ -8,7 +8,7 @@ use std::time::Duration;
 const AFTER_HELP: &str = "\
 Examples:
   bootseal-gateway app.sealed.toml            serves the [….route] tables of the file
-  bootseal-gateway --check app.sealed.toml    prints what would be served, and whether it could be
+  bootseal-gateway --check app.sealed.toml    prints the routes, and checks that they can be served
   bootseal-gateway healthy app.sealed.toml    exit code 0 if the running gateway is ready
 
 The key and the pin are found as by every application: $CREDENTIALS_DIRECTORY, /run/secrets, BOOTSEAL_IDENTITY, BOOTSEAL_PIN.
@@ -17,7 +17,7 @@ SIGHUP reloads the file. SIGTERM stops the gateway once the calls in flight have
 const HEALTHY_AFTER_HELP: &str = "\
 Exit code 0: ready. 1: not ready, or no response within 2 s.
 
-Give a probe --admin: it then keeps working while the file on disk is broken and the gateway still serves the previous one.
+Use --admin in a probe: it then works even if the file on disk is broken and the gateway still serves the previous one.
   bootseal-gateway healthy --admin 127.0.0.1:9300";
 
 #[derive(Debug, Parser)]
@@ -57,13 +57,13 @@ pub(crate) struct Serve {
     /// The key, instead of searching the usual places
     #[arg(short, long, value_name = "FILE")]
     pub(crate) identity: Option<PathBuf>,
-    /// The id of the vault that the file must be
+    /// The id of the vault that the file must contain
     #[arg(long)]
     pub(crate) pin: Option<String>,
-    /// The folder that remembers which files were opened, for rollback protection
+    /// The folder that stores which files were opened, for rollback protection
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
-    /// Prints what would be served, tries each address, and exits; also beside a running gateway
+    /// Prints the routes, tries each address, and exits; works beside a running gateway too
     #[arg(long)]
     pub(crate) check: bool,
     /// Threads that forward calls
@@ -72,7 +72,7 @@ pub(crate) struct Serve {
     /// Searches the gateway's own memory for secrets outside their pages, once per interval
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) audit: Option<Duration>,
-    /// What is logged to stderr
+    /// The log level for stderr
     #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = ["error", "warn", "info", "debug"])]
     pub(crate) log: String,
 }

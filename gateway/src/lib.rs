@@ -2,18 +2,18 @@
 //! only.
 //!
 //! # The path of a call
-//! [`run`] starts the gateway (`start`): it hardens the process (`startup::harden`), lets the
-//! loader open the file, binds an address for each route (`startup::sockets`, `server::table`) and
-//! serves each address (`server::listener`). Every connection is held to strict HTTP/1.1
+//! [`run`] starts the gateway (`start`): it hardens the process (`startup::harden`), opens the file
+//! with the loader, binds an address for each route (`startup::sockets`, `server::table`) and
+//! serves each address (`server::listener`). Every connection must use strict HTTP/1.1 framing
 //! (`framing`). A call is checked (`rules::callers`, `rules::target`), sent by the loader's client
 //! with the token (`call::forward`, `rules::headers`), and its response is returned without the
 //! token (`call::body`, `rules::redact`, `rules::rewrite`); a call that fails gets a problem
-//! document (`rules::problem`). `server::reload` follows the file; `admin` serves health, metrics
+//! document (`rules::problem`). `server::reload` loads newer files; `admin` serves health, metrics
 //! and the status page.
 //!
 //! # What this crate does not do
-//! Cryptography and logins are the loader's. The gateway never answers 401, never sends the token
-//! back to a caller, and follows no redirect.
+//! Cryptography and logins belong to the loader. The gateway never answers 401, never sends the
+//! token back to a caller, and follows no redirect.
 
 #![forbid(unsafe_code)]
 

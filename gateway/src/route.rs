@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often one kind of failure is written to the log.
+/// The shortest interval between two log lines about one kind of failure.
 pub(crate) const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// A route in force.
@@ -25,24 +25,25 @@ pub(crate) struct ActiveRoute {
     pub(crate) name: String,
     pub(crate) source: TokenSource,
     pub(crate) client: Client,
-    /// For calls that upgrade their connection to another protocol, which only HTTP/1.1 can.
+    /// The client of calls that upgrade their connection to another protocol, which only HTTP/1.1
+    /// supports.
     pub(crate) upgrade_client: Client,
     pub(crate) check: CallerCheck,
     pub(crate) headers: HeaderRules,
     pub(crate) target: Target,
-    /// The canonical text of the login profile, to notice a change.
+    /// The canonical text of the login profile, to detect a change.
     profile: String,
     pub(crate) stats: Arc<RouteStats>,
 }
 
 impl ActiveRoute {
-    /// Makes a route from its configuration. `former`: the routes that were in force; one whose
-    /// configuration is unchanged is used again with its connections, and any other of the same
-    /// name passes on its statistics.
+    /// Creates a route from its configuration. `former` has the routes that were in force: a route
+    /// whose configuration is unchanged is reused with its connections, and a changed one passes on
+    /// its statistics.
     ///
     /// # Errors
-    /// If the route has no token source, its callers' key cannot be opened, or its upstream is no
-    /// URL that HTTP can carry.
+    /// If the route has no token source, its callers' key cannot be opened, or its upstream is not
+    /// a valid URL for HTTP.
     pub(crate) fn of(
         vault: &Secrets,
         config: &Route,
@@ -84,7 +85,7 @@ impl ActiveRoute {
 }
 
 fn unusable_upstream(config: &Route) -> bootseal::Error {
-    let text = format!("`{}.route.upstream` is not a URL that HTTP can carry", config.table);
+    let text = format!("`{}.route.upstream` is not a valid URL for HTTP", config.table);
     bootseal_core::Error::new(bootseal::Kind::Malformed, text).into()
 }
 

@@ -1,4 +1,5 @@
-//! The start of the gateway: harden, open the file, seal off, listen; then serve until a signal.
+//! The start of the gateway: it hardens the process, opens the file, gives up other files and
+//! system calls, listens, and serves until a signal.
 
 use crate::admin::{endpoints, probe};
 use crate::args::{Cli, Serve, Verb};
@@ -19,11 +20,11 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often the exporter sums up the values recorded by logins.
+/// The interval at which the exporter sums up the values recorded by logins.
 const METRICS_UPKEEP: Duration = Duration::from_secs(10);
 
-/// Runs the gateway until a signal stops it. Returns the exit code: 0, or 1 to 6 with the meaning
-/// they have for `bootseal`.
+/// Runs the gateway until a signal stops it. Returns the exit code: 0, or 1 to 6 with the same
+/// meaning as for `bootseal`.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
@@ -67,7 +68,7 @@ fn start(serve: &Serve) -> Result<()> {
         return check(&vault, &addresses);
     }
     tracing::info!("{hardened}");
-    // Behind everything that needs other files, and before the first byte of a caller.
+    // After everything that needs other files, and before the first byte of a caller.
     let gateway = vault.gateway()?;
     let listens = gateway.routes.iter().map(|route| &route.listen).chain(&gateway.admin);
     for (name, what) in harden::seal_off(&FileAccess::of(&folders, listens)) {
@@ -150,8 +151,8 @@ async fn serve_until_stopped(
     metrics: &PrometheusHandle,
     audit: Option<Duration>,
 ) -> Result<()> {
-    // Before readiness is announced: until the handlers exist, SIGHUP and SIGTERM end the process
-    // at once.
+    // Created before readiness is announced: until the handlers exist, SIGHUP and SIGTERM end the
+    // process at once.
     let mut signals =
         Signals::new().map_err(|error| io_error(format!("signals cannot be received: {error}")))?;
     endpoints::apply(running, metrics)?;
@@ -182,7 +183,7 @@ async fn serve_until_stopped(
     Ok(())
 }
 
-/// Prints what would be served, for `--check`.
+/// Prints the routes and the admin address, for `--check`.
 fn check(vault: &Secrets, addresses: &Addresses) -> Result<()> {
     let gateway = vault.gateway()?;
     let mut out = std::io::stdout().lock();
@@ -194,7 +195,7 @@ fn check(vault: &Secrets, addresses: &Addresses) -> Result<()> {
         if addresses.is_busy(listen) { " (in use now, perhaps by a running gateway)" } else { "" }
     };
     for route in &gateway.routes {
-        // Opens the callers' keys, so that a bad one is found here.
+        // Opens the callers' keys, so that an invalid one is found here.
         CallerCheck::of(vault, route)?;
         let callers = match &route.callers {
             None => "any caller that reaches it",

@@ -1,5 +1,5 @@
-//! The loader's error: the fact, the place, the attempts, and the next step, as an application logs
-//! them.
+//! The loader's error: the fact, the place, the attempts, and the next step, in a form fit for a
+//! log.
 
 #[cfg(feature = "client")]
 mod client;
@@ -10,7 +10,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Why something failed. Cheap to clone: all callers that waited for one login get the same error.
+/// An error of the loader. It is cheap to clone: all callers that waited for one login get the same
+/// error.
 ///
 /// `Debug` prints what `Display` prints, so that `?` in `main` is readable. No value, key or token
 /// is ever part of it.
@@ -31,7 +32,8 @@ struct Facts {
     status: Option<u16>,
     /// The time until the next login may be tried.
     retry_after: Option<Duration>,
-    /// For a call that got no response: whether no connection was made, and whether time ran out.
+    /// For a call that got no response: whether connecting failed, and whether the time limit was
+    /// reached.
     unanswered: Option<Unanswered>,
 }
 
@@ -42,7 +44,7 @@ struct Unanswered {
     timeout: bool,
 }
 
-/// The result of everything here that can fail.
+/// The result type of this crate.
 ///
 /// ```
 /// fn pool_size(vault: &bootseal::Secrets) -> bootseal::Result<usize> {
@@ -79,7 +81,7 @@ impl Error {
         self.map(|error| error.at(property))
     }
 
-    /// Adds the next step, in place of one that is there.
+    /// Sets the next step, in place of an earlier one.
     #[must_use]
     pub fn with_help(self, help: impl Into<String>) -> Error {
         self.map(|error| error.with_help(help))
@@ -100,7 +102,7 @@ impl Error {
         self.0.error.what()
     }
 
-    /// The kind: the same words as in the CLI. A call that got no response is [`Kind::Io`].
+    /// The error kind, as in the CLI. A call that got no response is [`Kind::Io`].
     pub fn kind(&self) -> Kind {
         self.0.error.kind()
     }
@@ -110,16 +112,16 @@ impl Error {
         self.0.error.help()
     }
 
-    /// The exit code for a program that ends because of this error: the table of the CLI.
+    /// The exit code for a program that ends because of this error, as in the CLI.
     pub fn exit_code(&self) -> u8 {
         self.kind().exit_code()
     }
 
-    /// For a login that is suppressed for now: the time until the next attempt may be made.
+    /// The time until the next attempt, for a login that is suppressed for now.
     ///
     /// ```
     /// fn wait(error: &bootseal::Error) -> std::time::Duration {
-    ///     error.retry_after().unwrap_or_default() // any other error says nothing about a later attempt
+    ///     error.retry_after().unwrap_or_default() // other errors have no time of a next attempt
     /// }
     /// ```
     pub fn retry_after(&self) -> Option<Duration> {

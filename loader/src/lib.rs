@@ -1,5 +1,5 @@
-//! Opens a sealed credentials file once at start, keeps its secrets in guarded memory, and keeps
-//! the tokens that it gets for them.
+//! Opens a sealed credentials file once at start, keeps its secrets in guarded memory, and manages
+//! the tokens obtained with them.
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), bootseal::Error> {
@@ -8,19 +8,19 @@
 //! let password = vault.secret("db.password")?;               // a cheap handle on a guarded page
 //! let length = password.expose(|bytes| bytes.len());
 //!
-//! let acme = vault.token_source("acme")?;                     // [acme.login] in the file says how to log in
-//! let client = acme.client();                                // as reqwest's: token put on, renewed, replayed
+//! let acme = vault.token_source("acme")?;                     // [acme.login] in the file describes the login
+//! let client = acme.client();                                // like reqwest's; adds and renews the token
 //! let response = client.get("https://api.acme.example/v1/orders").send().await?;
 //! # Ok(()) }
 //! ```
 //!
 //! # Flow
-//! [`load`] finds the file, the key and the pin ([`Loader`] has the order), verifies, and opens
-//! every value onto a guarded page; then the data key is wiped. [`Secrets::secret`] returns
-//! handles. [`Secrets::token_source`] returns a [`TokenSource`], which logs in when a token is
-//! first needed, reads its lifetime from the response, and fetches the next one in the background
-//! before it expires. A [`Client`] puts the token on each call. When the vendor rejects it, the
-//! source logs in once for all callers, and the call is sent once more.
+//! [`load`] finds the file, the key and the pin ([`Loader`] has the order), verifies the file, and
+//! decrypts every value onto a guarded page; then the data key is wiped. [`Secrets::secret`]
+//! returns handles. [`Secrets::token_source`] returns a [`TokenSource`], which logs in when a token
+//! is first needed, reads its lifetime from the response, and fetches the next one in the
+//! background before it expires. A [`Client`] puts the token on each call. When the vendor rejects
+//! the token, the source logs in once for all callers, and the call is replayed once.
 //!
 //! # What this crate does not do
 //! It installs no signal handler, logger or panic hook, prints nothing, and reads no file and no

@@ -1,7 +1,7 @@
 //! Locks, atomics, cells and threads that callers and a login share.
 //!
-//! Under `--cfg bootseal_model` they are the model checker's (shuttle), which then decides at each
-//! of them which thread runs next.
+//! Under `--cfg bootseal_model` they are those of the model checker (shuttle), which decides at
+//! each of their operations which thread runs next.
 
 #[cfg(not(bootseal_model))]
 pub(crate) use {
@@ -19,8 +19,8 @@ pub(crate) use {
     shuttle::thread::Builder as Thread,
 };
 
-/// Runs `work` on a thread that has ended when this returns, and overwrites what libraries freed on
-/// it. Without a thread, `work` is dropped.
+/// Runs `work` on its own thread, waits for it to end, and overwrites the memory that libraries
+/// freed on it. If no thread can be started, `work` is dropped.
 #[cfg(not(bootseal_model))]
 pub(crate) fn run_and_erase(work: impl FnOnce() + Send) {
     let work = || {
@@ -29,7 +29,7 @@ pub(crate) fn run_and_erase(work: impl FnOnce() + Send) {
         bootseal_memory::scrub_stack();
     };
     if let Err(error) = bootseal_memory::with_erased_frees(work) {
-        tracing::warn!(target: "bootseal", %error, "no thread for a login");
+        tracing::warn!(target: "bootseal", %error, "cannot start a thread for a login");
     }
 }
 
@@ -51,7 +51,7 @@ impl Runtime {
         self.0.block_on(work)
     }
 
-    /// Does not wait for a name lookup that hangs on a thread of its own.
+    /// Shuts down without waiting for a name lookup that hangs on another thread.
     pub(crate) fn end(self) {
         self.0.shutdown_background();
     }
@@ -70,7 +70,7 @@ impl Runtime {
     pub(crate) fn end(self) {}
 }
 
-/// The part of `arc_swap`'s cells that is used here, made of a lock that the checker knows.
+/// The part of `arc_swap`'s cells that is used here, built from a lock that the checker controls.
 #[cfg(bootseal_model)]
 mod modelled {
     use shuttle::sync::Mutex;

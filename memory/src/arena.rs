@@ -1,4 +1,4 @@
-//! The arena: huge pages for a function that needs much memory (Argon2), left out of every dump and
+//! The arena: huge pages for a function that needs much memory (Argon2), excluded from dumps and
 //! unmapped afterwards.
 //!
 //! Page faults are most of the cost of 64 MiB in small pages: with huge pages the same derivation
@@ -7,11 +7,11 @@
 
 use std::io;
 
-/// `count` values of `T`, on pages that are unmapped when it is dropped; the kernel zeroes them
-/// before anyone else gets them.
+/// `count` values of `T`, on pages that are unmapped when the arena is dropped. The kernel zeroes
+/// the pages before another process gets them.
 ///
-/// On Linux the pages are huge ones if the kernel has them, excluded from core dumps, and unmapped
-/// in a forked child. On other systems it is ordinary memory.
+/// On Linux, the pages are huge pages if the kernel supports them, excluded from core dumps, and
+/// unmapped in a forked child. Other systems use ordinary memory.
 ///
 /// ```
 /// use bootseal_memory::Arena;
@@ -23,7 +23,7 @@ use std::io;
 pub struct Arena<T: Copy>(sys::Pages<T>);
 
 impl<T: Copy> Arena<T> {
-    /// Maps room for `count` values, each of them `value`.
+    /// Maps memory for `count` values and fills it with `value`.
     ///
     /// # Errors
     /// If the system has no memory left for this process.
@@ -56,7 +56,7 @@ mod sys {
 
     const HUGE: usize = 2 << 20;
 
-    /// Its own mapping: `count` values at `start`, inside `len` mapped bytes at `base`.
+    /// A separate mapping: `count` values at `start`, inside `len` mapped bytes at `base`.
     pub(super) struct Pages<T: Copy> {
         base: *mut libc::c_void,
         len: usize,
@@ -66,7 +66,7 @@ mod sys {
 
     // SAFETY: the mapping belongs to this value alone and is tied to no thread.
     unsafe impl<T: Copy + Send> Send for Pages<T> {}
-    // SAFETY: through a shared reference nothing can be reached.
+    // SAFETY: a shared reference gives no access to the values.
     unsafe impl<T: Copy + Sync> Sync for Pages<T> {}
 
     impl<T: Copy> Pages<T> {
@@ -78,7 +78,7 @@ mod sys {
             let wanted = wanted
                 .and_then(|bytes| bytes.max(1).checked_next_multiple_of(HUGE))
                 .ok_or_else(too_large)?;
-            // One huge page more, so that the start can be moved to where one begins.
+            // One extra huge page, so that the start can be aligned to a huge page.
             let len = wanted.checked_add(HUGE).ok_or_else(too_large)?;
             let (rights, flags) =
                 (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANON);
@@ -91,8 +91,8 @@ mod sys {
             let offset = base.cast::<u8>().align_offset(HUGE);
             // SAFETY: `offset` is below HUGE, and `wanted` + HUGE bytes are mapped.
             let start = unsafe { base.cast::<u8>().add(offset) };
-            // SAFETY: advice on pages of the mapping just made. A kernel that does not take it
-            // gives small pages, or dumps them.
+            // SAFETY: advice on pages of the new mapping. A kernel that ignores it uses small
+            // pages, or dumps them.
             unsafe {
                 libc::madvise(start.cast(), wanted, libc::MADV_HUGEPAGE);
                 libc::madvise(base, len, libc::MADV_DONTDUMP);
@@ -112,16 +112,16 @@ mod sys {
         }
 
         pub(super) fn values_mut(&mut self) -> &mut [T] {
-            // SAFETY: `count` values at `start` were written by `filled`; `&mut self` makes us the
-            // only one who looks.
+            // SAFETY: `filled` wrote `count` values at `start`, and `&mut self` makes this access
+            // exclusive.
             unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.count) }
         }
     }
 
     impl<T: Copy> Drop for Pages<T> {
         fn drop(&mut self) {
-            // SAFETY: what mmap returned, once, and nobody can hold a reference any more; `T` is
-            // Copy, so nothing is to be dropped.
+            // SAFETY: unmaps what mmap returned, once, and no reference can exist any more; `T` is
+            // Copy, so its values need no drop.
             unsafe { libc::munmap(self.base, self.len) };
         }
     }
@@ -168,7 +168,7 @@ mod tests {
     const COUNT: usize = if cfg!(miri) { 300 } else { 300_000 };
 
     #[test]
-    fn every_value_is_there_and_can_be_written() {
+    fn every_value_is_initialised_and_can_be_written() {
         let mut arena = Arena::filled(COUNT, 7_u64).unwrap();
         assert!(arena.as_mut().iter().all(|value| *value == 7));
         arena.as_mut().iter_mut().zip(0..).for_each(|(value, index)| *value = index);
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     #[cfg(all(target_os = "linux", not(miri)))]
-    fn its_pages_are_huge_ones_in_no_dump_and_no_child_and_go_with_it() {
+    fn its_pages_are_huge_not_dumped_not_inherited_and_unmapped_on_drop() {
         let flags = |address: usize| {
             let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
             let mut inside = false;

@@ -1,9 +1,9 @@
-//! The least level of protection that an application accepts.
+//! The minimum level of protection that an application accepts.
 
 use crate::pages::{Level, MemoryError, Report, report};
 use std::fmt;
 
-/// Guarded memory is weaker than the application asked for, or not available.
+/// Guarded memory is weaker than the application requires, or not available.
 ///
 /// ```
 /// use bootseal_memory::{Level, LevelError, require};
@@ -17,11 +17,11 @@ use std::fmt;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum LevelError {
-    /// A worse level was reached; its report says why.
+    /// The level reached is too low; the report gives the reason.
     TooLow {
-        /// The least level that the application accepts.
+        /// The minimum level that the application accepts.
         least: Level,
-        /// The level that this process got.
+        /// The level that this process has, with the reason.
         report: Report,
     },
     /// No guarded memory at all.
@@ -33,8 +33,8 @@ impl fmt::Display for LevelError {
         match self {
             LevelError::TooLow { least, report } => write!(
                 f,
-                "{least} is asked for, and {report}. memfd_secret needs Linux 5.14 or later, not switched off \
-                 (secretmem.enable=), and a seccomp filter that lets it through"
+                "{least} is required, but {report}. memfd_secret needs Linux 5.14 or later, not switched off \
+                 (secretmem.enable=), and a seccomp filter that allows it"
             ),
             LevelError::Memory(error) => error.fmt(f),
         }
@@ -50,7 +50,7 @@ impl std::error::Error for LevelError {
     }
 }
 
-/// Fails if secrets would be guarded less well than `least`.
+/// Fails if secrets would be guarded at a lower level than `least`.
 ///
 /// # Errors
 /// [`LevelError::TooLow`] with the reason why `least` was not reached, [`LevelError::Memory`] if
@@ -83,8 +83,8 @@ mod tests {
         assert_eq!(require(Level::Locked).unwrap().level, Level::Locked);
         assert_eq!(
             require(Level::MemfdSecret).unwrap_err().to_string(),
-            "memfd_secret is asked for, and secrets lie in locked pages (memfd_secret: Operation not permitted (os error 1)). \
-             memfd_secret needs Linux 5.14 or later, not switched off (secretmem.enable=), and a seccomp filter that lets it through"
+            "memfd_secret is required, but secrets are stored in locked pages (memfd_secret: Operation not permitted (os error 1)). \
+             memfd_secret needs Linux 5.14 or later, not switched off (secretmem.enable=), and a seccomp filter that allows it"
         );
     }
 }

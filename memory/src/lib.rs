@@ -1,9 +1,9 @@
 //! Guarded memory for secrets while they are in use.
 //!
 //! # Flow
-//! [`SecretBuf`] is written in place (a file is read into it, or a value is decrypted in it), then
-//! frozen into a [`Secret`]: a cheap, shared, read-only handle. When the last handle is dropped, the
-//! bytes are overwritten before the memory is reused.
+//! [`SecretBuf`] is written in place (a file is read into it, or a value is decrypted in it), and
+//! then frozen into a [`Secret`]: a cheap, shared, read-only handle. When the last handle is
+//! dropped, the bytes are overwritten before the memory is reused.
 //!
 //! ```
 //! use bootseal_memory::SecretBuf;
@@ -26,13 +26,14 @@
 //! | wiped when dropped | yes | yes |
 //! | not seen by a forked child | yes: a child that touches it gets SIGSEGV | Linux only: reads as zeros |
 //!
-//! [`report`] returns the level that this process reached, and, if it is not the best, why.
+//! [`report`] returns the level that this process reached and, if it is not the best one, the
+//! reason.
 //!
 //! # What this crate does not do
 //! It does not protect against code running in the process, or against the kernel or hypervisor. It
-//! does not track copies: a closure given to [`Secret::expose`] that copies bytes out is responsible
-//! for them. It never falls back to ordinary memory: if memory cannot be guarded, that is a
-//! [`MemoryError`].
+//! does not track copies: a closure given to [`Secret::expose`] that copies bytes out is
+//! responsible for them. It never falls back to ordinary memory: if memory cannot be guarded, the
+//! result is a [`MemoryError`].
 
 mod audit;
 

@@ -8,7 +8,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
-/// Guarded bytes that are being written. Grows inside guarded memory only, never on the heap.
+/// Guarded bytes that are being written. The buffer grows only in guarded memory, never on the
+/// heap.
 ///
 /// ```
 /// use bootseal_memory::SecretBuf;
@@ -28,7 +29,7 @@ impl SecretBuf {
     /// Creates an empty buffer with room for `capacity` bytes; it grows if more are written.
     ///
     /// # Errors
-    /// [`MemoryError`] if no guarded memory can be had.
+    /// [`MemoryError`] if no guarded memory is available.
     ///
     /// ```
     /// let buffer = bootseal_memory::SecretBuf::with_capacity(64)?;
@@ -42,7 +43,7 @@ impl SecretBuf {
     /// Creates a buffer of `len` zero bytes, to be written through [`SecretBuf::expose_mut`].
     ///
     /// # Errors
-    /// [`MemoryError`] if no guarded memory can be had.
+    /// [`MemoryError`] if no guarded memory is available.
     ///
     /// ```
     /// let mut key = bootseal_memory::SecretBuf::zeroed(32)?;
@@ -57,7 +58,7 @@ impl SecretBuf {
     /// wiped.
     ///
     /// # Errors
-    /// [`MemoryError`] if no guarded memory can be had; the buffer is then as it was.
+    /// [`MemoryError`] if no guarded memory is available; the buffer is then as it was.
     ///
     /// ```
     /// # let mut buffer = bootseal_memory::SecretBuf::with_capacity(64)?;
@@ -75,8 +76,8 @@ impl SecretBuf {
 
     /// Reads `source` to its end, at most `limit` bytes, without an intermediate buffer.
     ///
-    /// Returns `false` if the source holds more than `limit` bytes; the buffer then holds the first
-    /// `limit` of them.
+    /// Returns `false` if the source has more than `limit` bytes; the buffer then contains the
+    /// first `limit` of them.
     ///
     /// # Errors
     /// The source's own error, or [`MemoryError`] inside an [`std::io::Error`].
@@ -117,7 +118,8 @@ impl SecretBuf {
         Ok(())
     }
 
-    /// Cuts the buffer to `len` bytes and wipes the rest; does nothing if it is shorter.
+    /// Shortens the buffer to `len` bytes and wipes the rest; does nothing if it is shorter
+    /// already.
     ///
     /// ```
     /// # let mut buffer = bootseal_memory::SecretBuf::with_capacity(64)?;
@@ -174,7 +176,7 @@ impl SecretBuf {
     /// ```
     /// # let mut buffer = bootseal_memory::SecretBuf::with_capacity(64)?;
     /// buffer.push(b"hunter2")?;
-    /// let password = buffer.freeze(); // from here on it is read and shared, not changed
+    /// let password = buffer.freeze(); // from now on it can be read and shared, but not changed
     /// assert_eq!(password.len(), 7);
     /// # Ok::<(), bootseal_memory::MemoryError>(())
     /// ```
@@ -212,8 +214,8 @@ fn buffer_of(bytes: &[u8]) -> Result<SecretBuf, MemoryError> {
 
 /// One secret in guarded memory: a handle that is cheap to clone and never shows its content.
 ///
-/// There is one way to read it, [`expose`](Secret::expose): a search for that word finds every
-/// reader.
+/// The methods that read it have names that begin with [`expose`](Secret::expose), so a search for
+/// that word finds every reader.
 ///
 /// ```
 /// let password = bootseal_memory::Secret::copy_of(b"hunter2")?;
@@ -228,7 +230,7 @@ impl Secret {
     /// Copies `bytes` into guarded memory. The caller still owns the original, and should wipe it.
     ///
     /// # Errors
-    /// [`MemoryError`] if no guarded memory can be had.
+    /// [`MemoryError`] if no guarded memory is available.
     ///
     /// ```
     /// let pin = bootseal_memory::Secret::copy_of(b"0000")?;
@@ -269,7 +271,7 @@ impl Secret {
     /// Lends the secret as text for the duration of one call.
     ///
     /// # Errors
-    /// [`std::str::Utf8Error`] if the bytes are not UTF-8; it holds a position, but none of the
+    /// [`std::str::Utf8Error`] if the bytes are not UTF-8; it contains a position, but none of the
     /// bytes.
     ///
     /// ```
@@ -318,8 +320,8 @@ impl Secret {
         self.expose(|bytes| bytes.ct_eq(given).into())
     }
 
-    /// Whether both hold the same bytes. Not in constant time: only for secrets of one owner, never
-    /// to check what a stranger sends.
+    /// Whether both contain the same bytes. The comparison is not in constant time: use it only for
+    /// secrets of one owner, never to check untrusted input.
     ///
     /// ```
     /// use bootseal_memory::Secret;
@@ -364,8 +366,8 @@ impl fmt::Debug for Exposed {
 #[cfg(feature = "serde")]
 pub const SECRET_NAME: &str = "$bootseal::Secret";
 
-/// Only a vault can fill it: it knows [`SECRET_NAME`] and lends the bytes. Any other format is an
-/// error, because the value would be in clear there.
+/// Only the deserializer of a vault can create a `Secret`: it knows [`SECRET_NAME`] and lends the
+/// bytes. Any other format is an error, because it would contain the value in clear.
 #[cfg(feature = "serde")]
 impl<'de> serde::Deserialize<'de> for Secret {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Secret, D::Error> {
@@ -394,10 +396,10 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        // Miri is slow, and has no files to remember a failure in.
+        // Miri is slow, and cannot record failures in files.
         #![proptest_config(if cfg!(miri) { ProptestConfig { cases: 4, failure_persistence: None, ..ProptestConfig::default() } } else { ProptestConfig::default() })]
         #[test]
-        fn what_is_pushed_is_what_is_read(parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..40)) {
+        fn the_bytes_read_are_those_pushed(parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..40)) {
             let mut buffer = SecretBuf::with_capacity(0).unwrap();
             for part in &parts {
                 buffer.push(part).unwrap();
@@ -421,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_the_content_is_shown() {
+    fn debug_output_does_not_show_the_content() {
         let mut buffer = SecretBuf::with_capacity(8).unwrap();
         buffer.push(b"hunter2").unwrap();
         assert_eq!(format!("{buffer:?}"), "SecretBuf(…)");
@@ -431,7 +433,7 @@ mod tests {
 
     #[test]
     #[cfg(all(target_os = "linux", not(miri)))]
-    fn the_kernels_window_on_our_memory_does_not_show_secret_pages() {
+    fn proc_self_mem_does_not_show_secret_pages() {
         use std::os::unix::fs::FileExt;
         let secret = Secret::copy_of(b"a canary that nobody reads").unwrap();
         let plain = b"an ordinary string on the heap".to_vec();

@@ -1,6 +1,7 @@
 //! The slab: small secrets share guarded pages, in size classes of powers of two.
 //!
-//! A page costs about 75 µs to get and a slot about 50 ns, so each secret gets a slot, not a page.
+//! Getting a page takes about 75 µs and getting a slot about 50 ns, so each secret gets a slot, not
+//! a page.
 
 use crate::erase::allocator::wipe;
 use crate::pages::{MemoryError, Region};
@@ -14,7 +15,8 @@ const LARGEST: usize = 32 * 1024;
 const FIRST_CHUNK: usize = 16 * 1024;
 const LAST_CHUNK: usize = 256 * 1024;
 
-/// Owned room for `capacity` bytes; zeroed when it is handed out and when it is returned.
+/// Owned memory for `capacity` bytes. It is all zero when the slab hands it out, and wiped when it
+/// is returned.
 pub(crate) struct Slot {
     start: NonNull<u8>,
     capacity: usize,
@@ -22,7 +24,7 @@ pub(crate) struct Slot {
 
 // SAFETY: a Slot owns its bytes exclusively; no other slot overlaps them until it is dropped.
 unsafe impl Send for Slot {}
-// SAFETY: through `&Slot` bytes are only read.
+// SAFETY: `&Slot` only allows reading the bytes.
 unsafe impl Sync for Slot {}
 
 impl Slot {
@@ -33,23 +35,23 @@ impl Slot {
 
     pub(crate) fn bytes(&self) -> &[u8] {
         // SAFETY: `capacity` bytes at `start` are mapped, initialised (zero pages or wiped) and
-        // ours; written only through `&mut`.
+        // owned by this slot; they are written only through `&mut`.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.capacity) }
     }
 
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as above, and `&mut self` makes us the only one who looks.
+        // SAFETY: as above, and `&mut self` makes this access exclusive.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.capacity) }
     }
 
-    /// Makes the slot read-only, so it takes the slot; [`Live`] shows `range` as a secret.
+    /// Consumes the slot and makes it read-only; [`Live`] lists `range` as a secret.
     pub(crate) fn freeze(self, range: Range<usize>) -> Frozen {
         let range = range.start.min(self.capacity)..range.end.min(self.capacity);
         slab().show(self.start, Some(range.clone()));
         Frozen { slot: self, range }
     }
 
-    /// Like [`Slot::freeze`] for public bytes: [`Live`] does not show them.
+    /// Like [`Slot::freeze`], for public bytes, which [`Live`] does not list.
     pub(crate) fn freeze_unshown(self, len: usize) -> Frozen {
         let range = 0..len.min(self.capacity);
         Frozen { slot: self, range }
@@ -71,16 +73,17 @@ pub(crate) struct Frozen {
 impl Frozen {
     #[inline]
     pub(crate) fn bytes(&self) -> &[u8] {
-        // SAFETY: `freeze` cut the range to the slot.
+        // SAFETY: `freeze` limited the range to the slot.
         unsafe { self.slot.bytes().get_unchecked(self.range.clone()) }
     }
 }
 
-/// Every frozen secret of the process. It holds the slab's lock, so none of them can be freed
-/// meanwhile.
+/// Access to every frozen secret of the process. It holds the slab's lock, so no secret can be
+/// freed meanwhile.
 pub(crate) struct Live(MutexGuard<'static, Slab>);
 
-/// One frozen secret; the number tells it apart from a later one at the same address.
+/// The key of one frozen secret; the number distinguishes it from a later secret at the same
+/// address.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Key {
     start: usize,
@@ -111,7 +114,7 @@ impl Live {
         Some(chunk.bytes(index, shown))
     }
 
-    /// Whether an address is on our own pages.
+    /// Whether an address is on a page of the slab.
     pub(crate) fn owns(&self, address: usize) -> bool {
         let below = self.0.chunks.range(..=address).next_back();
         below.is_some_and(|(start, chunk)| address - start < chunk.region.len())
@@ -134,8 +137,8 @@ struct Shown {
 
 impl Chunk {
     fn bytes(&self, index: usize, shown: &Shown) -> &[u8] {
-        // SAFETY: the range lies inside the slot, the slot inside the region. A frozen slot is not
-        // written until it is returned, and that takes the lock that `&self` holds.
+        // SAFETY: the range is inside the slot, and the slot inside the region. A frozen slot is
+        // not written until it is returned, which needs the lock that `&self` holds.
         unsafe {
             let start = self.region.start().add(index * self.slot_size + shown.range.start);
             std::slice::from_raw_parts(start.as_ptr(), shown.range.len())
@@ -147,7 +150,7 @@ struct Slab {
     chunks: BTreeMap<usize, Chunk>,
     /// Start addresses of chunks that have a free slot, by slot size.
     open: BTreeMap<usize, Vec<usize>>,
-    /// Secrets frozen so far.
+    /// The number of secrets frozen so far.
     frozen: u64,
 }
 
@@ -221,7 +224,7 @@ impl Slab {
 
     fn give_back(&mut self, start: NonNull<u8>, slot_size: usize) {
         self.show(start, None);
-        // SAFETY: the slot's owner is gone. Under the lock, so that nobody reads it through `Live`.
+        // SAFETY: the slot's owner is gone, and the lock prevents reads through `Live`.
         unsafe { wipe(start.as_ptr(), slot_size) };
         let Some((&address, chunk)) = self.chunks.range_mut(..=start.as_ptr() as usize).next_back()
         else {
@@ -234,7 +237,7 @@ impl Slab {
         if chunk.free.len() == 1 {
             open.push(address);
         }
-        // One empty chunk of a small class is kept, so that a secret that comes and goes does not
+        // One empty chunk of each small class is kept, so that repeated short-lived secrets do not
         // map a page each time.
         if chunk.used == 0 && (slot_size > LARGEST || open.len() > 1) {
             open.retain(|other| *other != address);
@@ -249,7 +252,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slots_are_zero_when_given_again() {
+    fn slots_are_zero_when_reused() {
         // The class of 4096 is used by no other test of this crate, so the slot comes back.
         let mut slot = Slot::new(4096).unwrap();
         let place = slot.start;
@@ -261,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn slots_do_not_overlap_and_chunks_go_when_empty() {
+    fn slots_do_not_overlap_and_empty_chunks_are_freed() {
         let mut slots: Vec<Slot> =
             (0..(if cfg!(miri) { 30 } else { 3000 })).map(|_| Slot::new(2048).unwrap()).collect();
         for (index, slot) in slots.iter_mut().enumerate() {

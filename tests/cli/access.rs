@@ -1,4 +1,4 @@
-//! `access add` and `access list`: who may read and write.
+//! `access add` and `access list` manage and show readers and writers.
 
 #[cfg(unix)]
 use crate::answers::mode;
@@ -7,7 +7,7 @@ use crate::support::{Home, at_a_terminal};
 use serde_json::json;
 
 #[test]
-fn access_add_and_list_show_who_may() {
+fn access_add_and_list_show_readers_and_writers() {
     let home = Home::with_vault(ACME);
     let mine = home.ok(&["keygen", "-y", ".config/bootseal/identity.txt"]).trim().to_owned();
     let bob = home.ok(&["keygen", "-o", "bob.key"]).trim().to_owned();
@@ -24,13 +24,13 @@ fn access_add_and_list_show_who_may() {
     let row = |name: &str, role: &str, recipient: &str| json!({ "name": name, "role": role, "recipient": recipient, "passphrase": false });
     let wanted = json!({ "access": [row("alice", "writer", &mine), row("bob", "writer", &bob)] });
     assert_eq!(document(&home, &["access", "list"]), wanted);
-    // A writer can change the file and let others in; the result comes as JSON too.
+    // A writer can change the file and add others; the result is available as JSON too.
     home.ok_with(&["set", "acme.password", "-i", "bob.key"], b"by bob");
     let web = home.ok(&["keygen", "-o", "web.key"]).trim().to_owned();
     let after = document(&home, &["access", "add", "web", &web, "--yes", "-i", "bob.key"]);
     assert_eq!(after["access"][2], row("web", "reader", &web));
     assert_eq!(home.ok(&["get", "acme.password", "-i", "web.key"]), "by bob");
-    // A reader cannot.
+    // A reader cannot add anyone.
     for args in [
         &["set", "acme.x", "--plain", "1", "-i", "web.key"][..],
         &["access", "add", "eve", "--new-key", "eve.key", "--yes", "-i", "web.key"],
@@ -42,7 +42,7 @@ fn access_add_and_list_show_who_may() {
 }
 
 #[test]
-fn access_add_changes_no_value_and_refuses_whom_it_has() {
+fn access_add_changes_no_value_and_refuses_an_existing_recipient() {
     let home = Home::with_vault(ACME);
     let before = home.read("app.sealed.toml");
     let mine = home.ok(&["keygen", "-y", ".config/bootseal/identity.txt"]).trim().to_owned();
@@ -81,7 +81,7 @@ fn access_add_changes_no_value_and_refuses_whom_it_has() {
 }
 
 #[test]
-fn access_add_makes_a_key_file_that_opens_and_carries_the_pin() {
+fn access_add_new_key_writes_a_working_key_file_with_the_pin() {
     let home = Home::with_vault(ACME);
     let ran = home.run(&["access", "add", "web1", "--new-key", "web1.key", "--yes"]);
     assert_eq!((ran.code, ran.out.as_str()), (0, ""));
@@ -91,7 +91,7 @@ fn access_add_makes_a_key_file_that_opens_and_carries_the_pin() {
     let key = home.read("web1.key");
     assert_eq!(key.lines().next().unwrap(), format!("# vault: {}", home.vault_id()));
     assert_eq!(home.ok(&["get", "acme.password", "-i", "web1.key"]), "hunter2");
-    // To stdout: the same, and nothing else there.
+    // With stdout as the target, the key file is all that is printed there.
     let ran = home.run(&["access", "add", "web2", "--new-key", "-", "--yes"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert_eq!(ran.out.lines().next().unwrap(), format!("# vault: {}", home.vault_id()));
@@ -99,13 +99,13 @@ fn access_add_makes_a_key_file_that_opens_and_carries_the_pin() {
     assert!(
         !ran.err.contains("AGE-SECRET-KEY") && !home.read("app.sealed.toml").contains("AGE-SECRET")
     );
-    // The pin in it holds: another vault is refused with it.
+    // The pin in the key file is enforced: another vault is refused.
     home.ok(&["init", "-f", "other.sealed.toml"]);
     fails(&home, &["list", "-f", "other.sealed.toml", "-i", "web1.key"], "wrong-vault");
 }
 
 #[test]
-fn a_key_is_given_to_stdout_only_after_the_file_was_saved() {
+fn a_new_key_is_printed_only_after_the_file_is_saved() {
     let home = Home::with_vault(ACME);
     home.ok(&["access", "add", "web", "--new-key", "web.key", "--yes"]);
     let ran = home.run(&["access", "add", "eve", "--new-key", "-", "--yes", "-i", "web.key"]);
@@ -114,7 +114,7 @@ fn a_key_is_given_to_stdout_only_after_the_file_was_saved() {
 
 #[cfg(unix)]
 #[test]
-fn access_add_shows_the_list_and_takes_only_a_yes() {
+fn access_add_shows_the_list_and_proceeds_only_on_yes() {
     let home = Home::with_vault(ACME);
     let before = home.read("app.sealed.toml");
     let bob = home.ok(&["keygen", "-o", "bob.key"]).trim().to_owned();

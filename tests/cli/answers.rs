@@ -1,11 +1,11 @@
-//! Checks of what a command answers: its exit code, its JSON document and its error, and the vault
-//! that these tests begin with.
+//! Checks of a command's result (exit code, JSON document, error), and the vault that these tests
+//! start with.
 
 use crate::support::{Home, Ran, root};
 use serde_json::Value;
 use std::path::Path;
 
-/// cli.md's table, written out a second time on purpose.
+/// The exit codes of cli.md's table, repeated here on purpose.
 pub(crate) fn code_of(kind: &str) -> i32 {
     match kind {
         "io" | "malformed" | "not-found" | "exists" | "unsafe-file" | "conflict" => 1,
@@ -25,7 +25,7 @@ pub(crate) fn document(home: &Home, args: &[&str]) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
-/// The error object that ends stderr, after its fields and their types were checked.
+/// Checks the fields and types of the error object at the end of stderr, and returns it.
 pub(crate) fn error_in(ran: &Ran) -> Value {
     let last = ran.err.lines().last().unwrap_or_default();
     let document: Value =
@@ -47,7 +47,7 @@ pub(crate) fn keys(value: &Value) -> Vec<&str> {
     value.as_object().unwrap().keys().map(String::as_str).collect()
 }
 
-/// Runs what must fail with `kind`, for people and for scripts; returns what people read.
+/// Runs a command that must fail with `kind`, as text and as JSON; returns the text.
 pub(crate) fn fails(home: &Home, args: &[&str], kind: &str) -> String {
     fails_with(home, args, b"", kind)
 }
@@ -64,7 +64,7 @@ pub(crate) fn fails_with(home: &Home, args: &[&str], stdin: &[u8], kind: &str) -
     person.err
 }
 
-/// Everything in the order of the file but the values of these keys.
+/// The lines of the file in order, without the values of these keys.
 pub(crate) fn without<'a>(text: &'a str, keys: &[&str]) -> Vec<&'a str> {
     text.lines()
         .filter(|line| !keys.iter().any(|key| line.starts_with(&format!("{key} = "))))

@@ -1,4 +1,4 @@
-//! Mistakes on the command line: each is explained, and none repeats a secret.
+//! Mistakes on the command line: each error explains the mistake and repeats no secret.
 
 use crate::answers::{ACME, fails};
 use crate::support::Home;
@@ -24,7 +24,7 @@ fn help_and_version_go_to_stdout_and_mistakes_to_stderr() {
 }
 
 #[test]
-fn a_value_in_argv_is_never_repeated_however_it_is_written() {
+fn an_error_never_repeats_a_value_from_argv() {
     let home = Home::with_vault(ACME);
     for args in [
         &["set", "acme.password=hunter4"][..],
@@ -43,7 +43,7 @@ fn a_value_in_argv_is_never_repeated_however_it_is_written() {
 }
 
 #[test]
-fn a_mistake_that_holds_no_secret_is_said_in_full() {
+fn an_error_quotes_an_argument_that_contains_no_secret() {
     let home = Home::new();
     for (args, words) in [
         (&["seal", "app.ini", "--format", "ini"][..], "toml, properties, env, json, yaml"),
@@ -57,7 +57,7 @@ fn a_mistake_that_holds_no_secret_is_said_in_full() {
 }
 
 #[test]
-fn a_private_key_in_place_of_a_recipient_is_never_repeated() {
+fn a_private_key_given_as_a_recipient_is_never_printed() {
     let home = Home::with_vault(ACME);
     home.ok(&["keygen", "-o", "bob.key"]);
     let key = home.read("bob.key").lines().last().unwrap().to_owned();

@@ -1,5 +1,5 @@
-//! Files that are damaged, foreign or of unusual form: bad vectors, broken rules, line ends, links
-//! and modes.
+//! Files that are damaged, foreign or unusual: bad vectors, broken rules, line ends, links and
+//! modes.
 
 use crate::answers::{ACME, fails, rows, vector, without};
 #[cfg(unix)]
@@ -7,7 +7,7 @@ use crate::answers::{chmod, mode};
 use crate::support::Home;
 
 #[test]
-fn every_bad_vector_ends_as_its_row_says_with_one_clear_message() {
+fn every_bad_vector_ends_with_its_expected_error_and_one_message() {
     let home = Home::new();
     let mut tried = 0;
     for row in rows().iter().filter(|row| {
@@ -27,18 +27,18 @@ fn every_bad_vector_ends_as_its_row_says_with_one_clear_message() {
 }
 
 #[test]
-fn a_signed_file_that_breaks_a_rule_is_malformed_and_says_which() {
+fn a_signed_file_that_breaks_a_rule_is_malformed_and_the_error_names_it() {
     for (file, words) in [
         ("unknown-key", "is not a key that this version knows"),
         ("missing-generation", "`bootseal.generation` is missing"),
         ("missing-access", "`bootseal.access` is missing"),
-        ("generation-text", "`bootseal.generation` must be an integer, and is of type string"),
-        ("access-number-name", "must be a string, and is of type integer"),
+        ("generation-text", "`bootseal.generation` must be an integer, but is of type string"),
+        ("access-number-name", "must be a string, but is of type integer"),
         ("format-2", "format"),
         ("access-no-writer", "names no writer"),
         ("nested-65", "recurs"),
         ("sealed-in-array", "only a string directly in a table can be sealed"),
-        ("sealed-cut", "cut, or not canonical"),
+        ("sealed-cut", "truncated, or not canonical"),
     ] {
         let home = Home::new();
         let pin = vector(&home, &format!("bad/{file}.sealed.toml"));
@@ -63,7 +63,7 @@ fn a_signed_file_that_breaks_a_rule_is_malformed_and_says_which() {
 }
 
 #[test]
-fn what_is_no_sealed_file_at_all_is_told_apart() {
+fn files_that_are_not_sealed_files_get_distinct_errors() {
     let home = Home::with_vault(ACME);
     home.write("clear.toml", "password = \"hunter2\"\n");
     home.write("empty", "");
@@ -81,7 +81,7 @@ fn what_is_no_sealed_file_at_all_is_told_apart() {
         ("empty", "malformed", "the file is empty"),
         ("large", "malformed", "16 MiB"),
         ("binary", "malformed", "line 1 is not UTF-8"),
-        ("nest", "forged", "does not hold"),
+        ("nest", "forged", "is not valid"),
         ("forged", "forged", "git checkout"),
         ("folder", "io", "not a regular file"),
         ("clear.toml/x", "io", "clear.toml/x"),
@@ -117,7 +117,7 @@ fn what_is_no_sealed_file_at_all_is_told_apart() {
 }
 
 #[test]
-fn carriage_returns_and_a_missing_last_newline_are_accepted_and_mended_at_the_next_write() {
+fn crlf_and_a_missing_final_newline_are_accepted_and_fixed_by_the_next_write() {
     let home = Home::with_vault(ACME);
     let good = home.read("app.sealed.toml");
     for text in [
@@ -138,7 +138,7 @@ fn carriage_returns_and_a_missing_last_newline_are_accepted_and_mended_at_the_ne
 
 #[cfg(unix)]
 #[test]
-fn a_link_stays_a_link_a_file_keeps_its_mode_and_nothing_is_left_beside_it() {
+fn a_write_keeps_links_and_modes_and_leaves_no_temporary_file() {
     let home = Home::with_vault(ACME);
     std::fs::create_dir(home.at("etc")).unwrap();
     std::fs::rename(home.at("app.sealed.toml"), home.at("etc/real.sealed.toml")).unwrap();

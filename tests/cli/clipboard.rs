@@ -1,4 +1,4 @@
-//! `get --clip` hands a value to the clipboard through a pipe, and clears the clipboard later if
+//! `get --clip` passes a value to the clipboard through a pipe, and clears the clipboard later if
 //! the value is still there.
 
 use crate::support::{Home, Ran};
@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 const SECRET: &str = "hunter2-canary";
 
-/// A home with a vault, and a clipboard program `name` that keeps what it is given in `held`, each
-/// text on a line of `log`, and says how it was called, and with which environment, in `calls`.
+/// A home with a vault and a clipboard program `name`. The program stores its text in `held`,
+/// appends each text as a line to `log`, and writes its arguments and environment to `calls`.
 fn home(name: &str, reader: &str) -> Home {
     let home = Home::with_vault(&format!("[acme]\npassword = \"secret:{SECRET}\"\n"));
     std::fs::create_dir(home.at("bin")).unwrap();
@@ -37,7 +37,7 @@ fn clip(home: &Home, variables: &[(&str, &str)], args: &[&str]) -> Ran {
     command.output().unwrap().into()
 }
 
-/// Waits until `log` is this; it is written by processes that nobody waits for.
+/// Waits until `log` has this text; the processes that write it run in the background.
 fn logged(home: &Home, wanted: &str) {
     let end = Instant::now() + Duration::from_secs(60);
     loop {
@@ -50,8 +50,8 @@ fn logged(home: &Home, wanted: &str) {
     }
 }
 
-/// The process that waits to clear this clipboard: it has our HOME in its environment.
-fn who_waits(home: &Home) -> Option<std::fs::DirEntry> {
+/// The process that will clear this clipboard, found by our HOME in its environment.
+fn clearing_process(home: &Home) -> Option<std::fs::DirEntry> {
     let ours = format!("HOME={}", home.path().display());
     std::fs::read_dir("/proc").unwrap().flatten().find(|process| {
         let is = |name: &str, word: &str| {
@@ -63,7 +63,7 @@ fn who_waits(home: &Home) -> Option<std::fs::DirEntry> {
 }
 
 #[test]
-fn a_value_goes_in_and_out_again_and_nobody_sees_it_on_the_way() {
+fn clip_copies_and_clears_a_value_without_showing_it() {
     let home = home("xclip", "");
     let ran = clip(&home, &[("DISPLAY", ":7")], &["--clear-after", "0"]);
     assert_eq!((ran.code, ran.out.as_str()), (0, ""), "{}", ran.err);
@@ -78,9 +78,9 @@ fn a_value_goes_in_and_out_again_and_nobody_sees_it_on_the_way() {
 }
 
 #[test]
-fn what_was_copied_since_is_left_alone() {
+fn a_clipboard_that_changed_since_is_not_cleared() {
     let home = home("wl-copy", "wl-paste");
-    // The clipboard holds something else from the moment on that it was filled.
+    // The clipboard program replaces the text as soon as it is stored.
     let script = home.read("bin/wl-copy");
     home.write("bin/wl-copy", format!("{script}printf other > {}\n", home.at("held").display()));
     let ran = clip(
@@ -91,7 +91,7 @@ fn what_was_copied_since_is_left_alone() {
     assert_eq!(ran.code, 0, "{}", ran.err);
     logged(&home, &format!("<{SECRET}>\nread\n"));
     let end = Instant::now() + Duration::from_secs(60);
-    while who_waits(&home).is_some() {
+    while clearing_process(&home).is_some() {
         assert!(Instant::now() < end);
         std::thread::yield_now();
     }
@@ -99,24 +99,23 @@ fn what_was_copied_since_is_left_alone() {
 }
 
 #[test]
-fn who_waits_outlives_the_program_and_the_terminal() {
+fn the_clearing_process_outlives_the_program_and_the_terminal() {
     let home = home("pbcopy", "pbpaste");
     let ran = clip(&home, &[], &["--json"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert_eq!(ran.out, "{\"cleared_after_seconds\":30,\"name\":\"acme.password\"}\n");
-    // Linux lets the parent go on before the command line of the program that it started can be
-    // read.
+    // On Linux the parent may continue before the command line of its child can be read.
     let end = Instant::now() + Duration::from_secs(60);
     let waiting = loop {
-        if let Some(process) = who_waits(&home) {
+        if let Some(process) = clearing_process(&home) {
             break process;
         }
-        assert!(Instant::now() < end, "the process that waits");
+        assert!(Instant::now() < end, "no clearing process");
         std::thread::yield_now();
     };
     let cmdline = std::fs::read(waiting.path().join("cmdline")).unwrap();
     assert!(!String::from_utf8_lossy(&cmdline).contains(SECRET));
-    // A session of its own: what the terminal is sent at its end does not reach it.
+    // It has its own session, so a signal from a closing terminal does not reach it.
     let pid: u32 = waiting.file_name().to_str().unwrap().parse().unwrap();
     let end = Instant::now() + Duration::from_secs(60);
     let session = || {
@@ -131,9 +130,9 @@ fn who_waits_outlives_the_program_and_the_terminal() {
 }
 
 #[test]
-fn without_a_clipboard_it_says_what_was_looked_for() {
+fn without_a_clipboard_the_error_lists_the_programs_tried() {
     let home = home("xclip", "");
-    // xclip without a display, and programs in a folder that is no whole path: neither is one.
+    // Neither xclip without a display nor a program in a relative PATH folder counts.
     for (path, variables) in
         [("bin", vec![("DISPLAY", ":7")]), ("/nonexistent", vec![("DISPLAY", ":7")])]
     {
@@ -149,7 +148,7 @@ fn without_a_clipboard_it_says_what_was_looked_for() {
     let ran = clip(&home, &[], &[]);
     assert!(ran.code == 1 && ran.err.contains("xclip (with DISPLAY)"), "{ran:?}");
     assert!(!home.at("log").exists());
-    // A program that fails is said, without the value.
+    // A failing program is reported without the value.
     home.write("bin/xclip", "#!/bin/sh\nexit 3\n");
     let ran = clip(&home, &[("DISPLAY", ":7")], &[]);
     assert!(

@@ -1,5 +1,5 @@
-//! A command that is killed at any moment leaves the old file or the new one, and nothing that
-//! stops the next command.
+//! A command killed at any moment leaves the old file or the new one, and nothing that blocks the
+//! next command.
 
 use crate::support::Home;
 use crate::support::team::FILE;
@@ -13,16 +13,14 @@ const KILLS: u32 = 200;
 const MEMORY: &str = ".local/state/bootseal/known_vaults";
 const SIGKILL: i32 = 9;
 
-/// A command that changes the file, and what it needs beside it. Add a line for each that writes in
-/// a way of its own.
+/// A command that changes the file, and its preparation. Each distinct way to write has a line.
 struct Operation {
     args: &'static [&'static str],
-    /// Makes what the command works on, from the file as it was at first; what it leaves is the old
-    /// file.
+    /// Prepares the command's input from the initial file; its result counts as the old file.
     prepare: fn(&Home),
-    /// Whether the vault has another id afterwards.
+    /// Whether the command gives the vault a new id.
     new_id: bool,
-    /// Works afterwards, on the old file and on the new one.
+    /// A command that must work afterwards, on the old file and on the new one.
     next: &'static [&'static str],
 }
 
@@ -40,7 +38,7 @@ const OPERATIONS: &[Operation] = &[
 ];
 
 const SIGN: &[&str] = &["sign", "--yes", "--against", "basis"];
-/// As git calls it; what it is to leave its result in is the file itself here.
+/// As git calls the driver; here its output file is the sealed file itself.
 const MERGE: &[&str] = &["git", "merge", "common", FILE, "theirs", FILE];
 
 fn edit_by_hand(home: &Home) {
@@ -49,7 +47,7 @@ fn edit_by_hand(home: &Home) {
     home.write(FILE, signed.replace("# readable", "# edited"));
 }
 
-/// Two branches of one version, each with a property of its own; made once.
+/// Two branches of one version, each with its own new property; made once.
 fn make_branches(home: &Home) {
     if !home.at("ours").exists() {
         let common = home.read(FILE);
@@ -103,8 +101,8 @@ fn vault() -> Home {
     home
 }
 
-/// What is there verifies, opens for the writer, and holds every value. Its generation, and whether
-/// the vault is still `id`.
+/// Checks that the file verifies, opens for the writer and has every value. Returns its generation,
+/// and whether the vault is still `id`.
 fn whole(home: &Home, alice: &[Identity], id: &str) -> (u64, bool) {
     let file = SealedFile::read(&home.at(FILE)).unwrap().verify(&[id.parse().unwrap()]).unwrap();
     let generation = file.generation();
@@ -119,7 +117,7 @@ fn whole(home: &Home, alice: &[Identity], id: &str) -> (u64, bool) {
     (generation, writer.file().vault_id().to_string() == id)
 }
 
-/// Temporary files of dead commands: they are sealed as the file itself is.
+/// The number of temporary files of killed commands, each checked to be sealed like the file.
 fn leftovers(home: &Home) -> usize {
     let files = [".", ".local/state/bootseal"]
         .into_iter()
@@ -133,7 +131,7 @@ fn leftovers(home: &Home) -> usize {
     .count()
 }
 
-/// 0 to 1.
+/// A random number from 0 to 1.
 fn random() -> f64 {
     let mut bytes = [0; 4];
     getrandom::fill(&mut bytes).unwrap();
@@ -146,14 +144,14 @@ fn a_command_that_is_killed_leaves_the_old_file_or_the_new_one() {
     let alice = IdentityFile::read(&home.at(".config/bootseal/identity.txt")).unwrap().identities;
     let (first, memory, id) = (home.read(FILE), home.read(MEMORY), home.vault_id());
     let (generation, _) = whole(&home, &alice, &id);
-    // As it was at first, but for what dead commands left beside it.
+    // The initial file; leftovers of killed commands stay beside it.
     let restore = || {
         home.write(FILE, &first);
         home.write(MEMORY, &memory);
     };
     let (mut killed, mut renamed) = (0, 0);
     for (number, operation) in OPERATIONS.iter().enumerate() {
-        // How long it takes when nothing stops it, so that the kills fall inside.
+        // The duration of an undisturbed run, so that the kills fall inside it.
         let start = |home: &Home| {
             home.command(operation.args)
                 .stdout(Stdio::null())
@@ -176,8 +174,8 @@ fn a_command_that_is_killed_leaves_the_old_file_or_the_new_one() {
             (operation.prepare)(&home);
             let old = home.read(FILE);
             let mut child = start(&home);
-            // Every other one falls into the last part, where the file is written. The wait is what
-            // is tested, not a wait for something.
+            // Every other kill falls into the last part, where the file is written. The sleep
+            // chooses the moment of the kill; it waits for nothing.
             let from = if kill % 2 == 0 { 0.0 } else { 0.7 };
             std::thread::sleep(length.mul_f64(from + (1.0 - from) * random()));
             child.kill().unwrap();
@@ -193,9 +191,9 @@ fn a_command_that_is_killed_leaves_the_old_file_or_the_new_one() {
                     operation.args
                 );
             }
-            // Other work on this machine makes runs longer and shorter: the end is followed.
+            // Load on this machine changes the duration, so the estimate follows it.
             length = length.mul_f64(if changed { 0.9 } else { 1.03 });
-            // No lock of the dead is in the way, and the memory is no half of one.
+            // No stale lock blocks the next command, and the known-vaults file is not truncated.
             let ran = home.run(operation.next);
             assert_eq!(ran.code, 0, "after {:?}: {}", operation.args, ran.err);
         }
@@ -205,7 +203,7 @@ fn a_command_that_is_killed_leaves_the_old_file_or_the_new_one() {
         "{killed} of {KILLS} were killed before they had ended, {renamed} of them with the new file in place; {left} temporary files were left"
     );
     assert!(killed > 0 && renamed < killed, "{killed} killed, {renamed} of them after the rename");
-    // Once more from the start, beside all that is left, to the end.
+    // A complete run from the start, beside all leftovers.
     restore();
     home.ok(&["rotate", "--signing-key"]);
     home.ok(&["access", "remove", "app", "--yes"]);

@@ -1,4 +1,4 @@
-//! `edit` opens the whole file in an editor: nothing typed is lost, and nothing in clear is left
+//! `edit` opens the whole file in an editor. No typed text is lost, and no plaintext is left
 //! behind.
 
 use crate::support::{Home, Ran, unseen};
@@ -13,8 +13,8 @@ const VAULT: &str = "# Acme payments\n[acme]\nurl  =  'https://acme.example'   #
 
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
-/// An editor in the place of a person: at its first opening it runs the first of these lines of
-/// shell, and so on; `$1` is the file. What it was shown each time lies in `seen.1`, `seen.2`, …
+/// A scripted editor. Its nth call runs the nth of these shell lines, with the file as `$1`; the
+/// text it was shown is kept in `seen.1`, `seen.2`, …
 fn editor(home: &Home, openings: &[&str]) {
     let mut script =
         "#!/bin/bash\ncd \"$HOME\"; n=1; while [ -e seen.$n ]; do n=$((n+1)); done; cp \"$1\" seen.$n\ncase $n in\n"
@@ -38,7 +38,7 @@ fn command(home: &Home, args: &[&str]) -> Command {
         .env("PATH", PATH)
         .env("EDITOR", "'./the editor'")
         .env("BOOTSEAL", env!("CARGO_BIN_EXE_bootseal"));
-    // A folder of one's own, so that tests at the same time do not see each other's.
+    // Its own folder, so that concurrent tests do not see each other's files.
     command.env("XDG_RUNTIME_DIR", runtime(home));
     command
 }
@@ -80,7 +80,7 @@ fn ok(home: &Home, openings: &[&str]) -> Ran {
     ran
 }
 
-/// The lines of the user's part that differ.
+/// The lines of the user's part of the file that differ.
 fn differing(before: &str, after: &str) -> Vec<String> {
     let user = |text: &str| {
         text.split_once("[bootseal]").unwrap().0.lines().map(str::to_owned).collect::<Vec<_>>()
@@ -96,7 +96,7 @@ fn drafts(home: &Home) -> Vec<PathBuf> {
 }
 
 #[test]
-fn what_is_touched_changes_and_everything_else_keeps_its_bytes() {
+fn an_edit_changes_only_what_was_edited() {
     let home = Home::with_vault(VAULT);
     let before = home.read("app.sealed.toml");
     // Saved by a rename, as many editors do.
@@ -128,7 +128,7 @@ fn what_is_touched_changes_and_everything_else_keeps_its_bytes() {
             && !text.contains("[bootseal]"),
         "{text}"
     );
-    // Comments, order, new and renamed properties: the text is the editor's.
+    // Comments, order, new and renamed properties are saved as edited.
     ok(
         &home,
         &[
@@ -144,7 +144,7 @@ fn what_is_touched_changes_and_everything_else_keeps_its_bytes() {
             && !text.contains("fresh-one"),
         "{text}"
     );
-    // Nothing, said as nothing.
+    // An edit without a change is reported as such.
     let before = home.read("app.sealed.toml");
     for opening in ["true", "touch \"$1\"", "sed -i 1,2d \"$1\""] {
         let ran = ok(&home, &[opening]);
@@ -168,13 +168,13 @@ fn what_is_touched_changes_and_everything_else_keeps_its_bytes() {
 }
 
 #[test]
-fn a_mistake_opens_the_editor_again_with_the_error_on_top_and_the_text_below() {
+fn a_mistake_reopens_the_editor_with_the_error_above_the_text() {
     let home = Home::with_vault(VAULT);
     for (mistake, words, mend, line) in [
         ("s/^\\[tls\\]/[tls]\\nport = /", "not TOML", "s/^port = $/port = 443/", Some("port = ")),
         (
             "s/^\\[tls\\]/[bootseal]\\nepoch = 7\\n\\n[tls]/",
-            "[bootseal] is not edited",
+            "[bootseal] cannot be edited",
             "/^.bootseal/,/^epoch/d",
             None,
         ),
@@ -204,7 +204,7 @@ fn a_mistake_opens_the_editor_again_with_the_error_on_top_and_the_text_below() {
         ),
         (
             "s/^password = /# password = \"secret:hunter2\"\\npassword = /",
-            "the comment holds the value of acme.password",
+            "the comment contains the value of acme.password",
             "/^# password/d",
             Some("# password"),
         ),
@@ -231,13 +231,13 @@ fn a_mistake_opens_the_editor_again_with_the_error_on_top_and_the_text_below() {
         assert!(!top.iter().any(|line| line.contains("hunter")), "{seen}");
         assert_eq!(home.ok(&["get", "acme.user"]), format!("bob-{}", words.len()));
     }
-    // Closed without a change: given up, and nothing is lost.
+    // Closed without a change: the edit is abandoned and no text is lost.
     let before = home.read("app.sealed.toml");
     let ran = edit(&home, &["sed -i 's/hunter2/hunter3\"x/' \"$1\"", "true"]);
     assert!(
         ran.code == 1
             && ran.err.contains("app.sealed.toml: not TOML")
-            && ran.err.contains("is kept, sealed"),
+            && ran.err.contains("is kept, encrypted"),
         "{}",
         ran.err
     );
@@ -247,7 +247,7 @@ fn a_mistake_opens_the_editor_again_with_the_error_on_top_and_the_text_below() {
     assert_eq!(std::fs::metadata(&draft).unwrap().permissions().mode() & 0o777, 0o600);
     let ran = edit(&home, &[]);
     assert!(ran.code == 2 && ran.err.contains("add --yes"), "{}", ran.err);
-    // Looked at and closed: it stays. Then mended.
+    // Opened and closed again: the draft stays. Then the mistake is fixed.
     let ran = edit_with(&home, &["sed -i 's/hunter3\"x/hunter3/' \"$1\""], &["--yes"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert!(home.read("seen.1").contains("hunter3\"x"));
@@ -255,7 +255,7 @@ fn a_mistake_opens_the_editor_again_with_the_error_on_top_and_the_text_below() {
 }
 
 #[test]
-fn what_is_typed_above_our_lines_is_taken_and_they_are_not() {
+fn text_above_the_error_lines_is_kept_and_the_error_lines_are_dropped() {
     let home = Home::with_vault(VAULT);
     let ran = edit(&home, &["sed -i '1i region = \"eu\"' \"$1\""]);
     assert_eq!(ran.code, 0, "{}", ran.err);
@@ -264,7 +264,7 @@ fn what_is_typed_above_our_lines_is_taken_and_they_are_not() {
 }
 
 #[test]
-fn a_profile_that_was_broken_before_may_stay_so_and_that_is_said() {
+fn a_profile_that_was_already_broken_is_saved_with_a_warning() {
     let home = Home::with_vault(VAULT);
     home.ok(&["set", "acme.login.url", "--plain", "http://acme.example/login"]);
     let ran = ok(&home, &["sed -i 's/hunter2/hunter3/' \"$1\""]);
@@ -273,28 +273,28 @@ fn a_profile_that_was_broken_before_may_stay_so_and_that_is_said() {
 }
 
 #[test]
-fn at_a_terminal_it_asks_whether_a_draft_goes_on() {
+fn at_a_terminal_edit_asks_whether_to_continue_a_draft() {
     let home = Home::with_vault(VAULT);
     let break_off = || {
         let ran = edit(&home, &["sed -i 's/hunter2/hunter3\"x/' \"$1\"", "true"]);
-        assert!(ran.code == 1 && ran.err.contains("is kept, sealed"), "{}", ran.err);
+        assert!(ran.code == 1 && ran.err.contains("is kept, encrypted"), "{}", ran.err);
         runtime(&home)
     };
     let memory = break_off();
     let surroundings =
         [("EDITOR", "'./the editor'"), ("XDG_RUNTIME_DIR", memory.to_str().unwrap())];
     let question = "an unfinished edit was kept. Resume it? [y/N] ";
-    let for_good = "Discard it, and with it what was typed? [y/N] ";
-    // Broken off once more, at the question: it stays.
+    let for_good = "Discard it, with everything that was typed? [y/N] ";
+    // Interrupted again, at the question: the draft stays.
     editor(&home, &[]);
     let ran = home.typed(&["edit"], &surroundings, &[(question, "\x03")]);
     assert!(ran.code != 0 && drafts(&home).len() == 1 && !home.at("too-often").exists(), "{ran:?}");
-    // Yes: what was typed lies there again.
+    // Yes: the editor shows the typed text again.
     editor(&home, &["sed -i 's/hunter3\"x/hunter3/' \"$1\""]);
     let ran = home.typed(&["edit"], &surroundings, &[(question, "y\n")]);
     assert!(ran.code == 0 && !ran.out.contains("hunter"), "{ran:?}");
     assert_eq!((home.ok(&["get", "acme.password"]).as_str(), drafts(&home).len()), ("hunter3", 0));
-    // No: it is given up, where that is meant, and the file as it is lies there.
+    // No: after a confirmation the draft is deleted, and the editor shows the current file.
     home.ok_with(&["set", "acme.password", "-"], b"hunter2");
     break_off();
     editor(&home, &["true"]);
@@ -313,14 +313,16 @@ fn at_a_terminal_it_asks_whether_a_draft_goes_on() {
 }
 
 #[test]
-fn what_would_become_readable_is_agreed_to_first() {
+fn making_a_sealed_value_readable_needs_confirmation() {
     let home = Home::with_vault(VAULT);
     let unseal = "sed -i 's/\"secret:bob-of-acme/\"bob-of-acme/' \"$1\"";
     let ran = edit(&home, &[unseal, "sed -i 's/\"bob-of-acme/\"secret:bob-of-acme/' \"$1\""]);
     assert!(ran.code == 0 && ran.err.contains("nothing was changed"), "{}", ran.err);
-    assert!(home.read("seen.2").contains(
-        "#: sealed until now, and readable for anyone who has the file from now on: acme.user"
-    ));
+    assert!(
+        home.read("seen.2").contains(
+            "#: sealed values would become readable for anyone who has the file: acme.user"
+        )
+    );
     let ran = edit(&home, &[unseal, "touch \"$1\""]);
     assert!(ran.code == 1 && !home.read("app.sealed.toml").contains("bob-of-acme"), "{}", ran.err);
     std::fs::remove_file(&drafts(&home)[0]).unwrap();
@@ -329,7 +331,7 @@ fn what_would_become_readable_is_agreed_to_first() {
 }
 
 #[test]
-fn what_others_changed_meanwhile_stays_and_a_clash_keeps_both() {
+fn concurrent_changes_are_merged_and_a_conflict_keeps_both_versions() {
     let home = Home::with_vault(VAULT);
     let set = |name: &str, value: &str| {
         format!("printf {value} | \"$BOOTSEAL\" set {name} -i .config/bootseal/identity.txt")
@@ -344,10 +346,10 @@ fn what_others_changed_meanwhile_stays_and_a_clash_keeps_both() {
     let got = |name: &str| home.ok(&["get", name]);
     assert_eq!((got("acme.password").as_str(), got("acme.user").as_str()), ("hunter3", "carol"));
     assert!(home.read("app.sealed.toml").starts_with("# Ours\n"));
-    // Even where new keys were made meanwhile.
+    // The same after new keys were made in the meantime.
     ok(&home, &["sed -i 's/hunter3/hunter4/' \"$1\"; \"$BOOTSEAL\" rotate --signing-key --yes"]);
     assert_eq!((got("acme.password").as_str(), got("acme.user").as_str()), ("hunter4", "carol"));
-    // Both changed one: the person decides, and what else was changed is there.
+    // Both changed one property: the user decides, and the other changes are kept.
     let clash = format!(
         "sed -i 's/hunter4/hunter-mine/' \"$1\"; {}; {}",
         set("acme.password", "hunter-theirs"),
@@ -364,20 +366,20 @@ fn what_others_changed_meanwhile_stays_and_a_clash_keeps_both() {
         "{seen}"
     );
     assert_eq!((got("acme.password").as_str(), got("tls.more").as_str()), ("hunter-both", "added"));
-    // Closed without a decision: theirs stays in the file, and mine is kept.
+    // Closed without a decision: theirs stays in the file, and mine is kept as a draft.
     let clash = format!(
         "sed -i 's/hunter-both/hunter-mine/' \"$1\"; {}",
         set("acme.password", "hunter-theirs")
     );
     let ran = edit(&home, &[&clash, "true"]);
-    assert!(ran.code == 1 && ran.err.contains("is kept, sealed"), "{}", ran.err);
+    assert!(ran.code == 1 && ran.err.contains("is kept, encrypted"), "{}", ran.err);
     assert_eq!(got("acme.password"), "hunter-theirs");
     let ran = edit_with(&home, &["true"], &["--yes"]);
     assert_eq!((ran.code, got("acme.password").as_str()), (0, "hunter-mine"), "{}", ran.err);
 }
 
 #[test]
-fn killed_in_the_middle_it_leaves_nothing_in_clear_and_loses_nothing() {
+fn a_killed_edit_leaves_no_plaintext_and_loses_no_text() {
     for (signal, code) in [("-TERM", 143), ("-HUP", 129), ("-KILL", -1)] {
         let home = Home::with_vault(VAULT);
         editor(
@@ -407,7 +409,7 @@ fn killed_in_the_middle_it_leaves_nothing_in_clear_and_loses_nothing() {
         }
         assert_eq!(home.ok(&["get", "acme.password"]), "hunter2");
         if signal == "-KILL" {
-            // Nobody was left to keep it, and to end the editor.
+            // After SIGKILL nothing keeps a draft, and the editor still runs.
             end_editor(&home);
             continue;
         }
@@ -422,7 +424,7 @@ fn killed_in_the_middle_it_leaves_nothing_in_clear_and_loses_nothing() {
     }
 }
 
-/// The `tail` whose home this is.
+/// Ends the `tail` process that has this home in its environment.
 fn end_editor(home: &Home) {
     let marker = format!("HOME={}\0", home.path().display());
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
@@ -445,7 +447,7 @@ fn the_editor_is_found_by_an_absolute_path() {
         command(&home, &[]).envs(variables.iter().copied()).output().unwrap().into()
     };
     let full = home.at("the editor").display().to_string();
-    let ran = run(&[("VISUAL", &full), ("EDITOR", "false")]); // a path with a blank in it
+    let ran = run(&[("VISUAL", &full), ("EDITOR", "false")]); // a path with a space in it
     assert_eq!(ran.code, 0, "{}", ran.err);
     std::os::unix::fs::symlink(home.at("the editor"), home.at("code")).unwrap();
     for (variables, code, words) in [
@@ -459,7 +461,7 @@ fn the_editor_is_found_by_an_absolute_path() {
         ([("EDITOR", "./code --wait"), ("PATH", PATH)], 0, "workbench.localHistory.enabled"),
         ([("EDITOR", "./'the editor'"), ("PATH", PATH)], 0, "is an unknown editor"),
     ] {
-        // `--wait` would be the file for this editor: it is told by its last word.
+        // This editor would take `--wait` as the file, so its last argument is checked.
         let script = home.read("the editor").replace("\"$1\"", "\"${@: -1}\"");
         home.write("the editor", script);
         let ran = run(&variables);
@@ -472,7 +474,7 @@ fn the_editor_is_found_by_an_absolute_path() {
     let _ = std::fs::remove_dir(runtime(&home));
 }
 
-/// A home whose settings tell every editor to keep what it can.
+/// A home whose settings make every editor keep backup, swap and undo files.
 fn messy() -> Home {
     let home = Home::with_vault(VAULT);
     let vim = "set nocompatible backup writebackup undofile swapfile backupdir=~ undodir=~ directory=~ viminfo='100,n~/.viminfo\n";
@@ -494,7 +496,7 @@ fn messy() -> Home {
 }
 
 #[test]
-fn real_editors_leave_nothing_behind() {
+fn real_editors_leave_no_plaintext_behind() {
     let vim =
         [("hunter2", "/hunter2\r"), ("hunter2", ":%s/hunter2/hunter3/\r"), ("hunter3", ":wq\r")];
     let emacs = [
@@ -559,7 +561,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn of_ten_thousand_properties_one_line_changes() {
+fn editing_one_of_ten_thousand_properties_changes_one_line() {
     let lines = (0..10_000).map(|number| format!("p{number:05} = \"secret:value-{number}\"\n"));
     let home = Home::with_vault(&format!("[t]\n{}", lines.collect::<String>()));
     let before = home.read("app.sealed.toml");
@@ -580,9 +582,9 @@ fn of_ten_thousand_properties_one_line_changes() {
     );
 }
 
-/// No secret in what reaches a disk, argv or an environment, as the system sees it.
+/// Under strace, no secret reaches a disk, argv or an environment.
 #[test]
-fn strace_sees_no_secret_where_it_should_not_be() {
+fn strace_sees_no_secret_on_a_disk_in_argv_or_in_the_environment() {
     let home = Home::with_vault(VAULT);
     home.write("more.toml", "[more]\na = \"secret:hunter7\"\n");
     home.write("value", "hunter8");
@@ -593,7 +595,7 @@ fn strace_sees_no_secret_where_it_should_not_be() {
             "sed -i 's/hunter3/hunter4\"/' \"$1\"; kill -TERM $PPID; sleep 0.2",
         ],
     );
-    // The editor of this test keeps what it was shown: that is no part of what is looked at.
+    // The editor of this test stores the text that it was shown; those writes are not counted.
     let script = home.read("the editor").replace("cp \"$1\" seen.$n", ": > seen.$n");
     home.write("the editor", script);
     let own = env!("CARGO_BIN_EXE_bootseal");
@@ -632,17 +634,17 @@ fn strace_sees_no_secret_where_it_should_not_be() {
                     .any(|secret| call.contains(secret))
         }) {
             let what = call.split_once(' ').unwrap().1.trim_start();
-            // The editor of this test, a script, has words of its own.
+            // The editor of this test is a script and writes its own text.
             let by_script = what.starts_with("execve") && what.contains("sed");
             let to_memory = what.starts_with("write")
                 && what.split_once('<').unwrap().1.starts_with("/dev/shm/");
             let to_program = what.starts_with("execve") && what.contains("ACME_PASSWORD=hunter");
-            // Its stdout is where the test said it goes.
+            // The command's stdout is the file that the test chose.
             let by_program = environment == 1 && what.starts_with("write(1</dev/null>");
             programs += usize::from(to_program);
             assert!(by_script || to_memory || to_program || by_program, "{line}: {call}");
         }
-        // PATH is searched: a program is tried for once for each folder.
+        // A search of PATH tries a program once for each folder.
         assert_eq!(programs > 0, environment == 1, "{line}");
     }
     let left: Vec<_> = std::fs::read_dir("/dev/shm")

@@ -7,7 +7,7 @@ use std::io::Read;
 use std::process::Stdio;
 
 #[test]
-fn names_list_verify_and_diff_work_for_someone_without_any_key() {
+fn names_list_verify_and_diff_work_without_a_key() {
     let home = team::team();
     let old = home.read(team::FILE);
     home.ok_with(&["set", "acme.password"], b"hunter3");
@@ -23,7 +23,7 @@ fn names_list_verify_and_diff_work_for_someone_without_any_key() {
     let verified = other.run(&["verify", "-f", team::FILE]);
     assert_eq!(verified.code, 0, "{}", verified.err);
     assert!(
-        verified.out.contains("values not opened: no identity at hand is in access"),
+        verified.out.contains("values not opened: no available identity is in access"),
         "{}",
         verified.out
     );
@@ -39,7 +39,7 @@ fn names_list_verify_and_diff_work_for_someone_without_any_key() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_failure() {
+fn a_closed_pipe_is_not_a_failure() {
     let properties: String = (0..3000)
         .map(|number| format!("p{number} = \"a readable value of some length\"\n"))
         .collect();
@@ -55,7 +55,7 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
     ] {
         let mut child =
             home.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        // The other end is closed before, or while, something is written.
+        // The other end is closed before the first write or during a write.
         drop(child.stdout.take());
         let ended = child.wait().unwrap();
         let mut said = String::new();
@@ -70,7 +70,7 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
 }
 
 #[test]
-fn ctrl_c_at_a_prompt_leaves_the_terminal_as_it_was_and_the_file_too() {
+fn ctrl_c_at_a_prompt_restores_the_terminal_and_changes_no_file() {
     let home = Home::with_vault("[acme]\npassword = \"secret:hunter2\"\n");
     let before = home.read("app.sealed.toml");
     for answers in [
@@ -85,7 +85,7 @@ fn ctrl_c_at_a_prompt_leaves_the_terminal_as_it_was_and_the_file_too() {
         );
         assert_eq!(home.read("app.sealed.toml"), before);
     }
-    // At a question the terminal is as always, and the signal ends the program.
+    // At a yes/no question the terminal is unchanged, and the signal ends the program.
     let (code, _, echo) = at_a_terminal(
         &home,
         &["access", "add", "bob", "--new-key", "bob.key"],
@@ -97,7 +97,7 @@ fn ctrl_c_at_a_prompt_leaves_the_terminal_as_it_was_and_the_file_too() {
 }
 
 #[test]
-fn what_would_ask_and_has_no_terminal_ends_with_2_and_names_the_option() {
+fn a_prompt_without_a_terminal_exits_with_2_and_names_the_option() {
     let home = team::team();
     for (args, option) in [
         (&["access", "add", "carol", "--new-key", "carol.key"][..], "--yes"),
@@ -112,7 +112,7 @@ fn what_would_ask_and_has_no_terminal_ends_with_2_and_names_the_option() {
 }
 
 #[test]
-fn names_of_files_with_blanks_and_letters_of_the_world_survive() {
+fn file_names_with_spaces_and_non_ascii_letters_work() {
     let home = Home::new();
     let folder = "Ein Ordner/日本 'x' $HOME";
     std::fs::create_dir_all(home.at(folder)).unwrap();
@@ -148,7 +148,7 @@ fn names_of_files_with_blanks_and_letters_of_the_world_survive() {
     #[cfg(target_os = "linux")]
     {
         use std::os::unix::ffi::OsStrExt;
-        // Not even Unicode.
+        // A name that is not valid UTF-8.
         let odd = std::ffi::OsStr::from_bytes(b"od\xffd.sealed.toml");
         std::fs::copy(home.at(&file), home.path().join(odd)).unwrap();
         let ran: Ran = home.command(&["list"]).env("BOOTSEAL_FILE", odd).output().unwrap().into();
@@ -157,7 +157,7 @@ fn names_of_files_with_blanks_and_letters_of_the_world_survive() {
 }
 
 #[test]
-fn colours_mean_something_and_switch_off() {
+fn colours_mark_errors_and_warnings_and_can_be_switched_off() {
     let home = Home::new();
     let wrong = ["list", "-f", "missing.sealed.toml"];
     let at_terminal =
@@ -170,7 +170,7 @@ fn colours_mean_something_and_switch_off() {
         let seen = at_terminal(args, variables);
         assert!(seen.contains("bootseal: ") && !seen.contains('\x1b'), "{seen:?}");
     }
-    // Into a pipe there are none, unless they are asked for.
+    // Output into a pipe has no colour unless it is requested.
     assert!(!home.run(&wrong).err.contains('\x1b'));
     assert!(home.run(&[&wrong[..], &["--color", "always"]].concat()).err.contains("\x1b[31m"));
     let vault = Home::with_vault("a = \"secret:x\"\n");
@@ -182,7 +182,7 @@ fn colours_mean_something_and_switch_off() {
 }
 
 #[test]
-fn what_takes_long_is_said_on_a_terminal_and_nowhere_else() {
+fn progress_is_shown_only_on_a_terminal() {
     let home = Home::with_vault("[acme]\npassword = \"secret:hunter2\"\n");
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/login", listener.local_addr().unwrap());
@@ -214,8 +214,8 @@ fn what_takes_long_is_said_on_a_terminal_and_nowhere_else() {
         assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
         stream
     };
-    // The quiet one waits for its vendor first, and for longer than the other, which is answered
-    // only when it has said that it waits.
+    // The run with `-q` waits for its vendor first and longer. The other run gets its response only
+    // after it has shown that it waits.
     let mut quiet = login(&["-q"]);
     let of_quiet = asked();
     let mut talking = login(&[]);
@@ -225,7 +225,7 @@ fn what_takes_long_is_said_on_a_terminal_and_nowhere_else() {
     while !seen.contains("bootseal: logging in … 0 s") {
         let mut buffer = [0; 4096];
         let read = out.read(&mut buffer).unwrap();
-        assert!(read > 0, "ended without a word: {seen}");
+        assert!(read > 0, "ended without showing progress: {seen}");
         seen.push_str(&String::from_utf8_lossy(&buffer[..read]));
     }
     for mut stream in [of_quiet, of_talking] {
@@ -234,7 +234,7 @@ fn what_takes_long_is_said_on_a_terminal_and_nowhere_else() {
     out.read_to_string(&mut seen).unwrap();
     assert!(
         talking.wait().unwrap().success() && seen.contains("\r\x1b[K"),
-        "and goes when it is done: {seen:?}"
+        "the progress line is erased at the end: {seen:?}"
     );
     let mut seen = String::new();
     quiet.stdout.take().unwrap().read_to_string(&mut seen).unwrap();
@@ -242,7 +242,7 @@ fn what_takes_long_is_said_on_a_terminal_and_nowhere_else() {
 }
 
 #[test]
-fn what_was_nearly_right_is_named() {
+fn a_similar_name_is_suggested_for_a_misspelt_one() {
     let home = Home::with_vault(
         "[acme]\npassword = \"secret:hunter2\"\n[acme.login]\nurl = \"https://acme.example/login\"\nform = { p = \"${password}\" }\ntoken = { json = \"/t\" }\nexpriy = { fixed = \"1h\" }\n",
     );
@@ -259,7 +259,7 @@ fn what_was_nearly_right_is_named() {
         let ran = home.run(args);
         assert!(ran.code != 0 && ran.err.contains(meant), "{args:?}: {ran:?}");
     }
-    // What breaks a profile shows when it is done, and not when a service starts.
+    // A change that breaks a profile is reported immediately, not when a service starts.
     let changed = Home::with_vault(
         "[acme]\npassword = \"secret:hunter2\"\n[acme.login]\nurl = \"https://acme.example/login\"\nform = { p = \"${password}\" }\ntoken = { json = \"/t\" }\n",
     );
@@ -268,12 +268,12 @@ fn what_was_nearly_right_is_named() {
     let ran = changed.run(&["set", "acme.login.method", "--plain", "POST"]);
     assert!(
         ran.code == 0 && ran.err.is_empty(),
-        "one that is broken already is not told again: {ran:?}"
+        "a profile that was already broken is not reported again: {ran:?}"
     );
     assert!(changed.run(&["unset", "acme.login.expriy.fixed"]).err.is_empty());
     let ran = changed.run(&["unset", "acme.password"]);
     assert!(ran.code == 0 && ran.err.contains("acme.password"), "{ran:?}");
-    // An option that was given what it does not take is named, and what it was given is not.
+    // An error about a wrong option value names the option and does not repeat the value.
     for (args, option) in [
         (&["verify", "--min-generation", "hunter2"][..], "--min-generation"),
         (&["get", "acme.password", "--clear-after", "hunter2"], "--clear-after"),
@@ -285,7 +285,7 @@ fn what_was_nearly_right_is_named() {
         let named = ran.err.starts_with(&format!("error: {option}"));
         assert!(ran.code == 2 && named && !ran.err.contains("hunter2"), "{args:?}: {ran:?}");
     }
-    // A word that is near to nothing may be a secret in the wrong place, and is not repeated.
+    // A word without a similar name may be a misplaced secret, so it is not repeated.
     for args in [&["correct-horse"][..], &["access", "correct-horse"], &["--json", "correct-horse"]]
     {
         let ran = home.run(args);
@@ -327,8 +327,7 @@ fn ten_thousand_properties_are_listed_with_a_key_and_without() {
     }
 }
 
-/// As the system sees it: the file is opened once, read through once, and for who has no key
-/// nothing else is looked at.
+/// Under strace, the file is opened once and read once; without a key no other file is read.
 #[cfg(target_os = "linux")]
 #[test]
 fn ten_thousand_properties_are_listed_by_one_read_of_the_file() {
@@ -354,7 +353,7 @@ fn ten_thousand_properties_are_listed_by_one_read_of_the_file() {
         let reads = trace.lines().filter(of_file).filter(|line| line.contains("read"));
         let read: usize =
             reads.map(|line| line.rsplit(" = ").next().unwrap().parse::<usize>().unwrap()).sum();
-        assert_eq!(read, length, "once, from the first byte to the last");
+        assert_eq!(read, length, "the whole file is read once");
         let keys = trace
             .lines()
             .filter(|line| line.contains("identity.txt") && !line.contains("ENOENT"))
@@ -369,7 +368,7 @@ fn ten_thousand_properties_are_listed_by_one_read_of_the_file() {
 }
 
 #[test]
-fn what_cannot_be_says_what_can() {
+fn an_error_names_the_values_that_are_allowed() {
     let home = Home::with_vault("[acme]\npassword = \"secret:hunter2\"\n");
     home.ok(&["get", "acme.password", "--out", "there"]);
     let ran = home.run(&["get", "acme.password", "--out", "there", "--json"]);
@@ -391,19 +390,19 @@ fn what_cannot_be_says_what_can() {
             "takes a number from 1 to 10000000",
         ),
         (&["exec", "true"], "bootseal exec -- PROGRAM"),
-        (&["access", "add", "bob"], "--new-key FILE, --passphrase"),
-        (&["access", "add", "bob", "--yes"], "--new-key FILE, --passphrase"),
+        (&["access", "add", "bob"], "--new-key FILE or --passphrase"),
+        (&["access", "add", "bob", "--yes"], "--new-key FILE or --passphrase"),
     ] {
         let ran = home.run(args);
         assert!(ran.err.contains(takes) && !ran.err.contains("hunter2"), "{args:?}: {ran:?}");
     }
-    // Where a wrong name came from.
+    // The error names the variable or option that a wrong name came from.
     for (name, value) in [("BOOTSEAL_PIN", "bogus"), ("BOOTSEAL_IDENTITY", "none.key")] {
         let ran: Ran =
             home.command(&["get", "acme.password"]).env(name, value).output().unwrap().into();
         assert!(ran.err.starts_with(&format!("bootseal: {name}: ")), "{}", ran.err);
     }
-    // Scripts are told which file it is about, also where people need not be.
+    // The JSON error names the file even if the text does not need to.
     for args in [&["verify", "--as-loader"][..], &["edit"]] {
         let ran = home.run(&[args, &["--json"]].concat());
         let error: Value = serde_json::from_str(ran.err.lines().last().unwrap()).unwrap();
@@ -411,7 +410,9 @@ fn what_cannot_be_says_what_can() {
     }
     let ran = home.run_with(&["set", "bootseal.x"], b"hunter2");
     assert!(
-        ran.code == 1 && ran.err.contains("`bootseal access`") && !ran.err.contains("by hand"),
+        ran.code == 1
+            && ran.err.contains("`bootseal access`")
+            && !ran.err.contains("Edit the line"),
         "{ran:?}"
     );
 }

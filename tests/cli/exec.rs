@@ -1,5 +1,5 @@
-//! `exec` gives a program its values in its environment or in memory, and leaves signals, terminal
-//! and exit code to the program.
+//! `exec` passes values to a program in its environment or in memory; signals, terminal and exit
+//! code are the program's own.
 
 use crate::support::{Home, Ran, root};
 use std::io::{BufRead, BufReader};
@@ -28,7 +28,7 @@ fn ok(home: &Home, args: &[&str]) -> String {
     ran.out
 }
 
-/// What is asked for comes true, in time or never.
+/// Waits until `done` is true, for at most a minute.
 fn until(what: &str, mut done: impl FnMut() -> bool) {
     let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
     while !done() {
@@ -56,7 +56,7 @@ fn kill(signal: &str, pid: u32) {
 }
 
 #[test]
-fn a_property_is_a_variable_and_tables_with_a_meaning_are_left_out() {
+fn properties_become_variables_and_reserved_tables_are_left_out() {
     let home = Home::with_vault(VAULT);
     let out = ok(&home, &["--", "env", "-0"]);
     let mut variables: Vec<&str> = out.split_terminator('\0').collect();
@@ -81,7 +81,7 @@ fn a_property_is_a_variable_and_tables_with_a_meaning_are_left_out() {
         &["--env", "PGPASSWORD=db.password", "--", "sh", "-c", "echo \"$PGPASSWORD|$DB_PASSWORD\""],
     );
     assert_eq!(named, "s3\nof two lines |\n");
-    // A login table can be asked for by name.
+    // A login table can be requested by name.
     assert_eq!(
         ok(&home, &["--env", "URL=acme.login.url", "--", "sh", "-c", "echo $URL"]),
         "https://api.acme.example/login\n"
@@ -89,7 +89,7 @@ fn a_property_is_a_variable_and_tables_with_a_meaning_are_left_out() {
 }
 
 #[test]
-fn references_of_a_file_become_values_and_nothing_is_expanded() {
+fn references_in_an_env_file_become_values_without_expansion() {
     let home = Home::with_vault(VAULT);
     home.write("app.env", "DB_PASSWORD=bootseal:acme.password\nPLAIN=\"$(id) ${HOME}\"\n");
     let out = ok(
@@ -99,7 +99,7 @@ fn references_of_a_file_become_values_and_nothing_is_expanded() {
     assert_eq!(out, "hunter2|$(id) ${HOME}|\n");
     for (text, words) in [
         ("A=bootseal:acme.pasword\n", "Did you mean acme.password"),
-        ("A=bootseal:a b\n", "A: what follows `bootseal:`"),
+        ("A=bootseal:a b\n", "A: the text after `bootseal:`"),
     ] {
         home.write("app.env", text);
         let ran = ran(&home, &["--env-file", "app.env", "--", "true"]);
@@ -108,18 +108,18 @@ fn references_of_a_file_become_values_and_nothing_is_expanded() {
 }
 
 #[test]
-fn two_that_meet_and_what_would_steer_the_program_are_errors() {
+fn colliding_and_dangerous_variable_names_are_errors() {
     let home = Home::with_vault("a.b-c = 1\na.b_c = \"secret:hunter2\"\n");
     let error = ran(&home, &["--", "true"]);
     assert_eq!(error.code, 125);
     assert!(
-        error.err.contains("a.b-c and a.b_c would both be the variable A_B_C"),
+        error.err.contains("a.b-c and a.b_c would both become the variable A_B_C"),
         "{}",
         error.err
     );
     let error = ran(&home, &["--files", "--flat", "--", "true"]);
     assert!(
-        error.code == 125 && error.err.contains("would both be the file a_b_c"),
+        error.code == 125 && error.err.contains("would both become the file a_b_c"),
         "{}",
         error.err
     );
@@ -129,7 +129,8 @@ fn two_that_meet_and_what_would_steer_the_program_are_errors() {
         let home = Home::with_vault(&format!("{name} = \"secret:/tmp\"\n"));
         let error = ran(&home, &["--", "true"]);
         assert!(
-            error.code == 125 && error.err.contains(&format!("would be the variable {variable}")),
+            error.code == 125
+                && error.err.contains(&format!("would become the variable {variable}")),
             "{}",
             error.err
         );
@@ -146,7 +147,7 @@ fn two_that_meet_and_what_would_steer_the_program_are_errors() {
 }
 
 #[test]
-fn exit_codes_are_the_programs_or_those_of_env() {
+fn exit_codes_are_those_of_the_program_or_of_env() {
     let home = Home::with_vault(VAULT);
     for code in [0, 1, 7, 125, 255] {
         assert_eq!(ran(&home, &["--", "sh", "-c", &format!("exit {code}")]).code, code);
@@ -168,17 +169,17 @@ fn exit_codes_are_the_programs_or_those_of_env() {
         assert_eq!(error["error"]["kind"], kind, "{args:?}");
         assert!(!ran.err.contains("hunter2"), "{}", ran.err);
     }
-    // Ended by a signal: its own end is seen, and no code in its place.
+    // Ended by a signal: bootseal ends by the same signal and not with an exit code.
     let status = exec(&home, &["--", "sh", "-c", "kill -USR1 $$"]).status().unwrap();
     assert_eq!(status.signal(), Some(10));
-    // A vault that nobody vouches for decides nothing.
+    // An untrusted vault does not start a program.
     let error: Ran = exec(&home, &["--", "true"])
         .env("XDG_STATE_HOME", home.at("elsewhere"))
         .output()
         .unwrap()
         .into();
     assert!(
-        error.code == 125 && error.err.contains("nothing vouches for this vault"),
+        error.code == 125 && error.err.contains("this vault is not trusted yet"),
         "{}",
         error.err
     );
@@ -204,12 +205,12 @@ fn key_sources_do_not_reach_the_program() {
         ours,
         ["BOOTSEAL_FILE=app.sealed.toml", &format!("BOOTSEAL_PIN={}", home.vault_id())]
     );
-    // A key or a passphrase from stdin: the program reads nothing there, even where it is a file.
+    // If a key or passphrase comes from stdin, the program finds stdin empty, even if it is a file.
     let mut command = exec(&home, &["-i", "-", "--", "cat"]);
     let out: Ran =
         command.stdin(std::fs::File::open(home.at("web1.key")).unwrap()).output().unwrap().into();
     assert_eq!((out.code, out.out.as_str()), (0, ""), "{}", out.err);
-    // A file behind stdin's other names too.
+    // The same under the other names of stdin.
     for name in ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"] {
         let mut command = exec(&home, &["-i", name, "--", "cat"]);
         let out: Ran = command
@@ -238,14 +239,14 @@ fn a_descriptor_that_a_key_was_read_from_is_not_inherited() {
             .env("BOOTSEAL", env!("CARGO_BIN_EXE_bootseal"));
         shell.output().unwrap().into()
     };
-    // 8 is the program's own, and stays.
+    // Descriptor 8 belongs to the program and stays open.
     let child = "-- sh -c 'cd /proc/self/fd && echo [3-9] && cat <&8 && cat <&7'";
     for ((source, opened), how) in [
         ("--passphrase-fd 7", "7< glass"),
         ("--passphrase-fd 7", "7< <(cat glass)"),
         ("-i /dev/fd/7", "7< web1.key"),
         ("-i /proc/self/fd/7", "7< web1.key"),
-        // A key that is not needed, as the file opens by another.
+        // A key that is not needed because another one opens the file.
         ("-i web1.key --passphrase-fd 7", "7< glass"),
     ]
     .iter()
@@ -264,17 +265,17 @@ fn a_descriptor_that_a_key_was_read_from_is_not_inherited() {
     }
     let out = bash("BOOTSEAL_IDENTITY=/dev/fd/7 \"$BOOTSEAL\" exec -- cat /dev/fd/7 7< web1.key");
     assert!(out.code == 1 && out.out.is_empty() && out.err.contains("No such file"), "{out:?}");
-    // Where results go, no key comes from: the program could not do without it.
+    // A key cannot come from descriptor 1, which the program needs for its output.
     let out = bash("\"$BOOTSEAL\" exec -i /dev/fd/1 -- true 1<> web1.key");
     assert!(out.code == 125 && out.err.contains("descriptor 1"), "{out:?}");
 }
 
 #[test]
-fn files_lie_in_memory_for_the_program_alone_and_go_with_it() {
+fn secret_files_are_private_in_memory_and_end_with_the_program() {
     let home = Home::with_vault(VAULT);
     let list = "cd \"$BOOTSEAL_FILES\" && stat -f -c %T . && stat -c '%a %n' . && find . -type f -printf '%m %p\\n' | sort && cat db/password && pwd >&2; env | grep -c hunter2 >&2";
     let mut command = exec(&home, &["--files", "--", "sh", "-c", &format!("umask 000; {list}")]);
-    command.env("XDG_RUNTIME_DIR", home.path()); // a disk: passed over
+    command.env("XDG_RUNTIME_DIR", home.path()); // on a disk, so not used
     let out: Ran = command.output().unwrap().into();
     assert_eq!(
         out.out,
@@ -305,7 +306,7 @@ fn files_lie_in_memory_for_the_program_alone_and_go_with_it() {
     until("the folder goes", || !Path::new(&named).exists());
     std::fs::create_dir(&named).unwrap();
     let error = ran(&home, &[&option, "--", "true"]);
-    assert!(error.code == 125 && error.err.contains("yours alone"), "{}", error.err);
+    assert!(error.code == 125 && error.err.contains("only you can access"), "{}", error.err);
     std::fs::set_permissions(&named, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
     std::fs::write(Path::new(&named).join("x"), "").unwrap();
     let error = ran(&home, &[&option, "--", "true"]);
@@ -314,18 +315,18 @@ fn files_lie_in_memory_for_the_program_alone_and_go_with_it() {
     let error = ran(&home, &[&format!("--files={}", home.at("on-a-disk").display()), "--", "true"]);
     assert!(
         error.code == 125
-            && error.err.contains("never go onto a disk")
+            && error.err.contains("never written to a disk")
             && !home.at("on-a-disk").exists(),
         "{}",
         error.err
     );
-    // Not even for a program that cannot be run.
+    // No folder is left for a program that cannot be run.
     let error = ran(&home, &[&option, "--", "no-such-program"]);
     assert!(error.code == 127 && !Path::new(&named).exists(), "{}", error.err);
     let odd = Home::with_vault("\"a/b\" = \"secret:x\"\n\"..\" = \"secret:y\"\n");
     let error = ran(&odd, &["--files", "--", "true"]);
     assert!(
-        error.code == 125 && error.err.contains("a name that no file can have"),
+        error.code == 125 && error.err.contains("a name that is not a valid file name"),
         "{}",
         error.err
     );
@@ -339,7 +340,7 @@ fn files_lie_in_memory_for_the_program_alone_and_go_with_it() {
 }
 
 #[test]
-fn signals_reach_the_program_itself_and_a_kill_leaves_nothing() {
+fn signals_reach_the_program_and_a_kill_leaves_no_secret_files() {
     let home = Home::with_vault(VAULT);
     let program =
         "trap 'echo caught; exit 3' TERM; echo \"$BOOTSEAL_FILES\"; while :; do read x; done";
@@ -361,8 +362,8 @@ fn signals_reach_the_program_itself_and_a_kill_leaves_nothing() {
         }
         until("the folder goes", || !Path::new(&folder).exists());
     }
-    // Where even what empties it was killed, the next run does. In a place of its own: a run of
-    // another test would empty it, too.
+    // If the cleanup process was killed too, the next run removes the folder. The test uses its own
+    // folder, because a run of another test would also remove it.
     let place = tempfile::tempdir_in("/dev/shm").unwrap();
     let exec_there = |args: &[&str]| {
         let mut command = exec(&home, args);
@@ -391,7 +392,7 @@ fn signals_reach_the_program_itself_and_a_kill_leaves_nothing() {
     assert!(!Path::new(&folder).exists());
 }
 
-/// The process that waits for the folder's owner to end: its stdout is the folder.
+/// The cleanup process that waits until the owner of the folder ends; its stdout is the folder.
 fn sweeper_of(folder: &str) -> u32 {
     let is_it = |pid: &String| {
         let link = |fd: u8| std::fs::read_link(format!("/proc/{pid}/fd/{fd}")).unwrap_or_default();
@@ -409,7 +410,7 @@ fn sweeper_of(folder: &str) -> u32 {
 }
 
 #[test]
-fn what_changes_reaches_the_program() {
+fn a_changed_value_reaches_the_running_program() {
     let home = Home::with_vault(VAULT);
     // Restarted with the new value; a file that does not verify changes nothing.
     let (mut child, mut out, line) = started(exec(
@@ -429,7 +430,7 @@ fn what_changes_reaches_the_program() {
     let good = home.read("app.sealed.toml");
     home.write("app.sealed.toml", good.replace("bob", "eve"));
     let mut err = BufReader::new(child.stderr.take().unwrap());
-    assert!(next(&mut err).contains("has changed and is not used"));
+    assert!(next(&mut err).contains("has changed, but cannot be used"));
     home.write("app.sealed.toml", good);
     home.ok_with(&["set", "acme.password"], b"hunter3");
     let again = next(&mut out);
@@ -437,7 +438,7 @@ fn what_changes_reaches_the_program() {
     kill("-TERM", child.id());
     assert_eq!(child.wait().unwrap().code(), Some(128 + 15));
 
-    // New files and a signal; the same process. What did not change is no reason.
+    // New files and a signal for the same process. An unchanged file causes no signal.
     let program = "trap 'cat $BOOTSEAL_FILES/acme/password; echo; ls $BOOTSEAL_FILES/acme' HUP; trap 'exit 5' USR1; echo $BOOTSEAL_FILES; while :; do read x < /dev/zero; done";
     let program = program.replace("read x < /dev/zero", "sleep 0.01");
     let (mut child, mut out, folder) = started(exec(
@@ -458,7 +459,7 @@ fn what_changes_reaches_the_program() {
 }
 
 #[test]
-fn the_terminal_and_its_job_control_are_the_programs() {
+fn the_program_gets_the_terminal_and_job_control() {
     let home = Home::with_vault(VAULT);
     // Ctrl-C, Ctrl-Z and `fg` of a shell with job control, as typed.
     const PERSON: &str = r#"
@@ -497,10 +498,11 @@ os.write(terminal, b"exit\n")
 os.waitpid(child, 0)
 print("good")
 "#;
+    // `os.write`, because the handler may interrupt a `print`, and `print` is not reentrant.
     home.write(
         "slow.py",
         "import os, signal, time\n\
-         def stop(*_):\n    time.sleep(0.3); print('stopping', flush=True)\n    os.kill(os.getpid(), signal.SIGSTOP); print('continues', flush=True)\n\
+         def stop(*_):\n    time.sleep(0.3); os.write(1, b'stopping\\n')\n    os.kill(os.getpid(), signal.SIGSTOP); os.write(1, b'continues\\n')\n\
          signal.signal(signal.SIGTSTP, stop)\nprint('up', flush=True)\nwhile True: signal.pause()\n",
     );
     let mut person = Command::new("timeout");
@@ -535,8 +537,8 @@ fn recipe_pydantic_reads_a_folder_of_secrets() {
 }
 
 #[test]
-fn a_shell_gets_values_by_eval() {
-    // By the name of the variable that it becomes.
+fn a_shell_can_eval_the_values() {
+    // A value can be chosen by the name of its variable.
     let values = [
         ("QUOTES", "it's \"quoted\" 'twice' '' \\ \\' \\n end'"),
         (
@@ -574,7 +576,7 @@ fn a_shell_gets_values_by_eval() {
             .unwrap_or_else(|error| panic!("{shell:?}: {error}; scripts/test installs it"))
             .into()
     };
-    // A program that the shell starts prints them: they are exported, too.
+    // The variables are exported: a program that the shell starts prints them.
     let program = "import os, sys\nfor name in sys.argv[1:]: sys.stdout.buffer.write(os.environb[b'SHOP_' + name.encode()] + b'\\0')\n";
     home.write("print.py", program);
     let names: Vec<&str> = values.iter().map(|(name, _)| *name).collect();
@@ -588,7 +590,7 @@ fn a_shell_gets_values_by_eval() {
             (0, wanted.as_str(), ""),
             "{with:?}"
         );
-        // Nothing is set, and the script ends, where the vault does not open.
+        // If the vault does not open, no variable is set and the script ends.
         let without = shell(
             with,
             &format!("set -eu\nvalues=\"$({})\"\necho on", "bootseal export --format sh -i none"),
@@ -599,7 +601,7 @@ fn a_shell_gets_values_by_eval() {
         );
     }
     assert!(!home.at("ran").exists(), "a value was run");
-    // To a file is another thing.
+    // Output to a file is refused.
     let ran = shell(&["sh"], "bootseal export --format sh > values");
     assert!(
         ran.code == 2 && home.read("values").is_empty() && ran.err.contains("--force"),
@@ -637,8 +639,8 @@ fn recipe_ansible_looks_values_up() {
 #[test]
 fn recipe_spring_configtree_reads_folders_as_tables() {
     let home = Home::with_vault(VAULT);
-    // What Spring's ConfigTreePropertySource does: each regular file, its path below the folder
-    // with dots, its text whole.
+    // Does what Spring's ConfigTreePropertySource does: each regular file is a property, its name
+    // the path below the folder with dots, its value the whole text.
     let spring = "import os\nroot = os.environ['BOOTSEAL_FILES']\n\
                   for folder, _, names in os.walk(root):\n    for name in names:\n        path = os.path.join(folder, name)\n\
                   \x20       print(os.path.relpath(path, root).replace('/', '.'), repr(open(path).read()))\n";

@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::process::Command;
 
-/// A vault with hard values, sealed and readable, of every type, and tables that are no values of
-/// the application.
+/// A vault with difficult values of every type, sealed and readable, and with tables that are not
+/// the application's.
 fn vault() -> Home {
     let home = Home::new();
     let mut sealed: Map<String, Value> =
@@ -57,7 +57,8 @@ fn exported(home: &Home, format: &str, more: &[&str]) -> String {
     assert_eq!(ran.code, 0, "{}", ran.err);
     if more.is_empty() {
         assert!(
-            ran.err.contains("bytes is bytes, which no text format holds; it is left out"),
+            ran.err
+                .contains("bytes contains bytes, which a text format cannot hold, and is left out"),
             "{}",
             ran.err
         );
@@ -81,7 +82,7 @@ fn nested_formats_are_read_by_pythons_parsers() {
     assert!(!home.at("ran").exists());
 }
 
-/// The names that flat formats give properties, and the texts.
+/// The property names and texts of flat formats.
 fn flat(name: impl Fn(&[&str]) -> String) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     for (table, values) in wanted().as_object().unwrap() {
@@ -99,7 +100,7 @@ fn flat(name: impl Fn(&[&str]) -> String) -> BTreeMap<String, String> {
     found
 }
 
-/// A value that is TOML may be written in several ways.
+/// Compares the values; a TOML value may be written in several ways.
 fn same(got: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>) {
     assert_eq!(got.keys().collect::<Vec<_>>(), wanted.keys().collect::<Vec<_>>());
     let parsed = |text: &str| toml::from_str::<toml::Table>(&format!("v = {text}")).ok();
@@ -136,11 +137,11 @@ fn variable(path: &[&str]) -> String {
 }
 
 #[test]
-fn a_shell_evaluates_what_is_quoted_for_it() {
+fn shell_output_is_quoted_for_each_shell() {
     let home = vault();
     home.write("exported", exported(&home, "sh", &[]));
     for shell in ["sh", "bash"] {
-        // 1 MiB is more than one variable may hold when a program is started, so a builtin prints.
+        // 1 MiB is too long for the environment of a new program, so a shell builtin prints it.
         let names: Vec<String> = flat(variable).into_keys().collect();
         let prints: String =
             names.iter().map(|name| format!("printf '%s\\0' \"${name}\"\n")).collect();
@@ -156,7 +157,7 @@ fn a_shell_evaluates_what_is_quoted_for_it() {
         same(&names.iter().cloned().zip(values).collect(), &flat(variable));
     }
     assert!(!home.at("ran").exists());
-    // The way it is used.
+    // The documented usage.
     let line = format!(
         "eval \"$('{}' export --format sh --only acme)\" && printf %s \"$ACME_USER\"",
         env!("CARGO_BIN_EXE_bootseal")
@@ -201,7 +202,7 @@ fn toml_can_be_sealed_again() {
 }
 
 #[test]
-fn json_is_json() {
+fn the_json_option_and_the_json_format_are_the_same() {
     let home = Home::with_vault("[acme]\npassword = \"secret:hunter2\"\n");
     let as_json: Value = serde_json::from_str(&home.ok(&["export", "--json"])).unwrap();
     assert_eq!(as_json, json!({"acme": {"password": "hunter2"}}));
@@ -211,7 +212,7 @@ fn json_is_json() {
 }
 
 #[test]
-fn only_into_a_pipe_unless_forced() {
+fn export_writes_only_to_a_pipe_unless_forced() {
     let home = Home::with_vault("pw = \"can4ry\"\n");
     let to_file = |name: &str, more: &[&str]| {
         let mut command = home.command(&[&["export"], more].concat());
@@ -238,13 +239,17 @@ fn only_into_a_pipe_unless_forced() {
 }
 
 #[test]
-fn names_that_meet_or_steer_are_refused_and_only_chooses() {
+fn colliding_and_dangerous_names_are_refused_and_only_selects() {
     let home =
         Home::with_vault("path = \"/x\"\n[a]\nb-c = \"1\"\nb_c = \"2\"\n[z]\n1 = \"n\\u0000\"\n");
     for (format, more, words) in [
-        ("sh", &["--only", "a"][..], "a.b-c and a.b_c would both be A_B_C"),
-        ("env", &["--only", "path"], "would be the variable PATH, which decides what is run"),
-        ("sh", &["--only", "z"], "z.1: holds a NUL"),
+        ("sh", &["--only", "a"][..], "a.b-c and a.b_c would both become A_B_C"),
+        (
+            "env",
+            &["--only", "path"],
+            "would become the variable PATH, which controls which programs are run",
+        ),
+        ("sh", &["--only", "z"], "z.1: contains a NUL"),
         ("json", &["--only", "q"], "q"),
     ] {
         let ran = home.run(&[&["export", "--format", format], more].concat());

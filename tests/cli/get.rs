@@ -36,7 +36,7 @@ fn get_prints_the_value_and_nothing_else() {
 
 #[cfg(unix)]
 #[test]
-fn get_at_a_terminal_ends_the_line_and_escapes_what_would_not_be_seen() {
+fn get_at_a_terminal_ends_the_line_and_escapes_hidden_characters() {
     let home = Home::with_vault(ACME);
     let Some((code, seen, _)) = at_a_terminal(&home, &["get", "acme.password"], &[]) else {
         return;
@@ -48,7 +48,7 @@ fn get_at_a_terminal_ends_the_line_and_escapes_what_would_not_be_seen() {
     assert_eq!(code, 0);
     assert_eq!(
         seen,
-        "bootseal: warning: invisible characters are escaped; a pipe or --out gives the exact bytes\n\
+        "bootseal: warning: invisible characters are escaped; for the exact bytes, use a pipe or --out\n\
          a\\u{1b}[31m\\u{202e}b\nc\td\\u{9b}\n"
     );
 }

@@ -11,7 +11,7 @@ fn count(text: &str, part: &str) -> usize {
 }
 
 #[test]
-fn setup_writes_settings_attributes_and_the_hook_and_a_second_one_changes_nothing() {
+fn setup_writes_settings_attributes_and_hook_and_is_idempotent() {
     let repo = Repo::without_setup();
     let said = repo.run(&["git", "setup"]);
     assert_eq!((said.code, said.out.as_str()), (0, ""), "{}", said.err);
@@ -48,7 +48,7 @@ fn setup_writes_settings_attributes_and_the_hook_and_a_second_one_changes_nothin
 }
 
 #[test]
-fn setup_keeps_what_stands_in_gitattributes_without_a_last_newline() {
+fn setup_keeps_gitattributes_that_lack_a_final_newline() {
     let repo = Repo::without_setup();
     repo.home.write(".gitattributes", "*.png binary");
     repo.ok(&["git", "setup"]);
@@ -56,7 +56,7 @@ fn setup_keeps_what_stands_in_gitattributes_without_a_last_newline() {
 }
 
 #[test]
-fn setup_leaves_anothers_hook_and_says_the_line_to_add() {
+fn setup_keeps_an_existing_hook_and_prints_the_line_to_add() {
     let repo = Repo::without_setup();
     let theirs = "#!/bin/sh\nexec ./lint\n";
     repo.home.write(".git/hooks/pre-commit", theirs);
@@ -64,7 +64,7 @@ fn setup_leaves_anothers_hook_and_says_the_line_to_add() {
     assert_eq!(repo.home.read(".git/hooks/pre-commit"), theirs);
     assert!(
         said.code == 0
-            && said.err.contains("a hook of your own")
+            && said.err.contains("is an existing hook")
             && said.err.contains("git check --staged"),
         "{}",
         said.err
@@ -72,7 +72,7 @@ fn setup_leaves_anothers_hook_and_says_the_line_to_add() {
 }
 
 #[test]
-fn setup_works_from_a_subfolder_and_goes_to_the_top() {
+fn setup_from_a_subfolder_sets_up_the_whole_repository() {
     let repo = Repo::without_setup();
     std::fs::create_dir_all(repo.home.at("deploy/prod")).unwrap();
     let run: Ran = repo
@@ -101,7 +101,7 @@ fn setup_follows_core_hooks_path() {
 }
 
 #[test]
-fn setup_in_a_worktree_serves_all_worktrees() {
+fn setup_in_a_worktree_applies_to_all_worktrees() {
     let repo = Repo::without_setup();
     repo.git_ok(&["worktree", "add", "-q", "out/tree"]);
     let tree = repo.home.at("out/tree");
@@ -123,14 +123,14 @@ fn setup_in_a_worktree_serves_all_worktrees() {
 }
 
 #[test]
-fn a_clone_is_set_up_by_itself() {
+fn a_clone_needs_its_own_setup() {
     let repo = Repo::new();
     repo.git_ok(&["clone", "-q", ".", "out/clone"]);
     let clone = repo.home.at("out/clone");
     let git = |args: &[&str]| -> Ran {
         repo.git_command("alice", args).current_dir(&clone).output().unwrap().into()
     };
-    // Until then git takes its own drivers.
+    // Before the setup git uses its built-in drivers.
     assert_eq!(git(&["config", "--local", "merge.bootseal.driver"]).code, 1);
     let run: Ran =
         repo.command("alice", &["git", "setup"]).current_dir(&clone).output().unwrap().into();
@@ -140,14 +140,14 @@ fn a_clone_is_set_up_by_itself() {
 }
 
 #[test]
-fn setup_outside_of_a_repository_says_so() {
+fn setup_outside_a_repository_is_an_error() {
     let home = Home::new();
     let said = home.run(&["git", "setup"]);
     assert!(said.code == 1 && said.err.contains("not in a git repository"), "{}", said.err);
 }
 
 #[test]
-fn setup_tells_formatters_that_are_there_and_makes_no_settings_for_others() {
+fn setup_configures_only_formatters_that_are_in_use() {
     let repo = Repo::without_setup();
     repo.ok(&["git", "setup"]);
     assert!(!repo.home.at(".editorconfig").exists() && !repo.home.at(".prettierignore").exists());
@@ -155,7 +155,7 @@ fn setup_tells_formatters_that_are_there_and_makes_no_settings_for_others() {
     repo.home.write(".prettierignore", "dist");
     repo.home.write("taplo.toml", "include = [\"**/*.toml\"]\n");
     let said = repo.run(&["git", "setup"]);
-    assert!(said.err.contains("taplo.toml is yours to change"), "{}", said.err);
+    assert!(said.err.contains("taplo.toml: add this yourself"), "{}", said.err);
     let (editor, prettier) = (repo.home.read(".editorconfig"), repo.home.read(".prettierignore"));
     assert!(editor.starts_with("root = true\n[*]\ntrim_trailing_whitespace = true\n"), "{editor}");
     let section = editor.split("[*.sealed.toml]\n").nth(1).unwrap();
@@ -174,7 +174,7 @@ fn setup_tells_formatters_that_are_there_and_makes_no_settings_for_others() {
 
 // The merge driver
 
-/// What `theirs` makes on a branch is merged into what `ours` makes on main, by alice.
+/// As alice, merges a branch with the changes of `theirs` into main with the changes of `ours`.
 fn merged(repo: &Repo, ours: impl FnOnce(&Repo), theirs: impl FnOnce(&Repo)) -> Ran {
     repo.branch("other", theirs);
     ours(repo);
@@ -182,7 +182,8 @@ fn merged(repo: &Repo, ours: impl FnOnce(&Repo), theirs: impl FnOnce(&Repo)) -> 
     repo.git(&["merge", "--no-edit", "other"])
 }
 
-/// The same, and there must be no conflict and a good file with a generation above both.
+/// The same, and checks that there is no conflict and that the file is valid, with a generation
+/// above both.
 fn merges(repo: &Repo, ours: impl FnOnce(&Repo), theirs: impl FnOnce(&Repo)) {
     let ran = merged(repo, ours, theirs);
     assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
@@ -243,7 +244,7 @@ fn readable_values_and_comments_merge() {
 }
 
 #[test]
-fn one_side_adds_and_the_other_removes() {
+fn an_addition_and_a_removal_merge() {
     let repo = Repo::new();
     merges(
         &repo,
@@ -263,14 +264,14 @@ fn one_side_adds_and_the_other_removes() {
 }
 
 #[test]
-fn both_sides_add_beside_each_other() {
+fn additions_side_by_side_merge() {
     let repo = Repo::new();
     merges(&repo, |repo| repo.set("acme.one", "1"), |repo| repo.set("acme.two", "2"));
     assert_eq!((repo.get("acme.one"), repo.get("acme.two")), ("1".into(), "2".into()));
 }
 
 #[test]
-fn one_side_renames() {
+fn a_rename_on_one_side_merges() {
     for swap in [false, true] {
         let repo = Repo::new();
         let rename = |repo: &Repo| drop(repo.ok(&["rename", "acme.token", "acme.api_token"]));
@@ -288,7 +289,7 @@ fn one_side_renames() {
 }
 
 #[test]
-fn one_side_lets_someone_in_who_then_opens_what_the_other_side_sealed() {
+fn a_recipient_added_on_one_side_can_open_values_sealed_on_the_other() {
     for swap in [false, true] {
         let repo = Repo::new();
         let add = |repo: &Repo| {
@@ -304,7 +305,7 @@ fn one_side_lets_someone_in_who_then_opens_what_the_other_side_sealed() {
 }
 
 #[test]
-fn one_side_removes_a_reader_who_then_opens_nothing() {
+fn a_reader_removed_on_one_side_can_open_nothing_afterwards() {
     let repo = Repo::new();
     let ours = |repo: &Repo| repo.set("acme.password", "new");
     let theirs = |repo: &Repo| {
@@ -316,7 +317,7 @@ fn one_side_removes_a_reader_who_then_opens_nothing() {
     assert_eq!(repo.file().epoch(), 2);
     assert_eq!(repo.run(&["get", "acme.password", "-i", "app.key"]).code, 4);
     assert_eq!(repo.get("acme.password"), "new");
-    // What the other side sealed meanwhile for the old list counts as known to the one who went.
+    // Values that the other side sealed for the old list count as known to the removed reader.
     let list = repo.json(&["list"]);
     let row = list["properties"]
         .as_array()
@@ -332,7 +333,7 @@ fn one_side_removes_a_reader_who_then_opens_nothing() {
 }
 
 #[test]
-fn our_side_removes_a_reader() {
+fn a_reader_removed_on_our_side_can_open_nothing_afterwards() {
     let repo = Repo::new();
     repo.invite("bob", &["--writer"]);
     repo.commit("bob");
@@ -346,7 +347,7 @@ fn our_side_removes_a_reader() {
 }
 
 #[test]
-fn their_side_removes_a_writer_and_the_handover_is_taken() {
+fn a_writer_removed_on_their_side_merges_through_the_handover() {
     let repo = Repo::new();
     repo.invite("bob", &["--writer"]);
     repo.invite("carol", &["--writer"]);
@@ -363,9 +364,9 @@ fn their_side_removes_a_writer_and_the_handover_is_taken() {
 }
 
 #[test]
-fn our_side_removed_a_writer_and_theirs_is_of_the_id_that_was_handed_over() {
-    // format.md: all three must verify under ours' vault id. Base and theirs do not, so it is a
-    // conflict, and `resolve` is for it.
+fn their_side_under_the_former_vault_id_is_a_conflict() {
+    // format.md: all three versions must verify under our vault id. Base and theirs do not, so this
+    // is a conflict for `resolve`.
     let repo = Repo::new();
     repo.invite("bob", &["--writer"]);
     repo.commit("bob");
@@ -380,7 +381,7 @@ fn our_side_removed_a_writer_and_theirs_is_of_the_id_that_was_handed_over() {
 }
 
 #[test]
-fn one_side_has_new_keys() {
+fn new_keys_on_one_side_merge() {
     for rotate_ours in [true, false] {
         let repo = Repo::new();
         repo.invite("bob", &["--writer"]);
@@ -402,7 +403,7 @@ fn one_side_has_new_keys() {
 }
 
 #[test]
-fn both_sides_have_new_keys() {
+fn new_keys_on_both_sides_merge() {
     let repo = Repo::new();
     repo.invite("bob", &["--writer"]);
     repo.commit("bob");
@@ -412,7 +413,7 @@ fn both_sides_have_new_keys() {
 }
 
 #[test]
-fn the_same_property_on_both_sides_is_a_plain_conflict() {
+fn a_property_changed_on_both_sides_is_a_plain_conflict() {
     let repo = Repo::new();
     let ran = merged(
         &repo,
@@ -425,7 +426,7 @@ fn the_same_property_on_both_sides_is_a_plain_conflict() {
 }
 
 #[test]
-fn the_same_value_on_both_sides_is_none() {
+fn the_same_value_on_both_sides_is_no_conflict() {
     let repo = Repo::new();
     merges(
         &repo,
@@ -472,7 +473,7 @@ fn without_a_writers_key_a_merge_is_a_plain_conflict() {
 }
 
 #[test]
-fn an_unknown_vault_is_a_plain_conflict_and_never_a_question() {
+fn an_unknown_vault_is_a_plain_conflict_without_a_prompt() {
     let repo = Repo::new();
     repo.branch("other", |repo| repo.set("acme.token", "theirs"));
     repo.set("acme.password", "ours");
@@ -483,13 +484,13 @@ fn an_unknown_vault_is_a_plain_conflict_and_never_a_question() {
     assert!(!ran.err.contains("[y/N]"), "{}", ran.err);
     assert!(
         !repo.home.at(".local/state/bootseal/known_vaults").exists(),
-        "nothing became known by it"
+        "the vault was not remembered"
     );
 }
 
 #[test]
-fn a_worktree_is_a_place_that_nothing_is_remembered_of_and_a_pin_helps() {
-    // format.md: what is remembered is by the file's real path.
+fn a_new_worktree_is_unknown_and_a_pin_helps() {
+    // format.md: a vault is remembered by the file's real path.
     let repo = Repo::new();
     repo.branch("other", |repo| repo.set("acme.token", "theirs"));
     repo.branch("topic", |repo| repo.set("acme.password", "ours"));
@@ -522,7 +523,7 @@ fn a_worktree_is_a_place_that_nothing_is_remembered_of_and_a_pin_helps() {
 }
 
 #[test]
-fn a_file_in_a_subfolder_and_with_blanks_in_its_name_merges() {
+fn a_file_in_a_subfolder_with_spaces_in_its_name_merges() {
     let repo = Repo::new();
     std::fs::create_dir(repo.home.at("deploy here")).unwrap();
     let name = "deploy here/it's $(prod).sealed.toml";
@@ -546,19 +547,19 @@ fn a_foreign_vault_on_their_side_is_a_plain_conflict() {
 }
 
 #[test]
-fn a_side_that_is_older_than_the_common_version_is_a_plain_conflict() {
+fn a_side_older_than_the_merge_base_is_a_plain_conflict() {
     let repo = Repo::new();
     let old = repo.text();
     repo.set("acme.password", "leaked and changed");
     repo.commit("newer");
     let ran = merged(&repo, |repo| repo.set("acme.token", "ours"), |repo| repo.write(&old));
-    conflicts(&repo, &ran, "older than what both came from");
+    conflicts(&repo, &ran, "older than the common version");
 }
 
-/// Every signed version lies in git. One from while web1 still read, on a branch of a commit from
-/// before, would let web1 in again.
+/// Every signed version is in git. A version from the time when web1 had access, put on a branch of
+/// an earlier commit, would give web1 access again.
 #[test]
-fn a_version_that_ours_has_gone_on_from_is_a_conflict_whoever_puts_it_there() {
+fn a_version_that_ours_supersedes_is_a_conflict() {
     let repo = Repo::new();
     let before = repo.git_ok(&["rev-parse", "HEAD"]).trim().to_owned();
     repo.ok(&["access", "add", "web1", "--new-key", "web1.key", "--yes"]);
@@ -573,15 +574,15 @@ fn a_version_that_ours_has_gone_on_from_is_a_conflict_whoever_puts_it_there() {
     repo.commit("a feature");
     repo.git_ok(&["checkout", "-q", "main"]);
     let ran = repo.git(&["merge", "feature"]);
-    conflicts(&repo, &ran, "word for word");
-    // Nor does resolve let anybody in.
+    conflicts(&repo, &ran, "identical to an earlier version");
+    // `resolve` gives nobody access either.
     repo.ok(&["resolve", FILE, "--take", "ours", "--yes"]);
     assert!(!repo.ok(&["access", "list"]).contains("web1"));
     assert_eq!(repo.run(&["get", "acme.password", "-i", "web1.key"]).code, 4);
 }
 
 #[test]
-fn both_sides_added_the_file_is_a_plain_conflict() {
+fn a_file_added_on_both_sides_is_a_plain_conflict() {
     let repo = Repo::new();
     let text = repo.text();
     repo.git_ok(&["rm", "-q", FILE]);
@@ -602,7 +603,7 @@ fn both_sides_added_the_file_is_a_plain_conflict() {
     assert_eq!(repo.get("acme.token"), "new");
 }
 
-// What else calls the driver, or does without
+// Other git commands, with and without the driver
 
 fn refused(repo: &Repo, words: &str) {
     let error = repo.loader().load().unwrap_err();
@@ -612,7 +613,7 @@ fn refused(repo: &Repo, words: &str) {
 }
 
 #[test]
-fn rebase_signs_every_commit_anew() {
+fn rebase_signs_every_commit_again() {
     let repo = Repo::new();
     repo.git_ok(&["checkout", "-q", "-b", "topic"]);
     repo.set("acme.token", "t2");
@@ -636,7 +637,7 @@ fn rebase_signs_every_commit_anew() {
 }
 
 #[test]
-fn cherry_pick_takes_one_value_onto_a_branch_that_changed_another() {
+fn cherry_pick_merges_one_value_onto_a_branch_that_changed_another() {
     let repo = Repo::new();
     repo.branch("topic", |repo| {
         repo.set("acme.user2", "not wanted");
@@ -683,11 +684,11 @@ fn a_revert_is_refused_by_loaders_until_a_writer_signs_it() {
         ),
     );
     assert!(repo.fails(&["verify", "--since", "HEAD~1"], 3).contains("bootseal sign"));
-    // It brings an older value back: that must be meant.
+    // It restores an older value, which needs an explicit option.
     let said = repo.fails(&["sign", "--yes"], 1);
     assert!(
         said.contains(
-            "acme.password (given 2020-09-13T12:26:40Z, what it replaces 2023-11-14T22:13:20Z)"
+            "acme.password (set 2020-09-13T12:26:40Z, replaces a value set 2023-11-14T22:13:20Z)"
         ) && said.contains("--older"),
         "{said}"
     );
@@ -700,22 +701,21 @@ fn a_revert_is_refused_by_loaders_until_a_writer_signs_it() {
 }
 
 #[test]
-fn a_revert_of_an_older_commit_is_a_conflict_that_resolve_takes() {
+fn a_revert_of_an_older_commit_is_a_conflict_that_resolve_settles() {
     let repo = Repo::new();
     repo.ok(&["set", "acme.timeout", "--plain", "99s"]);
     repo.commit("99s");
     repo.set("acme.token", "t2");
     repo.commit("t2");
     let ran = repo.git(&["revert", "--no-edit", "HEAD~1"]);
-    // "Their" side is older than the common version: for the driver that is an older file in
-    // disguise.
+    // "Their" side is older than the merge base; the driver treats that as an older file.
     assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
     repo.ok(&["resolve", FILE, "--yes"]);
     assert_eq!((repo.get("acme.timeout"), repo.get("acme.token")), ("10s".into(), "t2".into()));
 }
 
 #[test]
-fn an_older_file_put_back_outside_of_git_is_refused_until_it_is_signed() {
+fn an_older_file_restored_outside_git_is_refused_until_it_is_signed() {
     let repo = Repo::new();
     let old = repo.text();
     repo.ok(&["set", "acme.timeout", "--plain", "99s"]);
@@ -731,7 +731,7 @@ fn an_older_file_put_back_outside_of_git_is_refused_until_it_is_signed() {
 // Line ends
 
 #[test]
-fn a_checkout_with_crlf_changes_no_value_and_the_next_write_mends_it() {
+fn a_crlf_checkout_changes_no_value_and_the_next_write_restores_lf() {
     let repo = Repo::without_setup();
     repo.git_ok(&["config", "core.autocrlf", "true"]);
     std::fs::remove_file(repo.home.at(FILE)).unwrap();

@@ -1,16 +1,16 @@
-//! `git resolve` makes a valid file from git's parents when the file holds conflict markers, and
+//! `resolve` makes a valid file from git's parents when the file contains conflict markers, and
 //! never reads the marked text.
 
 use crate::support::repo::{FILE, GIVEN, Repo, read};
 use crate::support::{Home, Ran, at_a_terminal};
 
-/// A web merge: without our driver, conflict markers and all, committed as a merge commit.
+/// A web merge: a merge commit made without our driver, with conflict markers in the file.
 fn web_merge(repo: &Repo) {
     let mut args = vec!["-c", "merge.bootseal.driver=false", "-c", "core.attributesFile=/dev/null"];
     args.extend(["merge", "--no-edit", "other"]);
     let ran = repo.git(&args);
     assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
-    // A driver that only fails leaves ours; the markers as a web front end makes them.
+    // A failing driver leaves our version; the markers are then added as a web front end does.
     let side = |stage: &str| repo.git_ok(&["show", &format!(":{stage}:{FILE}")]);
     for (name, stage) in [("base", "1"), ("ours", "2"), ("theirs", "3")] {
         std::fs::create_dir_all(repo.home.at("out")).unwrap();
@@ -61,7 +61,7 @@ fn both_are_there(repo: &Repo) {
 }
 
 #[test]
-fn a_web_merge_is_said_by_verify_and_made_good_by_resolve() {
+fn verify_reports_a_web_merge_and_resolve_fixes_it() {
     let repo = different_values();
     web_merge(&repo);
     let said = repo.fails(&["verify"], 1);
@@ -87,7 +87,7 @@ fn a_web_merge_is_said_by_verify_and_made_good_by_resolve() {
 }
 
 #[test]
-fn what_is_planted_into_the_marked_text_has_no_effect() {
+fn text_planted_between_conflict_markers_has_no_effect() {
     let repo = different_values();
     web_merge(&repo);
     repo.edit("title = \"shop\"", "title = \"shop\"\nplanted = \"by eve\"");
@@ -97,21 +97,21 @@ fn what_is_planted_into_the_marked_text_has_no_effect() {
         "access = [\n  { name = \"eve\", role = \"reader\", recipient = \"age1eve\" },\n",
     );
     repo.commit("eve was here");
-    // HEAD is no merge any more; as named, or with the edit amended into the merge.
+    // HEAD is no longer a merge: the sides are named, or the edit is amended into the merge.
     assert!(repo.fails(&["resolve", FILE, "--yes"], 1).contains("--ours REV --theirs REV"));
     repo.git_ok(&["reset", "-q", "--soft", "HEAD~1"]);
     repo.git_ok(&["commit", "-q", "--no-verify", "--amend", "--no-edit"]);
     repo.ok(&["resolve", FILE, "--yes"]);
     both_are_there(&repo);
     let text = repo.text();
-    // Not "eve" alone: those three letters come about by chance in what is sealed.
+    // Not "eve" alone: these letters can occur by chance in ciphertext.
     for planted in ["planted", "by eve", "eve.example", "\"eve\"", "age1eve"] {
         assert!(!text.contains(planted), "{planted} in {text}");
     }
 }
 
 #[test]
-fn during_a_merge_the_sides_are_those_of_the_index() {
+fn during_a_merge_the_sides_come_from_the_index() {
     let repo =
         two_sides(|repo| repo.set("acme.password", "one"), |repo| repo.set("acme.password", "two"));
     assert_eq!(repo.git(&["merge", "--no-edit", "other"]).code, 1);
@@ -131,7 +131,7 @@ fn during_a_merge_the_sides_are_those_of_the_index() {
 }
 
 #[test]
-fn take_decides_only_what_both_changed() {
+fn take_decides_only_properties_that_both_sides_changed() {
     for (take, password) in [("ours", "one"), ("theirs", "two")] {
         let theirs = |repo: &Repo| {
             repo.set("acme.password", "two");
@@ -150,7 +150,7 @@ fn take_decides_only_what_both_changed() {
 }
 
 #[test]
-fn without_a_terminal_it_shows_and_ends_with_2_and_nothing_is_written() {
+fn without_a_terminal_resolve_shows_the_changes_and_writes_nothing() {
     let repo = different_values();
     web_merge(&repo);
     let before = repo.text();
@@ -165,7 +165,7 @@ fn without_a_terminal_it_shows_and_ends_with_2_and_nothing_is_written() {
 }
 
 #[test]
-fn at_a_terminal_it_asks_for_the_side_and_for_the_signature() {
+fn at_a_terminal_resolve_asks_for_the_side_and_before_it_signs() {
     let repo =
         two_sides(|repo| repo.set("acme.password", "one"), |repo| repo.set("acme.password", "two"));
     web_merge(&repo);
@@ -177,7 +177,7 @@ fn at_a_terminal_it_asks_for_the_side_and_for_the_signature() {
     };
     assert_eq!((code, repo.text() == before), (2, true), "{seen}");
     assert!(
-        seen.contains("acme.password: both sides changed it") && seen.contains("sealed, given"),
+        seen.contains("acme.password: both sides changed it") && seen.contains("sealed, set"),
         "{seen}"
     );
     let answers = [("[o/t] ", "what?\n"), ("[o/t] ", "theirs\n"), ("[y/N] ", "y\n")];
@@ -187,12 +187,12 @@ fn at_a_terminal_it_asks_for_the_side_and_for_the_signature() {
 }
 
 #[test]
-fn the_sides_can_be_named() {
+fn the_sides_can_be_given_as_revisions() {
     let repo = different_values();
     web_merge(&repo);
     repo.home.write("unrelated.txt", "x");
     repo.commit("HEAD is no merge");
-    assert!(repo.fails(&["resolve", FILE, "--yes"], 1).contains("HEAD is no merge"));
+    assert!(repo.fails(&["resolve", FILE, "--yes"], 1).contains("HEAD is not a merge"));
     repo.fails(&["resolve", FILE, "--ours", "HEAD~1^1", "--yes"], 2);
     repo.fails(&["resolve", FILE, "--ours", "HEAD~1^1", "--theirs", "nonsense", "--yes"], 1);
     repo.ok(&["resolve", FILE, "--ours", "HEAD~1^1", "--theirs", "HEAD~1^2", "--yes"]);
@@ -200,7 +200,7 @@ fn the_sides_can_be_named() {
 }
 
 #[test]
-fn a_side_that_does_not_verify_is_a_hand_edit_and_shown() {
+fn a_side_that_does_not_verify_is_shown_as_a_hand_edit() {
     let theirs = |repo: &Repo| {
         repo.edit(
             "url = \"https://api.acme.example/login\"",
@@ -216,7 +216,7 @@ fn a_side_that_does_not_verify_is_a_hand_edit_and_shown() {
     web_merge(&repo);
     let ran = repo.run(&["resolve", FILE]);
     assert_eq!(ran.code, 2, "{}", ran.err);
-    assert!(ran.err.contains("their side is taken as a hand edit"), "{}", ran.err);
+    assert!(ran.err.contains("their side is treated as a hand edit"), "{}", ran.err);
     assert!(
         ran.err
             .contains("! acme.login.url: changed, \"https://api.acme.example/login\" → \"https://eve.example/login\""),
@@ -241,7 +241,7 @@ fn our_side_may_be_the_hand_edit() {
     );
     web_merge(&repo);
     let ran = repo.run(&["resolve", FILE, "--yes"]);
-    assert!(ran.code == 0 && ran.err.contains("our side is taken as a hand edit"), "{}", ran.err);
+    assert!(ran.code == 0 && ran.err.contains("our side is treated as a hand edit"), "{}", ran.err);
     assert_eq!(
         (repo.get("acme.timeout"), repo.get("acme.token")),
         ("77s".into(), "theirs-token".into())
@@ -249,7 +249,7 @@ fn our_side_may_be_the_hand_edit() {
 }
 
 #[test]
-fn an_old_sealed_text_pasted_into_a_side_takes_older() {
+fn an_old_sealed_text_pasted_into_a_side_needs_the_option_older() {
     let repo = Repo::new();
     let leaked = Repo::sealed(&repo.text(), "acme.password");
     repo.give("acme.password", "changed after the leak", GIVEN + 1000);
@@ -262,7 +262,7 @@ fn an_old_sealed_text_pasted_into_a_side_takes_older() {
     let said = repo.fails(&["resolve", FILE, "--yes"], 1);
     assert!(
         said.contains(
-            "acme.password (given 2020-09-13T12:26:40Z, what it replaces 2020-09-13T12:43:20Z)"
+            "acme.password (set 2020-09-13T12:26:40Z, replaces a value set 2020-09-13T12:43:20Z)"
         ),
         "{said}"
     );
@@ -272,9 +272,9 @@ fn an_old_sealed_text_pasted_into_a_side_takes_older() {
 }
 
 #[test]
-fn an_older_signed_file_as_a_side_does_not_bring_an_old_value_back_unsaid() {
-    // Anyone may commit a validly signed file of last year: as "theirs" it is older than the common
-    // version.
+fn an_older_signed_file_as_their_side_restores_no_old_value_silently() {
+    // Anyone can commit a validly signed file from last year: as "theirs" it is older than the
+    // merge base.
     let repo = Repo::new();
     let old = repo.text();
     repo.give("acme.password", "changed after the leak", GIVEN + 1000);
@@ -285,7 +285,7 @@ fn an_older_signed_file_as_a_side_does_not_bring_an_old_value_back_unsaid() {
     web_merge(&repo);
     let said = repo.fails(&["resolve", FILE, "--yes"], 1);
     assert!(
-        said.contains("their side is taken as a hand edit") && said.contains("--older"),
+        said.contains("their side is treated as a hand edit") && said.contains("--older"),
         "{said}"
     );
     repo.ok(&["resolve", FILE, "--older", "--yes"]);
@@ -296,7 +296,7 @@ fn an_older_signed_file_as_a_side_does_not_bring_an_old_value_back_unsaid() {
 }
 
 #[test]
-fn an_older_signed_file_as_our_side_does_not_either() {
+fn an_older_signed_file_as_our_side_restores_no_old_value_silently() {
     let repo = Repo::new();
     let old = repo.text();
     repo.give("acme.password", "changed after the leak", GIVEN + 1000);
@@ -307,13 +307,13 @@ fn an_older_signed_file_as_our_side_does_not_either() {
     web_merge(&repo);
     let said = repo.fails(&["resolve", FILE, "--yes"], 1);
     assert!(
-        said.contains("our side is taken as a hand edit") && said.contains("--older"),
+        said.contains("our side is treated as a hand edit") && said.contains("--older"),
         "{said}"
     );
 }
 
 #[test]
-fn an_older_signed_file_as_a_side_does_not_let_a_removed_reader_in_again() {
+fn an_older_signed_file_as_a_side_does_not_readmit_a_removed_reader() {
     let repo = Repo::new();
     let old = repo.text();
     repo.ok(&["access", "remove", "app", "--yes"]);
@@ -322,7 +322,7 @@ fn an_older_signed_file_as_a_side_does_not_let_a_removed_reader_in_again() {
     repo.set("acme.token", "t2");
     repo.commit("ours");
     web_merge(&repo);
-    // Whoever resolves has seen nothing of the removal, as on another machine.
+    // The machine that resolves has not seen the removal.
     std::fs::remove_dir_all(repo.home.at(".local")).unwrap();
     let pin = repo.file_pin();
     repo.ok(&["resolve", FILE, "--older", "--yes", "--pin", &pin]);
@@ -331,7 +331,7 @@ fn an_older_signed_file_as_a_side_does_not_let_a_removed_reader_in_again() {
 }
 
 #[test]
-fn an_older_signed_file_without_a_common_version_lets_nobody_in_again_either() {
+fn an_older_signed_file_without_a_merge_base_readmits_nobody() {
     let repo = Repo::new();
     let old = repo.text();
     repo.ok(&["access", "remove", "app", "--yes"]);
@@ -347,12 +347,16 @@ fn an_older_signed_file_without_a_common_version_lets_nobody_in_again_either() {
         "--yes",
     ];
     let ran = repo.run(&[&sides[..], &["--pin", &pin]].concat());
-    assert!(ran.code == 0 && ran.err.contains("their side is taken as a hand edit"), "{}", ran.err);
+    assert!(
+        ran.code == 0 && ran.err.contains("their side is treated as a hand edit"),
+        "{}",
+        ran.err
+    );
     assert!(repo.file().access().iter().all(|access| access.name != "app"), "{}", repo.text());
 }
 
 #[test]
-fn both_sides_that_do_not_verify_are_refused() {
+fn resolve_is_refused_if_neither_side_verifies() {
     let repo =
         two_sides(|repo| repo.edit("\"10s\"", "\"1s\""), |repo| repo.edit("\"10s\"", "\"2s\""));
     web_merge(&repo);
@@ -363,17 +367,17 @@ fn both_sides_that_do_not_verify_are_refused() {
 }
 
 #[test]
-fn a_foreign_vault_as_a_side_gains_nothing() {
+fn a_foreign_vault_as_a_side_is_refused() {
     let eve = Home::with_vault("[acme]\npassword = \"secret:x\"\n").read(FILE);
     let repo = two_sides(|repo| repo.set("acme.token", "ours"), |repo| repo.write(&eve));
     web_merge(&repo);
     let ran = repo.run(&["resolve", FILE, "--take", "theirs", "--yes"]);
     assert_eq!(ran.code, 3, "their sealed value opens nowhere: {}", ran.err);
-    assert!(ran.err.contains("another vault is here"), "{}", ran.err);
+    assert!(ran.err.contains("this is a different vault"), "{}", ran.err);
 }
 
 #[test]
-fn without_a_writers_key_it_is_refused() {
+fn resolve_without_a_writers_key_is_refused() {
     let repo = different_values();
     web_merge(&repo);
     let before = repo.text();
@@ -395,7 +399,7 @@ fn an_unknown_vault_is_not_trusted_without_a_pin() {
 }
 
 #[test]
-fn what_it_did_in_json() {
+fn resolve_reports_its_changes_in_json() {
     let repo = different_values();
     web_merge(&repo);
     let document = repo.json(&["resolve", FILE, "--yes"]);
@@ -425,8 +429,8 @@ fn what_it_did_in_json() {
 }
 
 #[test]
-fn a_file_that_is_good_is_not_made_another_by_mistake() {
-    // No merge under way, HEAD is none: there is nothing to resolve.
+fn resolve_leaves_a_valid_file_unchanged() {
+    // No merge is in progress and HEAD is not a merge: there is nothing to resolve.
     let repo = Repo::new();
     let before = repo.text();
     assert!(repo.fails(&["resolve", FILE, "--yes"], 1).contains("bootseal sign"));
@@ -434,7 +438,7 @@ fn a_file_that_is_good_is_not_made_another_by_mistake() {
 }
 
 #[test]
-fn a_rebase_that_stops_is_resolved_from_the_index_and_goes_on() {
+fn a_stopped_rebase_is_resolved_from_the_index_and_continues() {
     let repo = two_sides(
         |repo| repo.set("acme.password", "of main"),
         |repo| repo.set("acme.password", "of the topic"),
@@ -442,7 +446,7 @@ fn a_rebase_that_stops_is_resolved_from_the_index_and_goes_on() {
     repo.git_ok(&["checkout", "-q", "other"]);
     let ran = repo.git(&["rebase", "main"]);
     assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
-    // As git has it: what is rebased onto is ours.
+    // In a rebase, git calls the branch that is rebased onto "ours".
     repo.ok(&["resolve", FILE, "--take", "theirs", "--yes"]);
     repo.git_ok(&["add", FILE]);
     repo.git_ok(&["rebase", "--continue"]);
@@ -451,7 +455,7 @@ fn a_rebase_that_stops_is_resolved_from_the_index_and_goes_on() {
 }
 
 #[test]
-fn a_side_that_has_no_such_file_is_said() {
+fn a_side_without_the_file_is_an_error() {
     let repo = two_sides(
         |repo| repo.set("acme.token", "ours"),
         |repo| drop(repo.git_ok(&["rm", "-q", FILE])),

@@ -1,5 +1,5 @@
-//! `import` carries over the values of other tools unchanged, and refuses a wrong key or a changed
-//! file. The tools themselves make the files.
+//! `import` copies the values of other tools unchanged, and refuses a wrong key or a changed file.
+//! The tools themselves make the files.
 
 use crate::other_tools::{dotenvx, fed, hard_values, java_sealed, python, said};
 use crate::support;
@@ -9,12 +9,12 @@ use std::process::Command;
 
 const CANARY: &str = "can4ry-s3cret";
 
-/// All values that stand in a sealed file.
+/// All values of a sealed file.
 fn exported(home: &Home, file: &str) -> Value {
     serde_json::from_str(&home.ok(&["export", "--format", "json", "-f", file])).unwrap()
 }
 
-/// Imports what must be importable, and returns what was said on stdout, as JSON.
+/// Runs an import that must succeed, and returns its JSON document.
 fn imported(home: &Home, args: &[&str]) -> Value {
     let ran = home.run(&[&["import", "--json", "--from"], args].concat());
     assert_eq!(ran.code, 0, "{args:?}: {}", ran.err);
@@ -22,7 +22,7 @@ fn imported(home: &Home, args: &[&str]) -> Value {
     serde_json::from_str(&ran.out).unwrap()
 }
 
-/// No value shows, and nothing was run.
+/// Checks that no value was shown and nothing was executed.
 fn silent(ran: &Ran) {
     for said in [&ran.out, &ran.err] {
         assert!(
@@ -52,7 +52,7 @@ fn hard_map() -> Map<String, Value> {
     hard_values().into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect()
 }
 
-/// Everything that a nested format holds.
+/// Values of every type that a nested format can have.
 fn settings() -> Value {
     json!({
         "shop": {
@@ -78,7 +78,7 @@ fn sops(home: &Home, args: &[&str], into: &str) {
     home.write(into, text);
 }
 
-/// What sops itself makes of the file.
+/// The values that sops itself reads from the file.
 fn opened_by_sops(home: &Home, file: &str) -> Value {
     let mut sops = python(home, "sops");
     let text = said(sops.env("SOPS_AGE_KEY_FILE", home.at("age.key")).args([
@@ -91,11 +91,11 @@ fn opened_by_sops(home: &Home, file: &str) -> Value {
 }
 
 #[test]
-fn sops_yaml_and_json_are_the_same_values() {
+fn sops_yaml_and_json_keep_their_values() {
     let home = Home::new();
     let recipient = age_key(&home, "age.key");
     for name in ["in.yaml", "in.json"] {
-        // JSON is YAML, but for two line breaks of its own.
+        // JSON is YAML, apart from two line separators.
         let text = serde_json::to_string_pretty(&settings()).unwrap();
         home.write(name, text.replace('\u{85}', "\\u0085").replace('\u{2028}', "\\u2028"));
         let (sealed, out) = (format!("sealed-{name}"), format!("{name}.sealed.toml"));
@@ -122,7 +122,7 @@ fn sops_yaml_and_json_are_the_same_values() {
     }
 }
 
-/// JSON has one kind of number.
+/// Converts numbers as JSON does, which has one kind of number.
 fn as_json(value: &Value) -> Value {
     match value {
         Value::Number(number) => json!(number.as_f64().unwrap()),
@@ -135,12 +135,12 @@ fn as_json(value: &Value) -> Value {
 }
 
 #[test]
-fn sops_comments_nulls_times_and_documents() {
+fn sops_comments_nulls_times_and_multiple_documents_are_handled() {
     let home = Home::new();
     let recipient = age_key(&home, "age.key");
     home.write("in.yaml", "# can4ry-s3cret\na:\n  when: 2026-11-23\n  at_unencrypted: 2026-11-23\n  no: null\n  none: {}\n  with: [null]\n  r: 1.50 # rate\n---\nb: two\n");
     sops(&home, &["encrypt", "--age", &recipient, "in.yaml"], "e.yaml");
-    // The places where sops itself looks.
+    // The places where sops itself looks for keys.
     std::fs::create_dir_all(home.at(".config/sops/age")).unwrap();
     std::fs::rename(home.at("age.key"), home.at(".config/sops/age/keys.txt")).unwrap();
     let table = imported(&home, &["sops", "e.yaml", "-o", "a.sealed.toml", "--as", "x.y"]);
@@ -157,7 +157,7 @@ fn sops_comments_nulls_times_and_documents() {
 }
 
 #[test]
-fn sops_dotenv_ini_and_bytes() {
+fn sops_dotenv_ini_and_binary_files_keep_their_values() {
     let home = Home::new();
     let recipient = age_key(&home, "age.key");
     let value =
@@ -197,7 +197,7 @@ fn sops_dotenv_ini_and_bytes() {
 }
 
 #[test]
-fn sops_key_groups_take_as_many_keys_as_their_threshold_says() {
+fn sops_key_groups_need_as_many_keys_as_their_threshold() {
     let home = Home::new();
     let keys: Vec<String> =
         ["one.key", "two.key", "three.key"].iter().map(|name| age_key(&home, name)).collect();
@@ -220,7 +220,7 @@ fn sops_key_groups_take_as_many_keys_as_their_threshold_says() {
         );
         assert_eq!(exported(&home, &out), json!({"pw": CANARY}));
     }
-    let words = "e.yaml: the keys at hand open 1 of 3 key groups, and 2 are needed";
+    let words = "e.yaml: the available keys open 1 of 3 key groups, and 2 are needed";
     refused(
         &home,
         4,
@@ -231,7 +231,7 @@ fn sops_key_groups_take_as_many_keys_as_their_threshold_says() {
 }
 
 #[test]
-fn sops_opens_by_an_ssh_key() {
+fn a_sops_file_opens_with_an_ssh_key() {
     let home = Home::new();
     std::fs::create_dir(home.at(".ssh")).unwrap();
     said(
@@ -247,7 +247,7 @@ fn sops_opens_by_an_ssh_key() {
 }
 
 #[test]
-fn sops_opens_by_an_ssh_key_whose_passphrase_is_typed() {
+fn a_sops_file_opens_with_an_ssh_key_whose_passphrase_is_typed() {
     let home = Home::new();
     std::fs::create_dir(home.at(".ssh")).unwrap();
     let mut ssh_keygen = Command::new("ssh-keygen");
@@ -281,7 +281,7 @@ fn sops_opens_by_an_ssh_key_whose_passphrase_is_typed() {
 }
 
 #[test]
-fn sops_that_was_changed_or_has_another_key_is_refused() {
+fn a_sops_file_that_was_changed_or_has_another_key_is_refused() {
     let home = Home::new();
     let recipient = age_key(&home, "age.key");
     age_key(&home, "other.key");
@@ -295,7 +295,7 @@ fn sops_that_was_changed_or_has_another_key_is_refused() {
         &home,
         4,
         "no-identity",
-        "e.yaml: no key at hand opens it; tried what was named",
+        "e.yaml: no available key opens it; tried the named keys",
         &[&import[..], &["other.key"]].concat(),
     );
     refused(&home, 4, "no-identity", &recipient, &import[..4]);
@@ -311,17 +311,17 @@ fn sops_that_was_changed_or_has_another_key_is_refused() {
     };
     with(
         good.replace("https://shop.example", "https://evil.example"),
-        "e.yaml: the MAC of sops does not hold",
+        "e.yaml: the MAC of sops does not match",
     );
-    with(good.replacen(pw, user, 1), "e.yaml: pw: does not open by the data key");
-    with(good.replacen(&format!("pw: {pw}\n"), "", 1), "the MAC of sops does not hold");
-    with(good.replacen(pw, "plain", 1), "the MAC of sops does not hold");
+    with(good.replacen(pw, user, 1), "e.yaml: pw: does not open with the data key");
+    with(good.replacen(&format!("pw: {pw}\n"), "", 1), "the MAC of sops does not match");
+    with(good.replacen(pw, "plain", 1), "the MAC of sops does not match");
     home.write("e.yaml", "pw: x\n");
     refused(
         &home,
         1,
         "malformed",
-        "holds no metadata of sops",
+        "contains no metadata of sops",
         &[&import[..], &["age.key"]].concat(),
     );
     home.write("e.yaml", good.replace("age:", "pgp:"));
@@ -329,7 +329,7 @@ fn sops_that_was_changed_or_has_another_key_is_refused() {
 }
 
 #[test]
-fn sops_mac_only_encrypted_is_said() {
+fn sops_mac_only_encrypted_is_a_warning() {
     let home = Home::new();
     let recipient = age_key(&home, "age.key");
     home.write("in.yaml", format!("pw: {CANARY}\nurl_unencrypted: https://shop.example\n"));
@@ -358,7 +358,7 @@ fn vaulted(home: &Home, args: &[&str]) {
 }
 
 #[test]
-fn ansible_vault_files_and_single_values() {
+fn ansible_vault_files_and_single_values_are_imported() {
     let home = Home::new();
     home.write("pw", "hunter2-\u{e4}\n");
     home.write("other", "another");
@@ -379,7 +379,7 @@ fn ansible_vault_files_and_single_values() {
             .starts_with("change these credentials at the vendor")
     );
     assert_eq!(table["left_out"][0]["name"], "no");
-    // Values one by one, under two vault ids with a password each.
+    // Single encrypted values under two vault ids, each with its own password.
     let mut inline = "plain: 5\nlist:\n- x\nnested:\n  url: https://shop.example\n".to_owned();
     for (at, (name, value)) in
         hard_values().iter().enumerate().filter(|(_, (name, _))| *name != "empty")
@@ -423,7 +423,7 @@ fn ansible_vault_files_and_single_values() {
     assert_eq!(exported(&home, "b.sealed.toml"), Value::Object(wanted));
     assert_eq!(list(&table["readable"]), ["plain", "list", "nested.url"]);
     assert!(!home.at("ran").exists());
-    // What is no YAML is one value.
+    // A text that is not YAML becomes one value.
     home.write("server.key", [0xFF, 0, 1]);
     vaulted(&home, &["encrypt", "--vault-password-file", "pw", "server.key"]);
     imported(
@@ -435,7 +435,7 @@ fn ansible_vault_files_and_single_values() {
 }
 
 #[test]
-fn ansible_vault_passwords_come_from_files_and_descriptors_and_are_never_run() {
+fn ansible_vault_password_files_and_descriptors_are_read_and_never_executed() {
     let home = Home::new();
     home.write("pw", "  hunter2 \n\n");
     home.write("in.yml", format!("pw: {CANARY}\n"));
@@ -455,7 +455,7 @@ fn ansible_vault_passwords_come_from_files_and_descriptors_and_are_never_run() {
         &home,
         2,
         "usage",
-        "program: is a program, as far as its mode tells",
+        "program: is an executable file",
         &[&never[..], &["--key-file", "program"]].concat(),
     );
     assert!(!home.at("ran").exists());
@@ -481,7 +481,7 @@ fn ansible_vault_passwords_come_from_files_and_descriptors_and_are_never_run() {
         (good[..good.len() - 40].to_owned(), "in.yml: "),
         (good.lines().next().unwrap().to_owned(), "not a complete ansible-vault envelope"),
         (good.replacen('3', "x", 2), "in.yml: "),
-        ("a: 1\n".into(), "holds nothing that ansible-vault has sealed"),
+        ("a: 1\n".into(), "contains nothing that ansible-vault has encrypted"),
     ] {
         home.write("in.yml", text);
         let ran = home.run(&[&["import", "--from"], &never[..], &["--key-file", "pw"]].concat());
@@ -491,7 +491,7 @@ fn ansible_vault_passwords_come_from_files_and_descriptors_and_are_never_run() {
 }
 
 #[test]
-fn a_file_cannot_ask_for_endless_work() {
+fn an_imported_file_cannot_cause_unbounded_work() {
     let home = Home::new();
     home.write("pw", "hunter2");
     let inner = |salt: usize| format!("{:064x}\n{:064x}\n{:032x}", salt, 1, 2);
@@ -500,7 +500,7 @@ fn a_file_cannot_ask_for_endless_work() {
         .map(|at| format!("v{at}: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  {}\n", hex(inner(at))))
         .collect();
     home.write("in.yml", values);
-    // The first one is refused, so that nothing more is derived.
+    // The first value is refused, so that no further key is derived.
     refused(
         &home,
         4,
@@ -515,7 +515,7 @@ fn a_file_cannot_ask_for_endless_work() {
         &home,
         1,
         "malformed",
-        "more than 10000 sealed values",
+        "more than 10000 encrypted values",
         &["jasypt", "in.properties", "-o", "never.sealed.toml", "--key-file", "pw"],
     );
     home.write("large.properties", vec![b'#'; (16 << 20) + 1]);
@@ -541,7 +541,7 @@ fn a_file_cannot_ask_for_endless_work() {
 
 const PASSWORD: &str = "jasypt pa\\ss=w0rd";
 
-/// A `.properties` file with these values, each sealed, and one in clear.
+/// A `.properties` file with these values encrypted, and one in plaintext.
 fn jasypt(home: &Home, algorithm: &[&str], password: &str, values: &[(&str, String)]) {
     let texts: Vec<&str> = values.iter().map(|(_, value)| value.as_str()).collect();
     let sealed = java_sealed(algorithm, password, &texts);
@@ -554,7 +554,7 @@ fn jasypt(home: &Home, algorithm: &[&str], password: &str, values: &[(&str, Stri
 }
 
 #[test]
-fn jasypt_by_every_algorithm() {
+fn jasypt_values_of_every_algorithm_are_imported() {
     let home = Home::new();
     home.write("pw", format!("{PASSWORD}\n"));
     for (at, algorithm) in [
@@ -573,7 +573,7 @@ fn jasypt_by_every_algorithm() {
     .iter()
     .enumerate()
     {
-        // The long one is nine parts of ten of the time.
+        // The long value takes nine tenths of the time.
         let whole = at % 5 == 2;
         let values: Vec<_> =
             hard_values().into_iter().filter(|(name, _)| whole || *name != "long").collect();
@@ -595,7 +595,7 @@ fn jasypt_by_every_algorithm() {
 }
 
 #[test]
-fn jasypt_finds_the_usual_algorithm_and_says_what_is_weak() {
+fn jasypt_detects_the_usual_algorithms_and_reports_weak_ones() {
     let home = Home::new();
     home.write("pw", PASSWORD);
     let values: Vec<_> = hard_values().into_iter().filter(|(name, _)| *name != "long").collect();
@@ -638,14 +638,14 @@ fn jasypt_finds_the_usual_algorithm_and_says_what_is_weak() {
         &home,
         4,
         "wrong-passphrase",
-        "no usual algorithm opens all values by this password",
+        "no common algorithm opens all values with this password",
         &[&never[..], &["wrong"]].concat(),
     );
     refused(
         &home,
         4,
         "wrong-passphrase",
-        "does not open by this password with pbewithmd5anddes",
+        "does not open with this password and pbewithmd5anddes",
         &[&never[..], &["wrong", "--algorithm", "pbewithmd5anddes"]].concat(),
     );
     refused(
@@ -668,11 +668,11 @@ fn jasypt_finds_the_usual_algorithm_and_says_what_is_weak() {
         assert!([1, 4].contains(&ran.code), "{text}: {ran:?}");
     }
     home.write("in.properties", "a=b\n");
-    refused(&home, 1, "malformed", "holds no ENC(…)", &[&never[..], &["pw"]].concat());
+    refused(&home, 1, "malformed", "contains no ENC(…)", &[&never[..], &["pw"]].concat());
 }
 
 #[test]
-fn jasypt_in_yaml_and_with_gcm() {
+fn jasypt_yaml_and_gcm_values_are_imported() {
     let home = Home::new();
     home.write("pw", PASSWORD);
     let sealed = java_sealed(&["PBEWithMD5AndDES"], PASSWORD, &[CANARY, "x"]);
@@ -702,7 +702,7 @@ fn jasypt_in_yaml_and_with_gcm() {
     );
     assert_eq!(list(&table["sealed"]), ["shop.pw", "shop.list"]);
     let values = hard_values();
-    // A key, and a password with its salt.
+    // With a key, and with a password and its salt.
     let key = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
     jasypt(&home, &["gcm"], key, &values);
     home.write("key", key);
@@ -753,11 +753,11 @@ fn a_password_is_asked_for_without_echo() {
 // dotenvx
 
 #[test]
-fn dotenvx_values_are_those_that_it_gives_itself() {
+fn dotenvx_values_equal_those_of_dotenvx_itself() {
     let home = Home::new();
     let text = "# canary\nUSER=bob\nPW=\"s3 \\\"c#\\ngr\u{fc}n\\t\"\nSQ='a $X $(touch ran) #x\\n'\nE=\nB=`back \"t'k`\nexport X=1 # c\nCUT=ab#cd\n\
                 MULTI=\"one\ntwo\"\n  SPACED  =  x y  \nCOLON: z\nDUP=1\nDUP=2\n";
-    // dotenvx itself fails at 1 MiB: it makes a regular expression of the value.
+    // dotenvx itself fails at 1 MiB, because it makes a regular expression of the value.
     let long = "canary \u{e4}".repeat(1000);
     home.write(".env.production", format!("{text}LONG='{long}'\n"));
     home.write("plain.env", text);
@@ -783,11 +783,11 @@ fn dotenvx_values_are_those_that_it_gives_itself() {
 }
 
 #[test]
-fn dotenvx_with_another_key_or_a_changed_value_is_refused() {
+fn a_dotenvx_file_with_another_key_or_a_changed_value_is_refused() {
     let home = Home::new();
     home.write(".env", format!("PW={CANARY}\nUSER=bob\nPLAIN=x\n"));
     dotenvx(&home, &["encrypt", "-f", ".env", "-ek", "PLAIN"]);
-    // The key alone, on stdin and typed.
+    // Only the key, on stdin and at a prompt.
     let keys = home.read(".env.keys");
     let key = keys.lines().last().unwrap().split_once('=').unwrap().1.trim_matches('"').to_owned();
     std::fs::remove_file(home.at(".env.keys")).unwrap();
@@ -821,7 +821,7 @@ fn dotenvx_with_another_key_or_a_changed_value_is_refused() {
         &home,
         4,
         "no-identity",
-        ".env: no private key at hand matches this file's public key",
+        ".env: no available private key matches this file's public key",
         &[&never[..], &["--key-file", "other.keys"]].concat(),
     );
     home.write("other.keys", "DOTENV_PRIVATE_KEY=abc\n");
@@ -849,7 +849,7 @@ fn dotenvx_with_another_key_or_a_changed_value_is_refused() {
         &home,
         1,
         "malformed",
-        "holds nothing that dotenvx has sealed",
+        "contains nothing that dotenvx has encrypted",
         &[&never[..], &["--key-file", "key"]].concat(),
     );
 }
@@ -857,7 +857,7 @@ fn dotenvx_with_another_key_or_a_changed_value_is_refused() {
 // Spring
 
 #[test]
-fn spring_cipher_values() {
+fn spring_cipher_values_are_imported() {
     let home = Home::new();
     home.write("key", "spring-key-\u{e4}\n");
     let texts: Vec<String> = hard_values().into_iter().map(|(_, value)| value).collect();
@@ -890,7 +890,7 @@ fn spring_cipher_values() {
         assert_eq!(table["weak"][0]["scheme"], "{cipher} with a symmetric key");
     }
     let never = ["spring", "application.yml", "-o", "never.sealed.toml", "--key-file", "key"];
-    refused(&home, 4, "wrong-passphrase", "does not open by this encrypt.key", &never);
+    refused(&home, 4, "wrong-passphrase", "does not open with this encrypt.key", &never);
     home.write("rsa", "-----BEGIN RSA PRIVATE KEY-----\n");
     refused(
         &home,
@@ -908,10 +908,10 @@ fn spring_cipher_values() {
     }
 }
 
-// All of them
+// All tools
 
 #[test]
-fn into_a_file_that_is_there_and_never_over_one() {
+fn import_adds_to_an_existing_file_and_never_replaces_one() {
     let home = Home::with_vault("user = \"bob\"\n");
     home.write("pw", "hunter2");
     home.write("in.yml", format!("pw: {CANARY}\n"));
@@ -921,7 +921,7 @@ fn into_a_file_that_is_there_and_never_over_one() {
     assert_eq!(exported(&home, "app.sealed.toml"), json!({"user": "bob", "shop": {"pw": CANARY}}));
     let ran = home.run(&[&["import", "--from"], &import[..], &["-o", "app.sealed.toml"]].concat());
     assert!(ran.code == 1 && ran.err.contains("exists already"), "{ran:?}");
-    // Without -o beside the old one.
+    // Without -o the new file is beside the old one.
     imported(&home, &import);
     assert!(home.at("in.sealed.toml").exists());
     for options in
@@ -936,7 +936,7 @@ fn into_a_file_that_is_there_and_never_over_one() {
 }
 
 #[test]
-fn nothing_in_clear_reaches_a_disk_argv_or_environment() {
+fn import_puts_no_plaintext_on_a_disk_in_argv_or_in_the_environment() {
     let home = Home::new();
     home.ok(&["keygen"]);
     home.write("pw", "hunter2-passw0rd");
@@ -981,7 +981,7 @@ fn nothing_in_clear_reaches_a_disk_argv_or_environment() {
 }
 
 #[test]
-fn each_line_of_the_document_works_as_printed() {
+fn each_command_of_the_importing_page_works_as_printed() {
     let document = std::fs::read_to_string(support::root().join("docs/importing.md")).unwrap();
     let lines: Vec<&str> = document
         .lines()

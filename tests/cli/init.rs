@@ -7,7 +7,7 @@ use crate::support::{Home, Ran};
 use serde_json::json;
 
 #[test]
-fn init_makes_an_empty_vault_with_an_identity_where_there_was_none_and_says_so() {
+fn init_makes_an_empty_vault_and_an_identity_if_there_is_none() {
     let home = Home::new();
     let ran = home.run(&["init"]);
     assert_eq!((ran.code, ran.out), (0, format!("{}\n", home.vault_id())));
@@ -15,9 +15,9 @@ fn init_makes_an_empty_vault_with_an_identity_where_there_was_none_and_says_so()
     assert_eq!(
         ran.err,
         format!(
-            "bootseal: you had no identity; made {}. Keep it: without it, nothing can be opened\n\
+            "bootseal: you had no identity, so {} was made. Keep it: without it, nothing can be opened\n\
              bootseal: made app.sealed.toml; writers: alice\n\
-             bootseal: alice is the only writer: if that key is lost, nobody can change the file. A second one: bootseal access add NAME RECIPIENT --writer\n",
+             bootseal: alice is the only writer: if that key is lost, nobody can change the file. To add a second one: bootseal access add NAME RECIPIENT --writer\n",
             identity.display()
         )
     );
@@ -33,7 +33,7 @@ fn init_makes_an_empty_vault_with_an_identity_where_there_was_none_and_says_so()
 }
 
 #[test]
-fn init_in_json_says_what_one_may_there() {
+fn init_in_json_reports_the_users_role() {
     let home = Home::new();
     let mine = home.ok(&["keygen"]).trim().to_owned();
     let (bob, web) = (home.ok(&["keygen", "-o", "bob.key"]), home.ok(&["keygen", "-o", "web.key"]));
@@ -60,7 +60,7 @@ fn init_in_json_says_what_one_may_there() {
 }
 
 #[test]
-fn init_refuses_what_is_there_and_what_is_no_list_of_people() {
+fn init_refuses_an_existing_file_and_an_invalid_recipient_list() {
     let home = Home::new();
     home.ok(&["init"]);
     let before = home.read("app.sealed.toml");
@@ -73,7 +73,11 @@ fn init_refuses_what_is_there_and_what_is_no_list_of_people() {
         (&["init", "-f", "none/a.sealed.toml"], "io", "none/a.sealed.toml"),
         (&["init", "-f", "b.sealed.toml", "--writer", "bob"], "usage", "NAME=RECIPIENT"),
         (&["init", "-f", "b.sealed.toml", "--writer", "bob=age1nonsense"], "usage", "age1nonsense"),
-        (&["init", "-f", "b.sealed.toml", "--reader", &blank], "usage", "`b b` is not a name"),
+        (
+            &["init", "-f", "b.sealed.toml", "--reader", &blank],
+            "usage",
+            "`b b` is not a valid name",
+        ),
         (
             &["init", "-f", "b.sealed.toml", "--writer", &bob, "--reader", &twin],
             "usage",
@@ -95,7 +99,7 @@ fn init_refuses_what_is_there_and_what_is_no_list_of_people() {
 
 #[cfg(unix)]
 #[test]
-fn init_that_fails_makes_no_file() {
+fn a_failed_init_creates_no_file() {
     let home = Home::new();
     let me = format!("me={}", home.ok(&["keygen"]).trim());
     let own = std::fs::read(home.at(".config/bootseal/identity.txt")).unwrap();
@@ -110,7 +114,7 @@ fn init_that_fails_makes_no_file() {
 }
 
 #[test]
-fn what_refuses_leaves_no_identity_behind() {
+fn a_refused_init_creates_no_identity() {
     let home = Home::with_vault(ACME);
     home.write("app.toml", ACME);
     std::fs::remove_dir_all(home.at(".config")).unwrap();

@@ -1,5 +1,5 @@
 //! Every document of `--json`, and every error, is valid under docs/json-schema.json, as Python's
-//! `jsonschema` judges it.
+//! `jsonschema` checks it.
 
 use crate::other_tools;
 use crate::running::{Running, log_with};
@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-/// Documents, each with the name in `$defs` of what it must be.
+/// Documents, each with the name of its definition in `$defs`.
 #[derive(Default)]
 struct Documents(Vec<(String, Value)>);
 
@@ -21,7 +21,7 @@ impl Documents {
         self.0.push((name.to_owned(), parsed));
     }
 
-    /// What `bootseal NAME …  --json` prints, whatever its exit code.
+    /// Takes the output of `bootseal NAME … --json`, whatever its exit code.
     fn of(&mut self, home: &Home, name: &str, args: &[&str]) {
         let ran = home.run(&[args, &["--json"]].concat());
         assert!(!ran.out.is_empty(), "{args:?}: {ran:?}");
@@ -38,8 +38,8 @@ fn schema() -> Value {
         .unwrap()
 }
 
-/// What is wrong, a line for each document.
-fn held_against(schema: &Value, documents: &[(String, Value)]) -> String {
+/// The validation errors, a line for each invalid document.
+fn validation_errors(schema: &Value, documents: &[(String, Value)]) -> String {
     const CHECK: &str = r##"
 import json, sys
 from jsonschema import Draft202012Validator
@@ -75,7 +75,7 @@ for name, document in documents:
 const VAULT: &str = "[acme]\nuser = \"svc\"\npassword = \"secret:hunter2\"\nlist = [\"a\", 1]\n\n[acme.login]\nurl = \"URL\"\n\
                      allow_http = true\nform = { p = \"${password}\" }\ntoken = { json = \"/t\" }\n";
 
-/// Every verb that has a document, as an operator would meet it.
+/// Runs every verb that prints a document, as an operator would.
 fn documents() -> Documents {
     let mut documents = Documents::default();
     let home = Home::new();
@@ -152,7 +152,7 @@ fn documents() -> Documents {
     documents.of(&home, "diff", &["diff", "old.sealed.toml", "app.sealed.toml"]);
     documents.of(&home, "diff-names", &["diff", "--names", "old.sealed.toml", "empty.sealed.toml"]);
 
-    // One login that is let in, and one that is refused.
+    // One accepted and one refused login.
     let vendor = std::thread::spawn(move || {
         for (answer, stream) in ["200 OK", "401 Unauthorized"].into_iter().zip(listener.incoming())
         {
@@ -171,7 +171,7 @@ fn documents() -> Documents {
     documents.of(&home, "login", &with(&["login", "acme"]));
     vendor.join().unwrap();
 
-    // Errors, by their kinds.
+    // Errors of every kind.
     home.write(
         "forged.sealed.toml",
         home.read("app.sealed.toml").replace("allow_http", "allow_HTTP"),
@@ -199,7 +199,7 @@ fn documents() -> Documents {
     documents
 }
 
-/// What both branches changed, taken from theirs.
+/// A conflict in which their side is taken.
 fn in_a_merge(documents: &mut Documents) {
     let repo = Repo::new();
     repo.git_ok(&["checkout", "-qb", "theirs"]);
@@ -255,7 +255,7 @@ fn of_a_profile(documents: &mut Documents) {
     );
 }
 
-/// A file of Jasypt with its old default, which is weak, and what is no text.
+/// A Jasypt file with its old weak default, and a value that is not text.
 fn of_another_tool(documents: &mut Documents) {
     let home = Home::new();
     let sealed = other_tools::java_sealed(&["PBEWithMD5AndDES"], "a password", &["hunter2"]);
@@ -276,7 +276,7 @@ fn of_another_tool(documents: &mut Documents) {
     assert!(imported["weak"].as_array().is_some_and(|weak| !weak.is_empty()), "{imported}");
 }
 
-/// What a verb prints is the program's, or is written in a format of its own.
+/// Verbs without a document: their output is another program's or in its own format.
 const WITHOUT: [&str; 2] = ["export", "exec"];
 
 #[test]
@@ -313,11 +313,11 @@ fn in_git(documents: &mut Documents) {
 }
 
 #[test]
-fn every_document_is_as_the_schema_says() {
+fn every_document_is_valid_under_the_schema() {
     let (schema, documents) = (schema(), documents());
-    let wrong = held_against(&schema, &documents.0);
+    let wrong = validation_errors(&schema, &documents.0);
     assert_eq!(wrong, "");
-    // Each definition was met; and each can fail: an empty document is none of them.
+    // Each definition was used, and each can fail: an empty document satisfies none.
     let met: BTreeSet<&str> = documents.0.iter().map(|(name, _)| name.as_str()).collect();
     let defined = schema["$defs"].as_object().unwrap().keys().map(String::as_str);
     let defined: BTreeSet<&str> = defined.filter(|name| !name.starts_with('_')).collect();
@@ -325,6 +325,6 @@ fn every_document_is_as_the_schema_says() {
     assert!(unmet.is_empty(), "{unmet:?}");
     let empty: Vec<(String, Value)> =
         defined.iter().map(|name| ((*name).to_owned(), json!({}))).collect();
-    let wrong = held_against(&schema, &empty);
+    let wrong = validation_errors(&schema, &empty);
     assert!(defined.iter().all(|name| wrong.contains(&format!("{name}: "))), "{wrong}");
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use std::path::Path;
 
 #[test]
-fn keygen_makes_an_identity_for_its_owner_alone_and_prints_the_recipient() {
+fn keygen_writes_a_private_identity_file_and_prints_the_recipient() {
     let home = Home::new();
     let ran = home.run(&["keygen"]);
     let path = home.at(".config/bootseal/identity.txt");
@@ -36,7 +36,7 @@ fn keygen_makes_an_identity_for_its_owner_alone_and_prints_the_recipient() {
 }
 
 #[test]
-fn keygen_says_the_same_in_json() {
+fn keygen_prints_the_same_in_json() {
     let home = Home::new();
     let made = document(&home, &["keygen", "-o", "a/b.key"]);
     assert_eq!(keys(&made), ["file", "recipient"]);
@@ -49,7 +49,7 @@ fn keygen_says_the_same_in_json() {
 }
 
 #[test]
-fn keygen_takes_the_configuration_folder_that_xdg_names_unless_it_is_relative() {
+fn keygen_uses_xdg_config_home_unless_it_is_relative() {
     let home = Home::new();
     let keygen = |folder: &Path| {
         home.command(&["keygen"]).env("XDG_CONFIG_HOME", folder).output().unwrap().status
@@ -64,7 +64,7 @@ fn keygen_takes_the_configuration_folder_that_xdg_names_unless_it_is_relative() 
 }
 
 #[test]
-fn keygen_never_writes_over_what_is_there() {
+fn keygen_never_overwrites_a_file() {
     let home = Home::new();
     home.ok(&["keygen", "-o", "a.key"]);
     let before = home.read("a.key");
@@ -88,7 +88,7 @@ fn keygen_never_writes_over_what_is_there() {
 }
 
 #[test]
-fn keygen_replaces_an_identity_only_by_force_and_then_keeps_the_old_one() {
+fn keygen_replaces_an_identity_only_with_force_and_keeps_the_old_one() {
     let home = Home::new();
     let first = home.ok(&["keygen"]);
     fails(&home, &["keygen"], "exists");

@@ -45,12 +45,12 @@ fn list_works_without_an_identity_and_leaves_the_dates_out() {
         list["properties"][2],
         json!({ "name": "acme.password", "sealed": true, "set_at": null, "known_to": null })
     );
-    assert_eq!(other.ok(&["get", "acme.user"]), "bob", "what is readable needs none either");
+    assert_eq!(other.ok(&["get", "acme.user"]), "bob", "a readable value needs no identity either");
     let text = fails(&other, &["get", "acme.password"], "no-identity");
     assert!(
         text.contains(
             "Tried: BOOTSEAL_IDENTITY (unset), ~/.config/bootseal/identity.txt (absent), ~/.ssh/id_ed25519 (absent)"
-        ) && text.contains("It opens for: alice"),
+        ) && text.contains("It can be opened by: alice"),
         "{text}"
     );
 }

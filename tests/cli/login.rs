@@ -1,11 +1,11 @@
-//! `login` logs in as a profile says and reports what the vendor answered, without the token.
+//! `login` logs in as a profile says and reports the vendor's response without the token.
 
 use crate::answers::{code_of, document, error_in, fails, keys};
 use crate::support::Home;
 use serde_json::{Value, json};
 use std::io::{BufRead, Write};
 
-/// A home with a profile `acme` at `vendor`, and perhaps more keys in it.
+/// A home with a profile `acme` at `vendor` and these further keys.
 fn with_login(
     vendor: &bootseal_vendor_sim::Vendor,
     path: &str,
@@ -30,7 +30,7 @@ fn with_login(
 }
 
 #[test]
-fn login_says_what_came_back_and_shows_the_token_only_when_told() {
+fn login_describes_the_response_and_shows_the_token_only_on_request() {
     let vendor = bootseal_vendor_sim::Vendor::start().unwrap();
     let home = with_login(&vendor, "/login", "open sesame", "");
     let login = document(&home, &["login", "acme"]);
@@ -65,7 +65,7 @@ fn login_says_what_came_back_and_shows_the_token_only_when_told() {
     let other = bootseal_vendor_sim::Vendor::start().unwrap();
     let logins = vendor.logins();
     let ran = home.run(&["login", "acme", "--call", &other.url("/orders")]);
-    assert_eq!(vendor.logins(), logins, "no login is spent on it");
+    assert_eq!(vendor.logins(), logins, "it makes no login");
     assert!(
         ran.code != 0 && other.seen().is_empty(),
         "the token goes to no other host: {}",
@@ -81,7 +81,7 @@ fn login_says_what_came_back_and_shows_the_token_only_when_told() {
 }
 
 #[test]
-fn a_vendor_that_asks_for_patience_is_quoted() {
+fn login_reports_the_vendors_retry_after() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/login", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -106,15 +106,15 @@ fn a_vendor_that_asks_for_patience_is_quoted() {
     let ran = home.run(&["login", "acme", "--json"]);
     let document: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(document["class"], "throttled");
-    // A little later than was asked for: not all come back at once.
+    // A little later than requested, so that not all clients come back at once.
     let seconds = document["retry_after_seconds"].as_u64().unwrap();
     assert!((90..=99).contains(&seconds), "{document}");
     let ran = home.run(&["login", "acme"]);
-    assert!(ran.err.contains("it can be tried again in 9"), "{}", ran.err);
+    assert!(ran.err.contains("try again in 9"), "{}", ran.err);
 }
 
 #[test]
-fn login_ends_with_the_class_of_what_went_wrong() {
+fn login_reports_the_class_of_a_failure() {
     let vendor = bootseal_vendor_sim::Vendor::start().unwrap();
     let check = |home: &Home, class: &str| {
         let ran = home.run(&["login", "acme", "--json"]);
@@ -147,7 +147,10 @@ fn login_ends_with_the_class_of_what_went_wrong() {
     let home = with_login(&vendor, "/login", "open sesame", "");
     vendor.down(true);
     let text = check(&home, "down");
-    assert!(!text.contains("next attempt") && text.contains("Is the vendor up"), "{text}");
+    assert!(
+        !text.contains("next attempt") && text.contains("Check that the vendor is up"),
+        "{text}"
+    );
     vendor.down(false);
     let other = bootseal_vendor_sim::Vendor::start().unwrap();
     let home = with_login(&vendor, "/login", "open sesame", "");
@@ -159,7 +162,7 @@ fn login_ends_with_the_class_of_what_went_wrong() {
 }
 
 #[test]
-fn login_asks_for_a_profile_that_can_work_an_identity_and_someone_who_vouches() {
+fn login_needs_a_working_profile_an_identity_and_a_trusted_vault() {
     let vendor = bootseal_vendor_sim::Vendor::start().unwrap();
     let home = with_login(&vendor, "/login", "open sesame", "");
     fails(&home, &["login", "acne"], "not-found");
@@ -174,7 +177,7 @@ fn login_asks_for_a_profile_that_can_work_an_identity_and_someone_who_vouches() 
 }
 
 #[test]
-fn login_is_not_stopped_by_another_profile() {
+fn login_is_not_stopped_by_another_broken_profile() {
     let vendor = bootseal_vendor_sim::Vendor::start().unwrap();
     let home = with_login(&vendor, "/login", "open sesame", "");
     home.ok(&["set", "later.login.url", "--plain", "https://later.example/login"]);

@@ -1,5 +1,4 @@
-//! The command line through its real binary: what each verb prints where, how it ends and what it
-//! leaves on disk.
+//! The command line through its real binary: the output, exit code and files of each verb.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)] // tests
 

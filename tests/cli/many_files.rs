@@ -1,5 +1,5 @@
-//! What is done for many files or keys at once: `-f` with several files and patterns, `init
-//! --like`, `access pin`.
+//! Commands on many files or keys at once: `-f` with several files and patterns, `init --like`,
+//! `access pin`.
 
 use crate::support::Home;
 use crate::support::team::{FILE, host, private, team};
@@ -10,7 +10,7 @@ const KEY: &str = ".config/bootseal/identity.txt";
 const PATTERN: &[&str] = &["-f", "deploy/*.sealed.toml"];
 const FILES: [&str; 3] = ["deploy/a.sealed.toml", "deploy/b.sealed.toml", "deploy/c.sealed.toml"];
 
-/// `a` and `b` have `db.password`, `c` has not; `b` has a reader `web`.
+/// `a` and `b` have `db.password`, `c` does not; `b` has a reader `web`.
 fn deploy() -> Home {
     let home = Home::new();
     std::fs::create_dir(home.at("deploy")).unwrap();
@@ -35,13 +35,13 @@ fn generation(home: &Home, file: &str) -> u64 {
     json(&home.ok(&["verify", file, "--json"]))["generation"].as_u64().unwrap()
 }
 
-/// Puts one file out of order: a byte of its readable part.
+/// Invalidates one file by changing a byte of its readable part.
 fn forge(home: &Home, file: &str) {
     home.write(file, home.read(file).replace("name = \"app\"", "name = \"apq\""));
 }
 
 #[test]
-fn a_value_is_asked_for_once_and_written_to_each_file_that_has_it() {
+fn set_asks_once_and_writes_the_value_to_each_file_that_has_it() {
     let home = deploy();
     let before = read(&home);
     let ran = home.run_with(&[&["set", "db.password"], PATTERN].concat(), b"new");
@@ -52,7 +52,7 @@ fn a_value_is_asked_for_once_and_written_to_each_file_that_has_it() {
     }
     assert_eq!(home.read(FILES[2]), before[2]);
     assert_ne!(home.read(FILES[0]), home.read(FILES[1]));
-    // A name that none of them has is no reason to add it everywhere.
+    // A name that none of the files has is not added everywhere.
     let ran = home.run_with(&[&["set", "db.pasword"], PATTERN].concat(), b"new");
     assert!(ran.code == 1 && ran.err.contains("none of these files"), "{}", ran.err);
     home.ok(&[&["unset", "db.password"], PATTERN].concat());
@@ -60,7 +60,7 @@ fn a_value_is_asked_for_once_and_written_to_each_file_that_has_it() {
 }
 
 #[test]
-fn one_file_that_fails_keeps_no_other_and_the_worst_is_the_exit_code() {
+fn a_failing_file_does_not_stop_the_others_and_the_worst_sets_the_exit_code() {
     let home = deploy();
     forge(&home, FILES[0]);
     let before = read(&home);
@@ -83,7 +83,7 @@ fn one_file_that_fails_keeps_no_other_and_the_worst_is_the_exit_code() {
         assert!(files[1..].iter().all(|row| row["error"].is_null()), "{verb:?}: {answer}");
     }
     assert_eq!([FILES[1], FILES[2]].map(|file| generation(&home, file)), [4, 2]);
-    // Worse than what is only not there.
+    // Exit code 3 is worse than that of a missing value.
     home.write("not.sealed.toml", "x = 1\n");
     let all = [&["list", "-f", "none.sealed.toml", "-f", "not.sealed.toml"], PATTERN].concat();
     assert_eq!(home.run(&all).code, 3);
@@ -91,7 +91,7 @@ fn one_file_that_fails_keeps_no_other_and_the_worst_is_the_exit_code() {
 }
 
 #[test]
-fn patterns_and_names_are_taken_once_each_and_one_that_matches_nothing_is_an_error() {
+fn each_file_is_used_once_and_a_pattern_without_a_match_is_an_error() {
     let home = deploy();
     let args = ["rotate", "-f", FILES[0], "-f", "deploy/[ab].sealed.toml", "-f", FILES[0]];
     home.ok(&args);
@@ -99,10 +99,10 @@ fn patterns_and_names_are_taken_once_each_and_one_that_matches_nothing_is_an_err
     let ran = home.run(&["rotate", "-f", FILES[0], "-f", "deploi/*.toml"]);
     assert!(ran.code == 1 && ran.err.contains("deploi/*.toml"), "{}", ran.err);
     assert_eq!(generation(&home, FILES[0]), 2);
-    // A name that exists is no pattern.
+    // The name of an existing file is not a pattern.
     home.write("odd[1].sealed.toml", home.read(FILES[2]));
     home.ok(&["verify", "odd[1].sealed.toml"]);
-    // A verb about one file says so.
+    // A verb for one file refuses several.
     for verb in [
         &["get", "db.password"][..],
         &["rename", "db.name", "db.base"],
@@ -114,7 +114,7 @@ fn patterns_and_names_are_taken_once_each_and_one_that_matches_nothing_is_an_err
 }
 
 #[test]
-fn someone_is_let_in_everywhere_with_one_key_and_goes_everywhere() {
+fn a_recipient_is_added_to_and_removed_from_many_files_with_one_key() {
     let home = deploy();
     home.ok(&[&["access", "add", "ops", "--new-key", "ops.key", "--yes"], PATTERN].concat());
     for file in FILES {
@@ -123,7 +123,7 @@ fn someone_is_let_in_everywhere_with_one_key_and_goes_everywhere() {
     let key = home.read("ops.key");
     assert_eq!(key.lines().filter(|line| line.starts_with("# vault: ")).count(), 3, "{key}");
     let before = read(&home);
-    // A mistyped name is gone from nowhere, and that is no success.
+    // A mistyped name is in no file, and that is an error.
     let ran = home.run(&[&["access", "remove", "opps", "--yes"], PATTERN].concat());
     assert!(ran.code == 1 && ran.err.contains("opps"), "{}", ran.err);
     let ran = home.run(&[&["access", "remove", "web", "--yes"], PATTERN].concat());
@@ -148,7 +148,7 @@ fn someone_is_let_in_everywhere_with_one_key_and_goes_everywhere() {
 }
 
 #[test]
-fn a_least_generation_is_asked_of_each_file() {
+fn min_generation_applies_to_each_file() {
     let home = deploy();
     let ran = home.run(&["verify", "--min-generation", "2", FILES[0], FILES[1]]);
     assert_eq!(ran.code, 3, "{}", ran.err);
@@ -163,7 +163,7 @@ fn a_least_generation_is_asked_of_each_file() {
 }
 
 #[test]
-fn a_vault_like_another_has_its_people_and_keys_of_its_own() {
+fn init_like_copies_the_recipients_and_makes_new_keys() {
     let home = team();
     home.ok(&["access", "remove", "bob", "--yes"]);
     std::fs::create_dir(home.at("new")).unwrap();
@@ -178,7 +178,7 @@ fn a_vault_like_another_has_its_people_and_keys_of_its_own() {
         table(FILE).lines().collect::<Vec<_>>()
     );
     assert!(table(new).lines().nth(2).unwrap().starts_with("carol"));
-    // None of the old one's keys, values or history.
+    // The new vault has none of the keys, values or history of the old one.
     let (one, other) = (home.read(FILE), home.read(new));
     assert!(
         !other.contains("\"bob\"")
@@ -189,25 +189,25 @@ fn a_vault_like_another_has_its_people_and_keys_of_its_own() {
     assert_ne!(block(&one), block(&other));
     home.ok_with(&["set", "x", "-f", new], b"v");
     assert_eq!(home.ok(&["get", "x", "-f", new, "-i", "carol.key"]), "v");
-    // The application's key is pinned to the old one.
+    // The application's key file has the pin of the old vault.
     assert_eq!(home.run(&["get", "x", "-f", new, "-i", "app.key"]).code, 3);
     assert_eq!(home.run(&["init", "-f", new, "--like", FILE]).code, 1);
 }
 
 #[test]
-fn whom_nobody_vouches_for_is_no_model_for_a_new_vault() {
+fn init_like_refuses_an_untrusted_vault() {
     let (home, eve) = (Home::new(), Home::new());
     home.ok(&["keygen"]);
     let own = format!("victim={}", home.ok(&["keygen", "-y", KEY]).trim());
     eve.ok(&["init", "--reader", &own]);
     home.write("eve.sealed.toml", eve.read(FILE));
     let ran = home.run(&["init", "--like", "eve.sealed.toml", "--yes"]);
-    assert!(ran.code == 3 && ran.err.contains("nothing vouches"), "{}", ran.err);
+    assert!(ran.code == 3 && ran.err.contains("not trusted yet"), "{}", ran.err);
     assert!(!home.at(FILE).exists() && !home.at(".local/state/bootseal/known_vaults").exists());
 }
 
 #[test]
-fn a_key_file_is_pinned_and_all_else_in_it_stays() {
+fn access_pin_replaces_the_pin_and_keeps_the_rest_of_the_key_file() {
     let home = team();
     let (id, secret) = (home.vault_id(), home.read("app.key").lines().last().unwrap().to_owned());
     let foreign = Home::with_vault("a = \"1\"\n").vault_id();
@@ -241,7 +241,7 @@ fn a_key_file_is_pinned_and_all_else_in_it_stays() {
         assert_eq!(mode & 0o7777, 0o400);
     }
     host(&home, "app.key").load().unwrap();
-    // Once more changes nothing.
+    // A second run changes nothing.
     home.ok(&["access", "pin", "app.key"]);
     assert_eq!(home.read("app.key"), new);
     assert!(
@@ -259,7 +259,7 @@ fn a_key_file_is_pinned_and_all_else_in_it_stays() {
 }
 
 #[test]
-fn a_writer_pins_her_own_key_after_a_new_id() {
+fn a_writer_can_pin_their_own_key_after_a_new_vault_id() {
     let home = team();
     home.ok(&["access", "pin", KEY]);
     home.ok(&["rotate", "--signing-key"]);
@@ -270,7 +270,7 @@ fn a_writer_pins_her_own_key_after_a_new_id() {
 }
 
 #[test]
-fn what_is_no_key_file_of_ours_is_not_written_to() {
+fn access_pin_refuses_a_file_that_is_not_a_private_key_file() {
     let home = team();
     let ssh = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU=\n-----END OPENSSH PRIVATE KEY-----\n";
     for (name, text, words) in [
@@ -290,7 +290,7 @@ fn what_is_no_key_file_of_ours_is_not_written_to() {
         assert_eq!(home.read(name), text);
     }
     assert_eq!(home.run(&["access", "pin", "none.key"]).code, 1);
-    // One that others can read is not a secret any more, and not made to look like one.
+    // A key file that others could read is no longer secret, so its mode is not silently fixed.
     #[cfg(unix)]
     {
         let before = home.read("app.key");
@@ -306,14 +306,14 @@ fn what_is_no_key_file_of_ours_is_not_written_to() {
 }
 
 #[test]
-fn an_id_that_nothing_vouches_for_becomes_no_pin() {
+fn access_pin_refuses_an_untrusted_vault_id() {
     let (home, eve) = (team(), Home::with_vault("a = \"1\"\n"));
     let before = home.read("app.key");
     home.write("eve.sealed.toml", eve.read(FILE));
     let ran = home.run(&["access", "pin", "app.key", "-f", "eve.sealed.toml", "--yes"]);
-    assert!(ran.code == 3 && ran.err.contains("nothing vouches"), "{}", ran.err);
+    assert!(ran.code == 3 && ran.err.contains("not trusted yet"), "{}", ran.err);
     home.write(FILE, eve.read(FILE));
     let ran = home.run(&["access", "pin", "app.key", "-f", FILE, "--yes"]);
-    assert!(ran.code == 3 && ran.err.contains("another vault is here"), "{}", ran.err);
+    assert!(ran.code == 3 && ran.err.contains("this is a different vault"), "{}", ran.err);
     assert_eq!(home.read("app.key"), before);
 }

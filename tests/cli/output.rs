@@ -5,7 +5,7 @@ use crate::support::{Home, Ran, at_a_terminal};
 use serde_json::{Value, json};
 
 #[test]
-fn names_and_messages_never_carry_a_hidden_character_raw() {
+fn names_and_messages_escape_hidden_characters() {
     let home = Home::with_vault("x = \"1\"\n");
     let hidden = |text: &str| {
         text.chars().any(|c| {
@@ -45,7 +45,7 @@ fn names_and_messages_never_carry_a_hidden_character_raw() {
 }
 
 #[test]
-fn colour_is_for_terminals_and_for_those_who_ask() {
+fn colour_appears_on_terminals_and_on_request() {
     let home = Home::new();
     assert!(!home.run(&["list"]).err.contains('\u{1b}'));
     assert!(
@@ -58,7 +58,7 @@ fn colour_is_for_terminals_and_for_those_who_ask() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_reader_that_has_seen_enough_is_no_failure_and_a_full_disk_is_one() {
+fn a_closed_pipe_is_not_a_failure_and_a_full_disk_is() {
     let home = Home::with_vault(ACME);
     for args in [&["list"][..], &["get", "acme.password"], &["verify"], &["access", "list"]] {
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
@@ -78,7 +78,7 @@ fn a_reader_that_has_seen_enough_is_no_failure_and_a_full_disk_is_one() {
 }
 
 #[test]
-fn an_error_in_json_says_no_less_than_in_words() {
+fn an_error_in_json_is_as_complete_as_in_text() {
     let home = Home::with_vault(ACME);
     home.write("bad.toml", "a = 1\na = 2\n");
     let error = error_in(&home.run(&["seal", "bad.toml", "--json"]));
@@ -112,7 +112,7 @@ fn json_is_one_document_or_refused() {
 
 #[cfg(unix)]
 #[test]
-fn no_hidden_character_reaches_a_terminal_raw() {
+fn terminal_output_escapes_hidden_characters() {
     let home = Home::with_vault(ACME);
     home.ok_with(&["set", "acme.password"], "a\u{202e}b\u{9b}31mc".as_bytes());
     if let Some((_, seen, _)) = at_a_terminal(&home, &["get", "acme.password", "--json"], &[]) {
@@ -128,7 +128,7 @@ fn no_hidden_character_reaches_a_terminal_raw() {
 
 #[cfg(unix)]
 #[test]
-fn a_prompt_that_is_broken_off_leaves_the_terminal_as_it_was() {
+fn an_interrupted_prompt_restores_the_terminal() {
     let home = Home::with_vault(ACME);
     let set = ["set", "acme.password"];
     let Some((code, _, echo)) = at_a_terminal(&home, &set, &[(": ", "\u{3}")]) else { return };

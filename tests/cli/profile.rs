@@ -1,5 +1,5 @@
-//! `profile` writes login profiles that work, from presets, from another vault and from curl lines,
-//! and no secret leaves the file.
+//! `profile` writes working login profiles from presets, another vault and curl lines, and no
+//! secret leaves the file.
 
 use crate::running::{Running, log_with, log_with_times};
 use crate::support::ports::free_port;
@@ -39,7 +39,7 @@ fn readable(home: &Home) -> String {
 // ---- Presets
 
 #[test]
-fn each_preset_logs_in_at_the_vendor_of_it() {
+fn each_preset_logs_in_at_its_own_imitated_vendor() {
     let home = empty();
     let presets: Value = serde_json::from_str(&home.ok(&["profile", "--list", "--json"])).unwrap();
     let presets = presets["presets"].as_array().unwrap();
@@ -49,7 +49,7 @@ fn each_preset_logs_in_at_the_vendor_of_it() {
         for preset in presets {
             let name = preset["name"].as_str().unwrap();
             for value in preset["sealed"].as_array().unwrap() {
-                // HTTP Basic cannot carry a user with a colon.
+                // HTTP Basic does not allow a colon in the user name.
                 let text = if value == "username" { "zoë" } else { SECRET };
                 set(&home, file, &format!("{name}.{}", value.as_str().unwrap()), text);
             }
@@ -138,7 +138,7 @@ fn each_preset_logs_in_at_the_vendor_of_it() {
     home.ok(&["verify", "--as-loader", "-f", "app.sealed.toml", "--pin", &home.vault_id()]);
 }
 
-/// A preset at a server that nobody here wrote, and a call with what it gave.
+/// Logs in with a preset at a third-party server, and makes a call with the token.
 fn at_a_real_vendor(
     process: &Process,
     preset: &str,
@@ -204,7 +204,7 @@ fn presets_log_in_at_real_vendors() {
 }
 
 #[test]
-fn a_profile_that_is_there_stays_unless_force_is_said() {
+fn an_existing_profile_is_replaced_only_with_force() {
     let home = empty();
     set(&home, "app.sealed.toml", "acme.username", "zoë");
     set(&home, "app.sealed.toml", "acme.password", "x");
@@ -235,11 +235,11 @@ fn a_profile_that_is_there_stays_unless_force_is_said() {
 }
 
 #[test]
-fn what_is_missing_is_told_with_the_next_step() {
+fn an_error_about_missing_input_names_the_next_step() {
     let home = empty();
     for (args, code, words) in [
         (["profile", "acme"].as_slice(), 2, "--preset KIND (bootseal profile --list"),
-        (&["profile", "acme", "--preset", "jwt"], 2, "There are: simplejwt, knox"),
+        (&["profile", "acme", "--preset", "jwt"], 2, "The presets are: simplejwt, knox"),
         (&["profile", "acme", "--preset", "airflow"], 2, "Give it: --url URL"),
         (
             &["profile", "acme", "--preset", "airflow", "--url", "https://a.example"],
@@ -247,7 +247,7 @@ fn what_is_missing_is_told_with_the_next_step() {
             "bootseal set acme.username; bootseal set acme.password",
         ),
         (&["profile", "acme", "--preset", "airflow", "--url", "a.example"], 2, "is not a URL"),
-        // Before user and password are asked for.
+        // These errors come before the prompts for user and password.
         (
             &["profile", "acme", "--preset", "airflow", "--url", "http://a.example"],
             2,
@@ -256,7 +256,7 @@ fn what_is_missing_is_told_with_the_next_step() {
         (
             &["profile", "acme", "--preset", "airflow", "--url", "https://u:hunter2@a.example"],
             2,
-            "holds credentials",
+            "contains credentials",
         ),
         (
             &["profile", "acme", "--preset", "keycloak", "--url", "https://a.example"],
@@ -286,7 +286,7 @@ fn what_is_missing_is_told_with_the_next_step() {
 fn user_and_password_are_asked_for_without_echo() {
     let home = empty();
     let answers = [
-        ("Where is the vendor", "http://127.0.0.1:9\n"),
+        ("What is the vendor's address", "http://127.0.0.1:9\n"),
         ("acme.username: ", "zoë\n"),
         ("acme.username, again: ", "zoë\n"),
         ("acme.password: ", "hunter2\n"),
@@ -308,7 +308,7 @@ fn user_and_password_are_asked_for_without_echo() {
         (home.ok(&["get", "acme.username"]), home.ok(&["get", "acme.password"])),
         ("zoë".into(), "hunter2".into())
     );
-    // A setting that is no secret is typed in the open, with its default.
+    // The prompt for a setting that is not secret echoes it and shows its default.
     let answers = [
         ("The cookie's name [session]: ", "sid\n"),
         ("x.username: ", "a\n"),
@@ -332,18 +332,18 @@ fn a_setting_without_a_default_is_asked_for_until_it_is_given() {
     let before = home.read("app.sealed.toml");
     let args = ["profile", "acme", "--preset", "keystone"];
     for answers in [
-        &[("Where is the vendor (https://…)? ", "\n")][..],
+        &[("What is the vendor's address (https://…)? ", "\n")][..],
         &[
-            ("Where is the vendor (https://…)? ", "https://a.example\n"),
+            ("What is the vendor's address (https://…)? ", "https://a.example\n"),
             ("The project's name: ", "\n"),
         ],
-        &[("Where is the vendor (https://…)? ", "\x03")],
+        &[("What is the vendor's address (https://…)? ", "\x03")],
     ] {
         let ran = home.typed(&args, &[], answers);
         assert!(ran.code != 0 && home.read("app.sealed.toml") == before, "{answers:?}: {ran:?}");
     }
     let answers = [
-        ("Where is the vendor (https://…)? ", "https://a.example\n"),
+        ("What is the vendor's address (https://…)? ", "https://a.example\n"),
         ("The project's name: ", "billing\n"),
         ("The project's domain [Default]: ", "\n"),
         ("The user's domain [Default]: ", "people\n"),
@@ -364,7 +364,7 @@ fn a_setting_without_a_default_is_asked_for_until_it_is_given() {
 // ---- Another vault
 
 #[test]
-fn a_profile_of_another_vault_comes_without_its_secrets() {
+fn a_profile_is_copied_from_another_vault_without_its_secrets() {
     let home = Home::with_vault(
         "[acme]\ntenant = \"eu\"\npassword = \"secret:theirs\"\n[acme.login]\nurl = \"https://api.acme.example/login\"\n\
          json = { t = \"${tenant}\", p = \"${password}\", n = [1, 2.5, true] }\nhosts = [\"api2.acme.example\"]\nmax_age = \"2h\"\n\
@@ -386,7 +386,7 @@ fn a_profile_of_another_vault_comes_without_its_secrets() {
     assert_eq!(home.ok(&["get", "more.password", "-f", "dev.sealed.toml"]), "own");
     let ran = home.run(&["profile", "acme", "--from", "app.sealed.toml", "-f", "dev.sealed.toml"]);
     assert!(ran.code == 2 && ran.err.contains("bootseal set acme.password"), "{}", ran.err);
-    // Nobody vouches for a file that someone else made: it would say where a password goes.
+    // A file from someone else is untrusted: it would decide where a password is sent.
     let stranger = Home::with_vault(
         "[acme]\npassword = \"secret:x\"\n[acme.login]\nurl = \"https://evil.example\"\njson = { p = \"${password}\" }\n",
     );
@@ -397,8 +397,8 @@ fn a_profile_of_another_vault_comes_without_its_secrets() {
 
 // ---- Curl lines
 
-/// Whatever is secret in the lines below; the last one is "hun ter2" in base64. All are too long to
-/// come about by chance in what is sealed.
+/// The secrets in the lines below; the last one is "hun ter2" in base64. All are too long to occur
+/// by chance in ciphertext.
 const HIDDEN: [&str; 6] = ["hun ter2", "hun+ter2", "hun%20ter2", "zoe@", "s3cr3t", "aHVuIHRlcjI"];
 
 fn from_curl(home: &Home, line: &str, more: &[&str]) -> Ran {
@@ -411,7 +411,7 @@ fn from_curl(home: &Home, line: &str, more: &[&str]) -> Ran {
 }
 
 #[test]
-fn lines_of_every_shape_become_profiles() {
+fn curl_lines_of_every_shape_become_profiles() {
     let json = "json = { password = \"${password}\", user = \"${username}\" }";
     let form = "form = { username = \"${username}\", password = \"${password}\" }";
     let url = "url = \"https://a.example/login\"\n";
@@ -476,7 +476,7 @@ fn lines_of_every_shape_become_profiles() {
             "json = { apiKey = \"${apikey}\", email = \"${username}\", pwd = \"${password}\", remember = true }\nheaders = { X-Api-Key = \"${x_api_key}\", X-Tenant = \"eu\", Accept = \"application/vnd.acme+json\" }",
             &["username", "password", "apikey", "x_api_key"],
         ),
-        // As browsers copy it for a POSIX shell.
+        // A line as browsers copy it for a POSIX shell.
         (
             "curl 'https://a.example/login' \\\n  -H 'accept: */*' \\\n  -H 'accept-language: en' \\\n  -H 'content-type: application/json' \\\n  -b 'sid=s3cr3t' \\\n  -H 'sec-fetch-mode: cors' \\\n  --data-raw $'{\"user\":\"zoe@\",\"password\":\"hun ter2\\'\\u0021\"}' \\\n  --compressed",
             json,
@@ -514,7 +514,7 @@ fn lines_of_every_shape_become_profiles() {
 }
 
 #[test]
-fn lines_that_a_profile_cannot_follow_are_refused_with_the_reason() {
+fn curl_lines_that_a_profile_cannot_express_are_refused_with_the_reason() {
     let home = empty();
     let before = home.read("app.sealed.toml");
     let url = "https://a.example/login";
@@ -531,7 +531,7 @@ fn lines_that_a_profile_cannot_follow_are_refused_with_the_reason() {
         (format!("curl {url} -d `id`"), "nothing is run here"),
         (
             format!("curl {url} --json '{{\"user\":\"zoe@\",\"password\":\"hun ter2\"'"),
-            "is not JSON (column",
+            "is not JSON (at its column",
         ),
         (
             format!("curl {url} --json '{{\"user\":null,\"password\":\"hun ter2\"}}'"),
@@ -539,19 +539,19 @@ fn lines_that_a_profile_cannot_follow_are_refused_with_the_reason() {
         ),
         (format!("curl {url} --json '{{\"user\":\"zoe@\",\"pin\":123}}'"), "a number as `pin`"),
         (format!("curl {url} -d 'a=1&a=2'"), "`a` twice"),
-        (format!("curl {url}"), "carries no credentials"),
+        (format!("curl {url}"), "has no credentials"),
         (format!("wget {url}"), "does not begin with `curl`"),
         (format!("curl {url} s3cr3t"), "two addresses"),
-        (format!("curl {url} --s3cr3t"), "an option that is not known here"),
+        (format!("curl {url} --s3cr3t"), "an unknown option"),
         (format!("curl {url} -d 'password=s3cr3t"), "within quotes"),
-        (format!("curl --oauth2-bearer s3cr3t {url}"), "this is a call, not a login"),
+        (format!("curl --oauth2-bearer s3cr3t {url}"), "so it is a call and not a login"),
         (String::new(), "is empty"),
     ] {
         let ran = from_curl(&home, &line, &["--yes"]);
         assert!(ran.code == 2 && ran.err.contains(words), "{line}\n{}", ran.err);
     }
     assert_eq!(home.read("app.sealed.toml"), before);
-    // What is not clear is asked; where nobody can be, the options say it.
+    // Ambiguous fields are asked for; without a terminal the options name them.
     let line = "curl https://a.example/login -d who=zoe@ -d 'what=hun ter2'";
     let ran = from_curl(&home, line, &["--no-login"]);
     assert!(
@@ -567,14 +567,14 @@ fn lines_that_a_profile_cannot_follow_are_refused_with_the_reason() {
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert!(readable(&home).contains("form = { who = \"${username}\", what = \"${password}\" }"));
     assert_eq!(home.ok(&["get", "acme.password"]), "hun ter2");
-    // A login is made only after a yes.
+    // A login is made only after a confirmation.
     let ran =
         from_curl(&home, line, &["--force", "--username-field", "who", "--password-field", "what"]);
     assert!(ran.code == 2 && ran.err.contains("--no-login"), "{}", ran.err);
 }
 
 #[test]
-fn a_line_is_tried_and_its_token_found_at_real_vendors() {
+fn a_curl_line_is_tried_at_real_vendors_and_its_token_is_found() {
     let jwt = Process::python("simplejwt.py", USER, &[]);
     let oauth = Process::python("oauth_toolkit.py", USER, &[]);
     let knox = Process::python("rest_knox.py", USER, &[]);
@@ -641,7 +641,7 @@ fn a_line_is_tried_and_its_token_found_at_real_vendors() {
             ran.err
         );
     }
-    // Refused: told with the exit code of a login, and not written.
+    // A refused login: exit code 5, and nothing is written.
     let mut jwt = jwt;
     let home = empty();
     home.write("ca.pem", &jwt.ca);
@@ -653,7 +653,7 @@ fn a_line_is_tried_and_its_token_found_at_real_vendors() {
     assert!(!home.read("app.sealed.toml").contains("acme"));
 }
 
-/// A vendor as Directus is, and the home that it runs in.
+/// A vendor that imitates Directus, and the home that it runs in.
 fn directus(args: &[&str]) -> (Home, Running) {
     let home = empty();
     set(&home, "app.sealed.toml", "acme.username", "x");
@@ -663,10 +663,10 @@ fn directus(args: &[&str]) -> (Home, Running) {
     (home, vendor)
 }
 
-/// As the system sees it: the secrets go to the vendor and nowhere else.
+/// Under strace, the secrets go to the vendor and nowhere else.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_curl_line_leaves_its_secrets_on_no_disk_in_no_argument_and_in_no_environment() {
+fn secrets_of_a_curl_line_reach_no_disk_argument_or_environment() {
     let (_first, vendor) = directus(&[]);
     let home = empty();
     let line = format!(
@@ -707,7 +707,7 @@ fn a_curl_line_leaves_its_secrets_on_no_disk_in_no_argument_and_in_no_environmen
 }
 
 #[test]
-fn a_pasted_line_is_not_shown_and_nothing_is_sent_without_a_yes() {
+fn a_pasted_curl_line_is_not_echoed_and_is_sent_only_after_a_yes() {
     let (first, vendor) = directus(&[]);
     let home = empty();
     let line = format!(
@@ -722,14 +722,14 @@ fn a_pasted_line_is_not_shown_and_nothing_is_sent_without_a_yes() {
     assert!(seen.contains("no login was made"), "{seen}");
     let yes = [
         ("Paste the curl line", line.as_str()),
-        ("to see what comes back? [y/N]", "y\n"),
-        ("Take that? [y/N]", "y\n"),
+        ("to see the response? [y/N]", "y\n"),
+        ("Use these settings? [y/N]", "y\n"),
     ];
     let (code, seen, echo) =
         at_a_terminal(&home, &["profile", "acme", "--from-curl", "-", "--force"], &yes).unwrap();
     assert_eq!((code, echo.as_str()), (0, "echo"), "{seen}");
     assert!(!HIDDEN.iter().any(|hidden| seen.contains(hidden)), "{seen}");
-    assert!(seen.contains("so the token's lifetime is 900 s (from: json)"), "{seen}");
+    assert!(seen.contains("the token's lifetime is 900 s (from: json)"), "{seen}");
     let text = readable(&home);
     assert!(
         text.contains("token.json = \"/data/access_token\"")
@@ -739,10 +739,10 @@ fn a_pasted_line_is_not_shown_and_nothing_is_sent_without_a_yes() {
     assert_eq!(
         log_with(&first, "POST /auth/login 200").matches("POST").count(),
         1,
-        "the one that was agreed to"
+        "only the confirmed login was sent"
     );
     home.ok(&["login", "acme"]);
-    // A placeholder for the password is asked for.
+    // A placeholder in place of the password is asked for.
     let line = format!(
         "curl {}/auth/login --json '{{\"email\":\"zoe@\",\"password\":\"<your password>\"}}'\n\n",
         vendor.origin
@@ -752,21 +752,21 @@ fn a_pasted_line_is_not_shown_and_nothing_is_sent_without_a_yes() {
         ("x.password: ", "hun ter2\n"),
         ("again: ", "hun ter2\n"),
         ("[y/N]", "y\n"),
-        ("Take that?", "y\n"),
+        ("Use these settings?", "y\n"),
     ];
     let (code, seen, _) =
         at_a_terminal(&home, &["profile", "x", "--from-curl", "-"], &asked).unwrap();
     assert_eq!(code, 0, "{seen}");
     assert_eq!(home.ok(&["get", "x.password"]), "hun ter2");
     home.ok(&["login", "x"]);
-    // Broken off at the prompt, the terminal is as it was.
+    // After an interrupt at the prompt the terminal is restored.
     let (code, _, echo) =
         at_a_terminal(&home, &["profile", "y", "--from-curl", "-"], &[("Paste", "\u{3}")]).unwrap();
     assert_eq!((code, echo.as_str()), (2, "echo"));
 }
 
 #[test]
-fn fields_that_could_be_anything_are_asked_for() {
+fn ambiguous_fields_are_asked_for() {
     let line = "curl https://a.example/enter --json '{\"who\":\"zoe@\",\"what\":\"hun ter2\",\"lang\":\"de\"}'\n\n";
     let args = ["profile", "acme", "--from-curl", "-", "--no-login"];
     let (user, password) = ("Which field is the user (", "Which field is the password (");
@@ -785,7 +785,7 @@ fn fields_that_could_be_anything_are_asked_for() {
 }
 
 #[test]
-fn after_a_login_that_did_not_work_it_asks_before_it_writes() {
+fn after_a_failed_login_profile_asks_before_it_writes() {
     let (first, vendor) = directus(&["--refuse"]);
     let line = format!(
         "curl {}/auth/login --json '{{\"email\":\"zoe@\",\"password\":\"hun ter2\"}}'\n\n",
@@ -797,8 +797,8 @@ fn after_a_login_that_did_not_work_it_asks_before_it_writes() {
     let answers = |all_the_same| {
         [
             ("*Paste", line.as_str()),
-            ("to see what comes back? [y/N] ", "y\n"),
-            ("Write the profile nevertheless? [y/N] ", all_the_same),
+            ("to see the response? [y/N] ", "y\n"),
+            ("Write the profile anyway? [y/N] ", all_the_same),
         ]
     };
     let ran = home.typed(&args, &[], &answers("n\n"));

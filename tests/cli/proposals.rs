@@ -1,5 +1,5 @@
-//! `propose` and `accept`: someone who cannot read a vault gives it a value and can do nothing
-//! else. Hostile proposals are encrypted by stock `age`, as docs/format.md describes them.
+//! `propose` and `accept`: someone who cannot read a vault can propose a value for it and do
+//! nothing else. Hostile proposals are encrypted by stock `age`, as docs/format.md describes them.
 
 use crate::support::{Home, Ran};
 use serde_json::Value;
@@ -19,8 +19,7 @@ url = "https://api.acme.example/v1/login"
 json = { user = "${user}", password = "${password}" }
 "#;
 
-/// Alice, who may write; app, who may read; and Bob, who has the file alone and knows which vault
-/// it is.
+/// Alice, a writer; app, a reader; and Bob, who has only the file and the pin.
 struct Scene {
     alice: Home,
     bob: Home,
@@ -35,14 +34,14 @@ impl Scene {
         Scene { alice, bob }
     }
 
-    /// A proposal of Bob's, for Alice.
+    /// Bob proposes a value; the proposal is put into Alice's home.
     fn propose(&self, path: &str, more: &[&str], value: &[u8]) {
         let pin = self.alice.vault_id();
         let args = [&["propose", path, "--to", "app.sealed.toml", "--pin", &pin], more].concat();
         self.alice.write("proposal", self.bob.ok_with(&args, value));
     }
 
-    /// A proposal that says just this, encrypted to Alice by stock `age`.
+    /// Encrypts this text to Alice with stock `age`, as a proposal.
     fn forge(&self, text: &str) {
         let recipient = self.alice.ok(&["keygen", "-y", ".config/bootseal/identity.txt"]);
         let mut command = Command::new("age");
@@ -54,7 +53,7 @@ impl Scene {
         self.alice.write("proposal", output.stdout);
     }
 
-    /// The text of a good one, with `change` made to it.
+    /// Forges a proposal from a valid text changed by `change`.
     fn forged(&self, path: &str, change: impl Fn(String) -> String) {
         let path = serde_json::to_string(path).unwrap();
         let now = from_now(0);
@@ -64,7 +63,7 @@ impl Scene {
         )));
     }
 
-    /// One for `acme.password` that says it was made at `time`.
+    /// Forges a proposal for `acme.password` with the date `time`.
     fn forged_at(&self, time: &str) {
         self.forged("acme.password", |text| {
             let line = text.lines().find(|line| line.starts_with("proposed_at")).unwrap();
@@ -72,7 +71,7 @@ impl Scene {
         });
     }
 
-    /// `accept` is refused as `kind`, changes nothing, and tells no value.
+    /// Checks that `accept` fails with `kind`, changes nothing and shows no value.
     fn refused(&self, kind: &str, what: &str) -> String {
         let before = self.alice.read("app.sealed.toml");
         let script = self.alice.run(&["accept", "proposal", "--yes", "--json"]);
@@ -88,7 +87,7 @@ impl Scene {
     }
 }
 
-/// So many seconds from now, as TOML writes it.
+/// The time this many seconds from now, as TOML writes it.
 fn from_now(seconds: i64) -> String {
     let now = i64::try_from(bootseal_cli::system_time()).unwrap();
     jiff::Timestamp::from_second(now + seconds).unwrap().to_string()
@@ -101,7 +100,7 @@ fn silent(ran: &Ran) {
 }
 
 #[test]
-fn who_cannot_read_proposes_and_a_writer_accepts() {
+fn someone_without_read_access_proposes_and_a_writer_accepts() {
     let scene = Scene::new();
     let pin = scene.alice.vault_id();
     let to = ["--to", "app.sealed.toml", "--pin", &pin];
@@ -110,7 +109,7 @@ fn who_cannot_read_proposes_and_a_writer_accepts() {
         format!("{CANARY}\n").as_bytes(),
     );
     assert!(sent.starts_with("-----BEGIN AGE ENCRYPTED FILE-----") && !sent.contains("canary"));
-    assert_eq!(scene.bob.run(&["get", "acme.password"]).code, 4, "he opens nothing");
+    assert_eq!(scene.bob.run(&["get", "acme.password"]).code, 4, "Bob can open nothing");
 
     let ran = scene.alice.run_with(&["accept", "-", "--yes"], sent.as_bytes());
     silent(&ran);
@@ -127,11 +126,11 @@ fn who_cannot_read_proposes_and_a_writer_accepts() {
     assert_eq!(scene.alice.ok(&["get", "acme.\"api.key\""]), CANARY);
     scene.alice.ok(&["verify"]);
     scene.alice.write("proposal", &sent);
-    assert!(scene.refused("conflict", "the same once more").contains("not newer"));
+    assert!(scene.refused("conflict", "the same proposal again").contains("not newer"));
 }
 
 #[test]
-fn what_only_java_can_read_comes_into_a_proposal_by_the_example() {
+fn the_java_example_proposes_a_password_and_zeroes_it() {
     let scene = Scene::new();
     let classes = scene.bob.at("classes");
     scene.bob.write(
@@ -178,7 +177,7 @@ fn what_only_java_can_read_comes_into_a_proposal_by_the_example() {
 }
 
 #[test]
-fn what_stands_there_is_shown_and_the_date_is_that_of_the_proposal() {
+fn accept_reports_the_replaced_date_and_sets_that_of_the_proposal() {
     let scene = Scene::new();
     let proposed = from_now(30);
     scene.forged_at(&proposed);
@@ -201,7 +200,7 @@ fn what_stands_there_is_shown_and_the_date_is_that_of_the_proposal() {
 }
 
 #[test]
-fn the_value_comes_as_in_set_and_the_result_goes_to_a_file_of_ones_own() {
+fn propose_reads_a_value_as_set_does_and_writes_a_private_file() {
     let scene = Scene::new();
     scene.bob.write("bytes", [0, 255, 10]);
     scene.propose("acme.bytes", &["--from-file", "bytes"], b"");
@@ -246,7 +245,7 @@ fn the_value_comes_as_in_set_and_the_result_goes_to_a_file_of_ones_own() {
 }
 
 #[test]
-fn what_is_sent_is_what_the_document_says() {
+fn a_proposal_has_the_documented_fields() {
     let scene = Scene::new();
     scene.propose("acme.\"a.b\"", &["--note", "n \u{202e}"], b"two\nlines \"'''\x7f\n");
     let mut command = Command::new("age");
@@ -270,13 +269,13 @@ fn what_is_sent_is_what_the_document_says() {
 }
 
 #[test]
-fn nobody_proposes_to_a_vault_that_nothing_vouches_for() {
+fn propose_refuses_an_untrusted_vault() {
     let scene = Scene::new();
     let args = ["propose", "acme.password", "--to", "app.sealed.toml"];
     let ran = scene.bob.run_with(&args, CANARY.as_bytes());
     assert_eq!((ran.code, ran.out.as_str()), (3, ""));
     assert!(ran.err.contains("--pin"), "{}", ran.err);
-    // From the first pin on it is known; a foreign one in its place then is refused.
+    // The first pin makes the vault known; a foreign vault in its place is then refused.
     scene.propose("acme.password", &[], b"x");
     scene.bob.ok_with(&args, b"x");
     let mallory = Home::with_vault(INPUT);
@@ -299,7 +298,7 @@ fn a_proposal_for_another_vault_is_refused() {
         other.ok_with(&["propose", "acme.password", "--to", "app.sealed.toml"], CANARY.as_bytes());
     scene.alice.write("proposal", sent);
     assert!(scene.refused("wrong-vault", "another vault").contains(&other.vault_id()));
-    // One that she cannot open, too.
+    // The same for a proposal that Alice cannot open.
     let stranger = Home::with_vault(INPUT);
     let sent = stranger
         .ok_with(&["propose", "acme.password", "--to", "app.sealed.toml"], CANARY.as_bytes());
@@ -308,7 +307,7 @@ fn a_proposal_for_another_vault_is_refused() {
 }
 
 #[test]
-fn what_a_stranger_may_not_touch() {
+fn a_proposal_for_a_profile_or_a_readable_value_is_refused() {
     let scene = Scene::new();
     let pin = scene.alice.vault_id();
     for path in [
@@ -340,7 +339,7 @@ fn what_a_stranger_may_not_touch() {
 }
 
 #[test]
-fn neither_the_past_nor_the_future_is_taken_in() {
+fn a_proposal_from_the_past_or_the_future_is_refused() {
     let scene = Scene::new();
     scene.forged_at(&from_now(-3600));
     assert!(scene.refused("conflict", "an old one").contains("not newer"));
@@ -359,7 +358,7 @@ fn neither_the_past_nor_the_future_is_taken_in() {
 }
 
 #[test]
-fn a_note_cannot_play_with_the_terminal() {
+fn a_note_cannot_control_the_terminal() {
     let scene = Scene::new();
     let note = "fine\u{1b}[2J\u{1b}]0;owned\u{7}\u{202e}txet\u{2066}\r\nbootseal: sealed\u{200b}";
     scene.propose("acme.\"pass\u{202e}word\"", &["--note", note], CANARY.as_bytes());
@@ -384,7 +383,7 @@ fn a_note_cannot_play_with_the_terminal() {
 }
 
 #[test]
-fn what_is_too_long_is_refused_at_both_ends() {
+fn an_oversized_proposal_is_refused_by_propose_and_by_accept() {
     let scene = Scene::new();
     let (long, pin) = ("canary".repeat(12_000), scene.alice.vault_id());
     let args = ["propose", "acme.password", "--to", "app.sealed.toml", "--pin", &pin];
@@ -399,7 +398,7 @@ fn what_is_too_long_is_refused_at_both_ends() {
 }
 
 #[test]
-fn what_is_no_proposal_is_refused() {
+fn an_invalid_proposal_is_refused() {
     let scene = Scene::new();
     for (what, bytes) in [
         ("nothing", &b""[..]),
@@ -426,7 +425,7 @@ fn what_is_no_proposal_is_refused() {
 }
 
 #[test]
-fn at_a_terminal_it_shows_the_proposal_and_asks() {
+fn at_a_terminal_accept_shows_the_proposal_and_asks() {
     let scene = Scene::new();
     scene.propose("acme.token", &["--note", "from the vendor's page"], b"canary-new");
     let before = scene.alice.read("app.sealed.toml");
@@ -445,7 +444,7 @@ fn at_a_terminal_it_shows_the_proposal_and_asks() {
 }
 
 #[test]
-fn who_may_only_read_accepts_nothing() {
+fn a_reader_cannot_accept_a_proposal() {
     let scene = Scene::new();
     scene.propose("acme.password", &[], CANARY.as_bytes());
     let before = scene.alice.read("app.sealed.toml");
@@ -455,7 +454,7 @@ fn who_may_only_read_accepts_nothing() {
     silent(&ran);
 }
 
-/// Runs `bootseal accept proposal` at a terminal where someone types `answer`.
+/// Runs `bootseal accept proposal` at a terminal and types `answer`.
 #[cfg(target_os = "linux")]
 fn asked(home: &Home, answer: &str) -> String {
     let mut command = Command::new("script");
@@ -472,7 +471,7 @@ fn asked(home: &Home, answer: &str) -> String {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn without_a_yes_nothing_is_changed() {
+fn accept_changes_nothing_without_a_yes() {
     let scene = Scene::new();
     scene.forged_at(&from_now(60));
     let before = scene.alice.read("app.sealed.toml");

@@ -1,11 +1,12 @@
-//! `seal` takes values from a file of settings, and lists what it sealed and what it left readable.
+//! `seal` reads a settings file, and lists the values that it sealed and those that it left
+//! readable.
 
 use crate::answers::{ACME, document, fails, fails_with};
 use crate::support::Home;
 use serde_json::{Value, json};
 
 #[test]
-fn seal_takes_what_is_marked_and_ends_with_two_lists_and_a_warning() {
+fn seal_seals_marked_values_and_prints_two_lists_and_a_warning() {
     let home = Home::new();
     home.ok(&["keygen"]);
     home.write("app.toml", ACME);
@@ -14,7 +15,7 @@ fn seal_takes_what_is_marked_and_ends_with_two_lists_and_a_warning() {
     assert_eq!(ran.out, "sealed in app.sealed.toml: acme.password\nreadable: title, acme.user\n");
     assert_eq!(
         ran.err.lines().last().unwrap(),
-        "bootseal: warning: app.toml still holds the values in clear; --shred removes it"
+        "bootseal: warning: app.toml still contains the values in clear; --shred removes it"
     );
     let text = home.read("app.sealed.toml");
     assert!(
@@ -29,7 +30,7 @@ fn seal_takes_what_is_marked_and_ends_with_two_lists_and_a_warning() {
 }
 
 #[test]
-fn seal_in_json_says_the_same_two_lists() {
+fn seal_in_json_has_the_same_two_lists() {
     let home = Home::new();
     home.write("app.toml", ACME);
     let document = document(&home, &["seal", "app.toml"]);
@@ -40,7 +41,7 @@ fn seal_in_json_says_the_same_two_lists() {
 }
 
 #[test]
-fn seal_without_marks_takes_everything_or_what_the_patterns_choose() {
+fn seal_without_marks_seals_everything_or_what_the_patterns_match() {
     let toml = "a = \"1\"\n[acme]\nuser = \"bob\"\npassword = \"hunter2\"\nurl = \"https://x\"\n";
     for (patterns, sealed, readable) in [
         (&[][..], "a, acme.user, acme.password, acme.url", "nothing"),
@@ -85,10 +86,9 @@ fn seal_keeps_the_kind_of_every_value_and_seals_an_array_whole() {
     assert!(all["properties"].as_array().unwrap().iter().all(|row| row["sealed"] == true), "{all}");
 }
 
-/// What `seal` takes for a profile is what the loader takes for one, also where its `url` is
-/// misspelt.
+/// `seal` and the loader agree on which tables are profiles, even if `url` is misspelt.
 #[test]
-fn seal_knows_a_profile_by_the_rule_of_the_loader() {
+fn seal_recognises_a_profile_by_the_rule_of_the_loader() {
     let toml = "[acme]\nusername = \"bob\"\npassword = \"hunter2\"\n[acme.login]\nulr = \"https://acme.example\"\njson.login = \"${username}\"\njson.p = \"${password}\"\n\
                 [basic]\nusername = \"bob\"\npassword = \"hunter2\"\n[basic.login]\nURL = \"https://basic.example\"\nbasic = true\n\
                 [sent]\np = \"hunter2\"\n[sent.login]\nurl = \"https://sent.example\"\nform.p = \"${p}\"\njson.login.url = \"none\"\n\
@@ -122,14 +122,13 @@ fn seal_knows_a_profile_by_the_rule_of_the_loader() {
             );
         }
         assert!(!ran.err.contains("ui.login") && !ran.err.contains("${"), "{}", ran.err);
-        // The loader sees the same three, tells what is wrong with each, and passes over the
-        // fourth.
+        // The loader finds the same three, reports the fault of each, and ignores the fourth.
         let said = home.run(&["verify"]);
         let told = |table: &str| {
             said.err.lines().filter(|line| line.contains(&format!("{table}.login"))).count()
         };
         assert_eq!(["acme", "basic", "sent", "ui"].map(told), [1, 1, 1, 0], "{name}: {}", said.err);
-        // And so do those that leave profiles out.
+        // The commands that leave profiles out agree too.
         let exported = home.ok(&["export"]);
         assert!(
             !exported.contains("acme.example") && exported.contains("[ui.login]"),
@@ -139,7 +138,7 @@ fn seal_knows_a_profile_by_the_rule_of_the_loader() {
 }
 
 #[test]
-fn seal_leaves_a_profile_readable_and_seals_what_is_none_of_its_keys() {
+fn seal_leaves_profile_keys_readable_and_seals_other_keys() {
     let home = Home::new();
     home.write(
         "app.toml",
@@ -221,7 +220,7 @@ fn seal_reads_properties_by_the_rules_of_java() {
 }
 
 #[test]
-fn seal_says_where_an_input_is_wrong_and_never_what_stands_there() {
+fn seal_names_the_place_of_an_input_error_and_never_its_text() {
     let home = Home::new();
     home.ok(&["keygen"]);
     home.write("app.ini", "a: hunter2\n");
@@ -309,19 +308,20 @@ fn seal_says_where_an_input_is_wrong_and_never_what_stands_there() {
 }
 
 #[test]
-fn seal_refuses_a_comment_that_holds_what_it_seals() {
+fn seal_refuses_a_comment_that_contains_a_sealed_value() {
     let home = Home::new();
     home.ok(&["keygen"]);
     for toml in [
         "# was hunter2\np = \"hunter2\"\n",
         "p = \"secret:hunter2\" # hunter2, for now\n",
-        // Two that begin alike, at the very end, and after a beginning that went no further.
+        // Two values with a common beginning, a value at the very end, and a value after a partial
+        // match.
         "# hunter1 hunterhunter2\nm = \"hunter22\"\np = \"hunter2\"\n",
     ] {
         home.write("app.toml", toml);
         let text = fails(&home, &["seal", "app.toml"], "conflict");
         assert!(
-            text.contains("comment in line 1 holds the value of p") && !text.contains("hunter2"),
+            text.contains("comment in line 1 contains the value of p") && !text.contains("hunter2"),
             "{text}"
         );
         assert!(!home.at("app.sealed.toml").exists());
@@ -331,7 +331,7 @@ fn seal_refuses_a_comment_that_holds_what_it_seals() {
 }
 
 #[test]
-fn seal_from_stdin_needs_a_format_and_a_name_and_warns_of_nothing() {
+fn seal_from_stdin_needs_a_format_and_a_name_and_prints_no_warning() {
     let home = Home::new();
     home.ok(&["keygen"]);
     let ran = home.run_with(
@@ -340,13 +340,13 @@ fn seal_from_stdin_needs_a_format_and_a_name_and_warns_of_nothing() {
     );
     assert_eq!((ran.code, ran.err.as_str()), (0, ""));
     assert_eq!(ran.out, "sealed in app.sealed.toml: a.b\nreadable: nothing\n");
-    // `-f` names a new file as well.
+    // `-f` can also name a new file.
     home.ok_with(&["seal", "-", "--format", "toml", "-f", "new.sealed.toml"], b"a = 1\n");
     assert_eq!(home.ok(&["get", "a", "-f", "new.sealed.toml"]), "1");
 }
 
 #[test]
-fn seal_never_replaces_a_file_and_f_adds_to_one() {
+fn seal_never_replaces_a_file_and_option_f_adds_to_one() {
     let home = Home::with_vault(ACME);
     let before = home.read("app.sealed.toml");
     home.write(
@@ -375,7 +375,7 @@ fn seal_never_replaces_a_file_and_f_adds_to_one() {
     assert!(ran.code == 0 && ran.err.contains("bootseal: replaced: acme.key\n"), "{}", ran.err);
     let after = home.read("app.sealed.toml");
 
-    // What is sealed there never becomes readable through an input, and a failure changes nothing.
+    // An input never makes a sealed value readable, and a failure changes nothing.
     for (toml, kind) in [("password = 1", "conflict"), ("user.x = \"1\"", "conflict")] {
         home.write("more.toml", format!("first = \"1\"\n[acme]\n{toml}\n"));
         fails(&home, &["seal", "more.toml", "-f", "app.sealed.toml", "--plain", "*"], kind);
@@ -384,7 +384,7 @@ fn seal_never_replaces_a_file_and_f_adds_to_one() {
 }
 
 #[test]
-fn seal_shreds_the_input_when_all_is_sealed_and_not_before() {
+fn seal_shreds_the_input_only_after_everything_is_sealed() {
     let home = Home::new();
     home.ok(&["keygen"]);
     home.write("app.toml", "# hunter2\np = \"secret:hunter2\"\n");
@@ -404,7 +404,7 @@ fn seal_shreds_the_input_when_all_is_sealed_and_not_before() {
 }
 
 #[test]
-fn seal_warns_of_a_credential_that_stands_in_a_profile_itself() {
+fn seal_warns_of_a_credential_inside_a_profile() {
     let home = Home::new();
     home.write(
         "app.properties",
@@ -421,7 +421,7 @@ fn seal_warns_of_a_credential_that_stands_in_a_profile_itself() {
 }
 
 #[test]
-fn seal_does_not_leave_readable_what_only_names_beside_marks() {
+fn only_and_plain_are_obeyed_or_refused_beside_marks() {
     for (option, name) in [("--only", "key"), ("--plain", "password")] {
         let home = Home::new();
         home.write("app.toml", "password = \"secret:hunter2\"\nkey = \"hunter3\"\n");
@@ -434,7 +434,7 @@ fn seal_does_not_leave_readable_what_only_names_beside_marks() {
 }
 
 #[test]
-fn seal_takes_no_byte_order_mark_for_a_part_of_a_name() {
+fn seal_does_not_read_a_byte_order_mark_as_part_of_a_name() {
     let home = Home::new();
     home.write("app.properties", "\u{feff}password=hunter2\n");
     let ran = home.run(&["seal", "app.properties"]);
@@ -446,7 +446,7 @@ fn seal_takes_no_byte_order_mark_for_a_part_of_a_name() {
 }
 
 #[test]
-fn seal_into_a_file_says_that_comments_were_left_out() {
+fn seal_into_a_file_warns_that_comments_were_left_out() {
     let home = Home::with_vault(ACME);
     home.write("more.toml", "# rotated yearly\np = \"secret:x\" # by ops\n");
     let ran = home.run(&["seal", "more.toml", "-f", "app.sealed.toml"]);
@@ -458,7 +458,7 @@ fn seal_into_a_file_says_that_comments_were_left_out() {
 }
 
 #[test]
-fn what_seal_seals_set_can_set_anew() {
+fn set_can_replace_every_value_that_seal_sealed() {
     let home = Home::new();
     home.write("app.properties", "app.login.token=hunter2\n");
     assert!(

@@ -1,5 +1,5 @@
-//! `seal` takes the values of `.env`, `.json` and `.yaml` files literally: nothing is shown,
-//! expanded or run.
+//! `seal` takes the values of `.env`, `.json` and `.yaml` files literally: none is shown, expanded
+//! or run.
 
 use crate::support::{Home, Ran};
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ fn silent(ran: &Ran) {
     }
 }
 
-/// Seals `text` as `name`; returns the home, and what was said.
+/// Seals `text` as the file `name`; returns the home and the result.
 fn sealed(name: &str, text: &str, more: &[&str]) -> (Home, Ran) {
     let home = Home::new();
     home.write(name, text);
@@ -31,7 +31,7 @@ fn values(home: &Home, wanted: &[(&str, Value)]) {
 }
 
 #[test]
-fn an_env_file_is_data() {
+fn values_of_an_env_file_are_taken_literally() {
     let text = "# canary-comment\nexport USER=bob\nPASSWORD='canary $(touch ran) #1'\nEXPANDED=${USER}-$(touch ran)-`touch ran`\n\
                 KEY=\"-----BEGIN\ncanary\n-----END\"\nA.B=1\nEMPTY=\nUSER=alice # the new one\nCUT=can ary#not #comment\n";
     let (home, ran) = sealed(".env", text, &[]);
@@ -53,16 +53,16 @@ fn an_env_file_is_data() {
         "USER appears again in line 10; the last one counts",
         "EXPANDED: the value contains `${` or `$(`, which is taken literally; nothing is expanded",
         "PASSWORD: the value contains",
-        "USER (line 10), CUT (line 11): what follows ` #` was taken as a comment",
+        "USER (line 10), CUT (line 11): the text after ` #` was taken as a comment",
         "comments of the input were left out",
-        ".env still holds the values in clear",
+        ".env still contains the values in clear",
     ] {
         assert!(ran.err.contains(words), "{words}: {}", ran.err);
     }
 }
 
 #[test]
-fn names_tell_the_format_and_the_new_file() {
+fn the_input_name_decides_the_format_and_the_new_file_name() {
     for (name, text, new) in [
         (".env", "A=1", "env.sealed.toml"),
         (".env.prod", "A=1", "env.prod.sealed.toml"),
@@ -137,11 +137,11 @@ fn json_and_yaml_become_tables_and_an_array_is_sealed_whole() {
 }
 
 #[test]
-fn what_stays_readable_is_written_so_that_it_is_the_same() {
+fn readable_values_keep_their_value() {
     let (home, _) = sealed("app.json", JSON, &["--plain", "*"]);
     let shown = home.ok(&["get", "list"]);
     assert_eq!(shown.parse::<toml::Value>().unwrap().as_array().unwrap().len(), 4, "{shown}");
-    // Into a file that is there, too.
+    // The same when values are added to an existing file.
     let home = Home::with_vault("x = \"1\"\n");
     home.write("app.yaml", YAML);
     silent(&home.run(&[
@@ -175,7 +175,7 @@ fn a_login_profile_stays_readable_in_every_format() {
 }
 
 #[test]
-fn what_older_yaml_reads_otherwise_is_text_and_said() {
+fn values_that_older_yaml_reads_differently_become_text_with_a_warning() {
     let (home, ran) = sealed(
         "app.yaml",
         "country: no\npin: 0123\nsure: 'no'\nflag: false\nspring: ${canary}\n",
@@ -190,8 +190,8 @@ fn what_older_yaml_reads_otherwise_is_text_and_said() {
     ];
     values(&home, &wanted);
     for words in [
-        "country: the value in line 1 is taken as text, as in YAML 1.2; older YAML takes it for true or false",
-        "pin: the value in line 2 is taken as text, as in YAML 1.2; older YAML takes it for a number",
+        "country: the value in line 1 is taken as text, as in YAML 1.2; older YAML reads it as true or false",
+        "pin: the value in line 2 is taken as text, as in YAML 1.2; older YAML reads it as a number",
         "spring: the value contains `${` or `$(`",
     ] {
         assert!(ran.err.contains(words), "{words}: {}", ran.err);
@@ -200,7 +200,7 @@ fn what_older_yaml_reads_otherwise_is_text_and_said() {
 }
 
 #[test]
-fn what_is_wrong_is_said_with_its_place_and_never_with_its_text() {
+fn a_parse_error_names_the_place_and_never_the_text() {
     let home = Home::new();
     home.ok(&["keygen"]);
     let bomb: String = (0..30).fold("a0: &a0 [canary]\n".into(), |text, n| {
@@ -244,7 +244,7 @@ fn what_is_wrong_is_said_with_its_place_and_never_with_its_text() {
 }
 
 #[test]
-fn no_more_than_16_mib_are_read_of_any_format() {
+fn an_input_over_16_mib_is_refused_in_every_format() {
     let home = Home::new();
     home.ok(&["keygen"]);
     let long = "x".repeat(16 << 20);
@@ -269,7 +269,7 @@ fn no_more_than_16_mib_are_read_of_any_format() {
 }
 
 #[test]
-fn ten_thousand_names_take_no_time() {
+fn ten_thousand_names_are_sealed_within_a_minute() {
     let env: String = (0..10_000).map(|n| format!("NAME_{n}=\"value {n}\"\n")).collect();
     let json: String = (0..10_000).map(|n| format!("\"t{n}\": {{\"a\": {n}}},")).collect();
     let start = std::time::Instant::now();
@@ -280,9 +280,9 @@ fn ten_thousand_names_take_no_time() {
     assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
 }
 
-/// Each comment is held against each value: not one by one.
+/// Every comment is searched for every value, in one pass.
 #[test]
-fn ten_thousand_values_with_comments_become_the_same_text_with_sealed_values() {
+fn ten_thousand_values_with_comments_are_sealed_in_place() {
     let lines = |value: &dyn Fn(usize) -> String| -> String {
         (0..10_000)
             .map(|n| format!("# of the vendor number {n}\nname_{n} = \"{}\"\n", value(n)))
@@ -300,13 +300,13 @@ fn ten_thousand_values_with_comments_become_the_same_text_with_sealed_values() {
         });
     assert_eq!(emptied, lines(&|_| String::new()));
     assert_eq!(home.ok(&["get", "name_9999"]), "canary of the vendor 9999");
-    // One that tells is found among them, with its line.
+    // A comment that contains a value is found among them and named with its line.
     let home = Home::new();
     home.write("big.toml", format!("{text}# was: canary of the vendor 77, I think\n"));
     let ran = home.run(&["seal", "big.toml"]);
     silent(&ran);
     assert!(
-        ran.code == 1 && ran.err.contains("the comment in line 20001 holds the value of name_7"),
+        ran.code == 1 && ran.err.contains("the comment in line 20001 contains the value of name_7"),
         "{}",
         ran.err
     );

@@ -1,4 +1,4 @@
-//! `set` changes one value: from a prompt, stdin, a file or generated, and nothing else in the
+//! `set` changes one value (from a prompt, stdin, a file, or generated) and nothing else in the
 //! file.
 
 #[cfg(unix)]
@@ -35,7 +35,7 @@ fn set_from_stdin_drops_exactly_one_newline() {
 }
 
 #[test]
-fn set_refuses_an_empty_value_unless_told() {
+fn set_refuses_an_empty_value_without_the_option_empty() {
     let home = Home::with_vault(ACME);
     let before = home.read("app.sealed.toml");
     home.write("nothing", "");
@@ -67,7 +67,7 @@ fn set_from_a_file_keeps_every_byte() {
         std::fs::remove_file(home.at("out")).unwrap();
     }
     let document = document(&home, &["get", "tls.key"]);
-    assert_eq!(keys(&document), ["base64", "name"], "bytes are no text");
+    assert_eq!(keys(&document), ["base64", "name"], "binary values have no text");
     let bytes = base64::Engine::decode(
         &base64::prelude::BASE64_STANDARD,
         document["base64"].as_str().unwrap(),
@@ -78,7 +78,7 @@ fn set_from_a_file_keeps_every_byte() {
 }
 
 #[test]
-fn set_plain_never_goes_over_a_sealed_value_without_force() {
+fn set_plain_replaces_a_sealed_value_only_with_force() {
     let home = Home::with_vault(ACME);
     let before = home.read("app.sealed.toml");
     let text = fails(&home, &["set", "acme.password", "--plain", "oops"], "conflict");
@@ -90,7 +90,7 @@ fn set_plain_never_goes_over_a_sealed_value_without_force() {
     let odd = "https://\"x\" \\ \u{1b}\u{202e}\n";
     assert_eq!(home.ok(&["set", "acme.url", "--plain", odd]), "");
     assert_eq!(home.ok(&["get", "acme.url"]), odd);
-    // The other way says what it means.
+    // Sealing a value that was readable prints a warning.
     let ran = home.run_with(&["set", "acme.password"], b"hidden");
     assert!(ran.code == 0 && ran.err.contains("was readable until now"), "{}", ran.err);
 }
@@ -110,7 +110,7 @@ fn set_generates_letters_and_digits_of_the_length_asked_for() {
         let kinds: BTreeSet<u8> = value.bytes().collect();
         assert!(
             length < 4096 || kinds.len() == 62,
-            "every letter and digit turns up: {}",
+            "every letter and digit occurs: {}",
             kinds.len()
         );
     }
@@ -135,15 +135,15 @@ fn set_refuses_a_value_in_argv_and_does_not_repeat_it() {
 }
 
 #[test]
-fn set_remarks_on_what_nobody_sees() {
+fn set_warns_of_invisible_characters() {
     let home = Home::with_vault(ACME);
     for (value, remark) in [
         ("hunter2 ", "begins or ends with a blank"),
         ("\thunter2", "begins or ends with a blank"),
-        ("hunter\u{a0}2", "holds a no-break space"),
+        ("hunter\u{a0}2", "contains a no-break space"),
         ("hunter2\n\n", "ends with a line break"),
-        ("hunter\u{200b}2", "holds an invisible character"),
-        ("hunter\u{1b}2", "holds an invisible character"),
+        ("hunter\u{200b}2", "contains an invisible character"),
+        ("hunter\u{1b}2", "contains an invisible character"),
     ] {
         let ran = home.run_with(&["-q", "set", "acme.password"], value.as_bytes());
         assert_eq!(ran.code, 0);
@@ -175,12 +175,12 @@ fn after_one_set_only_the_value_the_generation_and_the_signature_differ() {
         }
     }
     assert!(home.read("app.sealed.toml").contains("\ngeneration = 4\n"), "one for each write");
-    // The same value twice: another ciphertext, the same value.
+    // Setting the same value again changes only the ciphertext.
     home.ok_with(&["set", "other"], b"x");
 }
 
 #[test]
-fn set_adds_a_new_name_in_one_line_where_its_table_is() {
+fn set_adds_a_new_name_as_one_line_of_its_table() {
     let home =
         Home::with_vault("top = \"1\"\n\n[acme]\nuser = \"secret:bob\"\n\n[zoo]\nape = \"1\"\n");
     for (name, line) in [
@@ -218,7 +218,7 @@ fn set_adds_a_new_name_in_one_line_where_its_table_is() {
 fn set_leaves_a_login_profile_readable() {
     let home = Home::with_vault(ACME);
     home.ok(&["set", "acme.login.url", "--plain", "https://acme.example/login"]);
-    // Each change that keeps the profile from working, for whatever reason, says which.
+    // Each change that breaks the profile is reported with its reason.
     for (path, what) in [("token", "token"), ("form", "form"), ("url", "is not https")] {
         let ran =
             home.run(&["set", &format!("acme.login.{path}"), "--plain", "http://acme.example/"]);
@@ -233,7 +233,7 @@ fn set_leaves_a_login_profile_readable() {
 }
 
 #[test]
-fn set_takes_what_fits_into_a_file_and_refuses_more() {
+fn set_refuses_a_value_that_makes_the_file_too_large() {
     let home = Home::with_vault(ACME);
     home.ok_with(&["set", "large"], "x".repeat(1 << 20).as_bytes());
     assert_eq!(home.ok(&["get", "large"]).len(), 1 << 20);
@@ -248,7 +248,7 @@ fn set_takes_what_fits_into_a_file_and_refuses_more() {
 }
 
 #[test]
-fn two_who_set_at_the_same_time_both_succeed() {
+fn two_concurrent_sets_both_succeed() {
     const EACH: usize = 200;
     let home = Home::new();
     home.ok(&["init"]);
@@ -282,7 +282,7 @@ fn two_who_set_at_the_same_time_both_succeed() {
 
 #[cfg(unix)]
 #[test]
-fn set_asks_twice_and_what_is_typed_is_never_seen() {
+fn set_asks_twice_without_echo() {
     let home = Home::with_vault(ACME);
     let typed = "typed-hunter4\n";
     let Some((code, seen, _)) =
@@ -307,14 +307,14 @@ fn set_asks_twice_and_what_is_typed_is_never_seen() {
 }
 
 #[test]
-fn a_readable_value_lies_escaped_in_the_file() {
+fn a_readable_value_is_escaped_in_the_file() {
     let home = Home::with_vault(ACME);
     home.ok(&["set", "acme.url", "--plain", "a\u{202e}b"]);
     assert!(!home.read("app.sealed.toml").contains('\u{202e}'));
 }
 
 #[test]
-fn a_reader_who_would_write_is_told_the_writers() {
+fn an_error_for_a_reader_who_writes_names_the_writers() {
     let home = Home::with_vault(ACME);
     home.ok(&["access", "add", "web", "--new-key", "web.key", "--yes"]);
     let text = fails(&home, &["set", "acme.x", "--plain", "1", "-i", "web.key"], "no-identity");
@@ -324,7 +324,7 @@ fn a_reader_who_would_write_is_told_the_writers() {
 
 #[cfg(unix)]
 #[test]
-fn a_secret_typed_after_a_dash_is_not_shown() {
+fn set_with_a_dash_does_not_echo_the_value_at_a_terminal() {
     let home = Home::with_vault(ACME);
     let Some((_, seen, _)) = at_a_terminal(
         &home,

@@ -1,12 +1,12 @@
-//! Tab completion in the real bash, zsh and fish: verbs, options, files with blanks, and names from
-//! the sealed file. `man` and `mandoc` find no fault in the manual pages.
+//! Tab completion in the real bash, zsh and fish: verbs, options, files with spaces in their names,
+//! and names from the sealed file. `man` and `mandoc` find no fault in the manual pages.
 
 use crate::support;
 use crate::support::{Home, Ran};
 use std::path::Path;
 use std::process::Command;
 
-/// A vault in a file with a blank in its name, with names that a shell would take apart.
+/// A vault with a space in its file name, and names with shell metacharacters.
 fn home() -> Home {
     let home = Home::new();
     home.write(
@@ -34,7 +34,7 @@ fn home() -> Home {
     home
 }
 
-/// PATH on which `bootseal` is ours.
+/// A PATH that starts with the `bootseal` under test.
 fn path() -> String {
     format!(
         "{}:/usr/bin:/bin",
@@ -42,8 +42,8 @@ fn path() -> String {
     )
 }
 
-/// Types into a shell on a terminal of its own: each part once the words before it have appeared.
-/// Returns what the terminal showed.
+/// Types into a shell on its own terminal, each part once the given words have appeared. Returns
+/// the terminal's output.
 fn typed(home: &Home, shell: &[&str], parts: &[(&str, &str)]) -> String {
     const DRIVER: &str = r#"
 import json, os, pty, select, sys, time
@@ -77,7 +77,7 @@ sys.stdout.buffer.write(seen)
     ran.out
 }
 
-/// What is completed is run, so that a name that the shell would take apart is not found.
+/// Each completed command is run, so a name with a wrong quoting would not be found.
 const LINES: &[(&str, &str)] = &[
     ("READY>", "bootseal ge\t"),
     ("bootseal get", "-f my\t"),
@@ -97,7 +97,7 @@ fn bash_completes() {
         ("user.name\\\"", "\n"),
         ("svc-user", ""),
         ("READY>", "bootseal access remove we\t"),
-        // Ctrl-U takes the line away.
+        // Ctrl-U deletes the line.
         ("web1\\@corp", "\x15bootseal login ac\t"),
         ("acme", "\x15bootseal list --js\t"),
         ("--json", "-f my\t"),
@@ -158,7 +158,7 @@ fn fish_completes() {
         complete("bootseal list --js")
     );
     assert_eq!(complete("bootseal completions z"), "zsh\n");
-    // Another vault than the one that lies here.
+    // A vault other than the one in this folder.
     let other = Home::with_vault("[other]\ntoken = \"secret:x\"\n");
     let named = other.at("app.sealed.toml");
     let named = named.to_str().unwrap();
@@ -171,13 +171,13 @@ fn fish_completes() {
     }
 }
 
-/// The lines about options, which come after the names.
+/// The lines about options, which follow the names.
 fn options_of(answer: &str) -> String {
     answer.lines().filter(|line| line.starts_with('-')).map(|line| format!("{line}\n")).collect()
 }
 
 #[test]
-fn nothing_is_said_where_nothing_can_be_completed() {
+fn completion_prints_nothing_if_nothing_matches() {
     let home = home();
     home.write("my app.sealed.toml", home.read("my app.sealed.toml").replace("acme", "evil"));
     let ask = |line: &[&str]| {
@@ -186,14 +186,14 @@ fn nothing_is_said_where_nothing_can_be_completed() {
         assert_eq!((ran.code, ran.err.as_str()), (0, ""));
         ran.out
     };
-    // The signature does not hold: its names are nobody's.
+    // The signature is invalid, so its names are not offered.
     assert_eq!(ask(&["get", "evil"]), "");
     assert_eq!(ask(&["get", "-f", "no such file", "acme"]), "");
     assert_eq!(ask(&["no-such-verb", "x"]), "");
 }
 
 #[test]
-fn the_script_for_powershell_asks_the_same_way() {
+fn the_powershell_script_gets_the_same_completions() {
     let home = home();
     let script = home.read("powershell");
     assert!(
@@ -256,7 +256,7 @@ fn every_verb_has_a_manual_page_that_man_shows_and_mandoc_accepts() {
         .output()
         .unwrap();
     let set = String::from_utf8(set.stdout).unwrap();
-    // The examples stand line by line, as in --help.
+    // The examples are one per line, as in --help.
     assert!(set.contains("\n         pass show acme | bootseal set acme.password\n"), "{set}");
     // The main page goes to stdout.
     assert_eq!(home.ok(&["man"]).trim(), home.read("pages/bootseal.1").trim());

@@ -1,11 +1,11 @@
-//! `sign` accepts exactly what was edited by hand and shows all of it; a branch from someone
-//! without a key gains nothing.
+//! `sign` accepts exactly the hand edit and shows all of it; a branch from someone without a key
+//! gains nothing.
 
 use crate::support::repo::{FILE, GIVEN, Repo, read};
 use crate::support::{Home, Ran, at_a_terminal};
 
-/// What `sign` says without a terminal and without `--yes`: all of it, then 2, and nothing is
-/// written.
+/// The output of `sign` without a terminal and without `--yes`: it shows every change, exits with 2
+/// and writes nothing.
 fn shown(repo: &Repo) -> String {
     let before = repo.text();
     let ran = repo.run(&["sign"]);
@@ -37,7 +37,7 @@ fn a_hand_edit_is_shown_and_signed() {
 }
 
 #[test]
-fn nothing_to_accept_is_said_and_nothing_is_written() {
+fn sign_reports_an_unchanged_file_and_writes_nothing() {
     let repo = Repo::new();
     let before = repo.text();
     for args in [&["sign"][..], &["sign", "--yes"]] {
@@ -52,7 +52,7 @@ fn nothing_to_accept_is_said_and_nothing_is_written() {
 }
 
 #[test]
-fn a_formatters_blanks_and_line_ends_are_accepted_as_nothing_but_a_generation() {
+fn whitespace_changes_of_a_formatter_are_signed_without_a_value_change() {
     let repo = Repo::new();
     repo.edit("timeout = \"10s\"", "timeout   =   \"10s\"");
     assert!(shown(&repo).contains("nothing but the generation changes"));
@@ -61,7 +61,7 @@ fn a_formatters_blanks_and_line_ends_are_accepted_as_nothing_but_a_generation() 
 }
 
 #[test]
-fn what_was_done_is_told_in_json() {
+fn sign_reports_its_changes_in_json() {
     let repo = Repo::new();
     repo.edit("api.acme.example", "other.example");
     let document = repo.json(&["sign", "--yes"]);
@@ -80,9 +80,10 @@ fn what_was_done_is_told_in_json() {
     assert_eq!((ran.code, error["error"]["kind"].as_str()), (2, Some("no-terminal")));
 }
 
-// A branch of someone without a key
+// A branch from someone without a key
 
-/// Eve's branch: everything that can be written into a file without a key, committed past the hook.
+/// Eve's branch: everything that can be changed in a file without a key, committed without the
+/// hook.
 fn keyless(repo: &Repo) -> String {
     let eve = repo.ok_as("eve", &["keygen", "-o", "eve/eve.key"], b"");
     let eve = eve.trim().to_owned();
@@ -91,7 +92,7 @@ fn keyless(repo: &Repo) -> String {
         &format!("access = [\n  {{ name = \"eve\", role = \"writer\", recipient = \"{eve}\" }},\n"),
     );
     repo.edit("generation = ", "generation = 900 # ");
-    // A key block of her own: a vault of hers has one that she opens.
+    // A key block that Eve can open, from a vault of her own.
     let hers = Home::with_vault("a = \"secret:x\"\n").read(FILE);
     let block = |text: &str| {
         let from = text.find("read_key = ").unwrap();
@@ -103,8 +104,8 @@ fn keyless(repo: &Repo) -> String {
     eve
 }
 
-/// A vault whose password was changed after it leaked, with the text of the leaked one; the branch
-/// `eve` of hers.
+/// A vault whose password was changed after it leaked, with the sealed text of the leaked value on
+/// Eve's branch `eve`.
 fn with_keyless_branch() -> (Repo, String) {
     let repo = Repo::new();
     std::fs::create_dir(repo.home.at("eve")).unwrap();
@@ -135,17 +136,17 @@ fn gained_nothing(repo: &Repo, eve: &str) {
 }
 
 #[test]
-fn a_keyless_branch_is_shown_whole_and_gains_nothing_from_a_writer_who_signs() {
+fn a_keyless_branch_is_shown_in_full_and_gains_no_access_when_signed() {
     let (repo, eve) = with_keyless_branch();
     let before = repo.text();
     repo.git_ok(&["checkout", "-q", "eve"]);
     let edited = repo.text();
-    // Without --older nobody is even asked.
+    // Without --older there is no prompt at all.
     let ran = repo.run(&["sign", "--yes"]);
     assert_eq!(ran.code, 1, "{}", ran.err);
     assert!(
         ran.err.contains(
-            "acme.password (given 2020-09-13T12:26:40Z, what it replaces 2020-09-13T12:43:20Z)"
+            "acme.password (set 2020-09-13T12:26:40Z, replaces a value set 2020-09-13T12:43:20Z)"
         ),
         "{}",
         ran.err
@@ -156,9 +157,9 @@ fn a_keyless_branch_is_shown_whole_and_gains_nothing_from_a_writer_who_signs() {
     assert_eq!(ran.code, 2, "{}", ran.err);
     let said = ran.err;
     let words = [
-        "whose access list and keys stay; what [bootseal] says here is not taken over",
+        "whose access list and keys are kept; changes to [bootseal] in this file are ignored",
         "! acme.login.url: changed, \"https://api.acme.example/login\" → \"https://eve.example/login\"",
-        "acme.password: sealed value changed; set 2020-09-13T12:43:20Z → 2020-09-13T12:26:40Z: OLDER than what it replaces",
+        "acme.password: sealed value changed; set 2020-09-13T12:43:20Z → 2020-09-13T12:26:40Z: OLDER than the value that it replaces",
         "comment gone: # who logs in",
         "comment new: # log in at eve.example when this fails",
     ];
@@ -166,13 +167,13 @@ fn a_keyless_branch_is_shown_whole_and_gains_nothing_from_a_writer_who_signs() {
         assert!(said.contains(word), "{word}: {said}");
     }
     let first = said.lines().nth(1).unwrap();
-    assert!(first.starts_with("! acme.login.url"), "what says where comes first: {said}");
+    assert!(first.starts_with("! acme.login.url"), "a changed login URL comes first: {said}");
     assert!(!said.contains("access: eve") && !said.contains("900"), "{said}");
     assert_eq!(repo.text(), edited, "nothing was written");
     repo.ok(&["sign", "--older", "--yes"]);
     gained_nothing(&repo, &eve);
     assert_eq!(repo.file().generation(), read(&before).generation() + 1);
-    // Both key blocks are those of the basis, to the byte.
+    // Both key blocks are byte for byte those of the basis.
     let blocks = |text: &str| {
         text[text.find("read_key = ").unwrap()..text.find("vault = \"").unwrap()].to_owned()
     };
@@ -209,8 +210,8 @@ fn a_keyless_branch_is_a_conflict_for_the_merge_driver() {
     repo.commit("ours");
     let ran = repo.git(&["merge", "--no-edit", "eve"]);
     assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
-    assert!(ran.err.contains("their side") && ran.err.contains("does not hold"), "{}", ran.err);
-    // And what resolve makes of it, told to take it.
+    assert!(ran.err.contains("their side") && ran.err.contains("is not valid"), "{}", ran.err);
+    // The result of `resolve` with their side taken.
     let said = repo.fails(&["resolve", FILE, "--yes"], 1);
     assert!(said.contains("--older"), "{said}");
     repo.ok(&["resolve", FILE, "--older", "--yes"]);
@@ -219,9 +220,9 @@ fn a_keyless_branch_is_a_conflict_for_the_merge_driver() {
 }
 
 #[test]
-fn a_keyless_branch_that_git_takes_as_it_is_does_not_verify() {
-    // Where only their side changed git asks no driver: the hook, verify and every loader refuse
-    // it.
+fn a_keyless_branch_that_git_merges_without_a_driver_does_not_verify() {
+    // If only their side changed, git calls no driver: the hook, `verify` and every loader refuse
+    // the file.
     let (repo, _) = with_keyless_branch();
     let ran = repo.git(&["merge", "--no-ff", "--no-edit", "eve"]);
     assert_ne!(ran.code, 0, "the hook: {}{}", ran.out, ran.err);
@@ -230,7 +231,7 @@ fn a_keyless_branch_that_git_takes_as_it_is_does_not_verify() {
 }
 
 #[test]
-fn a_property_after_the_own_table_is_refused_with_the_line() {
+fn a_property_after_the_bootseal_table_is_refused_with_its_line() {
     let repo = Repo::new();
     let text = repo.text();
     repo.write(&format!("{text}\n[later]\nurl = \"https://eve.example\"\n"));
@@ -239,7 +240,7 @@ fn a_property_after_the_own_table_is_refused_with_the_line() {
         said.contains("[bootseal]") && said.contains("last table") && said.contains("line"),
         "{said}"
     );
-    // As a key inside of [bootseal] it is simply not taken over.
+    // As a key inside [bootseal] it is ignored.
     repo.write(
         &text
             .replace("format = 1\n", "format = 1\nurl = \"https://eve.example\"\n")
@@ -250,7 +251,7 @@ fn a_property_after_the_own_table_is_refused_with_the_line() {
 }
 
 #[test]
-fn text_that_looks_like_a_conflict_is_left_to_resolve() {
+fn sign_refuses_conflict_markers_and_names_resolve() {
     let repo = Repo::new();
     repo.edit("[acme]\n", "<<<<<<< HEAD\n[acme]\n=======\n>>>>>>> other\n");
     let before = repo.text();
@@ -260,7 +261,7 @@ fn text_that_looks_like_a_conflict_is_left_to_resolve() {
 }
 
 #[test]
-fn a_second_own_table_or_one_that_is_gone_changes_nothing_of_the_basis() {
+fn a_second_or_missing_bootseal_table_does_not_change_the_basis() {
     let repo = Repo::new();
     let text = repo.text();
     let at = text.find("[bootseal]").unwrap();
@@ -274,7 +275,7 @@ fn a_second_own_table_or_one_that_is_gone_changes_nothing_of_the_basis() {
 }
 
 #[test]
-fn escapes_in_an_edit_cannot_repaint_the_question() {
+fn escape_sequences_in_an_edit_cannot_repaint_the_prompt() {
     let repo = Repo::new();
     repo.edit("user = \"bob\"", "user = \"bob\\u001b[2J\\u202e\"");
     repo.edit("# who logs in", "# fine\u{202e}\u{200b}");
@@ -284,7 +285,7 @@ fn escapes_in_an_edit_cannot_repaint_the_question() {
 }
 
 #[test]
-fn sealed_becoming_readable_and_the_other_way_is_shown() {
+fn sign_shows_values_that_become_readable_or_sealed() {
     let repo = Repo::new();
     let token = Repo::sealed(&repo.text(), "acme.token");
     repo.edit(&token, "in the clear");
@@ -303,14 +304,15 @@ fn sealed_becoming_readable_and_the_other_way_is_shown() {
 // Sealed values
 
 #[test]
-fn a_value_that_opens_nowhere_is_told_with_its_name() {
+fn a_sealed_value_that_cannot_be_opened_is_named() {
     let repo = Repo::new();
     let text = repo.text();
     let (password, token) =
         (Repo::sealed(&text, "acme.password"), Repo::sealed(&text, "acme.token"));
     let foreign = Home::with_vault("[acme]\npassword = \"secret:x\"\n").read(FILE);
     let edits = [
-        // Under another name, of another vault, and a property renamed by hand.
+        // A sealed text under another name, one of another vault, and a property renamed in an
+        // editor.
         text.replace(&password, &token),
         text.replace(&password, &Repo::sealed(&foreign, "acme.password")),
         text.replace("password = \"sealed:", "passphrase = \"sealed:"),
@@ -333,17 +335,17 @@ fn a_value_that_opens_nowhere_is_told_with_its_name() {
 }
 
 #[test]
-fn after_new_keys_an_old_text_comes_back_by_history_with_its_dates() {
+fn after_new_keys_an_old_text_is_restored_from_history_with_its_dates() {
     let repo = Repo::new();
     let old = repo.text();
     repo.ok(&["rotate"]);
     repo.ok(&["set", "acme.timeout", "--plain", "99s"]);
     repo.commit("new keys");
-    // The user's part of the old text, as someone who copies it over the file.
+    // The user's part of the old text, copied over the file.
     repo.write(&old);
     let said = repo.run(&["sign", "--yes"]);
     assert_eq!(said.code, 0, "{}", said.err);
-    assert!(said.err.contains("what lies here was signed as generation 3"), "{}", said.err);
+    assert!(said.err.contains("this content was signed as generation 3"), "{}", said.err);
     assert_eq!(
         (repo.get("acme.password"), repo.get("acme.timeout")),
         ("first-password".into(), "10s".into())
@@ -352,7 +354,7 @@ fn after_new_keys_an_old_text_comes_back_by_history_with_its_dates() {
     assert_ne!(
         Repo::sealed(&repo.text(), "acme.password"),
         Repo::sealed(&old, "acme.password"),
-        "sealed anew"
+        "sealed again"
     );
     let list = repo.json(&["list"]);
     let row = list["properties"]
@@ -365,7 +367,7 @@ fn after_new_keys_an_old_text_comes_back_by_history_with_its_dates() {
 }
 
 #[test]
-fn an_old_text_of_before_a_handover_comes_back_under_the_new_id() {
+fn an_old_text_from_before_a_handover_is_restored_under_the_new_id() {
     let repo = Repo::new();
     repo.invite("bob", &["--writer"]);
     repo.commit("bob");
@@ -386,7 +388,8 @@ fn an_old_text_of_before_a_handover_comes_back_under_the_new_id() {
 #[test]
 fn a_basis_from_before_new_keys_is_refused() {
     let repo = Repo::new();
-    // Not committed: git's newest is from before, and this machine has seen new keys.
+    // The new keys are not committed: the newest version in git is older, and this machine has seen
+    // them.
     repo.ok(&["access", "remove", "app", "--yes"]);
     repo.edit("\"10s\"", "\"20s\"");
     let before = repo.text();
@@ -399,7 +402,7 @@ fn a_basis_from_before_new_keys_is_refused() {
 // The basis
 
 #[test]
-fn against_a_file_begins_from_it_and_it_must_verify() {
+fn against_takes_a_file_as_the_basis_which_must_verify() {
     let repo = Repo::new();
     repo.ok(&["access", "add", "web1", "--new-key", "web1.key", "--yes"]);
     std::fs::create_dir_all(repo.home.at("out")).unwrap();
@@ -408,7 +411,7 @@ fn against_a_file_begins_from_it_and_it_must_verify() {
     repo.ok(&["sign", "--against", "out/backup.sealed.toml", "--yes"]);
     assert_eq!(repo.file().access().len(), 3, "web1 is in the backup and not in git");
     assert_eq!(repo.file().generation(), 5);
-    // One that does not verify, a foreign one, none at all.
+    // A file that does not verify, a foreign vault, and no sealed file at all.
     repo.edit("\"20s\"", "\"30s\"");
     let edited = repo.text();
     repo.home.write(
@@ -426,14 +429,14 @@ fn against_a_file_begins_from_it_and_it_must_verify() {
         assert_eq!((ran.code, error["error"]["kind"].as_str()), (code, Some(kind)), "{error}");
         assert_eq!(repo.text(), edited);
     }
-    // At a terminal too: it was named to be the basis, so nothing takes its place.
+    // The same at a terminal: a named basis is not replaced by another.
     let args = ["sign", "--against", "out/broken.sealed.toml"];
     let Some((code, seen, _)) = at_a_terminal(&repo.home, &args, &[]) else { return };
     assert!(code == 3 && !seen.contains("[y/N]"), "{seen}");
 }
 
 #[test]
-fn without_a_basis_all_of_it_is_asked_and_yes_alone_does_not_do() {
+fn without_a_basis_sign_asks_about_everything_and_yes_is_not_enough() {
     let home = Home::with_vault("[acme]\npassword = \"secret:hunter2\"\ntimeout = \"10s\"\n");
     let text = home.read(FILE).replace("\"10s\"", "\"20s\"");
     home.write(FILE, &text);
@@ -485,7 +488,7 @@ fn without_a_basis_a_planted_key_block_opens_nothing_afterwards() {
 fn without_a_basis_another_vault_than_the_known_or_pinned_one_is_refused() {
     let home = Home::with_vault("[acme]\npassword = \"secret:hunter2\"\n");
     let other = Home::with_vault("[acme]\npassword = \"secret:x\"\n");
-    // Hers, with alice let in as a writer, and then broken.
+    // Eve's vault, with alice as a writer, and then broken.
     let alice =
         home.ok(&["keygen", "-y", home.at(".config/bootseal/identity.txt").to_str().unwrap()]);
     other.ok(&["access", "add", "her", alice.trim(), "--writer", "--yes"]);
@@ -505,7 +508,7 @@ fn a_foreign_vault_in_gits_history_is_no_basis() {
     let pin = read(&good).vault_id().to_string();
     repo.ok(&["sign", "--yes"]);
     assert_eq!(repo.pin(), pin);
-    // The same with nothing remembered and a pin.
+    // The same with a pin and nothing remembered.
     repo.write(&good.replace("\"10s\"", "\"30s\""));
     std::fs::remove_dir_all(repo.home.at(".local")).unwrap();
     repo.ok(&["sign", "--yes", "--pin", &pin]);
@@ -542,28 +545,28 @@ fn a_reader_and_a_stranger_cannot_sign() {
 }
 
 #[test]
-fn access_that_was_changed_and_not_committed_before_an_edit_is_said_to_be_lost() {
-    // `[bootseal]` comes from the basis, and that is git's: what lay here signed was overwritten by
-    // the edit.
+fn sign_warns_that_an_uncommitted_access_change_is_lost() {
+    // `[bootseal]` comes from the basis, the version in git: the signed file in the working tree
+    // was overwritten by the edit.
     let repo = Repo::new();
     repo.ok(&["access", "add", "web1", "--new-key", "web1.key", "--yes"]);
     repo.edit("\"10s\"", "\"20s\"");
     let said = shown(&repo);
     assert!(
         said.contains("against generation 3")
-            && said.contains("generation 4 was signed here and is not in git"),
+            && said.contains("generation 4 was signed on this machine, but is not in git"),
         "{said}"
     );
     repo.ok(&["sign", "--yes"]);
     assert_eq!((repo.file().access().len(), repo.file().generation()), (2, 5));
-    // Once it is committed there is nothing to say.
+    // After a commit there is no warning.
     repo.commit("signed");
     repo.edit("\"20s\"", "\"30s\"");
     assert!(!shown(&repo).contains("is not in git"));
 }
 
 #[test]
-fn a_readable_text_that_holds_markers_is_no_conflict() {
+fn conflict_markers_inside_a_readable_value_are_no_conflict() {
     let home = Home::new();
     home.write("app.toml", "note = \"\"\"\n<<<<<<< HEAD\nx\n\"\"\"\npassword = \"secret:x\"\n");
     home.ok(&["seal", "app.toml"]);
@@ -572,10 +575,10 @@ fn a_readable_text_that_holds_markers_is_no_conflict() {
     assert!(home.ok(&["git", "textconv", FILE]).contains("<<<<<<< HEAD"));
 }
 
-// Numbers
+// Generations
 
 #[test]
-fn the_number_is_above_all_that_git_has_on_any_branch() {
+fn the_generation_is_above_every_one_in_git_on_any_branch() {
     let repo = Repo::new();
     repo.branch("far", |repo| {
         for value in ["1", "2", "3", "4"] {
@@ -589,7 +592,7 @@ fn the_number_is_above_all_that_git_has_on_any_branch() {
     repo.home.write("out/edited", repo.text());
     repo.ok(&["sign", "--yes", "--pin", &pin]);
     assert_eq!(repo.file().generation(), 8, "7 is on the other branch");
-    // Named or not, the basis is no reason to forget the rest.
+    // A named basis does not change that.
     repo.home.write("out/basis.sealed.toml", repo.git_ok(&["show", &format!("HEAD:{FILE}")]));
     repo.write(&repo.home.read("out/edited"));
     std::fs::remove_dir_all(repo.home.at(".local")).unwrap();
@@ -602,13 +605,13 @@ fn the_number_is_above_all_that_git_has_on_any_branch() {
 }
 
 #[test]
-fn the_number_is_above_what_is_remembered_and_what_is_named() {
+fn the_generation_is_above_the_remembered_one_and_the_option_above() {
     let repo = Repo::new();
     let old = repo.text();
     for value in ["1", "2"] {
         repo.set("acme.token", value);
     }
-    // Never committed: only this machine remembers generation 5.
+    // Generation 5 was never committed; only this machine remembers it.
     repo.write(&old.replace("\"10s\"", "\"20s\""));
     repo.ok(&["sign", "--yes"]);
     assert_eq!(repo.file().generation(), 6);
@@ -616,15 +619,15 @@ fn the_number_is_above_what_is_remembered_and_what_is_named() {
     repo.ok(&["sign", "--yes", "--above", "41"]);
     assert_eq!(repo.file().generation(), 42);
     repo.ok(&["sign", "--yes", "--above", "99"]);
-    assert_eq!(repo.file().generation(), 100, "for a host that saw more than we have");
+    assert_eq!(repo.file().generation(), 100, "for a host that has seen a higher generation");
     assert_ne!(repo.run(&["sign", "--yes", "--above", "9007199254740992"]).code, 0);
     assert_eq!(repo.file().generation(), 100);
 }
 
 #[test]
-fn another_file_of_the_same_generation_is_made_new() {
-    // `git checkout BRANCH -- FILE`: signed, and as old as ours. Hosts that saw ours refuse it,
-    // verify --since says: bootseal sign.
+fn another_file_of_the_same_generation_gets_a_new_generation() {
+    // `git checkout BRANCH -- FILE`: signed, with the same generation as ours. Hosts that saw ours
+    // refuse it, and `verify --since` names `bootseal sign`.
     let repo = Repo::new();
     repo.branch("other", |repo| drop(repo.ok(&["set", "acme.timeout", "--plain", "30s"])));
     repo.set("acme.more", "ours");
@@ -655,7 +658,7 @@ fn a_higher_generation_from_before_new_keys_is_no_basis() {
     repo.git_ok(&["checkout", "other", "--", FILE]);
     for forget in [false, true] {
         if forget {
-            // Another machine, which has not seen the removal but in git.
+            // Another machine, which knows of the removal only from git.
             std::fs::remove_dir_all(repo.home.at(".local")).unwrap();
             repo.git_ok(&["checkout", "other", "--", FILE]);
         }
@@ -670,7 +673,7 @@ fn a_higher_generation_from_before_new_keys_is_no_basis() {
 }
 
 #[test]
-fn a_former_writers_huge_number_does_not_use_up_the_generations() {
+fn a_former_writers_huge_generation_does_not_exhaust_the_numbers() {
     let repo = Repo::new();
     repo.invite("bob", &["--writer"]);
     repo.commit("bob");
@@ -701,7 +704,7 @@ fn a_former_writers_huge_number_does_not_use_up_the_generations() {
 }
 
 #[test]
-fn a_roll_back_of_a_deployment_is_signed_as_new() {
+fn a_rolled_back_deployment_is_signed_as_a_new_generation() {
     let repo = Repo::new();
     let old = repo.text();
     repo.give("acme.password", "bad", GIVEN + 5000);
@@ -712,7 +715,7 @@ fn a_roll_back_of_a_deployment_is_signed_as_new() {
     assert!(repo.fails(&["sign", "--yes"], 1).contains("--older"));
     let ran = repo.run(&["sign", "--older", "--yes"]);
     assert!(
-        ran.code == 0 && ran.err.contains("what lies here was signed as generation 3"),
+        ran.code == 0 && ran.err.contains("this content was signed as generation 3"),
         "{}",
         ran.err
     );
@@ -735,7 +738,7 @@ fn sign_works_from_a_subfolder_on_a_file_in_another() {
 }
 
 #[test]
-fn a_name_with_a_pattern_in_it_is_only_that_file() {
+fn a_file_name_with_glob_characters_is_taken_literally() {
     let repo = Repo::new();
     for name in ["app[12].sealed.toml", "app1.sealed.toml", ":x.sealed.toml"] {
         repo.ok(&["init", "-f", name]);
@@ -757,7 +760,7 @@ fn a_name_with_a_pattern_in_it_is_only_that_file() {
 }
 
 #[test]
-fn what_is_no_regular_file_is_refused_and_not_waited_for() {
+fn a_file_that_is_not_regular_is_refused_without_blocking() {
     let repo = Repo::new();
     let made = std::process::Command::new("mkfifo").arg(repo.home.at("pipe.sealed.toml")).status();
     if !made.is_ok_and(|status| status.success()) {
@@ -782,7 +785,7 @@ fn what_is_no_regular_file_is_refused_and_not_waited_for() {
             }
             if std::time::Instant::now() > end {
                 child.kill().unwrap();
-                panic!("{args:?} waits for a pipe");
+                panic!("{args:?} blocks on a pipe");
             }
             std::thread::yield_now();
         };
@@ -790,10 +793,10 @@ fn what_is_no_regular_file_is_refused_and_not_waited_for() {
     }
 }
 
-/// Found by review: a former writer hands the old id over to one of his own, and has it merged and
-/// put back again.
+/// Found by review: a former writer hands the old id over to a vault of his own, and has the file
+/// merged and then reverted.
 #[test]
-fn two_ways_on_from_what_is_known_are_an_error_that_names_both() {
+fn two_handovers_from_the_known_id_are_an_error_that_names_both() {
     let repo = Repo::new();
     repo.invite("bob", &["--writer"]);
     repo.commit("bob");
@@ -808,7 +811,7 @@ fn two_ways_on_from_what_is_known_are_an_error_that_names_both() {
     repo.commit("bob's");
     repo.write(&ours);
     repo.commit("back again");
-    // On another machine of alice's, which last saw the vault before bob was removed.
+    // On a second machine of alice, which last saw the vault before bob was removed.
     repo.home.write(".local/state/bootseal/known_vaults", memory);
     repo.edit("\"10s\"", "\"20s\"");
     let said = repo.fails(&["sign", "--yes"], 3);
@@ -818,7 +821,7 @@ fn two_ways_on_from_what_is_known_are_an_error_that_names_both() {
 }
 
 #[test]
-fn what_is_staged_counts_as_a_version_and_a_basis_may_be_a_revision() {
+fn the_staged_file_counts_as_a_version_and_a_basis_can_be_a_revision() {
     let repo = Repo::new();
     repo.ok(&["rotate", "--signing-key"]);
     repo.git_ok(&["add", FILE]);

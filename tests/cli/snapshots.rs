@@ -9,7 +9,7 @@ use std::process::Command;
 
 const PIN: &str = "vault1tuawd74a8wze79cchvhygajj37vsq2hvzqtxyc8n6sncvv0vr5jsgl33j6";
 
-/// A new folder with the files that each case begins with. Git keeps no modes, and a key that
+/// A new folder with the initial files of each case. Git does not store file modes, and a key that
 /// others can read is refused.
 fn base(name: &str) -> PathBuf {
     let base = root().join("target").join(name);
@@ -29,7 +29,7 @@ fn base(name: &str) -> PathBuf {
     base
 }
 
-/// A program, run there by alice, whose own home has nothing to do with it.
+/// Runs a program there as alice, isolated from the real home.
 fn run(base: &Path, home: &Home, program: &str, args: &[&str]) -> Ran {
     let mut command = Command::new(program);
     command
@@ -55,7 +55,7 @@ fn ok(base: &Path, home: &Home, program: &str, args: &[&str]) {
     assert_eq!(ran.code, 0, "{program} {args:?}: {ran:?}");
 }
 
-/// A repository with a change that is not committed.
+/// A repository with an uncommitted change.
 fn in_git(home: &Home) {
     let (base, bootseal) = (base("cmd-git"), env!("CARGO_BIN_EXE_bootseal"));
     ok(&base, home, "git", &["init", "-q", "-b", "main", "."]);
@@ -64,7 +64,7 @@ fn in_git(home: &Home) {
     ok(&base, home, bootseal, &["set", "acme.timeout", "--plain", "20s"]);
 }
 
-/// One in which two branches were merged without our driver.
+/// A repository in which two branches were merged without our driver.
 fn in_a_merge(home: &Home) {
     let (base, bootseal) = (base("cmd-merge"), env!("CARGO_BIN_EXE_bootseal"));
     ok(&base, home, "git", &["init", "-q", "-b", "main", "."]);
@@ -78,7 +78,7 @@ fn in_a_merge(home: &Home) {
     assert_eq!(run(&base, home, "git", &["merge", "-q", "theirs"]).code, 1, "a conflict");
 }
 
-/// The vault with a profile of a vendor that runs.
+/// The vault with a profile for a running vendor.
 fn with_a_vendor(home: &Home) -> Running {
     let made_up = Home::with_vault("[acme]\nusername = \"svc\"\npassword = \"secret:hunter2\"\n");
     made_up.ok(&["profile", "acme", "--preset", "simplejwt", "--url", "http://127.0.0.1:9"]);
@@ -94,7 +94,7 @@ fn with_a_vendor(home: &Home) -> Running {
 }
 
 #[test]
-fn every_verb_answers_as_written() {
+fn every_verb_prints_its_snapshot() {
     base("cmd");
     let home = Home::new();
     in_git(&home);
@@ -102,7 +102,7 @@ fn every_verb_answers_as_written() {
     let _vendor = with_a_vendor(&home);
     let cases = trycmd::TestCases::new();
     cases.register_bin("bootseal", Path::new(env!("CARGO_BIN_EXE_bootseal")));
-    // Each case's own folder is its home: what one has made known must not be known to another.
+    // Each case has its own folder as home, so that vaults known in one are unknown in others.
     cases
         .env("HOME", ".")
         .env("GIT_CONFIG_NOSYSTEM", "1")
@@ -112,12 +112,12 @@ fn every_verb_answers_as_written() {
     cases.run();
 }
 
-/// Shown when they go well elsewhere: `vendor` runs until someone ends it (tests/cli/vendor.rs),
-/// and `doctor` has something to say of most machines, too (tests/cli/doctor.rs).
+/// Verbs whose success is tested elsewhere: `vendor` runs until it is interrupted
+/// (tests/cli/vendor.rs), and `doctor` has findings on most machines (tests/cli/doctor.rs).
 const SHOWN_ELSEWHERE: [&str; 2] = ["vendor", "doctor"];
 
 #[test]
-fn every_verb_is_shown_when_it_goes_well_and_when_it_fails() {
+fn every_verb_has_a_snapshot_of_success_and_of_failure() {
     let cases: Vec<toml::Table> = std::fs::read_dir(root().join("tests/cmd"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -133,7 +133,7 @@ fn every_verb_is_shown_when_it_goes_well_and_when_it_fails() {
         })
     };
     let all = verbs(&Home::new());
-    // `access`, `git` and `help` by themselves do nothing.
+    // `access`, `git` and `help` alone do nothing.
     let leaves = all.iter().filter(|verb| {
         !all.iter().any(|other| other.len() > verb.len() && other.starts_with(verb))
     });

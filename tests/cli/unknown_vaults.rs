@@ -1,5 +1,5 @@
-//! A vault that is unknown or that replaced another: no secret is sealed for it unless it is pinned
-//! or confirmed.
+//! A vault that is unknown or that replaced another gets no secret unless it is pinned or
+//! confirmed.
 
 use crate::answers::{ACME, fails_with, rows, vector};
 use crate::support::{Home, Ran, at_a_terminal};
@@ -33,7 +33,7 @@ fn a_foreign_vault_in_the_files_place_gets_no_secret() {
     ] {
         let text = fails_with(&alice, args, b"hunter3", "wrong-vault");
         assert!(
-            text.contains("another vault is here") && !text.contains("hunter3"),
+            text.contains("this is a different vault") && !text.contains("hunter3"),
             "{args:?}: {text}"
         );
         assert_eq!(alice.read("app.sealed.toml"), bytes, "{args:?}");
@@ -42,7 +42,7 @@ fn a_foreign_vault_in_the_files_place_gets_no_secret() {
 }
 
 #[test]
-fn a_vault_that_nothing_vouches_for_takes_a_secret_only_under_a_pin_which_is_remembered() {
+fn an_untrusted_vault_gets_a_secret_only_under_a_pin_which_is_remembered() {
     let alice = Home::with_vault(ACME);
     std::fs::create_dir(alice.at("clone")).unwrap();
     std::fs::copy(alice.at("app.sealed.toml"), alice.at("clone/app.sealed.toml")).unwrap();
@@ -61,7 +61,7 @@ fn a_vault_that_nothing_vouches_for_takes_a_secret_only_under_a_pin_which_is_rem
         assert!(text.contains(&format!("--pin {vault}")), "{text}");
     }
     assert_eq!(alice.read("clone/app.sealed.toml"), bytes);
-    // Reading needs nobody who vouches, and never makes it known.
+    // Reading needs no trust, and never makes a vault known.
     assert_eq!(alice.ok(&["get", "acme.password", "-f", "clone/app.sealed.toml"]), "hunter2");
     alice.ok(&["verify", "clone/app.sealed.toml"]);
     fails_with(
@@ -76,7 +76,7 @@ fn a_vault_that_nothing_vouches_for_takes_a_secret_only_under_a_pin_which_is_rem
 }
 
 #[test]
-fn a_vault_made_anew_in_the_same_place_replaces_what_was_remembered_and_says_so() {
+fn a_vault_recreated_in_place_replaces_the_remembered_one_with_a_notice() {
     let home = Home::with_vault(ACME);
     let before = home.vault_id();
     std::fs::remove_file(home.at("app.sealed.toml")).unwrap();
@@ -118,7 +118,7 @@ fn a_pin_that_was_handed_over_is_accepted_with_a_warning() {
 
 #[cfg(unix)]
 #[test]
-fn an_unknown_vault_is_asked_about_even_with_yes_and_a_yes_is_remembered() {
+fn an_unknown_vault_needs_confirmation_even_with_yes_and_is_then_remembered() {
     let home = Home::with_vault(ACME);
     std::fs::rename(home.at("app.sealed.toml"), home.at("moved.sealed.toml")).unwrap();
     let before = home.read("moved.sealed.toml");
@@ -126,7 +126,7 @@ fn an_unknown_vault_is_asked_about_even_with_yes_and_a_yes_is_remembered() {
     let Some((code, seen, _)) = at_a_terminal(&home, &set, &[("[y/N] ", "n\n")]) else { return };
     assert_eq!(code, 3, "{seen}");
     assert!(
-        seen.contains("nothing vouches for this vault")
+        seen.contains("this vault is not trusted yet")
             && seen.contains("Its values can be read by:\nalice  writer  age1"),
         "{seen}"
     );
@@ -143,7 +143,7 @@ fn an_unknown_vault_is_asked_about_even_with_yes_and_a_yes_is_remembered() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_pin_vouches_where_nothing_can_be_remembered() {
+fn a_pin_is_enough_if_nothing_can_be_remembered() {
     let home = Home::with_vault(ACME);
     let args = [
         "set",
@@ -157,7 +157,7 @@ fn a_pin_vouches_where_nothing_can_be_remembered() {
     ];
     let ran: Ran = home.command(&args).env_remove("HOME").output().unwrap().into();
     assert_eq!(ran.code, 0, "{}", ran.err);
-    let nowhere = "/proc/nowhere"; // a folder in which root can make nothing either
+    let nowhere = "/proc/nowhere"; // a folder in which not even root can create a file
     let ran: Ran = home.command(&args).env("XDG_STATE_HOME", nowhere).output().unwrap().into();
     assert_eq!(ran.code, 0, "{}", ran.err);
 }

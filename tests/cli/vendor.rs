@@ -1,4 +1,4 @@
-//! `bootseal vendor` behaves as the vendor that a profile describes, whatever the profile says.
+//! `bootseal vendor` behaves as the vendor that a profile describes, for every profile.
 
 use crate::running::{Running, log_with, log_with_times};
 use crate::support::Home;
@@ -7,15 +7,15 @@ use serde_json::Value;
 
 const VALUES: &str = "[acme]\nusername = \"zoë\"\npassword = \"secret:p/ä \\\"s&+%\"\nclient_id = \"me\"\nclient_secret = \"secret:cl1ent:s%c+ret\"\n\
                       otp_seed = \"secret:GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ\"\napi_key = \"secret:k\"\n[acme.login]\n";
-/// Nothing of these is ever printed.
+/// The secrets that are never printed.
 const SECRETS: [&str; 4] = ["p/ä", "s%c+ret", "GEZDG", "s&+%"];
 
-/// A vault whose profile goes to a vendor that is not there.
+/// A vault whose profile names a vendor that does not exist.
 fn theirs(login: &str) -> Home {
     Home::with_vault(&format!("{VALUES}{}", login.replace("URL", "https://api.acme.example")))
 }
 
-/// The same at the running vendor.
+/// The same vault with the running vendor.
 fn ours(login: &str, vendor: &Running) -> Home {
     Home::with_vault(&format!(
         "{VALUES}{}",
@@ -33,7 +33,7 @@ fn login(home: &Home, vendor: &Running) -> Value {
 const JSON: &str = "url = \"URL/v1/login\"\njson = { user = \"${username}\", password = \"${password}\", tenant = \"eu\", n = 1 }\n";
 
 #[test]
-fn any_profile_of_the_language_logs_in_at_its_own_vendor() {
+fn profiles_with_every_key_log_in_at_their_own_vendor() {
     let form = "url = \"URL/o/token\"\nform = { grant_type = \"password\", user = \"${username}\", password = \"${password}\" }\n";
     let basic = "url = \"URL/token\"\nbasic = true\n";
     let refresh = "capture = [{ json = \"/data/refresh\", as = \"refresh_token\" }, { json = \"/data/id\", as = \"id\" }]\n\
@@ -140,7 +140,7 @@ fn any_profile_of_the_language_logs_in_at_its_own_vendor() {
 }
 
 #[test]
-fn it_misbehaves_as_it_is_told() {
+fn the_vendor_misbehaves_as_its_options_say() {
     let home = theirs(JSON);
     for (options, code, class, says) in [
         (
@@ -160,7 +160,7 @@ fn it_misbehaves_as_it_is_told() {
         let log = log_with(&home, says);
         assert!(log.contains(says), "{log}");
     }
-    // Each token is worthless before it can be used: one login, one rejected call, one login more.
+    // Each token is revoked before it can be used: one login, one rejected call, another login.
     let vendor = Running::start(&home, &["acme", "--revoke-every", "1ns", "--life", "7s"]);
     let answer = login(&ours(JSON, &vendor), &vendor);
     assert_eq!(answer["call"]["status"], 401);
@@ -172,13 +172,13 @@ fn it_misbehaves_as_it_is_told() {
 }
 
 #[test]
-fn what_is_not_as_the_profile_says_is_told_without_a_secret() {
+fn a_request_that_differs_from_the_profile_is_reported_without_a_secret() {
     let home = theirs(JSON);
     let vendor = Running::start(&home, &["acme"]);
     for (json, says) in [
         (
             "json = { user = \"${username}\", password = \"${password}\", tenant = \"us\", n = 1 }",
-            "its JSON has another value at `/tenant` than the profile",
+            "its JSON value at `/tenant` differs from the profile",
         ),
         (
             "json = { user = \"${username}\", password = \"${password}\", tenant = \"eu\" }",
@@ -189,20 +189,21 @@ fn what_is_not_as_the_profile_says_is_told_without_a_secret() {
         let ran =
             ours(&format!("url = \"URL/v1/login\"\n{json}\n"), &vendor).run(&["login", "acme"]);
         assert_eq!(ran.code, 5, "{}", ran.err);
-        let line = format!("POST /v1/login 400 not as the profile says: {says}\n");
+        let line = format!("POST /v1/login 400 does not match the profile: {says}\n");
         let log = log_with(&home, &line);
         assert!(log.contains(&line), "{log}");
         assert!(!SECRETS.iter().any(|secret| log.contains(secret)), "{log}");
     }
     let ran = ours("url = \"URL/elsewhere\"\nbasic = true\n", &vendor).run(&["login", "acme"]);
     assert_eq!(ran.code, 5, "{}", ran.err);
-    let line = "POST /elsewhere 401 call: rejected, its header `Authorization` is not written";
+    let line =
+        "POST /elsewhere 401 call: rejected, its header `Authorization` differs from the profile";
     let log = log_with(&home, line);
     assert!(log.contains(line), "{log}");
 }
 
 #[test]
-fn it_says_where_it_is_and_ends_on_an_interrupt() {
+fn the_vendor_prints_its_address_and_ends_on_ctrl_c() {
     let home = theirs(JSON);
     let vendor = Running::start(&home, &["acme"]);
     assert!(vendor.origin.starts_with("http://127.0.0.1:"));
@@ -217,7 +218,7 @@ fn it_says_where_it_is_and_ends_on_an_interrupt() {
     assert_eq!(vendor.interrupt(), (Some(0), String::new()));
     assert!(home.read("vendor.log").ends_with("bootseal: the vendor has ended\n"));
 
-    // One JSON document, and requests as documents too.
+    // With --json, a document at start and one for each request.
     let vendor = Running::start(&home, &["acme", "--json", "--port", &free_port().to_string()]);
     let document: Value = serde_json::from_str(&vendor.origin).unwrap();
     let origin = document["url"].as_str().unwrap().to_owned();
@@ -226,11 +227,11 @@ fn it_says_where_it_is_and_ends_on_an_interrupt() {
     let line: Value = serde_json::from_str(log_with(&home, "\n").lines().next().unwrap()).unwrap();
     assert_eq!((&line["path"], &line["status"]), (&"/v1/login".into(), &200.into()));
 
-    // A profile whose address is this machine is answered there; a port that is taken is told.
+    // A profile with a loopback address is served at that address; a port in use is an error.
     let mine = Home::with_vault(&format!("{VALUES}{}", JSON.replace("URL", &origin)));
     let ran = mine.run(&["vendor", "acme"]);
     assert!(
-        ran.code == 1 && ran.err.contains("cannot be had") && ran.err.contains("--port"),
+        ran.code == 1 && ran.err.contains("cannot listen at") && ran.err.contains("--port"),
         "{}",
         ran.err
     );
@@ -244,7 +245,7 @@ fn it_says_where_it_is_and_ends_on_an_interrupt() {
 }
 
 #[test]
-fn it_needs_no_key_and_names_the_profiles_that_are_there() {
+fn the_vendor_needs_no_key_and_an_error_lists_the_profiles() {
     let home = theirs(JSON);
     std::fs::remove_file(home.at(".config/bootseal/identity.txt")).unwrap();
     let vendor = Running::start(&home, &["acme"]);
@@ -256,7 +257,7 @@ fn it_needs_no_key_and_names_the_profiles_that_are_there() {
 }
 
 #[test]
-fn a_refused_login_says_what_may_be_wrong_with_the_values() {
+fn a_refused_login_names_possible_faults_of_the_values() {
     let home = theirs(JSON);
     let vendor = Running::start(&home, &["acme", "--refuse"]);
     let ours = ours(JSON, &vendor);
@@ -266,8 +267,8 @@ fn a_refused_login_says_what_may_be_wrong_with_the_values() {
     let answer: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(ran.code, 5);
     for (index, name, remarks) in [
-        (0, "acme.password", ["ends with a blank", "holds a no-break space"]),
-        (1, "acme.username", ["begins with a blank", "holds an invisible character"]),
+        (0, "acme.password", ["ends with a blank", "contains a no-break space"]),
+        (1, "acme.username", ["begins with a blank", "contains an invisible character"]),
     ] {
         let value = &answer["values"][index];
         assert_eq!(
@@ -280,7 +281,7 @@ fn a_refused_login_says_what_may_be_wrong_with_the_values() {
     let ran = ours.run(&["login", "acme"]);
     for words in [
         "acme.password was set 20",
-        ", just now; it ends with a blank; it holds a no-break space\n",
+        ", just now; it ends with a blank; it contains a no-break space\n",
     ] {
         assert!(ran.err.contains(words), "{}", ran.err);
     }

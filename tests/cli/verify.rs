@@ -5,7 +5,7 @@ use crate::support::Home;
 use serde_json::{Value, json};
 
 #[test]
-fn verify_says_what_it_is_how_it_is_trusted_and_whether_the_values_open() {
+fn verify_reports_the_vault_its_trust_and_whether_values_open() {
     let home = Home::with_vault(ACME);
     let vault = home.vault_id();
     let good = |trust: &str, generation: u64, values: &str| {
@@ -25,7 +25,7 @@ fn verify_says_what_it_is_how_it_is_trusted_and_whether_the_values_open() {
     assert_eq!(ran.code, 0);
     assert_eq!(
         ran.out,
-        good("not pinned", 2, "values not opened: no identity at hand is in access")
+        good("not pinned", 2, "values not opened: no available identity is in access")
     );
     assert!(
         ran.err.contains("warning: ") && ran.err.contains(&format!("--pin {vault}\n")),
@@ -37,14 +37,14 @@ fn verify_says_what_it_is_how_it_is_trusted_and_whether_the_values_open() {
     assert_eq!((&document["role"], &document["trust"]), (&json!(null), &json!("not pinned")));
     let warning: Value = serde_json::from_str(&ran.err).unwrap();
     assert!(warning["warning"].is_string(), "{warning}");
-    // One's own identity is not meant for every file; one that is named is.
+    // The user's own identity need not open every file; a named identity must.
     other.ok(&["keygen"]);
     other.ok(&["verify"]);
     fails(&other, &["verify", "-i", ".config/bootseal/identity.txt"], "no-identity");
 }
 
 #[test]
-fn verify_holds_a_file_against_pins_with_and_without_a_floor() {
+fn verify_checks_pins_with_and_without_a_minimum_generation() {
     let home = Home::with_vault(ACME);
     home.ok(&["set", "acme.x", "--plain", "1"]);
     home.ok(&["init", "-f", "other.sealed.toml"]);
@@ -79,7 +79,7 @@ fn verify_holds_a_file_against_pins_with_and_without_a_floor() {
 }
 
 #[test]
-fn verify_of_several_files_goes_through_all_and_ends_with_the_worst() {
+fn verify_checks_every_file_and_exits_with_the_worst_code() {
     let home = Home::with_vault(ACME);
     home.write("cut.sealed.toml", "cut");
     home.write("forged.sealed.toml", home.read("app.sealed.toml").replace("bob", "eve"));
@@ -93,7 +93,7 @@ fn verify_of_several_files_goes_through_all_and_ends_with_the_worst() {
     ] {
         let ran = home.run(&[&["verify"], files].concat());
         assert_eq!(ran.code, code, "{}", ran.err);
-        assert_eq!(ran.out.lines().count(), 1, "the good one is said: {}", ran.out);
+        assert_eq!(ran.out.lines().count(), 1, "the valid file is reported: {}", ran.out);
         assert_eq!(
             ran.err.lines().filter(|line| line.starts_with("bootseal: ")).count(),
             2,
@@ -120,12 +120,12 @@ fn verify_of_several_files_goes_through_all_and_ends_with_the_worst() {
 }
 
 #[test]
-fn verify_names_a_profile_that_cannot_work() {
+fn verify_names_a_broken_profile() {
     let home = Home::with_vault(
         "[acme]\npassword = \"secret:x\"\n[acme.login]\nurl = \"http://acme.example/login\"\n",
     );
     let ran = home.run(&["verify"]);
-    assert_eq!(ran.code, 0, "it may wait for a value that comes later");
+    assert_eq!(ran.code, 0, "the missing value may be set later");
     assert!(
         ran.err.starts_with("bootseal: warning: app.sealed.toml: ")
             && ran.err.contains("acme.login"),

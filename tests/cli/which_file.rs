@@ -1,4 +1,4 @@
-//! The file, the identity and the pin of a command: from an option, from a variable, or found.
+//! The file, identity and pin of a command come from an option, a variable, or a search.
 
 #[cfg(unix)]
 use crate::answers::chmod;
@@ -6,7 +6,7 @@ use crate::answers::{ACME, document, fails, fails_with};
 use crate::support::{Home, Ran};
 
 #[test]
-fn the_file_is_named_by_option_by_variable_or_is_the_only_one() {
+fn the_file_comes_from_the_option_the_variable_or_is_the_only_one() {
     let home = Home::new();
     assert!(fails(&home, &["list"], "not-found").contains("bootseal init"));
     home.ok(&["init", "-f", "a.sealed.toml"]);
@@ -26,7 +26,7 @@ fn the_file_is_named_by_option_by_variable_or_is_the_only_one() {
 }
 
 #[test]
-fn the_identity_is_named_by_option_by_variable_or_comes_from_stdin() {
+fn the_identity_comes_from_the_option_the_variable_or_stdin() {
     let home = Home::with_vault(ACME);
     home.ok(&["access", "add", "web", "--new-key", "web.key", "--yes"]);
     home.ok(&["keygen", "-o", "stranger.key"]);
@@ -38,7 +38,7 @@ fn the_identity_is_named_by_option_by_variable_or_comes_from_stdin() {
     assert_eq!(
         get("stranger.key", &["get", "acme.password"]).code,
         4,
-        "named, so one's own is not tried"
+        "an identity is named, so the user's own is not tried"
     );
     assert_eq!(
         get("stranger.key", &["get", "acme.password", "-i", "web.key"]).out,
@@ -78,7 +78,7 @@ fn a_pin_comes_from_the_option_else_the_variable_else_the_key_file() {
             .unwrap()
     };
     assert_eq!(list(&vault, &[]), 0);
-    assert_eq!(list(&format!("{other} {vault}@2"), &[]), 0, "several, apart by blanks");
+    assert_eq!(list(&format!("{other} {vault}@2"), &[]), 0, "several pins, separated by spaces");
     assert_eq!(list(&format!("{vault}@3"), &[]), 3);
     assert_eq!(list(&other, &[]), 3);
     assert_eq!(list(&other, &["--pin", &vault]), 0, "the option wins");
@@ -93,7 +93,7 @@ fn a_pin_comes_from_the_option_else_the_variable_else_the_key_file() {
 
 #[cfg(unix)]
 #[test]
-fn a_key_file_that_others_can_read_or_write_is_refused_with_the_command_that_mends_it() {
+fn a_key_file_that_others_can_read_or_write_is_refused_with_the_chmod_command() {
     let home = Home::with_vault(ACME);
     home.ok(&["access", "add", "web", "--new-key", "web.key", "--yes"]);
     for (bits, word) in [
@@ -126,13 +126,13 @@ fn a_key_file_that_others_can_read_or_write_is_refused_with_the_command_that_men
 }
 
 #[test]
-fn what_is_no_identity_file_is_told_by_name_and_never_quoted() {
+fn an_invalid_identity_file_is_named_and_never_quoted() {
     let home = Home::with_vault(ACME);
     for (text, word) in [
         ("hunter2\n", "line 1: not an age identity"),
-        ("", "holds no identity"),
-        ("# only a comment\n", "holds no identity"),
-        ("-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2\n", "an SSH key"),
+        ("", "contains no identity"),
+        ("# only a comment\n", "contains no identity"),
+        ("-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2\n", "SSH key"),
         ("age-encryption.org/v1\nhunter2\n", "an encrypted identity file"),
         ("AGE-SECRET-KEY-1HUNTER2\n", "line 1: not an age identity"),
     ] {
@@ -152,7 +152,7 @@ fn what_is_no_identity_file_is_told_by_name_and_never_quoted() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_not_found() {
+fn a_missing_file_is_reported_as_not_found() {
     let home = Home::with_vault(ACME);
     for args in [
         &["list", "-f", "none"][..],

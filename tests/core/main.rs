@@ -1,4 +1,4 @@
-//! The file format, held against vectors that were made from docs/format.md without this code.
+//! The file format, checked against vectors that were made from docs/format.md without this code.
 
 #![allow(clippy::unwrap_used)] // tests
 

@@ -1,7 +1,7 @@
-//! The vectors: this implementation agrees, byte for byte, with one written from the specification
-//! alone.
+//! The vectors: this implementation agrees, byte for byte, with one written only from the
+//! specification.
 //!
-//! The vectors come from the Python in `tests/vectors`, which never saw this code.
+//! The vectors come from the Python in `tests/vectors`, which was written without this code.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -16,7 +16,7 @@ fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors")
 }
 
-/// What a reading of one file gave: every property as (sealed, kind, value, set_at).
+/// Every property of a file as (sealed, kind, value, set_at).
 type Values = Vec<(String, bool, &'static str, Option<String>, Option<u64>)>;
 
 fn read(row: &Value) -> Result<(u64, u64, String, Values), (Kind, String)> {
@@ -37,7 +37,7 @@ fn read(row: &Value) -> Result<(u64, u64, String, Values), (Kind, String)> {
         }
         (None, None) => return Ok((facts.0, facts.1, facts.2, Vec::new())),
     };
-    // A writer opens the writers' block, and checks both, as `verify` does.
+    // A writer opens the writers' block and checks both blocks, as `verify` does.
     if file.role_of(&identities) == Some(bootseal_core::Role::Writer) {
         let again = SealedFile::read(&path).and_then(|file| file.verify(&pins)).map_err(fail)?;
         again
@@ -72,7 +72,7 @@ fn read(row: &Value) -> Result<(u64, u64, String, Values), (Kind, String)> {
 }
 
 #[test]
-fn every_vector_ends_as_its_row_says() {
+fn every_vector_gives_its_expected_result() {
     let rows: Vec<Value> =
         serde_json::from_str(&std::fs::read_to_string(folder().join("vectors.json")).unwrap())
             .unwrap();
@@ -111,7 +111,7 @@ fn every_vector_ends_as_its_row_says() {
 }
 
 #[test]
-fn what_is_too_large_is_refused_by_its_own_limit() {
+fn a_file_over_16_mib_is_refused() {
     let error = SealedFile::parse(vec![b'#'; (16 << 20) + 1]).unwrap_err();
     assert_eq!(error.kind(), Kind::Malformed);
     assert!(error.to_string().contains("16 MiB"), "{error}");

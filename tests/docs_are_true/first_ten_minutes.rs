@@ -1,9 +1,10 @@
-//! docs/first-ten-minutes.md works as it is printed.
+//! The commands of docs/first-ten-minutes.md work as printed.
 
 use crate::running::{Running, log_with, log_with_times};
+use crate::support::ports::free_port;
 use crate::support::{Home, at_a_terminal, root};
 
-/// A command of the page, and what is printed below it.
+/// A command of the page and the output below it.
 struct Step {
     command: Vec<String>,
     shown: Vec<String>,
@@ -11,6 +12,8 @@ struct Step {
 
 fn steps() -> Vec<Step> {
     let page = std::fs::read_to_string(root().join("docs/first-ten-minutes.md")).unwrap();
+    // Port 8600 may be taken, for example by another run of this test.
+    let page = page.replace("8600", &free_port().to_string());
     let mut steps: Vec<Step> = Vec::new();
     let mut inside = false;
     for line in page.lines() {
@@ -28,7 +31,7 @@ fn steps() -> Vec<Step> {
 }
 
 #[test]
-fn the_page_works_as_it_is_printed() {
+fn every_command_of_the_page_prints_what_the_page_shows() {
     let home = Home::new();
     let steps = steps();
     assert!((4..8).contains(&steps.len()), "under 8 commands");
@@ -41,7 +44,7 @@ fn the_page_works_as_it_is_printed() {
             vendor = Some(running);
             continue;
         }
-        // What ends in a colon is a question.
+        // A line that ends in a colon is a prompt.
         let asks: Vec<(&str, &str)> = shown
             .iter()
             .filter(|line| line.ends_with(':'))

@@ -1,8 +1,8 @@
-//! The pages match the program: docs/cli.md is its own help, and every command in
-//! docs/operations.md runs.
+//! The pages match the program: docs/cli.md is its help, and every command in docs/operations.md
+//! runs.
 //!
-//! In operations.md each section is one script, in a folder and a home of its own: `<!-- before …
-//! -->` is what was there already.
+//! In operations.md each section is one script with its own folder and home; `<!-- before … -->` is
+//! its setup.
 
 use crate::support::{Home, Ran, root, verbs};
 use crate::vendor::{Process, get};
@@ -14,20 +14,20 @@ use std::collections::HashMap;
 use std::process::Command;
 
 #[test]
-fn the_page_of_the_command_line_is_the_help_of_the_program() {
+fn cli_md_is_the_help_of_the_program() {
     let home = Home::new();
     let help = |verb: &[String]| {
         home.ok(&verb.iter().map(String::as_str).chain(["--help"]).collect::<Vec<_>>())
     };
     let mut page = String::from(
-        "# The command line\n\nMade from the definitions of the program, as `--help` prints them. The documents of `--json` are described in\n[json-schema.json](json-schema.json); how it is lived with, day by day, in [operations.md](operations.md).\n",
+        "# The command line\n\nGenerated from the definitions of the program, as `--help` prints them. [json-schema.json](json-schema.json)\ndescribes the documents of `--json`; [operations.md](operations.md) has the commands for common tasks.\n",
     );
     let global = "\nGlobal options:\n";
     page.push_str(&format!("\n```text\n{}```\n", help(&[])));
     for verb in verbs(&home) {
         let text = help(&verb);
         let (before, after) = text.split_once(global).unwrap();
-        // Said once, above. What follows it are the examples.
+        // Left out, because it is stated once above. The examples follow.
         let examples = after.split_once("\n\n").map_or("", |(_, examples)| examples);
         page.push_str(&format!(
             "\n## bootseal {}\n\n```text\n{before}\n{examples}```\n",
@@ -63,7 +63,7 @@ fn sections(page: &str) -> Vec<(String, String)> {
     sections
 }
 
-/// A machine of one's own, as far as systemd's credentials go: its folders, and a TPM in software.
+/// The parts of a machine that systemd's credentials need: its folders and a software TPM.
 const MACHINE: &str = r#"
 if [ -z "${OWN_MACHINE:-}" ]; then OWN_MACHINE=1 exec unshare --user --map-root-user --mount bash -euo pipefail -c "$BASH_EXECUTION_STRING"; fi
 cp -a /etc etc 2> /dev/null || true # what others may not read is not needed
@@ -80,7 +80,7 @@ trap 'kill "$(cat swtpm.pid)"' EXIT
 export SYSTEMD_TPM2_DEVICE=swtpm:host=127.0.0.1,port=$port
 "#;
 
-/// kubectl makes the objects, and asks no cluster.
+/// kubectl creates the objects without contacting a cluster.
 const NO_CLUSTER: &str =
     "kubectl() { command kubectl \"$@\" --dry-run=client -o json >> \"$HOME/objects.json\"; }\n";
 
@@ -108,7 +108,7 @@ fn typed(home: &Home, title: &str, script: &str) {
 }
 
 #[test]
-fn every_command_of_operations_runs() {
+fn every_command_of_operations_md_runs() {
     let page = std::fs::read_to_string(root().join("docs/operations.md")).unwrap();
     for (title, script) in sections(&page).into_iter().filter(|(_, script)| !script.is_empty()) {
         let around = match title.as_str() {
@@ -139,8 +139,8 @@ fn every_command_of_operations_runs() {
     }
 }
 
-/// The page's own commands, while a service runs against a vendor that takes the new password
-/// between them.
+/// Runs the commands of the page beside a running service; the vendor's password changes between
+/// them.
 #[test]
 fn a_password_rotated_on_friday_evening_costs_one_refused_login_and_no_call() {
     let mut acme = Process::python("simplejwt.py", ["svc", "old"], &[]);
@@ -182,15 +182,19 @@ fn a_password_rotated_on_friday_evening_costs_one_refused_login_and_no_call() {
     for _ in 0..3 {
         assert_eq!(get(&client, &url).unwrap(), 200);
     }
-    assert_eq!(acme.counted(["refused"]), [1], "refused once with the old one");
+    assert_eq!(acme.counted(["refused"]), [1], "the old password was refused once");
     let started_now = start().token_source("acme").unwrap().client();
-    assert_eq!(get(&started_now, &url).unwrap(), 200, "one that starts now goes over as well");
-    assert_eq!(login(), 0, "and so does whoever looks");
+    assert_eq!(
+        get(&started_now, &url).unwrap(),
+        200,
+        "a service that starts now uses the new password too"
+    );
+    assert_eq!(login(), 0, "and so does `bootseal login`");
 
     typed(&home, "Monday", &after);
     let refused = acme.counted(["refused"]);
     service.reload().unwrap();
     acme.order("revoke-all");
     assert_eq!((get(&client, &url).unwrap(), login()), (200, 0));
-    assert_eq!(acme.counted(["refused"]), refused, "the old one is never tried again");
+    assert_eq!(acme.counted(["refused"]), refused, "the old password is never tried again");
 }

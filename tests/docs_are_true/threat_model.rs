@@ -3,7 +3,7 @@
 use crate::support::root;
 
 #[test]
-fn every_test_that_the_threat_model_names_is_there() {
+fn every_test_named_in_the_threat_model_exists() {
     let text = std::fs::read_to_string(root().join("docs/threat-model.md")).unwrap();
     let shown = text.as_str();
     let named = |text: &str| -> Vec<String> {
@@ -19,7 +19,7 @@ fn every_test_that_the_threat_model_names_is_there() {
         .filter(|name| {
             let (file, function) = name.split_once("::").unwrap();
             let code = std::fs::read_to_string(root().join(file)).unwrap_or_default();
-            // A test, and not only a function of that name.
+            // The name must be a test, not only a function.
             let at = code.find(&format!("fn {function}("));
             !at.is_some_and(|at| {
                 let above = code[..at].rsplit("}\n").next().unwrap();
@@ -28,7 +28,7 @@ fn every_test_that_the_threat_model_names_is_there() {
         })
         .collect();
     assert!(missing.is_empty(), "no such tests: {missing:#?}");
-    // A row without a test is a promise without proof.
+    // Every row needs at least one test.
     let rows = shown
         .lines()
         .filter(|line| line.starts_with("| ") && !line.starts_with("| who, with what in hand"));

@@ -1,5 +1,5 @@
-//! Files that the command line writes and the loader opens: keys, attacks, removals, and what a
-//! host remembers.
+//! Files that the command line writes and the loader opens: keys, attacks, removals, and state that
+//! a host keeps.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::unwrap_used)] // tests
 

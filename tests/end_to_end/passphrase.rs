@@ -1,5 +1,5 @@
-//! A passphrase opens what a key opens, for people and for services, and is never shown, guessed at
-//! or taken for a value.
+//! A passphrase opens a vault as a key does, for people and services. It is never shown, guessed or
+//! used as a value.
 
 use crate::support;
 use crate::support::{Home, Ran, at_a_terminal, root};
@@ -10,11 +10,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-/// With a composed letter; never in what is printed.
+/// The passphrase has a composed letter, and is never printed.
 const GLASS: &str = "gr\u{fc}n wie sieben Hügel";
 const WEB: &str = "quay ladder ember fossil";
 
-/// A vault of alice's, with `web1`, a reader, and `break-glass`, a writer, who open by passphrase.
+/// A vault of alice with two passphrase entries: the reader `web1` and the writer `break-glass`.
 fn vault() -> Home {
     let home = Home::with_vault("[acme]\npassword = \"secret:hunter2\"\n");
     add(&home, &["break-glass", "--writer"], GLASS);
@@ -22,7 +22,7 @@ fn vault() -> Home {
     home
 }
 
-/// The same, on a machine where nobody has a key; the vault is still known.
+/// The same on a machine without a key; the vault is still known.
 fn without_a_key() -> Home {
     let home = vault();
     std::fs::rename(home.at(".config/bootseal/identity.txt"), home.at("alice.key")).unwrap();
@@ -43,7 +43,7 @@ fn quiet(ran: Ran) -> String {
     ran.out
 }
 
-/// No passphrase is ever printed.
+/// Checks that no passphrase was printed.
 fn unseen(ran: Ran) -> Ran {
     for secret in [GLASS, WEB, "Hügel", "fossil"] {
         assert!(!ran.out.contains(secret) && !ran.err.contains(secret), "{ran:?}");
@@ -51,7 +51,7 @@ fn unseen(ran: Ran) -> Ran {
     ran
 }
 
-/// The binary started by a shell, which opens descriptors for it: `"$BOOTSEAL" get …`.
+/// Runs a shell line that opens descriptors for the binary: `"$BOOTSEAL" get …`.
 fn shell(home: &Home, line: &str) -> Ran {
     let mut command = Command::new("sh");
     command.args(["-c", line]).current_dir(home.path()).env_clear().env("HOME", home.path());
@@ -68,7 +68,7 @@ fn entry(home: &Home, name: &str) -> String {
 }
 
 #[test]
-fn an_entry_has_the_profile_that_was_asked_for_and_a_salt_of_its_own() {
+fn a_passphrase_entry_has_the_chosen_cost_profile_and_its_own_salt() {
     let home = vault();
     let args = ["access", "add", "bob", "--passphrase", "--passphrase-fd", "0", "--yes"];
     let ran = unseen(home.run_with(&args, WEB.as_bytes()));
@@ -93,16 +93,16 @@ fn an_entry_has_the_profile_that_was_asked_for_and_a_salt_of_its_own() {
     let flags: Vec<&serde_json::Value> =
         listed["access"].as_array().unwrap().iter().map(|row| &row["passphrase"]).collect();
     assert_eq!(flags, [false, true, true, true]);
-    // Others' entries, and comments, stay through what is changed later.
+    // Other entries and comments are kept by later changes.
     let before = entry(&home, "web1");
     home.ok(&["access", "add", "web2", "--new-key", "web2.key", "--yes"]);
     assert_eq!(entry(&home, "web1"), before);
-    // The one of 256 MiB opens too.
+    // The entry that needs 256 MiB opens too.
     assert_eq!(quiet(with(&home, &["get", "acme.password", "-i", "web2.key"], WEB)), "hunter2");
 }
 
 #[test]
-fn a_passphrase_opens_however_it_was_typed() {
+fn a_passphrase_opens_in_every_unicode_form() {
     let home = without_a_key();
     for same in [GLASS, "gru\u{308}n wie sieben Hu\u{308}gel", &format!("{GLASS}\n")] {
         assert_eq!(quiet(with(&home, &["get", "acme.password"], same)), "hunter2", "{same:?}");
@@ -111,7 +111,7 @@ fn a_passphrase_opens_however_it_was_typed() {
         let ran = with(&home, &["get", "acme.password"], other);
         assert_eq!((ran.code, ran.out.as_str()), (4, ""), "{other:?}");
         assert!(
-            ran.err.contains("app.sealed.toml: not the passphrase of break-glass, web1"),
+            ran.err.contains("app.sealed.toml: wrong passphrase for break-glass, web1"),
             "{}",
             ran.err
         );
@@ -128,7 +128,7 @@ fn a_passphrase_opens_however_it_was_typed() {
 }
 
 #[test]
-fn a_writers_passphrase_writes_and_a_readers_does_not() {
+fn a_writers_passphrase_can_write_and_a_readers_cannot() {
     let home = without_a_key();
     home.write("glass", GLASS);
     home.write("web", WEB);
@@ -140,8 +140,8 @@ fn a_writers_passphrase_writes_and_a_readers_does_not() {
         quiet(shell(&home, "\"$BOOTSEAL\" get acme.password --passphrase-fd 7 7< web")),
         "hunter3"
     );
-    // Who opens by passphrase lets others in: whose passphrase is new is the one on the descriptor,
-    // so one's own is a key's here.
+    // When a passphrase entry is added, the descriptor carries the new passphrase, so here the
+    // writer opens with a key.
     quiet(shell(
         &home,
         "\"$BOOTSEAL\" access add bob --new-key bob.key --yes --passphrase-fd 3 3< glass",
@@ -150,7 +150,7 @@ fn a_writers_passphrase_writes_and_a_readers_does_not() {
 }
 
 #[test]
-fn a_passphrase_on_stdin_is_never_taken_for_a_value() {
+fn a_passphrase_on_stdin_is_never_used_as_a_value() {
     let home = vault();
     let none = Home::with_vault("[acme]\npassword = \"secret:hunter2\"\n");
     for (home, args) in [
@@ -174,11 +174,11 @@ fn a_passphrase_on_stdin_is_never_taken_for_a_value() {
 }
 
 #[test]
-fn what_makes_no_good_passphrase_is_refused_or_remarked_on() {
+fn a_bad_passphrase_is_refused_or_causes_a_warning() {
     let home = vault();
     let before = home.read("app.sealed.toml");
     let args = ["access", "add", "bob", "--passphrase", "--small", "--yes"];
-    for (passphrase, words) in [("", "empty"), ("\n", "empty"), ("two\nlines", "nobody can type")] {
+    for (passphrase, words) in [("", "empty"), ("\n", "empty"), ("two\nlines", "cannot be typed")] {
         let ran = with(&home, &args, passphrase);
         assert!(ran.code == 2 && ran.err.contains(words), "{passphrase:?}: {}", ran.err);
     }
@@ -188,7 +188,7 @@ fn what_makes_no_good_passphrase_is_refused_or_remarked_on() {
             1,
             "web1 (reader) is in access already",
         ),
-        (&["access", "add", "two words", "--passphrase", "--yes"], 2, "is not a name"),
+        (&["access", "add", "two words", "--passphrase", "--yes"], 2, "is not a valid name"),
         (&["access", "add", "bob", "--small", "--new-key", "x", "--yes"], 2, "cannot be used"),
         (&["access", "add", "bob", "--passphrase", "--new-key", "x", "--yes"], 2, "cannot be used"),
         (&["access", "add", "bob", "--passphrase"], 2, "--yes"),
@@ -230,7 +230,7 @@ fn what_makes_no_good_passphrase_is_refused_or_remarked_on() {
 }
 
 #[test]
-fn nothing_is_asked_of_who_only_looks_and_a_given_passphrase_is_tried() {
+fn commands_that_only_look_ask_for_no_passphrase_but_try_a_given_one() {
     let home = without_a_key();
     for (args, without, given) in [
         (["list"].as_slice(), "acme.password  sealed\n", "acme.password  sealed    2"),
@@ -242,14 +242,14 @@ fn nothing_is_asked_of_who_only_looks_and_a_given_passphrase_is_tried() {
     }
     assert!(quiet(with(&home, &["verify"], GLASS)).contains("every value opens (writer)"));
     assert_eq!(with(&home, &["verify"], "not that one").code, 4);
-    // Several files, with different salts, are opened with what is read once.
+    // Several files with different salts open with a passphrase that is read once.
     std::fs::copy(home.at("app.sealed.toml"), home.at("other.sealed.toml")).unwrap();
     let said = quiet(with(&home, &["verify", "app.sealed.toml", "other.sealed.toml"], WEB));
     assert_eq!(said.matches("every value opens (reader)").count(), 2, "{said}");
     std::fs::remove_file(home.at("other.sealed.toml")).unwrap();
-    // Also where one's own key opens: who gives a passphrase wants to know whether it does.
+    // A given passphrase is also checked if the user's own key opens the file.
     assert_eq!(with(&home, &["verify", "-i", "alice.key"], "not that one").code, 4);
-    // Without a terminal and without a passphrase it is said who has one.
+    // Without a terminal and a passphrase, the error names the entries that have one.
     let ran = home.run(&["get", "acme.password"]);
     assert!(
         ran.code == 4 && ran.err.contains("By passphrase: break-glass, web1 (--passphrase-fd)"),
@@ -259,16 +259,16 @@ fn nothing_is_asked_of_who_only_looks_and_a_given_passphrase_is_tried() {
 }
 
 #[test]
-fn a_file_that_is_not_authentic_gets_no_passphrase() {
+fn no_passphrase_is_read_for_a_file_that_is_not_authentic() {
     let home = without_a_key();
     home.write("app.sealed.toml", home.read("app.sealed.toml").replace("[acme]", "[acne]"));
-    // Not even read: descriptor 9 is not open.
+    // The passphrase is not even read: descriptor 9 is not open.
     let ran = shell(&home, "\"$BOOTSEAL\" get acme.password --passphrase-fd 9");
     assert!(ran.code == 3, "{}", ran.err);
 }
 
 #[test]
-fn too_little_memory_is_an_error_that_says_what_helps() {
+fn too_little_memory_is_an_error_with_a_remedy() {
     let home = vault();
     let args = ["access", "add", "bob", "--passphrase", "--passphrase-fd", "0", "--yes"];
     quiet(home.run_with(&args, b"a passphrase of 256 MiB"));
@@ -283,7 +283,7 @@ fn too_little_memory_is_an_error_that_says_what_helps() {
 }
 
 #[test]
-fn at_a_terminal_it_is_asked_for_unseen() {
+fn at_a_terminal_the_passphrase_is_asked_for_without_echo() {
     let home = Home::with_vault("[acme]\npassword = \"secret:hunter2\"\n");
     let typed = format!("{GLASS}\n");
     let add = ["access", "add", "break-glass", "--passphrase", "--small", "--writer"];
@@ -303,7 +303,7 @@ fn at_a_terminal_it_is_asked_for_unseen() {
     );
     assert!(seen.contains("Add break-glass as a writer? [y/N]"), "{seen}");
 
-    // Her own key opens: nothing is asked.
+    // Alice's own key opens the file: there is no prompt.
     let (code, seen, _) = at_a_terminal(&home, &["get", "acme.password"], &[]).unwrap();
     assert_eq!((code, seen.as_str()), (0, "hunter2\n"));
     std::fs::remove_file(home.at(".config/bootseal/identity.txt")).unwrap();
@@ -314,7 +314,7 @@ fn at_a_terminal_it_is_asked_for_unseen() {
     let ask = "Passphrase of break-glass: ";
     let (code, seen, echo) =
         at_a_terminal(&home, &["get", "acme.password"], &[(ask, &typed)]).unwrap();
-    // On a busy machine the derivation is slow enough to show its progress, which is erased again.
+    // On a busy machine the derivation may show its progress line, which is erased again.
     let left: Vec<&str> =
         seen.lines().map(|line| line.rsplit("\r\u{1b}[K").next().unwrap()).collect();
     assert_eq!(
@@ -325,9 +325,7 @@ fn at_a_terminal_it_is_asked_for_unseen() {
     let (code, seen, _) =
         at_a_terminal(&home, &["get", "acme.password"], &[(ask, "a guess\n")]).unwrap();
     assert!(
-        code == 4
-            && seen.contains("not the passphrase of break-glass")
-            && !seen.contains("a guess"),
+        code == 4 && seen.contains("wrong passphrase for break-glass") && !seen.contains("a guess"),
         "{seen}"
     );
     let (code, seen, echo) =
@@ -336,7 +334,7 @@ fn at_a_terminal_it_is_asked_for_unseen() {
 }
 
 #[test]
-fn at_a_terminal_one_of_several_is_asked_for_by_name_and_to_write_a_writers() {
+fn with_several_passphrases_the_name_is_asked_for_and_writing_needs_a_writers() {
     let home = without_a_key();
     let whose = "Whose passphrase (break-glass, web1)? ";
     let web = format!("{WEB}\n");
@@ -347,8 +345,11 @@ fn at_a_terminal_one_of_several_is_asked_for_by_name_and_to_write_a_writers() {
     assert!(code == 0 && seen.ends_with("\nhunter2\n"), "{code}: {seen}");
     let (code, seen, _) =
         at_a_terminal(&home, &["get", "acme.password"], &[(whose, "alice\n")]).unwrap();
-    assert!(code == 2 && seen.contains("It can be: break-glass, web1"), "{code}: {seen}");
-    // A reader's would not do.
+    assert!(
+        code == 2 && seen.contains("The possible names are: break-glass, web1"),
+        "{code}: {seen}"
+    );
+    // A reader's passphrase is not enough.
     let glass = format!("{GLASS}\n");
     let answers = [
         ("Passphrase of break-glass: ", glass.as_str()),
@@ -361,7 +362,7 @@ fn at_a_terminal_one_of_several_is_asked_for_by_name_and_to_write_a_writers() {
 }
 
 #[test]
-fn stock_age_opens_the_block_with_the_identity_that_another_program_derives() {
+fn stock_age_opens_the_block_with_an_identity_derived_by_another_program() {
     let home = vault();
     let python = std::env::var_os("BOOTSEAL_TEST_PYTHON")
         .map_or_else(|| root().join("target/python/bin/python"), PathBuf::from);
@@ -406,9 +407,9 @@ fn stock_age_opens_the_block_with_the_identity_that_another_program_derives() {
     }
 }
 
-// The loader.
+// The loader
 
-/// A loader that sees a folder of credentials with this passphrase, and whatever else it is told.
+/// A loader with a credential folder that contains this passphrase with this mode.
 fn host(home: &Home, passphrase: &str, mode: u32) -> Loader {
     std::fs::create_dir_all(home.at("credentials")).unwrap();
     home.write("credentials/bootseal.passphrase", passphrase);
@@ -427,11 +428,11 @@ fn a_service_opens_with_the_passphrase_in_its_credentials() {
     let home = vault();
     let vault = host(&home, &format!("{WEB}\n"), 0o400).load().unwrap();
     assert!(vault.secret("acme.password").unwrap().expose(|bytes| bytes == b"hunter2"));
-    // A key that lies beside it comes first: the passphrase is then not even right.
+    // A key beside it has priority, even if the passphrase is wrong.
     home.ok(&["access", "add", "app", "--new-key", "app.key", "--yes"]);
     std::fs::rename(home.at("app.key"), home.at("credentials/bootseal.key")).unwrap();
     host(&home, "not that one", 0o400).load().unwrap();
-    // One that opens nothing is passed over.
+    // A key that opens nothing is skipped.
     home.ok(&["keygen", "-o", "credentials/stranger.key"]);
     std::fs::rename(home.at("credentials/stranger.key"), home.at("credentials/bootseal.key"))
         .unwrap();
@@ -439,11 +440,11 @@ fn a_service_opens_with_the_passphrase_in_its_credentials() {
 }
 
 #[test]
-fn what_is_wrong_with_the_passphrase_is_told_at_3_am() {
+fn the_loaders_error_names_the_fault_of_the_passphrase() {
     let home = vault();
     let place = "$CREDENTIALS_DIRECTORY/bootseal.passphrase";
     for (passphrase, mode, words) in [
-        ("not that one", 0o400, "(not the passphrase of break-glass, web1)"),
+        ("not that one", 0o400, "(wrong passphrase for break-glass, web1)"),
         ("", 0o400, "(the passphrase is empty)"),
         (WEB, 0o444, "(a key file that others can read (mode 0444))"),
         (WEB, 0o620, "(a key file that others can write (mode 0620))"),
@@ -452,7 +453,7 @@ fn what_is_wrong_with_the_passphrase_is_told_at_3_am() {
         assert_eq!(error.kind(), Kind::NoIdentity);
         assert!(error.to_string().contains(&format!("{place} {words}")), "{error}");
         assert!(
-            error.to_string().contains("It opens for: alice, break-glass (writers), web1."),
+            error.to_string().contains("It can be opened by: alice, break-glass (writers), web1."),
             "{error}"
         );
         std::fs::remove_file(home.at("credentials/bootseal.passphrase")).unwrap();
@@ -462,13 +463,13 @@ fn what_is_wrong_with_the_passphrase_is_told_at_3_am() {
     assert!(
         error
             .to_string()
-            .contains(&format!("{place} (a passphrase was given, and access has no entry")),
+            .contains(&format!("{place} (a passphrase was given, but no entry in access")),
         "{error}"
     );
 }
 
 #[test]
-fn a_passphrase_in_code_is_the_one_or_an_error() {
+fn a_passphrase_set_in_code_is_used_or_is_an_error() {
     let home = vault();
     let loader = |passphrase: &str| {
         let loader = Loader::exactly(home.at("app.sealed.toml")).environment(HashMap::new());
@@ -477,18 +478,18 @@ fn a_passphrase_in_code_is_the_one_or_an_error() {
     loader(GLASS).pin(&home.vault_id()).unwrap().load().unwrap();
     let error = loader("x").pin(&home.vault_id()).unwrap().load().unwrap_err();
     assert_eq!((error.kind(), error.exit_code()), (Kind::WrongPassphrase, 4));
-    // It pins nothing.
+    // A passphrase carries no pin.
     assert_eq!(loader(GLASS).load().unwrap_err().kind(), Kind::WrongVault);
     loader(GLASS).allow_unpinned().load().unwrap();
     let foreign = Home::with_vault("a = \"secret:b\"\n").vault_id();
     assert_eq!(loader(GLASS).pin(&foreign).unwrap().load().unwrap_err().kind(), Kind::WrongVault);
 }
 
-// An identity that a passphrase locks
+// An identity locked by a passphrase
 
-/// `keygen --passphrase`: the file says whose it is, and opens by the passphrase, also for age.
+/// `keygen --passphrase`: the file names its recipient and opens with the passphrase, in age too.
 #[test]
-fn an_identity_that_a_passphrase_locks_is_one_all_the_way() {
+fn a_passphrase_locked_identity_works_in_every_command() {
     let home = Home::new();
     home.write("glass", "four words are better\n");
     let made = shell(&home, "\"$BOOTSEAL\" keygen --passphrase --passphrase-fd 3 3< glass");
@@ -507,12 +508,11 @@ fn an_identity_that_a_passphrase_locks_is_one_all_the_way() {
         use std::os::unix::fs::PermissionsExt;
         assert_eq!(std::fs::metadata(home.at(own)).unwrap().permissions().mode() & 0o777, 0o600);
     }
-    // Whose it is is known without the passphrase: a vault is made, and listed, and nobody is
-    // asked.
+    // The recipient is known without the passphrase: a vault is made and listed without a prompt.
     assert_eq!(home.ok(&["keygen", "-y", own]).trim(), recipient);
     home.ok(&["init"]);
     assert_eq!(home.ok(&["list"]), "");
-    // To write it takes the passphrase.
+    // Writing needs the passphrase.
     let ran = home.run_with(&["set", "acme.password"], b"hunter2");
     assert!(ran.code == 2 && ran.err.contains("--passphrase-fd"), "{}", ran.err);
     quiet(shell(
@@ -526,18 +526,18 @@ fn an_identity_that_a_passphrase_locks_is_one_all_the_way() {
     home.write("wrong", "three words are worse\n");
     let ran = shell(&home, "\"$BOOTSEAL\" get acme.password --passphrase-fd 3 3< wrong");
     assert!(
-        ran.code == 4 && ran.err.contains(&format!("not the passphrase of {recipient}")),
+        ran.code == 4 && ran.err.contains(&format!("wrong passphrase for {recipient}")),
         "{}",
         ran.err
     );
-    // The pin goes above what is locked, and it still opens.
+    // The pin is written above the locked part, and the identity still opens.
     home.ok(&["access", "pin", own]);
     assert!(home.read(own).starts_with("# vault: vault1"), "{}", home.read(own));
     assert_eq!(
         quiet(shell(&home, "\"$BOOTSEAL\" get acme.password --passphrase-fd 3 3< glass")),
         "hunter2"
     );
-    // Asked for at a terminal, once; and when it is made, twice.
+    // At a terminal the passphrase is asked for once, and twice when it is set.
     let asked = [("Passphrase of the identity of alice: ", "four words are better\n")];
     let (code, seen, echo) = at_a_terminal(&home, &["get", "acme.password"], &asked).unwrap();
     assert!(
@@ -558,7 +558,7 @@ fn an_identity_that_a_passphrase_locks_is_one_all_the_way() {
         code == 0 && seen.contains("fewer than 12 characters") && home.at("other").exists(),
         "{seen}"
     );
-    // Without a terminal nothing is made, nor set aside.
+    // Without a terminal no file is created or renamed.
     let ran = home.run(&["keygen", "--passphrase", "--force"]);
     assert!(
         ran.code == 2 && ran.err.contains("--passphrase-fd") && home.read(own).contains(recipient),
@@ -578,7 +578,7 @@ fn an_identity_that_a_passphrase_locks_is_one_all_the_way() {
 }
 
 #[test]
-fn what_is_locked_is_the_identity_that_stands_above_it_or_an_error() {
+fn a_locked_identity_must_match_the_recipient_above_it() {
     let home = Home::new();
     home.write("glass", "four words are better\n");
     quiet(shell(&home, "\"$BOOTSEAL\" keygen --passphrase -o locked --passphrase-fd 3 3< glass"));
@@ -593,7 +593,7 @@ fn what_is_locked_is_the_identity_that_stands_above_it_or_an_error() {
         &format!("b={}", other.trim()),
     ]);
     quiet(shell(&home, "printf x | \"$BOOTSEAL\" set a.b -i other"));
-    // Beside entries that open by a passphrase themselves.
+    // Beside passphrase entries of the vault.
     let add = [
         "access",
         "add",
@@ -613,20 +613,20 @@ fn what_is_locked_is_the_identity_that_stands_above_it_or_an_error() {
     );
     let get = "\"$BOOTSEAL\" get a.b -i changed --passphrase-fd 3 3< glass";
     for (changed, code, said) in [
-        (locked.replace(own.trim(), other.trim()), 1, "is not the identity of"),
+        (locked.replace(own.trim(), other.trim()), 1, "does not match the public key"),
         (
             locked.lines().skip(1).map(|line| format!("{line}\n")).collect(),
             1,
-            "does not say whose it is",
+            "without its public key",
         ),
-        (locked.replace("-----END", "-----"), 1, "is cut"),
+        (locked.replace("-----END", "-----"), 1, "truncated"),
         (locked.replacen("\n", "\n# a word\n", 1).replace("\n", "\r\n"), 0, ""),
     ] {
         support::team::private(&home, "changed", changed);
         let ran = shell(&home, get);
         assert!(ran.code == code && ran.err.contains(said), "{said}: {}", ran.err);
     }
-    // One bit of what is locked.
+    // A flipped bit in the locked part.
     let middle = locked.lines().nth(6).unwrap();
     let flipped = middle.replacen(&middle[..1], if middle.starts_with('A') { "B" } else { "A" }, 1);
     support::team::private(&home, "changed", locked.replace(middle, &flipped));
@@ -635,10 +635,11 @@ fn what_is_locked_is_the_identity_that_stands_above_it_or_an_error() {
     assert!(ran.out.is_empty() && !ran.err.contains("panicked"), "{}", ran.err);
 }
 
-/// What age wrote, with the line above it that says whose it is; and what we wrote, by age.
+/// An identity locked by age, with the recipient line added, opens here; one locked by us opens in
+/// age.
 #[cfg(target_os = "linux")]
 #[test]
-fn age_itself_opens_and_makes_what_a_passphrase_locks() {
+fn age_opens_and_makes_passphrase_locked_identities() {
     let home = Home::new();
     home.write("glass", "four words are better\n");
     quiet(shell(&home, "\"$BOOTSEAL\" keygen --passphrase -o locked --passphrase-fd 3 3< glass"));

@@ -1,5 +1,4 @@
-//! SSH keys and plugins: what opens beside age's own keys, made by the real `ssh-keygen` and opened
-//! by the real `age`.
+//! SSH keys and plugins as recipients, made by the real `ssh-keygen` and opened by the real `age`.
 
 use crate::support;
 use crate::support::{Home, Ran};
@@ -28,7 +27,7 @@ fn without_comment(key: &str) -> String {
     key.split(' ').take(2).collect::<Vec<_>>().join(" ")
 }
 
-/// Without the identity of the user, so that only what a test names can open.
+/// Removes the user's own identity, so that only the identities named by a test can open.
 fn forget_own(home: &Home) {
     std::fs::remove_dir_all(home.at(".config")).unwrap();
 }
@@ -44,7 +43,7 @@ fn refused(ran: &Ran, code: i32, words: &str) {
 }
 
 #[test]
-fn ssh_keys_open_here_and_in_age() {
+fn ssh_keys_open_in_bootseal_and_in_age() {
     let home = Home::with_vault(VALUE);
     let ed = ssh_key(&home, "ed", &["ed25519"], "");
     let rsa = ssh_key(&home, "rsa", &["rsa", "-b", "2048"], "");
@@ -104,7 +103,7 @@ fn the_users_own_ssh_key_is_tried_last_and_makes_no_vault() {
 }
 
 #[test]
-fn a_passphrase_is_asked_for_only_where_the_key_is_in_access_and_the_signature_holds() {
+fn a_passphrase_is_asked_for_only_if_the_key_has_access_and_the_signature_is_valid() {
     let home = Home::with_vault(VALUE);
     for (name, kind) in
         [("ed", &["ed25519", "-a", "2"][..]), ("rsa", &["rsa", "-b", "2048", "-a", "2"])]
@@ -122,7 +121,7 @@ fn a_passphrase_is_asked_for_only_where_the_key_is_in_access_and_the_signature_h
             ran.out
         );
         let ran = home.typed(&get, &[], &[(&prompt, "wrong\n")]);
-        assert!(ran.code == 4 && ran.out.contains("not the passphrase"), "{}", ran.out);
+        assert!(ran.code == 4 && ran.out.contains("wrong passphrase"), "{}", ran.out);
     }
     let ran = home.typed(
         &["set", "db.password", "-i", "ed"],
@@ -134,7 +133,7 @@ fn a_passphrase_is_asked_for_only_where_the_key_is_in_access_and_the_signature_h
         ],
     );
     assert_eq!(ran.code, 0, "{}", ran.out);
-    // One's own key is a writer's already.
+    // The user's own key is already a writer.
     let own = ".config/bootseal/identity.txt";
     assert_eq!(home.ok(&["get", "db.password", "-i", own, "-i", "ed"]), "hunter3");
     home.write("forged.sealed.toml", home.read("app.sealed.toml").replace("[db]", "[dc]"));
@@ -146,7 +145,7 @@ fn a_passphrase_is_asked_for_only_where_the_key_is_in_access_and_the_signature_h
 }
 
 #[test]
-fn keys_that_cannot_open_say_so() {
+fn keys_that_cannot_open_are_reported() {
     let home = Home::with_vault(VALUE);
     let ecdsa = ssh_key(&home, "ecdsa", &["ecdsa"], "");
     refused(&home.run(&["get", "db.password", "-i", "ecdsa"]), 1, "ecdsa-sha2-nistp256");
@@ -164,10 +163,10 @@ fn keys_that_cannot_open_say_so() {
     home.write("cut", "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEA\n-----END OPENSSH PRIVATE KEY-----\n");
     std::fs::set_permissions(home.at("cut"), std::os::unix::fs::PermissionsExt::from_mode(0o600))
         .unwrap();
-    refused(&home.run(&["get", "db.password", "-i", "cut"]), 1, "not a whole SSH private key");
+    refused(&home.run(&["get", "db.password", "-i", "cut"]), 1, "not a complete SSH private key");
 }
 
-/// The plugin, built where the tests are; cargo does nothing where it is there already.
+/// The plugin, built beside the tests; cargo does nothing if it exists already.
 fn plugin() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
@@ -197,7 +196,7 @@ fn plugin() -> &'static Path {
     })
 }
 
-/// A key of the plugin: its recipient, its recipient as a tag; the identity goes into the file
+/// A key of the plugin: its recipient, and its recipient as a tag. The identity is written to
 /// `name`.
 fn plugin_key(home: &Home, name: &str) -> (String, String) {
     let made: Ran = Command::new(plugin()).output().unwrap().into();
@@ -215,8 +214,8 @@ fn install(folder: &Path) -> PathBuf {
     program
 }
 
-/// Runs with these variables; and what the plugin was run for meanwhile, as it wrote it down
-/// itself.
+/// Runs the binary with these variables; returns the result and the plugin's own record of its
+/// runs.
 fn marked(home: &Home, args: &[&str], variables: &[(&str, &str)], stdin: &[u8]) -> (Ran, String) {
     let _ = std::fs::remove_file(home.at("mark"));
     home.write("stdin", stdin);
@@ -228,7 +227,7 @@ fn marked(home: &Home, args: &[&str], variables: &[(&str, &str)], stdin: &[u8]) 
 }
 
 #[test]
-fn a_plugin_reads_and_writes() {
+fn a_plugin_identity_reads_and_writes() {
     let home = Home::with_vault(VALUE);
     install(&home.at(".local/bin"));
     let (reader, _) = plugin_key(&home, "reader.txt");
@@ -255,7 +254,7 @@ fn a_plugin_reads_and_writes() {
 
     let (ran, mark) = marked(&home, &["set", "db.password", "-i", "writer.txt"], &[], b"hunter3\n");
     assert_eq!(ran.code, 0, "{}", ran.err);
-    // A key on hardware is touched once.
+    // A hardware key is touched once.
     assert_eq!(
         (mark.matches("identity-v1").count(), mark.matches("recipient-v1").count()),
         (1, 0),
@@ -266,7 +265,7 @@ fn a_plugin_reads_and_writes() {
     assert!(home.ok(&["verify", "-i", "reader.txt"]).contains("(reader)"));
     refused(&home.run_with(&["set", "db.password", "-i", "reader.txt"], b"x"), 4, "age1testkey1…");
 
-    // Another of its kind, that is not in access.
+    // Another key of the plugin, which is not in access.
     plugin_key(&home, "stranger.txt");
     refused(&home.run(&["get", "db.password", "-i", "stranger.txt"]), 4, "Tried: age1testkey1…");
     let ran = home.run(&["keygen", "-y", "writer.txt"]);
@@ -274,12 +273,12 @@ fn a_plugin_reads_and_writes() {
     refused(
         &home.run(&["init", "-f", "b.sealed.toml", "-i", "writer.txt"]),
         2,
-        "does not tell its recipient",
+        "a plugin identity does not contain it",
     );
     home.ok(&["init", "-f", "b.sealed.toml", "--writer", &format!("me={writer}")]);
     home.ok_with(&["set", "a", "-f", "b.sealed.toml", "-i", "writer.txt"], b"x");
 
-    // A key on hardware of which only the point is known, opened by whichever plugin holds it.
+    // A hardware key of which only the public point is known; any plugin that has it opens it.
     home.ok(&["access", "add", "tag", &tag, "--yes", "-i", "writer.txt", "-f", "app.sealed.toml"]);
     std::fs::rename(home.at("writer.txt"), home.at("tag.txt")).unwrap();
     home.ok(&["init", "-f", "c.sealed.toml", "--writer", &format!("me={tag}")]);
@@ -314,15 +313,15 @@ fn a_plugin_asks_at_the_terminal_and_fails_without_one() {
     );
     let ran = home.typed(&get, &named, &asks("n\n", "")[..1]);
     assert!(ran.code == 4 && ran.out.contains("not plugged in"), "{}", ran.out);
-    // setsid: without a terminal that it could open by name.
+    // setsid: there is no terminal to open by name.
     let mut alone = Command::new("setsid");
     alone.arg("--wait").arg(env!("CARGO_BIN_EXE_bootseal")).args(get).current_dir(home.path());
     let ran: Ran = alone.env("HOME", home.path()).envs(named).output().unwrap().into();
-    refused(&ran, 2, "nobody is there to answer");
+    refused(&ran, 2, "its question was not answered");
 }
 
 #[test]
-fn no_plugin_runs_that_was_only_planted_or_before_the_signature_holds() {
+fn no_planted_plugin_runs_and_none_before_the_signature_is_checked() {
     let home = Home::with_vault(VALUE);
     let (recipient, _) = plugin_key(&home, "key.txt");
     install(home.path());
@@ -330,22 +329,22 @@ fn no_plugin_runs_that_was_only_planted_or_before_the_signature_holds() {
     let path = format!("{}:.:{}", home.at("planted").display(), std::env::var("PATH").unwrap());
     let on_path = [("PATH", path.as_str())];
     let (ran, mark) = marked(&home, &["access", "add", "app", &recipient, "--yes"], &on_path, b"");
-    refused(&ran, 1, "PATH is not looked at");
+    refused(&ran, 1, "PATH is not searched");
     assert_eq!(mark, "");
 
     let named = [("BOOTSEAL_PLUGIN", planted.to_str().unwrap())];
     let (ran, mark) = marked(&home, &["access", "add", "app", &recipient], &named, b"");
-    refused(&ran, 2, "--yes"); // nobody answered the question
+    refused(&ran, 2, "--yes"); // there is no terminal to confirm at
     assert_eq!(mark, "");
     let (ran, mark) = marked(&home, &["access", "add", "app", &recipient, "--yes"], &named, b"");
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert!(mark.starts_with("recipient-v1"), "{mark}");
     let get = ["get", "db.password", "-i", "key.txt"];
     let (ran, mark) = marked(&home, &get, &on_path, b"");
-    refused(&ran, 4, "PATH is not looked at");
+    refused(&ran, 4, "PATH is not searched");
     assert_eq!(mark, "");
 
-    // Everyone else opens it as before, and no program is run for them.
+    // Everyone else opens the file as before, without running a program.
     let (ran, mark) = marked(
         &home,
         &["get", "db.password", "-i", ".config/bootseal/identity.txt", "-i", "key.txt"],
@@ -373,7 +372,7 @@ fn no_plugin_runs_that_was_only_planted_or_before_the_signature_holds() {
     let (ran, mark) =
         marked(&home, &[&get[..], &["-f", "other.sealed.toml"]].concat(), &named, b"");
     refused(&ran, 4, "no key opens");
-    assert_eq!(mark, "", "it has nobody of that plugin in access");
+    assert_eq!(mark, "", "no recipient in access uses that plugin");
     std::fs::remove_file(home.at("other.sealed.toml")).unwrap();
 
     for (wrong, code, words) in
@@ -385,12 +384,12 @@ fn no_plugin_runs_that_was_only_planted_or_before_the_signature_holds() {
     std::fs::set_permissions(&planted, std::os::unix::fs::PermissionsExt::from_mode(0o777))
         .unwrap();
     let (ran, mark) = marked(&home, &get, &named, b"");
-    refused(&ran, 1, "everyone can replace");
+    refused(&ran, 1, "any user can replace");
     assert_eq!(mark, "");
 }
 
 #[test]
-fn a_plugin_that_misbehaves_is_told_by_name() {
+fn a_misbehaving_plugin_is_named_in_the_error() {
     let home = Home::with_vault(VALUE);
     let (recipient, _) = plugin_key(&home, "key.txt");
     let good = install(&home.at("good"));
@@ -405,8 +404,8 @@ fn a_plugin_that_misbehaves_is_told_by_name() {
     let named = [("BOOTSEAL_PLUGIN", bad.to_str().unwrap())];
     let wrong_key = "printf -- '-> file-key 0\\nAAAA\\n-> done\\n\\n'";
     for (script, words) in [
-        ("exit 1", "ended before it was done"),
-        ("head -c 100000 /dev/zero | tr '\\0' A", "too long a line"),
+        ("exit 1", "exited before it was done"),
+        ("head -c 100000 /dev/zero | tr '\\0' A", "a line that is too long"),
         ("echo hello; echo", "not the protocol"),
         ("printf -- '-> error internal\\nYnJva2Vu\\n-> done\\n\\n'", "failed: broken"),
         ("printf -- '-> done\\n\\n'", "no key opens"),
@@ -421,7 +420,7 @@ fn a_plugin_that_misbehaves_is_told_by_name() {
 }
 
 #[test]
-fn what_names_a_path_names_no_plugin() {
+fn a_plugin_name_that_contains_a_path_is_refused() {
     let home = Home::with_vault(VALUE);
     let encode = |prefix: &str| {
         age_core::primitives::bech32_encode(bech32::Hrp::parse_unchecked(prefix), &[7; 20])
@@ -450,8 +449,8 @@ fn what_names_a_path_names_no_plugin() {
     }
 }
 
-/// In a process of its own, for it is about the environment: opens what `LOADER_TEST` names, and
-/// says how it went.
+/// Runs in a child process, because it depends on the environment: opens the file named by
+/// `LOADER_TEST` and prints the result.
 #[test]
 fn loader_in_a_child() {
     let Some(folder) = std::env::var_os("LOADER_TEST").map(PathBuf::from) else { return };
@@ -469,7 +468,7 @@ fn loader_in_a_child() {
 }
 
 #[test]
-fn the_loader_runs_only_the_plugin_it_was_told() {
+fn the_loader_runs_only_the_configured_plugin() {
     let home = Home::with_vault(VALUE);
     let (recipient, _) = plugin_key(&home, "key.txt");
     let program = install(&home.at(".local/bin")).to_str().unwrap().to_owned();
@@ -497,10 +496,11 @@ fn the_loader_runs_only_the_plugin_it_was_told() {
     };
     let key = ("BOOTSEAL_IDENTITY", home.at("key.txt").to_str().unwrap().to_owned());
     let key = (key.0, key.1.as_str());
-    // Neither PATH, nor the folders of the command line, nor the current one.
+    // The loader searches neither PATH, nor the folders of the command line, nor the current
+    // folder.
     let (out, mark) = load(&[key]);
     assert!(
-        out.contains("failed") && out.contains("no place was named for plugins") && mark.is_empty(),
+        out.contains("failed") && out.contains("no plugin path is configured") && mark.is_empty(),
         "{out} {mark}"
     );
     for named in ["BOOTSEAL_PLUGIN", "LOADER_PLUGIN"] {
@@ -513,13 +513,13 @@ fn the_loader_runs_only_the_plugin_it_was_told() {
         );
     }
     let (out, _) = load(&[key, ("LOADER_PLUGIN", &program), ("TESTKEY_PIN", "alice:1234")]);
-    assert!(out.contains("nobody is there to answer"), "{out}");
+    assert!(out.contains("its question was not answered"), "{out}");
     let (out, mark) = load(&[key, ("BOOTSEAL_PLUGIN", "age-plugin-testkey")]);
     assert!(out.contains("absolute path") && mark.is_empty(), "{out}");
     let ssh = home.at("ed");
     assert!(load(&[("BOOTSEAL_IDENTITY", ssh.to_str().unwrap())]).0.contains("opened hunter2"));
     let (out, _) = load(&[("BOOTSEAL_IDENTITY", home.at("locked").to_str().unwrap())]);
-    assert!(out.contains("which is locked by a passphrase"), "{out}");
+    assert!(out.contains("which is protected by a passphrase"), "{out}");
     let (out, _) = load(&[]);
     assert!(out.contains("no key opens") && !out.contains(".ssh"), "{out}");
 

@@ -1,5 +1,5 @@
-//! What a machine remembers of a vault, and what it refuses because of it: a writer's machine, and
-//! a host with a state folder.
+//! Vault ids and generations that a machine remembers, and the files that it refuses because of
+//! them: on a writer's machine and on a host with a state folder.
 
 use crate::support::Home;
 use crate::support::team::{FILE, elsewhere, host, key_without_pin, private, team, told};
@@ -10,8 +10,8 @@ use std::ffi::OsString;
 const KEY: &str = ".config/bootseal/identity.txt";
 const MEMORY: &str = ".local/state/bootseal/known_vaults";
 
-/// Every verb that seals something for the readers of the file, or signs for them; `more.toml` and
-/// `p.proposal` lie there.
+/// Every verb that seals a value for the readers of the file or signs it; `more.toml` and
+/// `p.proposal` are inputs.
 const WRITES: &[&[&str]] = &[
     &["set", "acme.password"],
     &["set", "acme.url", "--plain", "x"],
@@ -29,7 +29,7 @@ const WRITES: &[&[&str]] = &[
     &["init", "-f", "alike.sealed.toml", "--like", FILE],
 ];
 
-/// The team, with what the verbs take in.
+/// The team's home with the inputs of the verbs.
 fn at_work() -> Home {
     let home = team();
     home.write("more.toml", "more = \"secret:canary\"\n");
@@ -37,8 +37,9 @@ fn at_work() -> Home {
     home
 }
 
-/// Each of them refuses what lies there, with exit code 3; nothing is changed, made or told.
-fn nothing_goes_in(home: &Home, pin: &[&str], why: &str) {
+/// Checks that each verb refuses the file with exit code 3, changes and creates nothing, and shows
+/// no secret.
+fn every_write_is_refused(home: &Home, pin: &[&str], why: &str) {
     let (file, key, memory) = (home.read(FILE), home.read("bob.key"), home.read(MEMORY));
     let before = names(home);
     for verb in WRITES {
@@ -76,18 +77,18 @@ fn pin_own_key(home: &Home, id: &str) {
 }
 
 #[test]
-fn a_file_from_before_a_removal_takes_nothing_in_whatever_is_pinned() {
+fn a_file_from_before_a_removal_is_not_written_to_whatever_the_pin() {
     let home = at_work();
     let (old, id) = (home.read(FILE), home.vault_id());
     home.ok(&["access", "remove", "app", "--yes"]);
     assert_eq!(home.vault_id(), id);
     home.write(FILE, &old);
     let why = "epoch 2 was seen here";
-    nothing_goes_in(&home, &[], why);
-    nothing_goes_in(&home, &["--pin", &id], why);
+    every_write_is_refused(&home, &[], why);
+    every_write_is_refused(&home, &["--pin", &id], why);
     pin_own_key(&home, &id);
-    nothing_goes_in(&home, &[], why);
-    // It is his own file, only an older one: whoever asks what it held is told.
+    every_write_is_refused(&home, &[], why);
+    // The file is an authentic older version, so reading it is allowed.
     assert_eq!(home.ok(&["get", "acme.password"]), "hunter2");
     home.ok(&["list"]);
     home.ok(&["verify"]);
@@ -95,11 +96,11 @@ fn a_file_from_before_a_removal_takes_nothing_in_whatever_is_pinned() {
 }
 
 #[test]
-fn a_file_from_before_a_removal_takes_nothing_in_at_another_path_either() {
+fn a_file_from_before_a_removal_is_not_written_to_at_another_path() {
     let home = at_work();
     let (old, id) = (home.read(FILE), home.vault_id());
     std::fs::create_dir(home.at("moved")).unwrap();
-    // While nothing was removed a copy is as good as the file.
+    // Before a removal a copy is accepted like the file.
     home.write("moved/app.sealed.toml", &old);
     let set = ["set", "acme.password", "-f", "moved/app.sealed.toml", "--pin", &id];
     home.ok_with(&set, b"before");
@@ -120,7 +121,7 @@ fn a_file_from_before_a_removal_takes_nothing_in_at_another_path_either() {
 }
 
 #[test]
-fn a_file_signed_by_an_id_that_was_handed_over_takes_nothing_in() {
+fn a_file_signed_by_a_former_vault_id_is_not_written_to() {
     let home = at_work();
     let (before, old) = (home.read(FILE), home.vault_id());
     home.ok(&["access", "remove", "bob", "--yes"]);
@@ -130,14 +131,14 @@ fn a_file_signed_by_an_id_that_was_handed_over_takes_nothing_in() {
     }
     home.write(FILE, bob.read(FILE));
     let why = "former writer";
-    nothing_goes_in(&home, &[], why);
-    nothing_goes_in(&home, &["--pin", &old], why);
+    every_write_is_refused(&home, &[], why);
+    every_write_is_refused(&home, &["--pin", &old], why);
     pin_own_key(&home, &old);
-    nothing_goes_in(&home, &[], why);
+    every_write_is_refused(&home, &[], why);
 }
 
 #[test]
-fn a_foreign_vault_in_place_gets_nothing_sealed_for_it() {
+fn a_foreign_vault_in_place_is_not_written_to() {
     let home = at_work();
     let recipient = home.ok(&["keygen", "-y", KEY]);
     let eve = Home::new();
@@ -147,29 +148,29 @@ fn a_foreign_vault_in_place_gets_nothing_sealed_for_it() {
     eve.ok(&["seal", "app.toml", "--writer", &alice, "--writer", &eves]);
     let id = home.vault_id();
     home.write(FILE, eve.read(FILE));
-    nothing_goes_in(&home, &[], "another vault is here");
-    nothing_goes_in(&home, &["--pin", &id], &id);
+    every_write_is_refused(&home, &[], "this is a different vault");
+    every_write_is_refused(&home, &["--pin", &id], &id);
 }
 
 #[cfg(unix)]
 #[test]
-fn a_link_to_another_known_vault_gets_nothing_sealed_for_it() {
+fn a_link_to_another_known_vault_is_not_written_to() {
     let home = at_work();
-    // Staging is known here too; its readers are other people.
+    // Staging is known here too, and has other readers.
     home.write("staging.toml", "[acme]\nuser = \"secret:svc\"\npassword = \"secret:x\"\n");
     std::fs::create_dir(home.at("staging")).unwrap();
     home.ok(&["seal", "staging.toml", "-o", "staging/app.sealed.toml"]);
     let staging = home.read("staging/app.sealed.toml");
     std::fs::remove_file(home.at(FILE)).unwrap();
     std::os::unix::fs::symlink("staging/app.sealed.toml", home.at(FILE)).unwrap();
-    nothing_goes_in(&home, &[], "another vault is here");
+    every_write_is_refused(&home, &[], "this is a different vault");
     assert_eq!(home.read("staging/app.sealed.toml"), staging);
     assert!(home.at(FILE).symlink_metadata().unwrap().is_symlink());
     home.ok_with(&["set", "acme.password", "-f", "staging/app.sealed.toml"], b"for staging");
 }
 
 #[test]
-fn for_a_writer_a_lower_generation_is_only_a_note() {
+fn a_lower_generation_is_only_a_warning_for_a_writer() {
     let home = team();
     let old = home.read(FILE);
     home.ok_with(&["set", "acme.password"], b"one");
@@ -178,16 +179,16 @@ fn for_a_writer_a_lower_generation_is_only_a_note() {
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert!(ran.err.contains("is generation 3; generation 4 was seen here"), "{}", ran.err);
     assert_eq!(home.run_with(&["set", "acme.user", "-q"], b"two").err, "");
-    // What was seen is not unlearned by it.
+    // The remembered generation is not lowered.
     assert!(home.read(MEMORY).contains("generation = 5\n"), "{}", home.read(MEMORY));
 }
 
 #[test]
-fn a_rotation_that_was_not_remembered_is_taken_up_by_its_handover() {
+fn a_rotation_that_was_not_remembered_is_accepted_through_its_handover() {
     let home = team();
     let memory = home.read(MEMORY);
     home.ok(&["rotate", "--signing-key"]);
-    // As if the machine had died between the rename and the note of it.
+    // As if the machine had crashed between the rename and the update of the known vaults.
     home.write(MEMORY, &memory);
     let ran = home.run_with(&["set", "acme.password"], b"x");
     assert!(ran.code == 0 && ran.err.contains("was known as"), "{}", ran.err);
@@ -196,7 +197,7 @@ fn a_rotation_that_was_not_remembered_is_taken_up_by_its_handover() {
 
 // A host
 
-/// Two texts of one generation, both by alice, and one before and one after.
+/// Two texts of one generation, both signed by alice, an earlier one and a later one.
 struct Line {
     home: Home,
     first: String,
@@ -226,7 +227,7 @@ impl Line {
 }
 
 #[test]
-fn a_host_that_remembers_takes_no_older_file_and_says_what_to_do() {
+fn a_host_with_state_refuses_an_older_file_with_a_remedy() {
     let line = Line::new();
     for key in ["app.key", "bare.key"] {
         assert_eq!(line.starts(&line.second, key).unwrap(), 4);
@@ -245,7 +246,7 @@ fn a_host_that_remembers_takes_no_older_file_and_says_what_to_do() {
         assert_eq!(line.starts(&line.second, key).unwrap_err().kind(), Kind::OldGeneration);
         std::fs::remove_dir_all(line.home.at("state")).unwrap();
     }
-    // Without a folder, what it was shown last time does not count.
+    // Without a state folder, earlier starts do not count.
     line.home.write(FILE, &line.third);
     host(&line.home, "app.key").load().unwrap();
     line.home.write(FILE, &line.first);
@@ -253,7 +254,7 @@ fn a_host_that_remembers_takes_no_older_file_and_says_what_to_do() {
 }
 
 #[test]
-fn a_host_knows_the_file_by_its_name_in_whatever_folder_it_is_deployed() {
+fn a_host_identifies_the_file_by_its_name_in_any_folder() {
     let line = Line::new();
     line.starts(&line.second, "app.key").unwrap();
     std::fs::create_dir(line.home.at("release-2")).unwrap();
@@ -265,7 +266,7 @@ fn a_host_knows_the_file_by_its_name_in_whatever_folder_it_is_deployed() {
 }
 
 #[test]
-fn the_folder_is_named_by_code_else_by_our_variable_else_by_systemd() {
+fn the_state_folder_comes_from_code_else_our_variable_else_systemd() {
     let line = Line::new();
     line.home.write(FILE, &line.second);
     let path = |name: &str| line.home.at(name).into_os_string();
@@ -297,7 +298,7 @@ fn the_folder_is_named_by_code_else_by_our_variable_else_by_systemd() {
 }
 
 #[test]
-fn a_first_start_without_a_pin_trusts_says_so_and_remembers() {
+fn a_first_start_without_a_pin_trusts_the_vault_with_a_warning_and_remembers_it() {
     let line = Line::new();
     let foreign = {
         let home = Home::new();
@@ -311,14 +312,14 @@ fn a_first_start_without_a_pin_trusts_says_so_and_remembers() {
     assert!(again.is_ok() && !log.contains("WARN"), "{log}");
     let error = line.starts(&foreign, "bare.key").unwrap_err();
     assert_eq!(error.kind(), Kind::WrongVault);
-    assert!(error.to_string().contains("another vault is here"), "{error}");
-    // Neither pin nor memory: not even a first time.
+    assert!(error.to_string().contains("this is a different vault"), "{error}");
+    // With neither pin nor state folder, not even a first start is allowed.
     line.home.write(FILE, &line.second);
     assert_eq!(host(&line.home, "bare.key").load().unwrap_err().kind(), Kind::WrongVault);
 }
 
 #[test]
-fn what_did_not_open_is_not_what_is_known_so_the_way_back_stays_open() {
+fn a_file_that_did_not_open_is_not_remembered() {
     let line = Line::new();
     line.starts(&line.second, "app.key").unwrap();
     line.home.write(FILE, &line.second);
@@ -331,7 +332,7 @@ fn what_did_not_open_is_not_what_is_known_so_the_way_back_stays_open() {
 }
 
 #[test]
-fn a_memory_that_cannot_be_read_or_kept_is_no_empty_one() {
+fn state_that_cannot_be_read_or_written_is_not_treated_as_empty() {
     let line = Line::new();
     line.starts(&line.second, "app.key").unwrap();
     line.home.write("state/known_vaults", "nonsense");
@@ -340,16 +341,19 @@ fn a_memory_that_cannot_be_read_or_kept_is_no_empty_one() {
         error.kind() == Kind::Malformed && error.to_string().contains("known_vaults"),
         "{error}"
     );
-    // A folder that nobody can write: with a pin each start is as good as the first, without one it
-    // would trust each time.
+    // A folder that cannot be written: with a pin the start is allowed; without one every start
+    // would trust the file again.
     let nowhere = "/proc/nowhere";
     let (loaded, log) = told(|| host(&line.home, "app.key").state(nowhere).load());
-    assert!(loaded.is_ok() && log.contains("WARN") && log.contains("not remembered"), "{log}");
+    assert!(
+        loaded.is_ok() && log.contains("WARN") && log.contains("could not be remembered"),
+        "{log}"
+    );
     assert_eq!(host(&line.home, "bare.key").state(nowhere).load().unwrap_err().kind(), Kind::Io);
 }
 
 #[test]
-fn a_check_says_what_is_remembered_and_remembers_nothing() {
+fn a_check_reports_the_state_and_does_not_change_it() {
     let line = Line::new();
     let state = |check: bootseal::Check| {
         check.sources.into_iter().find(|(what, _)| *what == "state").unwrap().1
@@ -364,8 +368,8 @@ fn a_check_says_what_is_remembered_and_remembers_nothing() {
     let seen = check().unwrap();
     assert_eq!((seen.generation, seen.values), (5, 3));
     assert!(state(seen).contains("generation 4 was seen"));
-    // The older one still starts, for the newer was only looked at; what a start refuses, a check
-    // refuses.
+    // The older file still starts, because a check remembers nothing. A check refuses whatever a
+    // start refuses.
     line.starts(&line.second, "app.key").unwrap();
     line.home.write(FILE, &line.first);
     assert_eq!(check().unwrap_err().kind(), Kind::OldGeneration);

@@ -1,5 +1,5 @@
-//! Someone who was removed keeps the past only: they cannot open what is sealed afterwards, and
-//! what they sign is refused.
+//! A removed recipient keeps only old values: they cannot open values sealed afterwards, and files
+//! that they sign are refused.
 //!
 //! Files are made and changed by the real binary; hosts are the real loader.
 
@@ -12,7 +12,7 @@ use bootseal_core::{
 };
 use serde_json::json;
 
-/// What a run that must be refused says; the file is as it was.
+/// Runs a command that must fail without changing the file, and returns its error text.
 fn refused(home: &Home, args: &[&str], stdin: &[u8], code: i32) -> String {
     let before = home.read(FILE);
     let ran = home.run_with(args, stdin);
@@ -35,8 +35,8 @@ fn sealed_texts(text: &str) -> Vec<&str> {
     text.split('"').filter(|part| part.starts_with("sealed:")).collect()
 }
 
-/// What bob, who keeps his key and a copy from before his removal, makes of the file: generations
-/// beyond all others.
+/// A file that bob signs with his old key and a copy from before his removal, with the highest
+/// generation.
 fn by_bob(old: &str, home: &Home, first: &[&str]) -> String {
     let bob = elsewhere(home, &["bob.key"], old);
     bob.ok(&[first, &["-i", "bob.key"]].concat());
@@ -67,11 +67,10 @@ fn a_removed_readers_key_opens_neither_the_new_file_nor_any_value_in_it() {
     }
     assert_eq!(home.run(&["verify", "-i", "app.key"]).code, 4);
     assert_eq!(host(&home, "app.key").load().unwrap_err().kind(), Kind::NoIdentity);
-    // Nothing that the old data key opens is left.
+    // No value that the old data key opens is left.
     assert_eq!(sealed_texts(&new).len(), SEALED.len());
     assert!(sealed_texts(&old).iter().all(|sealed| !new.contains(sealed)));
-    // The block that opens for the old key, put back by someone without a key of a writer, is no
-    // part of what was signed.
+    // The old key block, restored by someone without a writer's key, invalidates the signature.
     home.write(FILE, new.replace(block(&new, "read_key"), block(&old, "read_key")));
     let ran = home.run(&["get", "acme.password", "-i", "app.key", "--json"]);
     assert!(
@@ -82,7 +81,7 @@ fn a_removed_readers_key_opens_neither_the_new_file_nor_any_value_in_it() {
 }
 
 #[test]
-fn what_a_removed_one_knew_stays_marked_until_each_is_given_anew() {
+fn values_known_to_a_removed_recipient_stay_marked_until_replaced() {
     let home = team();
     let answer: serde_json::Value =
         serde_json::from_str(&home.ok(&["access", "remove", "app", "--yes", "--json"])).unwrap();
@@ -92,7 +91,7 @@ fn what_a_removed_one_knew_stays_marked_until_each_is_given_anew() {
             == SEALED.len()
     );
     assert!(SEALED.iter().all(|name| known_to(&home, name) == ["app"]));
-    // New keys, another name and other people do not make it unknown.
+    // New keys, a new name and other recipients do not clear the mark.
     home.ok(&["rotate"]);
     home.ok(&["rotate", "--signing-key"]);
     home.ok(&["rename", "acme.user", "acme.account"]);
@@ -103,8 +102,8 @@ fn what_a_removed_one_knew_stays_marked_until_each_is_given_anew() {
     for name in ["acme.account", "acme.password", "db.password"] {
         assert_eq!(known_to(&home, name), ["app", "web2"], "{name}");
     }
-    // Given anew in the same second even, it is known to nobody; one more stands for as long as one
-    // value is marked.
+    // A replaced value is known to nobody, even if it is replaced in the same second. The entry in
+    // `removed` stays as long as one value is marked.
     home.ok_with(&["set", "acme.password"], b"new");
     assert!(known_to(&home, "acme.password").is_empty());
     home.ok_with(&["set", "later"], b"new");
@@ -117,12 +116,12 @@ fn what_a_removed_one_knew_stays_marked_until_each_is_given_anew() {
 }
 
 #[test]
-fn a_value_that_was_never_sealed_for_them_is_not_marked() {
+fn a_value_never_sealed_for_a_removed_recipient_is_not_marked() {
     let home = team();
     home.ok(&["access", "remove", "app", "--yes"]);
     home.ok_with(&["set", "later"], b"x");
     assert!(known_to(&home, "later").is_empty() && known_to(&home, "acme.url").is_empty());
-    // Who knew nothing leaves no trace.
+    // A removed recipient who knew no value leaves no entry.
     let empty = Home::new();
     empty.ok(&["init"]);
     empty.ok(&["access", "add", "app", "--new-key", "app.key", "--yes"]);
@@ -131,7 +130,7 @@ fn a_value_that_was_never_sealed_for_them_is_not_marked() {
 }
 
 #[test]
-fn a_removal_is_asked_about_and_shows_who_is_left() {
+fn a_removal_needs_confirmation_and_shows_the_remaining_recipients() {
     let home = team();
     let text = refused(&home, &["access", "remove", "app"], b"", 2);
     assert!(text.contains("--yes"), "{text}");
@@ -155,7 +154,7 @@ fn a_removal_is_asked_about_and_shows_who_is_left() {
 }
 
 #[test]
-fn a_loader_that_pins_the_old_id_takes_the_new_file_and_warns() {
+fn a_loader_that_pins_the_old_id_accepts_the_new_file_with_a_warning() {
     let home = team();
     let old = home.vault_id();
     let ran = home.run(&["access", "remove", "bob", "--yes"]);
@@ -180,7 +179,7 @@ fn a_loader_that_pins_the_old_id_takes_the_new_file_and_warns() {
 }
 
 #[test]
-fn a_loader_that_remembers_believes_no_former_writer_whatever_the_generation() {
+fn a_loader_with_state_refuses_a_former_writer_at_any_generation() {
     let home = team();
     let (before, old) = (home.read(FILE), home.vault_id());
     key_without_pin(&home, "app.key", "bare.key");
@@ -200,8 +199,8 @@ fn a_loader_that_remembers_believes_no_former_writer_whatever_the_generation() {
         assert_eq!(error.kind(), Kind::WrongVault, "{key}: {error}");
         assert!(error.to_string().contains("former writer") && error.help().is_some(), "{error}");
     }
-    // Who only pins the old id is told by the removal what to do; once it is done, it holds there
-    // too.
+    // A host that only pins the old id must renew its pin, as the removal says; then it refuses
+    // such a file too.
     host(&home, "app.key").load().unwrap();
     home.write(FILE, &ours);
     home.ok(&["access", "pin", "app.key"]);
@@ -210,13 +209,13 @@ fn a_loader_that_remembers_believes_no_former_writer_whatever_the_generation() {
 }
 
 #[test]
-fn a_former_writers_own_handover_leads_nowhere() {
+fn a_former_writers_own_handover_is_refused() {
     let home = team();
     let (before, old) = (home.read(FILE), home.vault_id());
     host(&home, "app.key").state(home.at("state")).load().unwrap();
     home.ok(&["access", "remove", "bob", "--yes"]);
     host(&home, "app.key").state(home.at("state")).load().unwrap();
-    // He hands the old id over to one of his own: for the pin of the old id a perfect chain.
+    // Bob hands the old id over to his own: for a pin of the old id this is a valid chain.
     let forged = by_bob(&before, &home, &["rotate", "--signing-key"]);
     home.write(FILE, &forged);
     let error = host(&home, "app.key").state(home.at("state")).load().unwrap_err();
@@ -225,12 +224,12 @@ fn a_former_writers_own_handover_leads_nowhere() {
         let text = refused(&home, &[&["set", "acme.password"], pin].concat(), b"for-alice-only", 3);
         assert!(!text.contains("for-alice-only"));
     }
-    // Memory stands in the way of an old pin's reach, not of what someone insists on now.
+    // Known vaults limit an old pin, but not a pin that is given explicitly now.
     host(&home, "bob.key").pin(&home.vault_id()).unwrap().state(home.at("state")).load().unwrap();
 }
 
 #[test]
-fn two_removals_of_writers_before_the_pin_is_renewed_still_boot() {
+fn an_old_pin_still_loads_after_two_removals_of_writers() {
     let home = team();
     let first = home.vault_id();
     home.ok(&["access", "add", "carol", "--new-key", "carol.key", "--writer", "--yes"]);
@@ -242,13 +241,13 @@ fn two_removals_of_writers_before_the_pin_is_renewed_still_boot() {
         assert!(secrets.secret("acme.password").unwrap().expose(|bytes| bytes == b"hunter2"));
         home.ok(&["verify", "--pin", pin]);
     }
-    // A pin's floor holds across them.
+    // The minimum generation of a pin applies across the removals.
     assert_eq!(home.run(&["verify", "--pin", &format!("{first}@6")]).code, 0);
     assert_eq!(home.run(&["verify", "--pin", &format!("{first}@7")]).code, 3);
 }
 
 #[test]
-fn after_65_handovers_the_oldest_id_leads_here_no_more() {
+fn after_65_handovers_the_oldest_id_is_no_longer_accepted() {
     let home = team();
     let (first, mine) =
         (home.vault_id(), IdentityFile::read(&home.at(".config/bootseal/identity.txt")).unwrap());
@@ -263,9 +262,9 @@ fn after_65_handovers_the_oldest_id_leads_here_no_more() {
     assert_eq!(error.kind(), Kind::WrongVault);
     assert!(error.to_string().contains(&first) && error.help().is_some(), "{error}");
     host(&home, "app.key").pin(&second).unwrap().load().unwrap();
-    // The writer's machine knew the first one: it asks for a pin, and is resumed with it.
+    // The writer's machine knew the first id: it asks for a pin, and accepts the vault with it.
     let text = refused(&home, &["set", "acme.password"], b"x", 3);
-    assert!(text.contains("another vault is here") && text.contains("--pin"), "{text}");
+    assert!(text.contains("this is a different vault") && text.contains("--pin"), "{text}");
     home.ok_with(&["set", "acme.password", "--pin", &home.vault_id()], b"x");
     home.ok_with(&["set", "acme.password"], b"y");
 }
@@ -288,7 +287,7 @@ fn a_reader_becomes_a_writer_without_new_keys() {
 }
 
 #[test]
-fn a_writer_becomes_a_reader_and_can_sign_for_this_vault_no_more() {
+fn a_writer_who_becomes_a_reader_can_no_longer_sign() {
     let home = team();
     let (before, old, recipient) =
         (home.read(FILE), home.vault_id(), home.ok(&["keygen", "-y", "bob.key"]));
@@ -296,7 +295,7 @@ fn a_writer_becomes_a_reader_and_can_sign_for_this_vault_no_more() {
     let forged = by_bob(&before, &home, &["set", "x", "--plain", "y"]);
     home.ok(&["access", "add", "bob", recipient.trim(), "--replace", "--yes"]);
     assert_ne!(home.vault_id(), old);
-    // He goes on reading, so he learns nothing by the change, and nothing is to be given anew.
+    // Bob can still read, so no value needs to be replaced.
     assert_eq!(home.ok(&["get", "acme.password", "-i", "bob.key"]), "hunter2");
     assert!(known_to(&home, "acme.password").is_empty());
     refused(&home, &["set", "acme.password", "-i", "bob.key"], b"x", 4);
@@ -305,7 +304,7 @@ fn a_writer_becomes_a_reader_and_can_sign_for_this_vault_no_more() {
 }
 
 #[test]
-fn another_recipient_for_a_name_is_a_removal_of_the_old_one() {
+fn replacing_the_recipient_of_a_name_removes_the_old_one() {
     let home = team();
     let old = home.vault_id();
     let recipient = home.ok(&["keygen", "-o", "app2.key"]);
@@ -355,16 +354,16 @@ fn the_last_writer_can_be_neither_removed_nor_demoted() {
 }
 
 #[test]
-fn the_only_writer_replaces_her_own_key() {
+fn the_only_writer_can_replace_their_own_key() {
     let home = Home::with_vault("a = \"1\"\n");
     let (before, old) = (home.read(FILE), home.vault_id());
     home.ok(&["access", "add", "alice", "--new-key", "new.key", "--writer", "--replace", "--yes"]);
     assert_ne!(home.vault_id(), old);
     assert_eq!(home.run(&["get", "a", "-i", ".config/bootseal/identity.txt"]).code, 4);
-    // The pin that comes with the new key is not the one that the old key can sign for.
+    // The pin of the new key file has the new id, which the old key cannot sign for.
     assert!(
         home.read("new.key").contains(&format!("# vault: {}\n", home.vault_id())),
-        "made with the old id"
+        "the pin has the old id"
     );
     let ran = home.run_with(&["set", "a", "-i", "new.key"], b"2");
     assert!(ran.code == 0 && !ran.err.contains("renew the pin"), "{}", ran.err);
@@ -374,7 +373,7 @@ fn the_only_writer_replaces_her_own_key() {
 }
 
 #[test]
-fn a_writer_can_remove_herself_while_another_one_stays() {
+fn a_writer_can_remove_themselves_while_another_remains() {
     let home = team();
     let known = home.ok(&["access", "remove", "alice", "--yes"]);
     assert_eq!(known.lines().collect::<Vec<_>>(), SEALED);
@@ -383,15 +382,15 @@ fn a_writer_can_remove_herself_while_another_one_stays() {
 }
 
 #[test]
-fn a_new_key_that_goes_to_stdout_has_the_new_id_too() {
+fn a_new_key_on_stdout_has_the_new_vault_id() {
     let home = team();
     let key =
         home.ok(&["access", "add", "bob", "--new-key", "-", "--writer", "--replace", "--yes"]);
-    assert!(key.contains(&format!("# vault: {}\n", home.vault_id())), "made with the old id");
+    assert!(key.contains(&format!("# vault: {}\n", home.vault_id())), "the pin has the old id");
 }
 
 #[test]
-fn nobody_is_removed_while_64_who_were_still_know_values() {
+fn a_removal_is_refused_while_64_removed_recipients_know_values() {
     let home = Home::new();
     let me = Identity::generate().unwrap();
     me.to_file_text(&[]).unwrap().expose(|bytes| support::team::private(&home, "me.key", bytes));
@@ -417,7 +416,7 @@ fn nobody_is_removed_while_64_who_were_still_know_values() {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let text = refused(&home, &args, b"", 1);
     assert!(text.contains("64") && text.contains("bootseal list"), "{text}");
-    // What the help says is the way out.
+    // The remedy in the help works.
     home.ok_with(&["set", "password", "-i", "me.key"], b"new");
     home.ok(&args);
     assert!(SealedFile::read(&home.at(FILE)).unwrap().verify(&[]).unwrap().access().len() == 2);

@@ -1,5 +1,4 @@
-//! An application at start finds its file, its key and its vault, and its errors say what is wrong
-//! and what to do.
+//! An application at start finds its file, key and vault; its errors name the fault and the remedy.
 
 use crate::support::{Home, team};
 use bootseal::{Kind, Loader};
@@ -9,8 +8,8 @@ use std::os::unix::fs::PermissionsExt;
 
 const SETTINGS: &str = "name = \"payments\"\n\n[acme]\nusername = \"secret:bob\"\npassword = \"secret:hunter2\"\nport = 8443\n";
 
-/// A home with a vault, a reader `app` with the key file `app.key` (pin inside), and a loader that
-/// sees only what it is told.
+/// A home with a vault, a reader `app` with the key file `app.key` (with a pin), and a loader with
+/// explicit variables only.
 struct Host {
     home: Home,
 }
@@ -36,7 +35,7 @@ impl Host {
         self.home.at(name).into_os_string()
     }
 
-    /// A folder as systemd gives it to a unit, with a key without a pin.
+    /// A credential folder as systemd passes it to a unit, with a key without a pin.
     fn credentials(&self) -> OsString {
         std::fs::create_dir(self.home.at("credentials")).unwrap();
         self.put_key("credentials/bootseal.key", &without_pin(&self.home.read("app.key")));
@@ -57,7 +56,7 @@ fn without_pin(key: &str) -> String {
 }
 
 #[test]
-fn values_are_opened_once_and_asked_for_by_name() {
+fn values_are_opened_once_and_read_by_name() {
     let host = Host::new();
     let vault = host.loader(&[("BOOTSEAL_IDENTITY", host.path("app.key"))]).load().unwrap();
     let password = vault.secret("acme.password").unwrap();
@@ -79,7 +78,7 @@ fn values_are_opened_once_and_asked_for_by_name() {
         assert_eq!(error.kind(), kind);
         assert!(error.to_string().contains(words), "{error}");
     }
-    // A handle outlives the vault that it came from.
+    // A handle outlives its vault.
     drop(vault);
     assert!(password.expose(|bytes| bytes == b"hunter2"));
 }
@@ -98,7 +97,7 @@ fn no_runtime_is_needed_and_threads_share_the_vault() {
 }
 
 #[test]
-fn the_file_of_the_environment_comes_before_the_path_in_code_unless_it_insists() {
+fn the_file_variable_overrides_the_path_in_code_unless_code_insists() {
     let host = Host::new();
     let other = Host::new();
     let variables = [
@@ -117,19 +116,19 @@ fn the_file_of_the_environment_comes_before_the_path_in_code_unless_it_insists()
 }
 
 #[test]
-fn keys_are_looked_for_in_their_order() {
+fn keys_are_searched_in_the_documented_order() {
     let host = Host::new();
     let pin = ("BOOTSEAL_PIN", OsString::from(host.home.vault_id()));
-    // The credential folder of systemd.
+    // From the credential folder of systemd.
     let credentials = host.credentials();
     let vault =
         host.loader(&[("CREDENTIALS_DIRECTORY", credentials.clone()), pin.clone()]).load().unwrap();
     assert_eq!(vault.generation(), 2);
-    // The user's own, last.
+    // From the user's own identity file, last.
     std::fs::create_dir_all(host.home.at("config/bootseal")).unwrap();
     host.put_key("config/bootseal/identity.txt", &host.home.read("app.key"));
     host.loader(&[("XDG_CONFIG_HOME", host.path("config"))]).load().unwrap();
-    // Named, and it is not the one: the search ends there.
+    // A named identity that does not open the file ends the search.
     host.home.ok(&["keygen", "-o", "stranger.key"]);
     let error = host
         .loader(&[
@@ -143,7 +142,7 @@ fn keys_are_looked_for_in_their_order() {
 }
 
 #[test]
-fn nobody_opens_it_is_told_with_all_that_was_tried_and_who_could() {
+fn an_error_without_a_usable_key_lists_what_was_tried_and_who_has_access() {
     let host = Host::new();
     let credentials = host.credentials();
     host.home.ok(&["keygen", "-o", "stranger.key"]);
@@ -157,7 +156,7 @@ fn nobody_opens_it_is_told_with_all_that_was_tried_and_who_could() {
     let expected = format!(
         "no key opens {} ({}, generation 2). Tried: BOOTSEAL_IDENTITY (unset), $CREDENTIALS_DIRECTORY/bootseal.passphrase (absent), /run/secrets/bootseal.key (absent), \
          /run/secrets/bootseal/bootseal.key (absent), {} (absent), $CREDENTIALS_DIRECTORY/bootseal.key ({}: not in access).\n  \
-         It opens for: alice (writers), app. On a writer's machine: bootseal access add NAME RECIPIENT",
+         It can be opened by: alice (writers), app. To add a member, on a writer's machine: bootseal access add NAME RECIPIENT",
         host.home.at("app.sealed.toml").display(),
         host.home.vault_id(),
         host.home.at("nowhere/.config/bootseal/identity.txt").display(),
@@ -177,7 +176,7 @@ fn a_pin_is_needed_and_the_first_source_that_has_one_decides() {
     let error = with(&[]).load().unwrap_err();
     assert_eq!(error.kind(), Kind::WrongVault);
     assert!(
-        error.to_string().contains("nothing says which vault this must be")
+        error.to_string().contains("this vault is not pinned")
             && error.help().unwrap().contains(&host.home.vault_id()),
         "{error}"
     );
@@ -185,7 +184,7 @@ fn a_pin_is_needed_and_the_first_source_that_has_one_decides() {
     with(&[("BOOTSEAL_PIN", host.home.vault_id().into())]).load().unwrap();
     with(&[]).pin(&host.home.vault_id()).unwrap().load().unwrap();
     let foreign = Host::new().home.vault_id();
-    // Code decides before the environment, the environment before the folder.
+    // Code has priority over the environment, and the environment over the folder.
     with(&[("BOOTSEAL_PIN", foreign.clone().into())])
         .pin(&host.home.vault_id())
         .unwrap()
@@ -209,7 +208,7 @@ fn a_pin_is_needed_and_the_first_source_that_has_one_decides() {
     assert_eq!(
         with(&[]).load().unwrap_err().kind(),
         Kind::Usage,
-        "an empty pin is no pin, and no open door"
+        "an empty pin does not allow every vault"
     );
 }
 
@@ -228,7 +227,7 @@ fn an_unpinned_vault_never_logs_in() {
 }
 
 #[test]
-fn a_key_file_that_others_can_touch_is_refused_with_the_chmod() {
+fn a_key_file_open_to_others_is_refused_with_the_chmod_command() {
     let host = Host::new();
     for (mode, word) in [(0o644, "read"), (0o620, "write"), (0o640, "read")] {
         std::fs::set_permissions(host.home.at("app.key"), PermissionsExt::from_mode(mode)).unwrap();
@@ -242,7 +241,7 @@ fn a_key_file_that_others_can_touch_is_refused_with_the_chmod() {
 }
 
 #[test]
-fn a_profile_that_cannot_work_is_told_at_start() {
+fn a_broken_profile_is_an_error_at_start() {
     for (line, words) in [
         ("url = \"http://api.acme.example/login\"\njson = { p = \"${password}\" }", "is not https"),
         ("url = \"https://api.acme.example/login\"\njson = { p = \"${passwort}\" }", "${passwort}"),
@@ -268,9 +267,9 @@ fn a_profile_that_cannot_work_is_told_at_start() {
         ),
         (
             "url = \"https://${host}/\"\njson = { p = \"${password}\" }",
-            "scheme, host and port may hold no ${…}",
+            "scheme, host and port must not contain ${…}",
         ),
-        ("url = \"https://api.acme.example/login\"", "carry the credentials"),
+        ("url = \"https://api.acme.example/login\"", "sends the credentials"),
         (
             "url = \"https://api.acme.example/login\"\njson = { p = \"${password}\" }\ninject = { value = \"Bearer\" }",
             "${token}",
@@ -293,7 +292,7 @@ fn a_profile_that_cannot_work_is_told_at_start() {
 // ---- A file that changes
 
 #[test]
-fn a_reload_takes_a_newer_generation_and_handles_keep_their_value() {
+fn a_reload_accepts_a_newer_generation_and_handles_keep_their_value() {
     let host = Host::new();
     let vault = host.loader(&[("BOOTSEAL_IDENTITY", host.path("app.key"))]).load().unwrap();
     let before = vault.secret("acme.password").unwrap();
@@ -306,7 +305,7 @@ fn a_reload_takes_a_newer_generation_and_handles_keep_their_value() {
     assert_eq!(says.try_iter().collect::<Vec<_>>(), [["acme.password"]]);
     assert!(before.expose(|bytes| bytes == b"hunter2"));
     assert!(vault.secret("acme.password").unwrap().expose(|bytes| bytes == b"correct horse"));
-    // What is older, foreign or broken is refused, and what was opened goes on.
+    // An older, foreign or broken file is refused, and the loaded values stay in use.
     let generation = vault.generation();
     let second = host.home.read("app.sealed.toml");
     let foreign = Home::with_vault(SETTINGS).read("app.sealed.toml");
@@ -327,9 +326,9 @@ fn a_reload_takes_a_newer_generation_and_handles_keep_their_value() {
 }
 
 #[test]
-fn a_swapped_link_is_seen() {
+fn a_reload_follows_a_swapped_link() {
     let host = Host::new();
-    // As Kubernetes mounts a secret: the name is a link into a folder that is swapped as a whole.
+    // As Kubernetes mounts a Secret: the name is a link into a folder that is swapped as a whole.
     let (name, link) = (host.home.at("app.sealed.toml"), host.home.at("data"));
     let place = |folder: &str, text: &str| {
         std::fs::create_dir(host.home.at(folder)).unwrap();
@@ -352,7 +351,7 @@ fn a_swapped_link_is_seen() {
 }
 
 #[test]
-fn a_table_of_a_real_file_becomes_the_applications_own_struct() {
+fn a_table_is_deserialized_into_the_applications_struct() {
     #[derive(serde::Deserialize)]
     struct Acme {
         password: bootseal::Secret,
@@ -368,7 +367,7 @@ fn a_table_of_a_real_file_becomes_the_applications_own_struct() {
 }
 
 #[test]
-fn a_refused_password_is_one_login_however_often_the_service_starts() {
+fn a_refused_password_causes_one_login_across_restarts() {
     let vendor = bootseal_vendor_sim::Vendor::start_plain().unwrap();
     vendor.refuse(true);
     let host = Host::with(&format!(
@@ -388,7 +387,7 @@ fn a_refused_password_is_one_login_however_often_the_service_starts() {
         assert_eq!(error.kind(), Kind::LoginRefused);
     }
     assert_eq!(vendor.refused_logins(), 1);
-    // An edit that is not of this account changes nothing; another password does.
+    // A change outside this account has no effect; another password has.
     host.home.ok(&["set", "--plain", "other", "name"]);
     start().token_blocking().unwrap_err();
     assert_eq!(vendor.refused_logins(), 1);
@@ -410,14 +409,14 @@ fn a_refused_password_is_one_login_however_often_the_service_starts() {
 }
 
 #[test]
-fn logins_go_through_the_loaders_proxy_where_the_profile_names_none() {
+fn logins_use_the_loaders_proxy_if_the_profile_names_none() {
     let vendor = bootseal_vendor_sim::Vendor::start_plain().unwrap();
     let host = Host::with(&format!(
         "{SETTINGS}\n[acme.login]\nurl = \"{}\"\nbasic = true\n",
         vendor.url("/login")
     ));
     let loader = || host.loader(&[("BOOTSEAL_IDENTITY", host.path("app.key"))]);
-    // Nothing listens there.
+    // Nothing listens on this port.
     let source =
         loader().proxy("http://127.0.0.1:1").unwrap().load().unwrap().token_source("acme").unwrap();
     assert_eq!(source.token_blocking().unwrap_err().kind(), Kind::LoginDown);
@@ -429,7 +428,7 @@ fn logins_go_through_the_loaders_proxy_where_the_profile_names_none() {
 }
 
 #[test]
-fn an_outage_before_a_start_is_not_told_as_a_refusal() {
+fn an_outage_before_a_start_is_not_reported_as_a_refusal() {
     let vendor = bootseal_vendor_sim::Vendor::start_plain().unwrap();
     vendor.down(true);
     let host = Host::with(&format!(
@@ -446,7 +445,7 @@ fn an_outage_before_a_start_is_not_told_as_a_refusal() {
 }
 
 #[test]
-fn a_client_goes_the_way_that_a_newer_file_says() {
+fn a_client_uses_the_proxy_of_a_newer_file() {
     let vendor = bootseal_vendor_sim::Vendor::start_plain().unwrap();
     let host = Host::with(&format!(
         "[acme]\nusername = \"secret:quickstart\"\npassword = \"secret:open sesame\"\n[acme.login]\nurl = \"{}\"\nbasic = true\n",
@@ -457,18 +456,18 @@ fn a_client_goes_the_way_that_a_newer_file_says() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let call = || runtime.block_on(client.get(vendor.url("/orders")).send());
     assert_eq!(call().unwrap().status(), 200);
-    // Nothing listens there.
+    // Nothing listens on this port.
     let before = host.home.read("app.sealed.toml");
     host.home.write("before.backup", &before);
     let text = before.replace("basic = true\n", "basic = true\nproxy = \"http://127.0.0.1:1\"\n");
     host.home.write("app.sealed.toml", text);
     host.home.ok(&["sign", "--yes", "--against", "before.backup"]);
     assert_eq!(vault.reload().unwrap(), ["acme.login.proxy"]);
-    assert!(call().is_err(), "it goes through the proxy now");
-    assert_eq!((vendor.logins(), vendor.calls()), (1, 1), "and with the token that it had");
+    assert!(call().is_err(), "the call uses the proxy now");
+    assert_eq!((vendor.logins(), vendor.calls()), (1, 1), "the call keeps its token");
 }
 
-/// A host whose vendor is `url`, and that keeps state.
+/// A host with a state folder whose vendor is `url`.
 fn stateful(url: &str, more: &str) -> Host {
     Host::with(&format!(
         "{SETTINGS}seed = \"secret:JBSWY3DPEHPK3PXP\"\n[acme.login]\nurl = \"{url}\"\nbasic = true\n{more}"
@@ -486,21 +485,21 @@ fn start(folder: &std::path::Path) -> bootseal::TokenSource {
 }
 
 #[test]
-fn starts_that_are_killed_in_the_middle_of_a_login_do_not_log_in_each_time() {
+fn starts_that_are_killed_during_a_login_do_not_log_in_each_time() {
     const FOLDER: &str = "TEST_SERVICE_FOLDER";
     if let Some(folder) = std::env::var_os(FOLDER) {
-        // The service: it is killed here.
+        // The service process, which is killed at this point.
         start(folder.as_ref()).token_blocking().unwrap();
         return;
     }
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let host = stateful(&format!("http://{}/login", listener.local_addr().unwrap()), "");
-    let name = "startup::starts_that_are_killed_in_the_middle_of_a_login_do_not_log_in_each_time";
+    let name = "startup::starts_that_are_killed_during_a_login_do_not_log_in_each_time";
     for _ in 0..2 {
         let mut service = std::process::Command::new(std::env::current_exe().unwrap());
         let mut service =
             service.args([name, "--exact"]).env(FOLDER, host.home.at(".")).spawn().unwrap();
-        // It has sent its login, and gets no answer.
+        // The service has sent its login and gets no response.
         let (mut connection, _) = listener.accept().unwrap();
         assert!(std::io::Read::read(&mut connection, &mut [0; 16]).unwrap() > 0);
         service.kill().unwrap();
@@ -509,7 +508,7 @@ fn starts_that_are_killed_in_the_middle_of_a_login_do_not_log_in_each_time() {
     let error = start(&host.home.at(".")).token_blocking().unwrap_err();
     assert_eq!(error.kind(), Kind::LoginDown);
     assert!(
-        error.to_string().contains("ended in the middle") && error.retry_after().is_some(),
+        error.to_string().contains("ended during this login") && error.retry_after().is_some(),
         "{error}"
     );
     listener.set_nonblocking(true).unwrap();
@@ -534,11 +533,11 @@ fn a_one_time_code_is_not_sent_again_after_a_restart() {
     start().unwrap();
     assert_eq!(start().unwrap_err().kind(), Kind::LoginThrottled);
     assert_eq!((vendor.logins(), vendor.refused_logins()), (1, 0));
-    clock.advance(std::time::Duration::from_secs(35)); // the next code, and the tenth more that is waited
+    clock.advance(std::time::Duration::from_secs(35)); // the next code, plus a tenth
     start().unwrap();
 }
 
-/// A vendor that gives these answers, then tokens, and keeps what it was sent.
+/// A vendor that sends these statuses, then tokens, and records the requests.
 #[derive(Clone, Default)]
 struct Script {
     answers: std::sync::Arc<std::sync::Mutex<std::collections::VecDeque<u16>>>,
@@ -584,18 +583,18 @@ impl bootseal::Transport for Script {
 }
 
 #[test]
-fn what_each_start_knows_of_the_starts_before_it() {
+fn each_start_respects_the_outcome_of_earlier_starts() {
     let minute = std::time::Duration::from_secs(60);
     for (answers, expected) in [
-        // A vendor that says a wrong password with a 400: the second in a row is a refusal, and the
-        // last word.
+        // A vendor that reports a wrong password with a 400: the second in a row is a refusal and
+        // ends the attempts.
         (vec![400, 400], vec![false, false, true]),
-        // With a 200 and no token: the third.
+        // With a 200 and no token, the third is.
         (vec![200, 200, 200], vec![false, false, false, true]),
-        // The first is refused, and what the second one comes to is not known: it is its turn.
+        // The first password is refused, and the result of the second is unknown: the second is
+        // tried next.
         (vec![401, 500, 500], vec![false, true, true, true]),
-        // Both are refused: one login with each, until it is asked again after a quarter of an
-        // hour.
+        // Both are refused: one login with each, until the next attempt after a quarter of an hour.
         (vec![401, 401], vec![false, true]),
         (vec![400, 400, 400], vec![false, false, true]),
     ] {
@@ -625,14 +624,14 @@ fn what_each_start_knows_of_the_starts_before_it() {
             assert_eq!(
                 vendor.used_next().last(),
                 Some(&true),
-                "{answers:?}: and it stays the first"
+                "{answers:?}: the next start also tries it first"
             );
         }
     }
 }
 
 #[test]
-fn a_watched_file_whose_key_comes_later_is_taken_and_a_listener_may_do_what_it_likes() {
+fn a_watched_file_loads_once_its_key_arrives_and_a_listener_may_panic_or_reload() {
     team::listen();
     let host = Host::new();
     let vault = host.loader(&[("BOOTSEAL_IDENTITY", host.path("app.key"))]).load().unwrap();
@@ -648,10 +647,14 @@ fn a_watched_file_whose_key_comes_later_is_taken_and_a_listener_may_do_what_it_l
     for (round, password) in [&b"correct horse"[..], b"battery staple"].into_iter().enumerate() {
         std::fs::rename(host.home.at("app.key"), host.home.at("away.key")).unwrap();
         host.home.ok_with(&["set", "acme.password"], password);
-        // It was looked at without its key.
+        // The watcher has read the file without a key.
         let mine = host.home.path().display().to_string();
         let failures = |log: &str| {
-            log.lines().filter(|line| line.contains("is not taken") && line.contains(&mine)).count()
+            log.lines()
+                .filter(|line| {
+                    line.contains("the changed file was refused") && line.contains(&mine)
+                })
+                .count()
         };
         drop(
             team::PROCESS_LOG
@@ -665,13 +668,13 @@ fn a_watched_file_whose_key_comes_later_is_taken_and_a_listener_may_do_what_it_l
         assert_eq!(
             failures(&team::PROCESS_LOG.0.lock().unwrap()),
             round + 1,
-            "said once for each content"
+            "logged once for each content"
         );
     }
 }
 
 #[test]
-fn a_service_that_runs_takes_a_new_password_and_nothing_else_makes_it_log_in() {
+fn a_running_service_logs_in_again_only_for_a_new_password() {
     let host = Host::with(&format!(
         "{SETTINGS}[acme.login]\nurl = \"https://api.acme.example/login\"\njson = {{ user = \"${{username}}\", password = \"${{password}}\" }}\n[acme.login.logout]\nurl = \"https://api.acme.example/logout\"\njson = {{ user = \"${{username}}\" }}\n"
     ));
@@ -689,12 +692,12 @@ fn a_service_that_runs_takes_a_new_password_and_nothing_else_makes_it_log_in() {
     host.home.ok(&["set", "--plain", "other", "name"]);
     vault.reload().unwrap();
     source.token_blocking().unwrap_err();
-    assert_eq!(sent(), ["/login"], "another edit opens no gate");
+    assert_eq!(sent(), ["/login"], "another edit does not end the backoff");
     host.home.ok_with(&["set", "acme.password"], b"correct horse");
     vault.reload().unwrap();
     source.token_blocking().unwrap();
     assert_eq!(sent(), ["/login", "/login"]);
-    // The token stays with its user, and goes with it.
+    // A change of the user also replaces the token.
     host.home.ok_with(&["set", "acme.password"], b"battery staple");
     vault.reload().unwrap();
     source.token_blocking().unwrap();
@@ -702,7 +705,7 @@ fn a_service_that_runs_takes_a_new_password_and_nothing_else_makes_it_log_in() {
     host.home.ok_with(&["set", "acme.username"], b"eve");
     vault.reload().unwrap();
     source.token_blocking().unwrap();
-    // What had the old token may have to let go of it first.
+    // A call may still use the old token for a moment.
     while sent().len() < 4 {
         clock.advance(std::time::Duration::from_secs(1));
         std::thread::yield_now();
@@ -714,11 +717,10 @@ fn a_service_that_runs_takes_a_new_password_and_nothing_else_makes_it_log_in() {
         .unwrap()
         .expose_str(str::to_owned)
         .unwrap();
-    assert_eq!(body, r#"{"user":"bob"}"#, "the old session is ended as whose it was");
+    assert_eq!(body, r#"{"user":"bob"}"#, "the old session is logged out as its own user");
 }
 
-/// A clock that reloads the vault when it is read for the first time, which is while a source is
-/// made.
+/// A clock that reloads the vault when it is first read, which happens while a source is made.
 struct Reloads(bootseal::testing::Clock, std::sync::Mutex<Option<bootseal::Secrets>>);
 
 impl bootseal::Clock for Reloads {
@@ -747,7 +749,7 @@ impl bootseal::Clock for Reloads {
 }
 
 #[test]
-fn a_source_that_is_made_during_a_reload_logs_in_with_what_the_file_says_now() {
+fn a_source_made_during_a_reload_logs_in_with_the_new_values() {
     let host = Host::with(&format!(
         "{SETTINGS}[acme.login]\nurl = \"https://api.acme.example/login\"\njson = {{ password = \"${{password}}\" }}\n"
     ));

@@ -1,5 +1,5 @@
-//! Calls through the gateway: the real binary, real sockets, and a vendor that rejects, is down, or
-//! is slow.
+//! Calls through the gateway, with the real binary, real sockets and a vendor that rejects calls,
+//! is down or is slow.
 
 use crate::support::{
     Answer, Client, Gateway, Sealed, TOKEN, Upstream, Usual, VALUES, ca, call, free_port, get,
@@ -9,7 +9,7 @@ use bootseal_vendor_sim::Vendor;
 use std::io::{Read, Write};
 use std::time::Duration;
 
-/// An upstream that answers each call with its head.
+/// An upstream that responds to each call with the head of the request.
 fn echo() -> Upstream {
     Upstream::start(|head, stream| {
         let mut body = vec![0; length_of(head)];
@@ -25,7 +25,7 @@ fn problem(answer: &Answer) -> serde_json::Value {
 }
 
 #[test]
-fn a_call_goes_with_the_token_and_comes_back_without() {
+fn a_call_is_sent_with_the_token_and_the_response_hides_it() {
     let upstream = echo();
     let usual = Usual::new(&upstream.origin(), "", "");
     let _gateway = usual.start();
@@ -35,7 +35,7 @@ fn a_call_goes_with_the_token_and_comes_back_without() {
     assert!(head.starts_with("GET /v1/orders?x=1 HTTP/1.1\r\n"), "{head}");
     assert!(head.contains(&format!("authorization: Bearer {TOKEN}0\r\n")), "{head}");
     assert!(head.contains(&format!("host: 127.0.0.1:{}\r\n", upstream.port)), "{head}");
-    // What the upstream repeats is starred out.
+    // A token that the upstream echoes is replaced by asterisks.
     assert!(
         answer.text().contains(&format!("Bearer {}", "*".repeat(TOKEN.len() + 1))),
         "{}",
@@ -45,7 +45,7 @@ fn a_call_goes_with_the_token_and_comes_back_without() {
 }
 
 #[test]
-fn a_token_that_is_revoked_is_replaced_and_the_call_sent_once_more() {
+fn a_revoked_token_is_replaced_and_the_call_is_replayed() {
     let vendor = Vendor::start().unwrap();
     let usual = Usual::new(
         vendor.url("").trim_end_matches('/'),
@@ -59,14 +59,14 @@ fn a_token_that_is_revoked_is_replaced_and_the_call_sent_once_more() {
     assert_eq!(client.call(&post("/orders", "a lamp")).status, 201);
     assert_eq!((vendor.logins(), vendor.rejected_calls()), (2, 1));
     vendor.revoke_all();
-    // More than is kept: the caller hears of it, and the next call has the new token.
+    // A body too large to keep: the caller gets the rejection, and the next call has the new token.
     assert_eq!(client.call(&post("/orders", &"x".repeat(1025))).status, 401);
     assert_eq!(client.call(&get("/orders")).status, 200);
     assert_eq!((vendor.logins(), vendor.rejected_calls()), (3, 2));
 }
 
 #[test]
-fn the_caller_cannot_shape_what_the_upstream_reads() {
+fn the_caller_cannot_set_the_token_or_hop_by_hop_headers() {
     let upstream = echo();
     let usual = Usual::new(&upstream.origin(), "", "");
     let _gateway = usual.start();
@@ -96,7 +96,7 @@ fn the_caller_cannot_shape_what_the_upstream_reads() {
 }
 
 #[test]
-fn methods_hosts_pages_and_paths_that_are_refused_reach_nobody() {
+fn refused_methods_hosts_origins_and_paths_do_not_reach_the_upstream() {
     let upstream = echo();
     let usual = Usual::new(&upstream.origin(), "", "");
     let _gateway = usual.start();
@@ -133,7 +133,7 @@ fn methods_hosts_pages_and_paths_that_are_refused_reach_nobody() {
 }
 
 #[test]
-fn who_has_no_key_is_told_so_and_never_by_401() {
+fn a_caller_without_a_key_gets_an_error_that_is_never_401() {
     let upstream = echo();
     for (callers, right, wrong) in [
         ("{ bearer = \"${caller_key}\" }", "Bearer k3y of the caller", "Bearer other"),
@@ -161,12 +161,16 @@ fn who_has_no_key_is_told_so_and_never_by_401() {
         assert_eq!(call(usual.port, &get("/")).status, 403);
         let heads = upstream.heads();
         assert_eq!(heads.len(), before + 1);
-        assert!(!heads[before].contains("k3y"), "the caller's key stays here: {}", heads[before]);
+        assert!(
+            !heads[before].contains("k3y"),
+            "the caller's key is not forwarded: {}",
+            heads[before]
+        );
     }
 }
 
 #[test]
-fn a_unix_socket_knows_its_callers_by_their_user() {
+fn a_unix_socket_authenticates_callers_by_their_user() {
     use std::os::unix::net::UnixStream;
     let upstream = echo();
     let me = rustix::process::geteuid().as_raw();
@@ -189,8 +193,8 @@ fn a_unix_socket_knows_its_callers_by_their_user() {
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
         gateway.signal("TERM");
         assert_eq!(gateway.ended(), Some(0));
-        assert!(!socket.exists(), "it is cleared away");
-        // One that was left by a process that was killed makes room.
+        assert!(!socket.exists(), "the socket file is removed");
+        // A socket file left by a killed process is replaced.
         drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
         let again = Gateway::start(&sealed);
         assert!(UnixStream::connect(&socket).is_ok());
@@ -223,7 +227,7 @@ fn two_routes_share_an_address_by_their_prefixes() {
 }
 
 #[test]
-fn a_client_that_follows_a_link_comes_back() {
+fn links_in_a_response_lead_back_to_the_gateway() {
     let upstream = Upstream::start(|head, stream| {
         let host = head.lines().find_map(|line| line.strip_prefix("host: ")).unwrap().to_owned();
         write!(
@@ -255,11 +259,11 @@ fn a_client_that_follows_a_link_comes_back() {
         Some(&*format!("<http://localhost:{port}/orders?page=2>; rel=\"next\""))
     );
     assert_eq!(answer.header("set-cookie"), Some("id=1; Path=/"));
-    assert_eq!(answer.header("x-bootseal-error"), None, "that name is ours alone");
+    assert_eq!(answer.header("x-bootseal-error"), None, "only the gateway sets this header");
 }
 
 #[test]
-fn a_wrong_password_is_sent_once_and_everybody_is_told() {
+fn a_wrong_password_is_sent_once_and_every_caller_gets_the_error() {
     let vendor = Vendor::start_plain().unwrap();
     vendor.refuse(true);
     let usual = Usual::new(vendor.url("").trim_end_matches('/'), "refused_status = [401]", "");
@@ -292,7 +296,7 @@ fn a_wrong_password_is_sent_once_and_everybody_is_told() {
 }
 
 #[test]
-fn a_vendor_that_is_down_is_told_by_503_and_an_old_token_is_used_while_it_lives() {
+fn a_vendor_outage_is_a_503_and_a_token_is_used_until_it_expires() {
     let vendor = Vendor::start_plain().unwrap();
     let usual = Usual::new(vendor.url("").trim_end_matches('/'), "", "");
     vendor.down(true);
@@ -306,14 +310,14 @@ fn a_vendor_that_is_down_is_told_by_503_and_an_old_token_is_used_while_it_lives(
     let gateway = usual.start();
     assert_eq!(call(usual.port, &get("/orders")).status, 200);
     vendor.down(true);
-    // The token still lives: what the caller hears is the vendor's own word.
+    // The token is still valid: the caller gets the vendor's own response.
     let answer = call(usual.port, &get("/orders"));
     assert_eq!((answer.status, answer.header("x-bootseal-error")), (503, None));
     assert!(!gateway.log().lines().iter().any(|line| line.contains(" panicked")));
 }
 
 #[test]
-fn an_upstream_that_cannot_be_reached_or_does_not_answer_is_told_apart() {
+fn unreachable_slow_and_broken_upstreams_get_distinct_errors() {
     let upstream = Upstream::start(|head, stream| {
         if head.starts_with("GET /slow ") {
             std::thread::park_timeout(Duration::from_secs(30));

@@ -9,8 +9,8 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-/// A route to a vendor that has just revoked the token that the gateway holds: whatever a client
-/// sends first is sent twice.
+/// A route to a vendor that has just revoked the gateway's token, so the first call of a client is
+/// sent twice.
 struct Shop {
     vendor: Vendor,
     usual: Usual,
@@ -32,8 +32,8 @@ impl Shop {
         format!("http://127.0.0.1:{}{path}", self.usual.port)
     }
 
-    /// The vendor has rejected this many, and each was mended by one login.
-    fn mended(&self, rejected: u64) {
+    /// Checks that the vendor rejected this many calls and that each caused one login.
+    fn check_rejections(&self, rejected: u64) {
         assert_eq!((self.vendor.rejected_calls(), self.vendor.logins()), (rejected, rejected + 1));
         assert_eq!(self.vendor.refused_logins(), 0);
     }
@@ -43,7 +43,7 @@ fn here(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(path)
 }
 
-/// What the tests install in Python, where it has been installed.
+/// The Python of the tests, as scripts/test installs it.
 fn python() -> PathBuf {
     let ours = here("target/python/bin/python");
     if ours.exists() { ours } else { "python3".into() }
@@ -68,7 +68,7 @@ fn said(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-/// curl, with the status at the end of what it prints.
+/// Runs curl, with the HTTP version and status at the end of its output.
 fn curl(arguments: &[&str]) -> String {
     said(&run(Command::new("curl")
         .args(["-sS", "--max-time", "60", "-w", " %{http_version} %{http_code}"])
@@ -84,11 +84,11 @@ fn curl_calls_in_http_1_and_2() {
         curl(&["--http2-prior-knowledge", "-d", "a lamp", &shop.url("/orders")]),
         "{\"received\":6} 2 201"
     );
-    shop.mended(2);
-    // curl offers h2c with an upgrade: passed over, as by RFC 9110, 7.8.
+    shop.check_rejections(2);
+    // curl offers an upgrade to h2c, which is ignored as RFC 9110, 7.8 allows.
     assert!(curl(&["--http2", &shop.url("/orders")]).ends_with(" 1.1 200"));
     assert!(curl(&["-L", &shop.url("/redirect")]).ends_with(" 1.1 200"));
-    // A body waits for the word to go on.
+    // curl waits for `100 Continue` before it sends the body.
     let big = shop.usual.sealed.at("big");
     std::fs::write(&big, vec![b'x'; 60 << 10]).unwrap();
     let upload = curl(&[
@@ -101,7 +101,7 @@ fn curl_calls_in_http_1_and_2() {
     assert_eq!(upload, "{\"received\":61440} 1.1 201");
     let refused = curl(&["-X", "TRACE", &shop.url("/orders")]);
     assert!(refused.ends_with(" 1.1 405"), "{refused}");
-    shop.mended(2);
+    shop.check_rejections(2);
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn curl_calls_over_a_unix_socket() {
 }
 
 #[test]
-fn the_example_in_java_knows_nothing_of_tokens() {
+fn the_java_example_contains_no_token_code() {
     let shop = Shop::open();
     let source = here("examples/java/Orders.java");
     let classes = tempfile::tempdir().unwrap();
@@ -146,12 +146,12 @@ fn the_example_in_java_knows_nothing_of_tokens() {
         .arg(classes.path())
         .args(["Orders", &shop.url("")])));
     assert!(answers.starts_with("{\"received\":6}\n{\"orders\":["), "{answers}");
-    shop.mended(1);
+    shop.check_rejections(1);
     let code = std::fs::read_to_string(source).unwrap();
     for word in ["token", "Authorization", "Bearer", "password", "login"] {
         assert!(!code.to_lowercase().contains(&word.to_lowercase()), "{word}");
     }
-    // What it tells when the vendor does not take the password any more.
+    // The error of the example when the vendor refuses the password.
     shop.vendor.refuse(true);
     shop.vendor.revoke_all();
     let output = Command::new("java")
@@ -168,18 +168,18 @@ fn the_example_in_java_knows_nothing_of_tokens() {
 fn python_requests_keeps_its_connection_and_follows_links() {
     let shop = Shop::open();
     run(Command::new(python()).arg(here("tests/gateway/session.py")).arg(shop.url("")));
-    shop.mended(1);
+    shop.check_rejections(1);
 }
 
 #[test]
-fn node_fetch_streams_and_gives_up() {
+fn node_fetch_streams_and_cancels() {
     let shop = Shop::open();
     run(Command::new("node").arg(here("tests/gateway/fetch.mjs")).arg(shop.url("")));
-    shop.mended(1);
+    shop.check_rejections(1);
 }
 
 #[test]
-fn h2load_meets_a_revocation_and_no_call_fails() {
+fn no_call_of_h2load_fails_during_a_revocation() {
     let shop = Shop::open();
     let body = shop.usual.sealed.at("body");
     std::fs::write(&body, "a lamp").unwrap();
@@ -210,8 +210,7 @@ fn h2load_meets_a_revocation_and_no_call_fails() {
     assert!(shop.vendor.rejected_calls() >= revocations);
 }
 
-/// nghttpd, which speaks HTTP/2 over TLS, echoes bodies and ends with a trailer, and tells what it
-/// gets.
+/// nghttpd speaks HTTP/2 over TLS, echoes bodies, ends with a trailer, and logs its requests.
 struct Nghttpd {
     child: std::process::Child,
     lines: Arc<Mutex<Vec<String>>>,
@@ -264,7 +263,7 @@ impl Drop for Nghttpd {
 }
 
 #[test]
-fn nghttp_speaks_http_2_to_an_upstream_that_does_with_trailers_both_ways() {
+fn http_2_works_on_both_sides_with_trailers_in_both_directions() {
     let vendor = Vendor::start().unwrap();
     vendor.keep_tokens();
     let folder = tempfile::tempdir().unwrap();
@@ -287,11 +286,11 @@ fn nghttp_speaks_http_2_to_an_upstream_that_does_with_trailers_both_ways() {
         .arg(&body)
         .arg(format!("http://127.0.0.1:{port}/echo"))));
     let seen = upstream.lines.lock().unwrap().join("\n");
-    // What the caller sees: the echo, and the upstream's trailer.
+    // The caller gets the echo and the upstream's trailer.
     for wanted in [":status: 200", "a lamp", "x-sum: 7"] {
         assert!(told.contains(wanted), "{wanted}:\n{told}\n\nthe upstream:\n{seen}");
     }
-    // What the upstream sees: HTTP/2, the token in place, the caller's trailer, its own host.
+    // The upstream gets HTTP/2, the token, the caller's trailer and its own host.
     let [token] = &vendor.tokens()[..] else { panic!() };
     for wanted in [
         ":method: POST",

@@ -49,16 +49,16 @@ fn read_body(head: &str, stream: &mut BufReader<TcpStream>) -> io::Result<Vec<u8
     Ok(body)
 }
 
-/// What comes back, to the end of the connection or of patience.
+/// The rest of the response, to the end of the connection or the timeout.
 fn rest(client: &mut Client) -> String {
     let mut all = Vec::new();
-    // A connection that is ended while bytes are on their way may be reset.
+    // A connection that is closed with bytes in flight may be reset.
     let _ = client.0.read_to_end(&mut all);
     String::from_utf8_lossy(&all).into_owned()
 }
 
 #[test]
-fn no_form_of_smuggling_reaches_the_upstream() {
+fn no_request_smuggling_reaches_the_upstream() {
     let upstream = ok_for_all();
     let usual = Usual::new(&upstream.origin(), "", "");
     let gateway = usual.start();
@@ -154,7 +154,7 @@ fn no_form_of_smuggling_reaches_the_upstream() {
         refused.filter_map(|line| line.split(' ').next_back()?.parse::<u64>().ok()).sum();
     assert_eq!(refused, counted);
     gateway.log().wait("the caller broke the rules of HTTP/1.1");
-    // Who was refused disturbs nobody else.
+    // Other callers are not affected.
     assert_eq!(call(usual.port, &get("/last")).status, 200);
 }
 
@@ -176,7 +176,7 @@ fn floods_are_refused_or_bounded() {
         ),
     ] {
         let mut client = Client::connect(usual.port);
-        // The connection may be gone before all of it is sent.
+        // The connection may be closed before everything is sent.
         let _ = client.0.get_mut().write_all(request.as_bytes());
         assert!(!rest(&mut client).contains("200 OK"));
     }
@@ -254,7 +254,7 @@ fn a_slow_reader_slows_the_sender() {
     let mut client = Client::connect(usual.port);
     client.send(get("/endless"));
     client.0.fill_buf().unwrap();
-    // Nobody reads: it comes to a halt once all buffers between are full.
+    // Without a reader the sender stops once all buffers in between are full.
     let mut last = u64::MAX;
     let halted = (0..300).any(|_| {
         let now = sent.load(Ordering::Relaxed);
@@ -267,7 +267,7 @@ fn a_slow_reader_slows_the_sender() {
 }
 
 #[test]
-fn a_caller_that_goes_away_ends_its_call() {
+fn a_caller_that_disconnects_ends_its_call() {
     let (ended, ends) = channel();
     let (begun, begins) = channel();
     let (ended, begun) = (Mutex::new(ended), Mutex::new(begun));
@@ -291,13 +291,13 @@ fn a_caller_that_goes_away_ends_its_call() {
         drop(client);
         assert!(
             ends.recv_timeout(Duration::from_secs(30)).unwrap(),
-            "{path}: the upstream is told at once"
+            "{path}: the upstream notices at once"
         );
     }
 }
 
 #[test]
-fn a_body_is_asked_for_and_its_trailers_go_along() {
+fn expect_100_continue_works_and_trailers_are_forwarded() {
     let bodies: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
     let kept = bodies.clone();
     let upstream = Upstream::start(move |head, stream| {
@@ -336,13 +336,13 @@ fn a_body_is_asked_for_and_its_trailers_go_along() {
 }
 
 #[test]
-fn events_come_as_they_are_sent() {
+fn server_sent_events_are_forwarded_without_delay() {
     let (go, goes) = channel::<()>();
     let goes = Mutex::new(goes);
     let upstream = Upstream::start(move |_, stream| {
         write!(stream.get_mut(), "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")?;
         for event in 0..3 {
-            // In one piece: it is looked for as it comes.
+            // Each event is sent in one piece and must arrive at once.
             stream.get_mut().write_all(format!("data: {event}\n\n").as_bytes())?;
             goes.lock().unwrap().recv().map_err(io::Error::other)?;
         }
@@ -354,7 +354,7 @@ fn events_come_as_they_are_sent() {
     client.send(get("/events"));
     let mut seen = String::new();
     for event in 0..3 {
-        // The next one is not sent before this one was read.
+        // The next event is not sent before this one was read.
         while !seen.contains(&format!("data: {event}\n\n")) {
             let read = client.0.read_line(&mut seen);
             assert!(read.is_ok(), "{seen:?}");
@@ -364,7 +364,7 @@ fn events_come_as_they_are_sent() {
 }
 
 #[test]
-fn a_connection_that_is_upgraded_goes_both_ways() {
+fn an_upgraded_connection_works_in_both_directions() {
     let upstream = Upstream::start(|head, stream| {
         assert!(head.to_ascii_lowercase().contains("upgrade: websocket"), "{head}");
         assert!(head.contains("authorization: Bearer"), "{head}");
@@ -392,14 +392,14 @@ fn a_connection_that_is_upgraded_goes_both_ways() {
     assert!(head.to_ascii_lowercase().contains("upgrade: websocket"), "{head}");
     let mut line = String::new();
     client.0.read_line(&mut line).unwrap();
-    // What it repeats is starred out here, too.
+    // An echoed token is replaced by asterisks here too.
     assert_eq!(line, format!("welcome {}\n", "*".repeat(support::TOKEN.len() + 1)));
-    // No HTTP any more: nothing is looked at.
+    // After the upgrade the bytes are not HTTP and are not inspected.
     client.send("\0 anything\n");
     line.clear();
     client.0.read_line(&mut line).unwrap();
     assert_eq!(line, "you said \0 anything\n");
-    // An end lets it come to its own.
+    // After the caller closes its side, the other direction continues.
     gateway.signal("TERM");
     gateway.log().wait("stopping");
     client.send("more\n");
@@ -413,7 +413,7 @@ fn a_connection_that_is_upgraded_goes_both_ways() {
 }
 
 #[test]
-fn no_other_protocol_is_passed_on() {
+fn only_upgrades_to_websocket_are_forwarded() {
     let upstream = Upstream::start(|head, stream| {
         if head.starts_with("GET /unasked ") {
             write!(
@@ -442,7 +442,7 @@ fn no_other_protocol_is_passed_on() {
 }
 
 #[test]
-fn a_body_on_a_get_goes_along_and_one_that_breaks_off_is_the_callers_fault() {
+fn a_body_on_a_get_is_forwarded_and_a_truncated_body_is_the_callers_error() {
     let bodies: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
     let kept = bodies.clone();
     let upstream = Upstream::start(move |head, stream| {
@@ -463,13 +463,13 @@ fn a_body_on_a_get_goes_along_and_one_that_breaks_off_is_the_callers_fault() {
 }
 
 #[test]
-fn a_caller_that_sends_slowly_is_waited_for_and_an_upstream_is_not() {
+fn a_slow_caller_is_waited_for_and_a_slow_upstream_times_out() {
     let upstream = Upstream::start(|head, stream| {
         let body = read_body(head, stream)?;
         if body == b"slow" {
             reply(stream, "200 OK", "ok")?;
         }
-        // Else it says nothing.
+        // To other requests it sends nothing.
         Ok(true)
     });
     let usual = Usual::new(&upstream.origin(), "", "answer_timeout = \"2s\"");
@@ -490,7 +490,7 @@ fn a_caller_that_sends_slowly_is_waited_for_and_an_upstream_is_not() {
 }
 
 #[test]
-fn three_calls_at_once_on_a_connection_are_answered_in_their_order() {
+fn pipelined_calls_are_answered_in_order() {
     let upstream = Upstream::start(|head, stream| {
         let path = head.split(' ').nth(1).unwrap().to_owned();
         reply(stream, "200 OK", &path)?;

@@ -1,4 +1,4 @@
-//! The sidecar of examples/kubernetes: what its manifest promises, and the gateway run as it says.
+//! The sidecar of examples/kubernetes: checks of its manifest, and a gateway that runs as it says.
 
 use crate::support;
 use crate::support::{Gateway, Usual, ca, call, get};
@@ -27,7 +27,7 @@ fn manifest() -> Value {
 }
 
 #[test]
-fn the_manifest_gives_the_gateway_nothing_that_it_does_not_need() {
+fn the_manifest_grants_the_gateway_only_what_it_needs() {
     let manifest = manifest();
     let pod = &manifest["spec"]["template"]["spec"];
     assert_eq!(pod["automountServiceAccountToken"], json!(false));
@@ -56,7 +56,7 @@ fn the_manifest_gives_the_gateway_nothing_that_it_does_not_need() {
         let asks = json!(["bootseal-gateway", "healthy", "--admin", "127.0.0.1:9300"]);
         assert_eq!(gateway[probe]["exec"]["command"], asks, "{probe}");
     }
-    // The application has no key, and neither has anybody but the gateway.
+    // Only the gateway has the key, not the application.
     let key = json!("key");
     assert_eq!(pod["containers"].as_array().unwrap().len(), 1);
     assert!(pod["containers"][0].get("volumeMounts").is_none());
@@ -65,8 +65,8 @@ fn the_manifest_gives_the_gateway_nothing_that_it_does_not_need() {
     assert_eq!(volume["secret"]["defaultMode"], json!(0o440));
 }
 
-/// Runs what comes behind it with everything read-only, as the user and group of the manifest where
-/// the test may choose; else as root of nothing but itself.
+/// Runs `program` with all file systems read-only. If the test may choose, it runs as the user and
+/// group of the manifest, otherwise as root in its own user namespace.
 fn confined(user: u32, group: u32, program: &Command) -> Command {
     let mut command = Command::new("unshare");
     command.args(["--mount", "--propagation", "private"]);
@@ -74,7 +74,7 @@ fn confined(user: u32, group: u32, program: &Command) -> Command {
     if !root {
         command.args(["--user", "--map-root-user"]);
     }
-    // Each mount on its own, for what is mounted below stays as it was.
+    // Each mount is remounted separately, because a remount does not affect the mounts below it.
     let fix = "for at in $(awk '{print $2}' /proc/mounts | tac); do case $at in /proc*|/sys*|/dev*) ;; \
                *) mount -o remount,bind,ro $at ;; esac; done 2>/dev/null; exec \"$@\"";
     command.args(["sh", "-c", fix, "sh"]);
@@ -89,14 +89,14 @@ fn confined(user: u32, group: u32, program: &Command) -> Command {
 }
 
 #[test]
-fn it_runs_as_the_manifest_says_with_nothing_that_it_could_write() {
+fn the_gateway_runs_as_the_manifest_says_on_a_read_only_file_system() {
     let manifest = manifest();
     let whole = &manifest["spec"]["template"]["spec"]["securityContext"];
     let [user, group] = ["runAsUser", "runAsGroup"]
         .map(|name| u32::try_from(whole[name].as_u64().unwrap()).unwrap());
     let vendor = Vendor::start().unwrap();
     let usual = Usual::new(vendor.url("").trim_end_matches('/'), &ca(vendor.ca_pem()), "");
-    // As a volume of a Secret comes: root's own, readable for the pod's group, on a read-only
+    // Like the volume of a Secret: owned by root, readable for the pod's group, on a read-only
     // mount.
     let key = usual.sealed.at("app.key");
     set_permissions(usual.sealed.folder.path(), Permissions::from_mode(0o755)).unwrap();
@@ -105,7 +105,7 @@ fn it_runs_as_the_manifest_says_with_nothing_that_it_could_write() {
     if std::os::unix::fs::chown(&key, None, Some(group)).is_err() {
         assert_ne!(std::fs::metadata("/proc/self").unwrap().uid(), 0);
     }
-    // Where the test's binary lies another user may not look.
+    // Another user may not have access to the folder of the test's binary.
     let binary = usual.sealed.at("bootseal-gateway");
     std::fs::copy(support::program(), &binary).unwrap();
     let mut program = Command::new(&binary);
@@ -130,7 +130,7 @@ fn it_runs_as_the_manifest_says_with_nothing_that_it_could_write() {
     healthy.arg("healthy").arg(usual.sealed.path());
     let output = confined(user, group, &healthy).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    // `unshare` and `setpriv` replaced themselves: it is the gateway that is looked at.
+    // `unshare` and `setpriv` have replaced themselves by exec, so this is the gateway's process.
     let status = read_to_string(format!("/proc/{}/status", gateway.pid())).unwrap();
     let line = |name: &str| {
         status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned()

@@ -23,7 +23,7 @@ fn ok_for_all() -> Upstream {
     })
 }
 
-/// Callers that call until they are told to stop; each call has to go well.
+/// Callers that make calls until they are stopped; each call must succeed.
 struct Load {
     stop: Arc<AtomicBool>,
     calls: Arc<AtomicUsize>,
@@ -48,14 +48,14 @@ impl Load {
         Load { stop, calls, callers }
     }
 
-    /// Waits until so many more have gone well.
-    fn goes_on(&self) {
+    /// Waits until 200 more calls have succeeded.
+    fn wait_for_calls(&self) {
         let (from, until) =
             (self.calls.load(Ordering::Relaxed), Instant::now() + Duration::from_secs(30));
         while self.calls.load(Ordering::Relaxed) < from + 200 && Instant::now() < until {
             std::thread::park_timeout(Duration::from_millis(5));
         }
-        assert!(self.calls.load(Ordering::Relaxed) >= from + 200, "calls do not go on");
+        assert!(self.calls.load(Ordering::Relaxed) >= from + 200, "calls do not continue");
     }
 
     fn end(self) -> usize {
@@ -71,21 +71,21 @@ fn metric(port: u16, name: &str) -> Option<f64> {
 }
 
 #[test]
-fn under_load_only_a_good_file_is_taken_and_no_call_fails() {
+fn under_load_only_a_valid_file_is_loaded_and_no_call_fails() {
     let upstream = ok_for_all();
     let usual = Usual::new(&upstream.origin(), "", "");
     let first = std::fs::read_to_string(usual.sealed.path()).unwrap();
     let gateway = usual.start();
     let load = Load::start(usual.port, 8);
-    load.goes_on();
-    // The signal and the gateway's own check may each reload one text, so a line about the text
-    // before may come late: each line is waited for by what only this text makes the gateway say.
+    load.wait_for_calls();
+    // The signal and the gateway's own check may each reload the same text, so a line about the
+    // previous text may come late. Each wait is for a message that only this text causes.
     let say = |text: &str, hears: &[&str]| {
         let from = gateway.log().lines().len();
         usual.sealed.replace(text);
         gateway.signal("HUP");
         let line = gateway.log().wait_for_all(from, hears);
-        load.goes_on();
+        load.wait_for_calls();
         line
     };
     let loaded = || metric(usual.admin, "bootseal_gateway_generation{which=\"loaded\"}").unwrap();
@@ -110,14 +110,14 @@ fn under_load_only_a_good_file_is_taken_and_no_call_fails() {
     );
     assert!(page.contains("was not accepted"), "{page}");
 
-    // Signed, and with a route that cannot be.
+    // A signed file with a route that is not allowed.
     usual.sealed.replace(&second);
     let wrong = usual.sealed.changed(|vault| {
         vault
             .set_readable(&"acme.route.upstream".parse().unwrap(), &"https://evil.example/".into())
             .unwrap();
     });
-    say(&wrong, &["not accepted", "may not go"]);
+    say(&wrong, &["not accepted", "must not be sent"]);
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     usual.sealed.replace(&second);
     let elsewhere = usual.sealed.changed(|vault| {
@@ -142,7 +142,7 @@ fn under_load_only_a_good_file_is_taken_and_no_call_fails() {
 }
 
 #[test]
-fn a_changed_file_is_noticed_and_so_is_a_link_that_is_swapped() {
+fn a_changed_file_and_a_swapped_link_are_noticed() {
     let upstream = ok_for_all();
     let usual = Usual::new(&upstream.origin(), "", "");
     let next = |note: &str| {
@@ -150,7 +150,7 @@ fn a_changed_file_is_noticed_and_so_is_a_link_that_is_swapped() {
             vault.set_readable(&"acme.note".parse().unwrap(), &note.into()).unwrap();
         })
     };
-    // As Kubernetes mounts a Secret: a link to a folder that is swapped.
+    // As Kubernetes mounts a Secret: through a link to a folder that is swapped.
     let mount = usual.sealed.at("mount");
     let version = |name: &str, text: &str| {
         let folder = mount.join(name);
@@ -175,7 +175,7 @@ fn a_changed_file_is_noticed_and_so_is_a_link_that_is_swapped() {
 }
 
 #[test]
-fn routes_come_and_go_with_the_file() {
+fn routes_are_added_and_removed_with_the_file() {
     let upstream = ok_for_all();
     let usual = Usual::new(&upstream.origin(), "", "");
     let gateway = usual.start();
@@ -190,7 +190,7 @@ fn routes_come_and_go_with_the_file() {
     usual.sealed.replace(&moved);
     gateway.log().wait("reloaded");
     assert_eq!(call(new, &get("/")).status, 200);
-    // The old address is given back.
+    // The old address is released.
     let until = Instant::now() + Duration::from_secs(30);
     while std::net::TcpListener::bind(("127.0.0.1", old)).is_err() {
         assert!(Instant::now() < until);
@@ -205,7 +205,7 @@ fn routes_come_and_go_with_the_file() {
     assert_eq!(call(new, &get("/")).status, 403);
 }
 
-/// How long so many callers, all at once, take for two calls each.
+/// The time that this many concurrent callers take for two calls each.
 fn round(port: u16, callers: usize) -> Duration {
     let begun = Instant::now();
     let callers: Vec<_> = (0..callers)
@@ -220,11 +220,11 @@ fn round(port: u16, callers: usize) -> Duration {
     begun.elapsed()
 }
 
-/// 10,000 calls at 256 at a time, through a token that expires every 2 s and is revoked every 3 s;
-/// on a machine on which a call takes long, at longer intervals. A call is sent again once: it
-/// fails if its second token, too, dies under way.
+/// 10,000 calls, 256 at a time, with a token that expires every 2 s and is revoked every 3 s; on a
+/// slow machine the intervals are longer. A call is replayed only once, so it fails if its second
+/// token also becomes invalid during the call.
 #[test]
-fn no_call_fails_while_tokens_run_out_and_are_revoked() {
+fn no_call_fails_while_tokens_expire_and_are_revoked() {
     const CALLS: usize = 10_000;
     const AT_A_TIME: usize = 256;
     let vendor = Arc::new(Vendor::start().unwrap());
@@ -253,7 +253,8 @@ fn no_call_fails_while_tokens_run_out_and_are_revoked() {
                 if last.elapsed() >= between_revocations {
                     vendor.revoke_all();
                     revoked.fetch_add(1, Ordering::Relaxed);
-                    // Never two in a row to catch up: a replay may meet one of them, not both.
+                    // Revocations are never repeated to catch up: a replay may meet one of two, not
+                    // both.
                     last = Instant::now();
                 }
                 std::thread::park_timeout(Duration::from_millis(20));
@@ -269,7 +270,7 @@ fn no_call_fails_while_tokens_run_out_and_are_revoked() {
                 loop {
                     let number = left.load(Ordering::Relaxed);
                     if number == 0 {
-                        // Past two revocations, however late the machine lets them come.
+                        // Until two revocations have happened, however late.
                         if begun.elapsed() > lifetime.mul_f64(3.5)
                             && revoked.load(Ordering::Relaxed) >= 2
                         {
@@ -304,15 +305,14 @@ fn no_call_fails_while_tokens_run_out_and_are_revoked() {
     assert!(revocations >= 2);
     let lifetimes = begun.elapsed().as_secs_f64() / lifetime.as_secs_f64();
     let expiries = lifetimes as u64 + 1;
-    // `refresh_ahead` fetches before it expires: at 75 % of its lifetime the earliest.
+    // `refresh_ahead` gets a new token before expiry: at 75 % of the lifetime at the earliest.
     let ahead = (lifetimes / 0.75).ceil() as u64;
     let logins = vendor.logins() - logins_before;
     assert!(
         logins <= ahead.max(expiries) + revocations + 1,
         "{logins} logins, {expiries} expiries, {revocations} revocations"
     );
-    // What was taken was taken once: the vendor's count of calls that were let in is the callers'
-    // own.
+    // Each accepted call was accepted once: the vendor's count equals that of the callers.
     let seen =
         metric(usual.admin, "bootseal_gateway_calls_total{route=\"acme\",status=\"201\"}").unwrap();
     assert_eq!(seen as usize, posts.load(Ordering::Relaxed));
@@ -321,7 +321,7 @@ fn no_call_fails_while_tokens_run_out_and_are_revoked() {
     assert_eq!(
         vendor.calls() - vendor.rejected_calls(),
         gets + seen as u64,
-        "none was sent twice, but after a rejection"
+        "a call was sent twice without a rejection"
     );
     assert_eq!(
         metric(usual.admin, "bootseal_gateway_calls_total{route=\"acme\",status=\"401\"}"),
@@ -330,7 +330,7 @@ fn no_call_fails_while_tokens_run_out_and_are_revoked() {
 }
 
 #[test]
-fn at_its_end_calls_in_flight_come_to_theirs() {
+fn calls_in_flight_finish_before_the_gateway_ends() {
     let (go, goes) = channel::<()>();
     let (begun, begins) = channel::<()>();
     let (goes, begun) = (Mutex::new(goes), Mutex::new(begun));
@@ -353,10 +353,10 @@ fn at_its_end_calls_in_flight_come_to_theirs() {
     gateway.log().wait("stopping");
     let until = Instant::now() + Duration::from_secs(30);
     while std::net::TcpStream::connect(("127.0.0.1", usual.port)).is_ok() {
-        assert!(Instant::now() < until, "it still takes calls");
+        assert!(Instant::now() < until, "it still accepts connections");
         std::thread::park_timeout(Duration::from_millis(10));
     }
-    // As long as it drains it says that it is not ready, and lives.
+    // While it drains it reports that it is live and not ready.
     assert_eq!(call(usual.admin, &get("/ready")).status, 503);
     assert_eq!(call(usual.admin, &get("/live")).status, 200);
     go.send(()).unwrap();
@@ -365,7 +365,7 @@ fn at_its_end_calls_in_flight_come_to_theirs() {
 }
 
 #[test]
-fn one_can_ask_how_it_is() {
+fn health_metrics_and_status_page_report_the_state() {
     let vendor = Vendor::start_plain().unwrap();
     vendor.down(true);
     let usual = Usual::new(vendor.url("").trim_end_matches('/'), "", "");
@@ -378,13 +378,13 @@ fn one_can_ask_how_it_is() {
         String::from_utf8_lossy(&before.stderr).contains(&format!("127.0.0.1:{}", usual.admin))
     );
     let gateway = usual.start();
-    // Ready, though the vendor is down.
+    // Ready although the vendor is down.
     assert_eq!(call(usual.port, &get("/orders")).status, 503);
     assert_eq!(call(usual.admin, &get("/ready")).status, 200);
     assert_eq!(call(usual.admin, &get("/live")).status, 200);
     assert_eq!(healthy().status.code(), Some(0));
-    // A file that is broken meanwhile is not taken, and ends nothing; asked by its address it is
-    // not even read.
+    // A file that breaks while the gateway runs is not loaded and ends nothing. With --admin the
+    // health command does not even read it.
     let good = std::fs::read_to_string(usual.sealed.path()).unwrap();
     usual.sealed.replace("broken");
     let after = healthy();
@@ -421,7 +421,7 @@ fn one_can_ask_how_it_is() {
 }
 
 #[test]
-fn it_gives_up_what_it_does_not_need_and_says_so() {
+fn the_gateway_drops_its_privileges_and_logs_it() {
     let upstream = ok_for_all();
     let usual = Usual::new(&upstream.origin(), "", "");
     let gateway = usual.start();
@@ -443,15 +443,15 @@ fn it_gives_up_what_it_does_not_need_and_says_so() {
             .lines()
             .any(|line| line.starts_with("Max core file size") && line.contains(" 0 "))
     );
-    // Each thread, too.
+    // Each thread as well.
     for thread in std::fs::read_dir(format!("/proc/{}/task", gateway.pid())).unwrap() {
-        // One that has ended meanwhile has none.
+        // A thread that has ended in the meantime has no entry.
         let Ok(status) = std::fs::read_to_string(thread.unwrap().path().join("status")) else {
             continue;
         };
         assert!(status.contains("Seccomp:\t2"), "{status}");
     }
-    // A file that lies where it has no business cannot be read, even by a link.
+    // A file outside the allowed paths cannot be read, not even through a link.
     let elsewhere = tempfile::tempdir().unwrap();
     let text = usual.sealed.changed(|vault| {
         vault.set_readable(&"acme.note".parse().unwrap(), &"two".into()).unwrap();
@@ -465,13 +465,14 @@ fn it_gives_up_what_it_does_not_need_and_says_so() {
 }
 
 #[test]
-fn systemd_hands_it_a_socket_and_is_told_how_it_is() {
+fn systemd_socket_activation_and_notification_work() {
     let upstream = ok_for_all();
     let usual = Usual::new(&upstream.origin(), "", "");
     let listener = std::net::TcpListener::bind(("127.0.0.1", usual.port)).unwrap();
     let told = UnixDatagram::bind(usual.sealed.at("notify")).unwrap();
     told.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    // As systemd does: the socket is descriptor 3 of the process, and its number said.
+    // As systemd does: the socket is descriptor 3, and variables give the process id and the number
+    // of sockets.
     let fd = listener.as_raw_fd();
     let starts = "import os, sys\nfd = int(sys.argv[1])\nos.dup2(fd, 3, inheritable=True)\nos.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()))\nos.execv(sys.argv[2], sys.argv[2:])";
     let plain = usual.sealed.command();
@@ -504,7 +505,7 @@ fn systemd_hands_it_a_socket_and_is_told_how_it_is() {
 }
 
 #[test]
-fn what_cannot_be_served_is_told_at_start() {
+fn a_file_that_cannot_be_served_is_an_error_at_start() {
     let upstream = ok_for_all();
     let says = |sealed: &Sealed, args: &[&str]| {
         let output = sealed.command().args(args).output().unwrap();
@@ -526,7 +527,7 @@ fn what_cannot_be_served_is_told_at_start() {
     let (code, text) = says(&usual.sealed, &[]);
     assert_eq!(code, Some(1));
     assert!(text.contains(&format!("cannot listen on 127.0.0.1:{}", usual.port)), "{text}");
-    // As a gateway that runs has it, while a newer file is looked at.
+    // As a running gateway has the port while a newer file is checked.
     let (code, text) = says(&usual.sealed, &["--check"]);
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("in use now"), "{text}");
@@ -558,12 +559,12 @@ fn what_cannot_be_served_is_told_at_start() {
     assert_eq!(code, Some(1));
     assert!(text.contains("Did you mean `upstream`?"), "{text}");
     let output = usual.sealed.command().env("BOOTSEAL_PIN", "").output().unwrap();
-    assert_eq!(output.status.code(), Some(3), "without a pin or a memory nothing is taken");
+    assert_eq!(output.status.code(), Some(3), "without a pin or known vaults no file is accepted");
 }
 
-/// The page's first file, as it stands there.
+/// The first file of the page, unchanged.
 #[test]
-fn what_the_docs_show_can_be_served() {
+fn the_example_file_of_the_docs_can_be_served() {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/gateway.md"))
         .unwrap();
     let toml = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();

@@ -1,13 +1,13 @@
-//! The gateway's memory holds none of its secrets, under load or idle; it is scanned as the
-//! applications of tests/memory are.
+//! The gateway's memory contains none of its secrets, under load or idle. The scan is that of
+//! tests/memory.
 
 #[path = "../memory/scanner.rs"]
 mod scanner;
 #[path = "../memory/secrets.rs"]
-#[allow(dead_code)] // the settings of the usual application are not for here
+#[allow(dead_code)] // the settings of the usual application are not used here
 mod secrets;
 
-/// Where the scanner's script is.
+/// The path of the scanner's script.
 mod process {
     use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ mod process {
     }
 }
 
-/// The vendor lives in this process, which is not scanned.
+/// The vendor runs in this process, which is not scanned.
 mod vendor_process {
     pub(crate) struct Vendor(pub(crate) bootseal_vendor_sim::Vendor);
 
@@ -87,7 +87,7 @@ impl Scene {
 }
 
 #[test]
-fn nothing_is_found_whatever_it_does() {
+fn no_secret_is_found_in_the_memory_of_the_gateway() {
     prove();
     let (folder, password, port) = (tempfile::tempdir().unwrap(), password(), free_port());
     let vendor = bootseal_vendor_sim::Vendor::start().unwrap().with_user(USER, &password);
@@ -109,7 +109,7 @@ fn nothing_is_found_whatever_it_does() {
         .env_clear()
         .stdin(Stdio::null());
     let gateway = Gateway::run(command);
-    gateway.log().wait("secrets lie in memfd_secret");
+    gateway.log().wait("secrets are stored in memfd_secret");
     let mut scene = Scene { vendor, gateway, port, needles, report: String::new() };
     scene.look("after start");
 

@@ -1,5 +1,5 @@
-//! The status page as a browser shows it: a headless Chromium, spoken to in its DevTools protocol
-//! through a pipe.
+//! The status page in a headless Chromium, which is controlled by its DevTools protocol through a
+//! pipe.
 
 use crate::support::{Gateway, Usual, VALUES, call, get, post};
 use bootseal_vendor_sim::Vendor;
@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A page in a browser of its own, as small as a telephone.
+/// A page in its own browser, with the screen size of a phone.
 struct Page {
     browser: Child,
     commands: ChildStdin,
@@ -16,14 +16,14 @@ struct Page {
     _profile: tempfile::TempDir,
     session: Value,
     sent: u64,
-    /// What the browser told of its own accord.
+    /// Events that the browser sent.
     events: Vec<Value>,
 }
 
 impl Page {
     fn open(url: &str, script: bool) -> Page {
         let profile = tempfile::tempdir().unwrap();
-        // The browser takes commands on 3 and answers on 4.
+        // The browser reads commands from descriptor 3 and writes responses to 4.
         let start = "exec chromium --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run \
             --disable-background-networking --disable-component-update --user-data-dir=\"$0\" --remote-debugging-pipe 3<&0 4>&1 </dev/null >/dev/null 2>&1";
         let mut browser = Command::new("sh")
@@ -46,16 +46,17 @@ impl Page {
             events: Vec::new(),
         };
         let target =
-            page.does("Target.createTarget", json!({ "url": "about:blank" }))["targetId"].clone();
+            page.command("Target.createTarget", json!({ "url": "about:blank" }))["targetId"]
+                .clone();
         page.session =
-            page.does("Target.attachToTarget", json!({ "targetId": target, "flatten": true }))["sessionId"].clone();
+            page.command("Target.attachToTarget", json!({ "targetId": target, "flatten": true }))["sessionId"].clone();
         for domain in ["Page", "Runtime", "Network", "Log"] {
-            page.does(&format!("{domain}.enable"), json!({}));
+            page.command(&format!("{domain}.enable"), json!({}));
         }
         let phone = json!({ "width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": true });
-        page.does("Emulation.setDeviceMetricsOverride", phone);
-        page.does("Emulation.setScriptExecutionDisabled", json!({ "value": !script }));
-        page.does("Page.navigate", json!({ "url": url }));
+        page.command("Emulation.setDeviceMetricsOverride", phone);
+        page.command("Emulation.setScriptExecutionDisabled", json!({ "value": !script }));
+        page.command("Page.navigate", json!({ "url": url }));
         while !page.events.iter().any(|event| event["method"] == "Page.loadEventFired") {
             page.next();
         }
@@ -77,7 +78,7 @@ impl Page {
         message
     }
 
-    fn does(&mut self, method: &str, parameters: Value) -> Value {
+    fn command(&mut self, method: &str, parameters: Value) -> Value {
         self.sent += 1;
         let mut command = json!({ "id": self.sent, "method": method, "params": parameters });
         if self.session.is_string() {
@@ -93,19 +94,21 @@ impl Page {
         }
     }
 
-    fn asks(&mut self, expression: &str) -> Value {
-        let answer = self
-            .does("Runtime.evaluate", json!({ "expression": expression, "returnByValue": true }));
+    fn evaluate(&mut self, expression: &str) -> Value {
+        let answer = self.command(
+            "Runtime.evaluate",
+            json!({ "expression": expression, "returnByValue": true }),
+        );
         assert!(answer.get("exceptionDetails").is_none(), "{expression}: {answer}");
         answer["result"]["value"].clone()
     }
 
-    /// What someone reads on it.
+    /// The visible text of the page.
     fn text(&mut self) -> String {
-        self.asks("document.body.innerText").as_str().unwrap().to_owned()
+        self.evaluate("document.body.innerText").as_str().unwrap().to_owned()
     }
 
-    fn waits_for(&mut self, said: &str) -> String {
+    fn wait_for_text(&mut self, said: &str) -> String {
         let until = Instant::now() + Duration::from_secs(60);
         loop {
             let text = self.text();
@@ -117,14 +120,14 @@ impl Page {
         }
     }
 
-    /// Nothing to complain of, nothing asked of anyone but the gateway, nothing to scroll sideways,
-    /// in light and dark.
-    fn is_fine(&mut self, admin: u16) {
+    /// Checks that there is no console message, no request to another host and no sideways
+    /// scrolling, in the light and the dark scheme.
+    fn check_page(&mut self, admin: u16) {
         for scheme in ["light", "dark"] {
             let features =
                 json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
-            self.does("Emulation.setEmulatedMedia", features);
-            let width = self.asks("document.documentElement.scrollWidth").as_u64().unwrap();
+            self.command("Emulation.setEmulatedMedia", features);
+            let width = self.evaluate("document.documentElement.scrollWidth").as_u64().unwrap();
             assert!(width <= 390, "{width}");
         }
         let own = format!("http://127.0.0.1:{admin}/");
@@ -149,11 +152,13 @@ impl Page {
         assert!(told.is_empty(), "{told:?}");
     }
 
-    /// For whoever wants to look at it: BOOTSEAL_SCREENSHOTS is a folder.
-    fn is_seen(&mut self, name: &str) {
+    /// Writes a screenshot if BOOTSEAL_SCREENSHOTS names a folder.
+    fn save_screenshot(&mut self, name: &str) {
         if let Some(folder) = std::env::var_os("BOOTSEAL_SCREENSHOTS") {
-            let png =
-                self.does("Page.captureScreenshot", json!({}))["data"].as_str().unwrap().to_owned();
+            let png = self.command("Page.captureScreenshot", json!({}))["data"]
+                .as_str()
+                .unwrap()
+                .to_owned();
             std::fs::write(std::path::Path::new(&folder).join(format!("{name}.png.base64")), png)
                 .unwrap();
         }
@@ -174,7 +179,7 @@ struct Shop {
 }
 
 impl Shop {
-    /// Three calls, two logins: the first token was revoked.
+    /// Three calls and two logins: the first token was revoked.
     fn open() -> Shop {
         let vendor = Vendor::start_plain().unwrap();
         let usual = Usual::new(vendor.url("").trim_end_matches('/'), "", "");
@@ -196,8 +201,8 @@ impl Shop {
     }
 }
 
-/// Each fact that the page is for.
-fn says_all(text: &str, shop: &Shop) {
+/// Checks that the page shows every fact.
+fn check_all_facts(text: &str, shop: &Shop) {
     for said in [
         "bootseal-gateway",
         "Loaded: generation 1. On disk: generation 1.",
@@ -217,57 +222,57 @@ fn says_all(text: &str, shop: &Shop) {
 }
 
 #[test]
-fn without_a_script_all_of_it_is_there() {
+fn the_page_is_complete_without_javascript() {
     let shop = Shop::open();
     let mut page = Page::open(&shop.page(), false);
     let text = page.text();
-    says_all(&text, &shop);
+    check_all_facts(&text, &shop);
     assert!(text.contains("As of the time this page was loaded."), "{text}");
-    // Bar and picture are seen, not only said.
+    // The bar and the icon are visible and not only described.
     let part = "document.querySelector('.life .left').getBoundingClientRect().width / document.querySelector('.life').getBoundingClientRect().width";
-    let part = page.asks(part).as_f64().unwrap();
+    let part = page.evaluate(part).as_f64().unwrap();
     assert!(part > 0.9 && part <= 1.0, "{part}");
     assert!(
-        page.asks("document.querySelector('.hour .calls').getBoundingClientRect().height")
+        page.evaluate("document.querySelector('.hour .calls').getBoundingClientRect().height")
             .as_f64()
             .unwrap()
             > 20.0
     );
-    page.is_fine(shop.usual.admin);
-    page.is_seen("plain");
+    page.check_page(shop.usual.admin);
+    page.save_screenshot("plain");
 }
 
 #[test]
-fn with_a_script_it_says_what_has_become_of_it() {
+fn the_page_updates_itself_with_javascript() {
     let mut shop = Shop::open();
     let mut page = Page::open(&shop.page(), true);
-    says_all(&page.text(), &shop);
+    check_all_facts(&page.text(), &shop);
 
     shop.vendor.revoke_all();
     shop.orders();
-    let text = page.waits_for("3 logins, 0 refreshes, 2 tokens rejected");
+    let text = page.wait_for_text("3 logins, 0 refreshes, 2 tokens rejected");
     assert!(
         text.contains("4 calls, 0 errors") && text.contains("Refreshed every two seconds."),
         "{text}"
     );
-    page.is_seen("good");
+    page.save_screenshot("good");
 
-    // The token is gone and the password changed.
+    // The token is revoked and the password has changed.
     shop.vendor.revoke_all();
     shop.vendor.refuse(true);
     assert_eq!(call(shop.usual.port, &get("/orders")).status, 503);
-    let text = page.waits_for("5 calls, 1 error");
+    let text = page.wait_for_text("5 calls, 1 error");
     assert!(text.contains("Token\nnone") && text.contains("Next login"), "{text}");
-    assert_eq!(page.asks("document.title"), "1 down: bootseal-gateway");
+    assert_eq!(page.evaluate("document.title"), "1 down: bootseal-gateway");
     assert_eq!(
-        page.asks("getComputedStyle(document.querySelector('article.bad')).borderLeftColor"),
+        page.evaluate("getComputedStyle(document.querySelector('article.bad')).borderLeftColor"),
         "rgb(192, 57, 43)"
     );
-    page.is_fine(shop.usual.admin);
-    page.is_seen("refused");
+    page.check_page(shop.usual.admin);
+    page.save_screenshot("refused");
 
     shop.gateway.signal("TERM");
     assert_eq!(shop.gateway.ended(), Some(0));
-    let text = page.waits_for("No response from the gateway since ");
-    assert!(text.contains("5 calls, 1 error"), "what was known stays: {text}");
+    let text = page.wait_for_text("No response from the gateway since ");
+    assert!(text.contains("5 calls, 1 error"), "the last known numbers stay: {text}");
 }

@@ -1,5 +1,4 @@
-//! The units of examples/systemd, held against systemd's own judgement and against what the gateway
-//! really does.
+//! The units of examples/systemd, checked by systemd itself and against the gateway's system calls.
 
 use crate::support;
 use crate::support::{Gateway, Usual, ca, call, get};
@@ -26,12 +25,12 @@ fn told(output: &Output) -> String {
 }
 
 #[test]
-fn systemd_takes_the_units_without_a_word() {
+fn systemd_accepts_the_units_without_a_warning() {
     let folder = tempfile::tempdir().unwrap();
     let unit = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     for name in ["bootseal-gateway.service", "bootseal-gateway.socket"] {
         let text = read_to_string(example(name)).unwrap();
-        // Where a package would put it, there is none here.
+        // The binary is not installed at the path of the unit.
         write(
             unit(name),
             text.replace("/usr/bin/bootseal-gateway", support::program().to_str().unwrap()),
@@ -48,15 +47,15 @@ fn systemd_takes_the_units_without_a_word() {
     assert!(output.status.success() && ours.is_empty(), "{}", told(&output));
 }
 
-/// 15: an exposure of at most 1.5 of 10.
+/// 15 means an exposure of at most 1.5 of 10.
 #[test]
-fn the_service_is_little_exposed() {
+fn the_service_has_a_low_exposure_score() {
     let unit = example("bootseal-gateway.service");
     let output = analyze(&["security", "--offline=true", "--threshold=15", unit.to_str().unwrap()]);
     assert!(output.status.success(), "{}", told(&output));
 }
 
-/// The names of a group, with those of the groups in it.
+/// The system calls of a group, including those of nested groups.
 fn group(name: &str, all: &mut BTreeSet<String>) {
     let output = analyze(&["syscall-filter", name]);
     assert!(output.status.success(), "{}", told(&output));
@@ -70,7 +69,7 @@ fn group(name: &str, all: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn the_filter_of_the_service_lets_through_each_system_call_that_is_made() {
+fn the_system_call_filter_allows_every_call_the_gateway_makes() {
     let mut allowed = BTreeSet::new();
     let unit = read_to_string(example("bootseal-gateway.service")).unwrap();
     for line in unit.lines().filter_map(|line| line.strip_prefix("SystemCallFilter=")) {
@@ -104,7 +103,7 @@ fn the_filter_of_the_service_lets_through_each_system_call_that_is_made() {
     });
     usual.sealed.replace(&newer);
     gateway.log().wait("reloaded");
-    // The tracer hands nothing on: the process below it is told.
+    // The tracer does not forward signals, so its child gets the signal.
     let below = read_to_string(format!("/proc/{0}/task/{0}/children", gateway.pid())).unwrap();
     assert!(Command::new("kill").arg(below.trim()).status().unwrap().success());
     gateway.ended();

@@ -1,4 +1,4 @@
-//! HTTP at its edges: endless responses, hosts that do not answer, resets, redirects, certificates,
+//! HTTP edge cases: endless responses, hosts that do not respond, resets, redirects, certificates,
 //! proxies.
 
 use bootseal::testing::Clock;
@@ -20,8 +20,8 @@ fn source(url: &str, more: &str) -> TokenSource {
     bootseal::testing::vault(VALUES, &readable).unwrap().token_source("acme").unwrap()
 }
 
-/// Serves each connection of a port of this machine with `serve`, which has all heads that were
-/// read so far, the own one last.
+/// Serves each connection of a local port with `serve`, which gets all heads read so far, the
+/// current one last.
 struct Server {
     port: u16,
     heads: Arc<Mutex<Vec<String>>>,
@@ -38,8 +38,7 @@ impl Server {
             for stream in listener.incoming() {
                 let (mut stream, heads, serve) = (stream.unwrap(), heads.clone(), serve.clone());
                 std::thread::spawn(move || {
-                    // A request is read to the end of its head; what comes behind it is read by who
-                    // wants it.
+                    // A request is read to the end of its head; `serve` may read the rest.
                     while let Ok(Some(head)) = head(&mut stream) {
                         heads.lock().unwrap().push(head.clone());
                         if !serve(&head, &mut stream).is_ok_and(|goes_on| goes_on) {
@@ -56,7 +55,7 @@ impl Server {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
-    /// The heads of requests whose first line begins so.
+    /// The heads of requests whose first line begins with `beginning`.
     fn heard(&self, beginning: &str) -> Vec<String> {
         self.heads
             .lock()
@@ -82,7 +81,7 @@ fn head(stream: &mut impl Read) -> io::Result<Option<String>> {
 
 const TOKEN: &str = r#"{"access_token":"t","expires_in":900}"#;
 
-/// An answer on a connection that stays open.
+/// A response on a connection that stays open.
 fn answer(stream: &mut TcpStream, status: u16, headers: &str, body: &str) -> io::Result<bool> {
     write!(
         stream,
@@ -99,7 +98,7 @@ fn has(head: &str, header: &str) -> bool {
 // ---- Bounds of a login
 
 #[test]
-fn an_answer_to_a_login_is_read_up_to_a_mebibyte_and_no_further() {
+fn a_login_response_over_one_mebibyte_is_an_error() {
     const MOST: usize = 1 << 20;
     let filled = |length: usize| format!("{TOKEN}{}", " ".repeat(length - TOKEN.len()));
     for (length, chunked, good) in
@@ -125,7 +124,7 @@ fn an_answer_to_a_login_is_read_up_to_a_mebibyte_and_no_further() {
             }
         }
     }
-    // One that never ends is let go.
+    // A connection with an endless response is dropped.
     let (let_go, seen) = std::sync::mpsc::channel();
     let server = Server::start(move |_, stream| {
         write!(stream, "HTTP/1.1 200 Word\r\nTransfer-Encoding: chunked\r\n\r\n")?;
@@ -142,10 +141,10 @@ fn an_answer_to_a_login_is_read_up_to_a_mebibyte_and_no_further() {
         Kind::LoginDown
     );
     let sent = seen.recv_timeout(Duration::from_secs(20)).unwrap();
-    assert!(sent < 64 * MOST, "{sent} bytes went out");
+    assert!(sent < 64 * MOST, "{sent} bytes were sent");
 }
 
-/// Keeps the request, and says that nobody is there.
+/// Keeps the request and fails as if the host were unreachable.
 #[derive(Clone, Default)]
 struct Keeps(Arc<Mutex<Option<LoginRequest>>>);
 
@@ -160,7 +159,7 @@ impl Transport for Keeps {
 }
 
 #[tokio::test]
-async fn a_host_that_takes_the_connection_and_says_nothing_has_3_seconds_of_the_login() {
+async fn a_host_that_accepts_and_never_answers_times_out_after_3_seconds() {
     let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let url = format!("https://127.0.0.1:{}/login", silent.local_addr().unwrap().port());
     let readable =
@@ -178,8 +177,8 @@ async fn a_host_that_takes_the_connection_and_says_nothing_has_3_seconds_of_the_
 
 // ---- Certificates and proxies
 
-/// A vendor that lets in who shows a certificate of its authority; and that authority's, a client's
-/// certificate, and its key.
+/// A vendor that demands a client certificate of its authority. Returns its port, the certificate
+/// of the authority, and a client's certificate and key.
 fn demanding() -> (u16, [String; 3]) {
     use rcgen::{
         BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -243,7 +242,7 @@ fn demanding() -> (u16, [String; 3]) {
 }
 
 #[test]
-fn a_vendor_that_demands_a_certificate_is_shown_the_profiles() {
+fn a_vendor_that_demands_a_client_certificate_gets_that_of_the_profile() {
     let (port, [ca, cert, key]) = demanding();
     let (_, [_, other_cert, other_key]) = demanding();
     let login = |lines: &str, cert: &str, key: &str| {
@@ -256,7 +255,7 @@ fn a_vendor_that_demands_a_certificate_is_shown_the_profiles() {
     const BOTH: &str = "client_cert = \"${cert}\"\nclient_key = \"${key}\"\n";
     let source = login(BOTH, &cert, &key);
     source.token_blocking().unwrap();
-    // Calls show it too.
+    // Calls present it too.
     let answer = source.client().get(format!("https://127.0.0.1:{port}/orders")).send();
     assert_eq!(runtime().block_on(answer).unwrap().status(), 200);
     for (lines, cert, key) in [
@@ -279,7 +278,7 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 #[test]
-fn the_proxy_of_a_profile_is_gone_through_by_logins_and_calls() {
+fn logins_and_calls_use_the_proxy_of_the_profile() {
     let vendor = Vendor::start().unwrap();
     let target = vendor.url("").trim_start_matches("https://").trim_end_matches('/').to_owned();
     let to = target.clone();
@@ -306,7 +305,7 @@ fn the_proxy_of_a_profile_is_gone_through_by_logins_and_calls() {
     assert_eq!((orders.status().as_u16(), proxy.heard(&connect).len()), (200, 2));
     let heard = proxy.heads.lock().unwrap().concat().to_lowercase();
     assert!(!heard.contains("authorization"), "the proxy saw {heard}");
-    // One that refuses, or is not there, is not gone around.
+    // A proxy that refuses or is unreachable is not bypassed.
     let refuses = Server::start(|_, stream| answer(stream, 403, "", ""));
     for port in [refuses.port, crate::ports::free_port()] {
         let lines =
@@ -332,9 +331,9 @@ async fn a_post_is_not_sent_again_after_a_timeout_or_a_reset() {
     ] {
         let server = Server::start(|head, stream| match head.split(' ').nth(1).unwrap() {
             "/login" => answer(stream, 200, "", TOKEN),
-            // To the end of the connection, and then without a word.
+            // Reads to the end of the connection and closes it without a response.
             "/silent" => io::copy(stream, &mut io::sink()).map(|_| false),
-            // With bytes unread, which makes it a reset.
+            // Closes with bytes unread, which causes a reset.
             "/reset" => Ok(false),
             "/closed" => {
                 let mut reader = BufReader::new(stream.try_clone()?);
@@ -346,12 +345,11 @@ async fn a_post_is_not_sent_again_after_a_timeout_or_a_reset() {
         let source = source(&server.url("/login"), "");
         let client = source.client();
         if kept_open {
-            // Then the call goes over a connection that was used before, of which libraries like to
-            // think that it was just closed.
+            // Then the call uses an idle connection. HTTP libraries often retry on those, assuming
+            // that the connection had just been closed.
             client.get(server.url("/first")).send().await.unwrap().bytes().await.unwrap();
         }
-        // Only what is never answered is given up; the others must not be, on a machine with much
-        // else to do.
+        // Only the call without any response may time out, even on a loaded machine.
         let patience = Duration::from_secs(if path == "/silent" { 2 } else { 60 });
         let call = client.post(server.url(path)).body(vec![7; 100_000]).timeout(patience);
         let error: Error = call.send().await.unwrap_err();
@@ -367,8 +365,7 @@ async fn a_post_is_not_sent_again_after_a_timeout_or_a_reset() {
 // ---- Redirects with a token that is not in `Authorization`
 
 #[tokio::test]
-async fn a_redirect_carries_every_header_of_the_token_within_its_origin_and_none_of_them_elsewhere()
-{
+async fn a_redirect_carries_the_token_headers_only_within_the_origin() {
     let secure = Vendor::start().unwrap();
     for (inject, header) in [
         ("inject = { header = \"X-Auth-Token\", value = \"${token}\" }\n", "x-auth-token: t"),

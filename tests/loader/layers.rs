@@ -1,4 +1,4 @@
-//! The tower and middleware layers and blocking calls do what the client does, against the imitated
+//! The tower layer, the middleware and blocking calls behave like the client, against the imitated
 //! vendor.
 
 use bootseal::{Kind, TokenSource};
@@ -19,12 +19,12 @@ fn acme(vendor: &Vendor, more: &str) -> TokenSource {
     bootseal::testing::vault(values, &readable).unwrap().token_source("acme").unwrap()
 }
 
-/// Answers 401 to every token but the newest that it was told of.
+/// Responds with 401 to every token except the newest one.
 #[derive(Clone)]
 struct Below {
     seen: Arc<Mutex<Vec<String>>>,
     rejects: usize,
-    /// It says so in a 200.
+    /// Reports the rejection in a 200.
     in_the_body: bool,
 }
 
@@ -57,7 +57,7 @@ impl Service<Request<String>> for Below {
 }
 
 #[tokio::test]
-async fn the_tower_layer_puts_the_token_on_and_replays_once() {
+async fn the_tower_layer_adds_the_token_and_replays_once() {
     for (rejects, status, sent) in [(0, 200, 1), (1, 200, 2), (9, 401, 2)] {
         let vendor = Vendor::start_plain().unwrap();
         let source = acme(&vendor, "");
@@ -72,13 +72,13 @@ async fn the_tower_layer_puts_the_token_on_and_replays_once() {
         assert!(seen.iter().all(|call| call.starts_with("POST")
             && call.ends_with("lamp")
             && !call.contains("mine")));
-        assert!(sent == 1 || seen[0] != seen[1], "the token is another one");
+        assert!(sent == 1 || seen[0] != seen[1], "the replay has a new token");
         assert_eq!(vendor.logins(), sent as u64);
     }
 }
 
 #[tokio::test]
-async fn the_tower_layer_reads_what_a_body_says_of_the_token_and_hands_it_on() {
+async fn the_tower_layer_detects_an_expired_token_in_a_body_and_passes_the_body_on() {
     let when = "rejected_when = { json = \"/error/code\", equals = \"SESSION_EXPIRED\" }\n";
     for (rejects, sent, body) in
         [(0, 1, r#"{"orders":[]}"#), (1, 2, r#"{"orders":[]}"#), (9, 2, "SESSION_EXPIRED")]
@@ -96,7 +96,7 @@ async fn the_tower_layer_reads_what_a_body_says_of_the_token_and_hands_it_on() {
 }
 
 #[tokio::test]
-async fn the_tower_layer_sends_nothing_where_the_token_may_not_go() {
+async fn the_tower_layer_sends_nothing_to_another_origin() {
     let vendor = Vendor::start_plain().unwrap();
     let below = Below { seen: Arc::default(), rejects: 0, in_the_body: false };
     for uri in ["https://evil.example/", "/relative"] {
@@ -125,11 +125,11 @@ async fn the_middleware_renews_a_revoked_token_and_replays_the_call() {
     let counts = source.counts();
     assert_eq!((vendor.logins(), counts.rejections, counts.replays), (2, 1, 1));
     let error = client.get("https://evil.example/").send().await.unwrap_err();
-    assert!(format!("{error:?}").contains("may not go to"), "{error:?}");
+    assert!(format!("{error:?}").contains("must not be sent to"), "{error:?}");
 }
 
 #[tokio::test]
-async fn the_middleware_refuses_a_header_that_a_redirect_could_carry_away() {
+async fn the_middleware_refuses_a_token_header_that_a_redirect_could_leak() {
     let vendor = Vendor::start_plain().unwrap();
     let source = acme(&vendor, "inject = { header = \"X-Token\", value = \"${token}\" }\n");
     let client = reqwest_middleware::ClientBuilder::new(reqwest_client(&source))
@@ -145,7 +145,7 @@ async fn the_middleware_refuses_a_header_that_a_redirect_could_carry_away() {
 }
 
 #[test]
-fn blocking_calls_need_no_runtime_and_say_so_inside_one() {
+fn blocking_calls_need_no_runtime_and_are_an_error_inside_one() {
     let vendor = Vendor::start_plain().unwrap();
     let client = acme(&vendor, "").client();
     let whole = client.get(vendor.url("/orders")).send_blocking().unwrap().bytes().unwrap();

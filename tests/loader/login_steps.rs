@@ -1,5 +1,5 @@
 //! The login procedure follows the profile, whatever the vendor does. The vendor is scripted, and
-//! the clock stands still.
+//! the test moves the clock.
 
 use bootseal::testing::Clock;
 use bootseal::{
@@ -14,11 +14,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
-/// What the clock shows at first.
+/// The initial time of the clock.
 const NEW_YEAR: Duration = Duration::from_secs(1_767_225_600);
 const BODY: &str = "json = { user = \"${username}\", password = \"${password}\" }\n";
 
-// ---- Where the token is, and how long it lives
+// ---- The token in a response, and its lifetime
 
 #[test]
 fn a_token_is_found_in_a_cookie_a_header_or_the_body() {
@@ -43,7 +43,7 @@ fn a_token_is_found_in_a_cookie_a_header_or_the_body() {
     for (profile, reply) in [
         ("token = { cookie = \"s\" }", answer(200, "x").with("set-cookie", "s=; Max-Age=0")),
         ("token = { cookie = \"s\" }", answer(200, "x").with("set-cookie", "S=other")),
-        // Taken back, as PHP and .NET do it; and set, then taken back.
+        // A cookie deleted as PHP and .NET do it, and a cookie set and then deleted.
         (
             "token = { cookie = \"s\" }",
             answer(200, "x").with("set-cookie", "s=deleted; Expires=Thu, 01-Jan-1970 00:00:01 GMT"),
@@ -71,12 +71,12 @@ fn a_token_is_found_in_a_cookie_a_header_or_the_body() {
 }
 
 #[test]
-fn a_cookie_says_how_long_it_lives() {
+fn a_cookie_sets_the_lifetime_of_its_token() {
     for (cookie, seconds) in [
         ("s=x; Max-Age=600", 600),
         ("s=x; Expires=Thu, 01 Jan 2026 00:20:00 GMT", 1200),
         ("s=x; Max-Age=60; Expires=Thu, 01 Jan 2026 00:20:00 GMT", 60),
-        ("s=x", 300), // nothing said: default_life
+        ("s=x", 300), // no lifetime: default_life
     ] {
         let profile =
             format!("{BODY}token = {{ cookie = \"s\" }}\nexpiry = {{ cookie = \"s\" }}\n");
@@ -86,7 +86,7 @@ fn a_cookie_says_how_long_it_lives() {
 }
 
 #[test]
-fn a_jwt_that_is_none_gives_no_expiry_and_costs_nothing() {
+fn an_invalid_jwt_has_no_expiry_and_is_cheap_to_parse() {
     use base64::Engine;
     let part = |bytes: &[u8]| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes);
     let jwt = |payload: &[u8]| format!("{}.{}.c2ln", part(b"{\"alg\":\"none\"}"), part(payload));
@@ -119,12 +119,12 @@ fn a_jwt_that_is_none_gives_no_expiry_and_costs_nothing() {
     }
 }
 
-// ---- A call ahead, and what is captured
+// ---- The request `before` and its captures
 
 const CSRF: &str = "headers = { X-CSRF-Token = \"${csrf}\" }\n[acme.login.before]\nurl = \"https://api.acme.example/csrf\"\nheaders = { X-CSRF-Token = \"Fetch\" }\ncapture = [ { header = \"X-CSRF-Token\", as = \"csrf\" } ]\n";
 
 #[test]
-fn a_call_ahead_gives_its_crumb_and_its_cookies_to_the_login() {
+fn a_before_request_passes_its_captures_and_cookies_to_the_login() {
     let ahead = answer(200, "").with("x-csrf-token", "crumb").with("set-cookie", "sap=1; Path=/");
     let acme = Acme::with(&format!("{BODY}{CSRF}"), &[], [ahead, token("t", 600)]);
     assert_eq!(acme.token(), "t");
@@ -141,7 +141,7 @@ fn a_call_ahead_gives_its_crumb_and_its_cookies_to_the_login() {
 }
 
 #[test]
-fn of_the_cookies_of_a_call_ahead_the_last_word_on_each_goes_back() {
+fn the_last_value_of_each_cookie_of_a_before_request_is_sent() {
     let profile = "headers = { Cookie = \"own=${username}\" }\n[acme.login.before]\nurl = \"https://api.acme.example/page\"\n";
     let ahead = [
         "a=1; Path=/",
@@ -162,28 +162,28 @@ fn of_the_cookies_of_a_call_ahead_the_last_word_on_each_goes_back() {
 }
 
 #[test]
-fn a_call_ahead_that_gives_no_crumb_or_is_refused_says_nothing_of_the_password() {
+fn a_failed_before_request_is_not_a_refused_password() {
     for reply in [answer(200, ""), answer(403, ""), answer(401, "")] {
         let acme = Acme::with(&format!("{BODY}{CSRF}"), &[], [reply]);
         assert_eq!(acme.error().kind(), Kind::LoginProtocol);
         assert_eq!((acme.sent().len(), acme.source.counts().logins), (1, 0));
         acme.clock.advance(5 * SECOND);
         let _ = acme.source.token_blocking();
-        assert_eq!(acme.sent().len(), 2, "asked again");
+        assert_eq!(acme.sent().len(), 2, "the login was sent again");
     }
 }
 
 #[test]
-fn what_the_profile_lists_is_said_of_the_login_alone() {
-    // A page, then a form that is answered by a redirect; the next one is fetched by a refresh,
-    // which answers 200.
+fn status_lists_of_the_profile_apply_to_the_login_request_alone() {
+    // A page, then a form that is answered by a redirect; the next token comes from a refresh,
+    // which responds with 200.
     let lists = "ok_status = [302]\nrefused_status = [200, 401]\nrefused_when = { json = \"/error\" }\ntoken = { cookie = \"s\" }\ncapture = [ { header = \"X-Refresh\", as = \"refresh\" } ]\n";
     let steps = "[acme.login.before]\nurl = \"https://api.acme.example/page\"\n[acme.login.refresh]\nurl = \"https://api.acme.example/refresh\"\nform = { refresh = \"${refresh}\" }\n";
     let page = || answer(200, r#"{"error":"log in first"}"#).with("set-cookie", "page=1");
     let logged_in = |token: &str| answer(302, "").with("set-cookie", token).with("x-refresh", "r");
     for (refreshed, token) in [
         (answer(200, r#"{"error":"none"}"#).with("set-cookie", "s=refreshed"), "refreshed"),
-        // Refused by what its status says; then the password is sent.
+        // A refused refresh: then the password is sent.
         (answer(401, ""), "anew"),
         (answer(404, ""), "anew"),
         (answer(302, "").with("set-cookie", "s=x"), "anew"),
@@ -198,7 +198,7 @@ fn what_the_profile_lists_is_said_of_the_login_alone() {
 }
 
 #[test]
-fn what_a_vendor_hands_out_is_placed_safely_or_refused() {
+fn captured_values_are_escaped_or_refused() {
     let logout = "[acme.login.logout]\nmethod = \"DELETE\"\nurl = \"https://api.acme.example/v1/session/${id}?x=${id}\"\n";
     let profile = format!("{BODY}capture = [ {{ json = \"/id\", as = \"id\" }} ]\n{logout}");
     for (id, path) in [
@@ -226,10 +226,10 @@ fn what_a_vendor_hands_out_is_placed_safely_or_refused() {
         let acme = Acme::with(&profile, &[], [answer(200, &body)]);
         acme.token();
         acme.source.log_out_blocking().unwrap_err();
-        assert_eq!(acme.sent().len(), 1, "{id:?} went nowhere");
+        assert_eq!(acme.sent().len(), 1, "{id:?} was sent nowhere");
     }
-    // In a header of the login, where the call ahead gave it: refused before the password is sent,
-    // and that is no outage.
+    // A captured value in a header of the login: refused before the password is sent, and not as an
+    // outage.
     for crumb in ["a\r\nX-Evil: 1", "a\u{1b}b", "a\u{7f}", "a\u{0}"] {
         let ahead = answer(200, &serde_json::json!({ "csrf": crumb }).to_string());
         let before = CSRF.replace("{ header = \"X-CSRF-Token\", as", "{ json = \"/csrf\", as");
@@ -237,7 +237,7 @@ fn what_a_vendor_hands_out_is_placed_safely_or_refused() {
         assert_eq!(acme.error().kind(), Kind::LoginProtocol, "{crumb:?}");
         assert_eq!((acme.sent().len(), acme.source.counts().logins), (1, 0), "{crumb:?}");
     }
-    // In the bodies: escaped for where they stand.
+    // In bodies: escaped for their format.
     let crumb = "\"&x=1;../?#\r\n${password}";
     for (sends, sent) in [
         (
@@ -255,7 +255,7 @@ fn what_a_vendor_hands_out_is_placed_safely_or_refused() {
         acme.token();
         assert_eq!(body(&acme.sent()[1]), sent);
     }
-    // In a header and in a cookie of each call: refused at the login, so that no call fails for it.
+    // In a header or cookie of each call: refused at the login, so that no call fails later.
     let inject = "capture = [ { json = \"/id\", as = \"id\" } ]\ninject = [ { header = \"Authorization\", value = \"Bearer ${token}\" }, { header = \"Cookie\", value = \"route=${id}\" } ]\n";
     for (id, good) in [
         ("node-1", true),
@@ -272,7 +272,7 @@ fn what_a_vendor_hands_out_is_placed_safely_or_refused() {
 }
 
 #[test]
-fn a_number_is_kept_as_it_is_written() {
+fn a_captured_number_keeps_its_digits() {
     let logout = "[acme.login.logout]\nmethod = \"DELETE\"\nurl = \"https://api.acme.example/v1/session/${id}\"\n";
     let profile = format!("{BODY}capture = [ {{ json = \"/id\", as = \"id\" }} ]\n{logout}");
     let acme = Acme::with(
@@ -286,7 +286,7 @@ fn a_number_is_kept_as_it_is_written() {
 }
 
 #[test]
-fn a_token_that_its_cookie_cannot_hold_is_refused() {
+fn a_token_that_is_invalid_in_its_cookie_is_refused() {
     let inject = "inject = { header = \"Cookie\", value = \"s=${token}\" }\n";
     for (token, good) in
         [("t", true), ("t; admin=1", false), ("t, u", false), ("t t", false), ("\"t", false)]
@@ -308,7 +308,7 @@ fn a_token_that_its_cookie_cannot_hold_is_refused() {
 }
 
 #[test]
-fn an_answer_that_names_another_host_steers_nothing() {
+fn a_host_named_in_a_response_is_ignored() {
     let body = r#"{"access_token":"t","api_url":"https://evil.example/","host":"evil.example"}"#;
     let reply =
         answer(200, body).with("location", "https://evil.example/").with("host", "evil.example");
@@ -337,7 +337,7 @@ fn with_refresh(token: &str, refresh: &str) -> Reply {
 }
 
 #[test]
-fn a_refresh_token_is_spent_before_the_password_and_kept_where_no_new_one_comes() {
+fn a_refresh_token_is_used_before_the_password_and_kept_if_no_new_one_comes() {
     let replies =
         [with_refresh("a", "r1"), with_refresh("b", "r2"), token("c", 600), token("d", 600)];
     let acme = Acme::with(&format!("{BODY}{REFRESH}"), &[], replies);
@@ -354,7 +354,7 @@ fn a_refresh_token_is_spent_before_the_password_and_kept_where_no_new_one_comes(
 }
 
 #[test]
-fn where_the_refresh_token_is_dead_the_password_is_sent_in_the_same_login() {
+fn after_a_refused_refresh_the_password_is_sent_in_the_same_login() {
     for dead in [
         answer(400, r#"{"error":"invalid_grant"}"#),
         answer(401, ""),
@@ -374,7 +374,7 @@ fn where_the_refresh_token_is_dead_the_password_is_sent_in_the_same_login() {
 }
 
 #[test]
-fn while_the_vendor_is_down_neither_is_spent_twice() {
+fn during_an_outage_neither_refresh_token_nor_password_is_sent_twice() {
     let acme = Acme::with(
         &format!("{BODY}{REFRESH}"),
         &[],
@@ -407,7 +407,7 @@ fn a_refused_password_makes_one_login_and_with_next_exactly_one_more() {
 }
 
 #[test]
-fn next_goes_first_once_it_worked() {
+fn the_next_password_is_sent_first_once_it_has_worked() {
     let next = format!("{BODY}next = {{ password = \"password_next\" }}\n");
     let acme = Acme::with(
         &next,
@@ -418,7 +418,7 @@ fn next_goes_first_once_it_worked() {
     acme.clock.advance(600 * SECOND);
     assert_eq!(acme.token(), "b");
     acme.clock.advance(600 * SECOND);
-    assert_eq!(acme.token(), "c", "and where it is refused, the other one is tried");
+    assert_eq!(acme.token(), "c", "after its refusal the other one is tried");
     let used: Vec<bool> =
         acme.sent().iter().map(|request| body(request).contains("canary-next")).collect();
     assert_eq!(used, [false, true, true, true, false]);
@@ -448,21 +448,21 @@ const NEXT_AND_SEED: &[(&str, &str)] =
 
 #[test]
 fn after_a_refusal_the_next_login_begins_with_the_password_that_was_not_tried() {
-    // The second login of an attempt comes to nothing, for whatever reason.
+    // The second login of an attempt fails, for any reason.
     for undecided in [answer(429, ""), answer(500, ""), answer(302, ""), answer(200, "")] {
         let acme = Acme::with(TWO, NEXT, [answer(401, ""), undecided, answer(401, "")]);
         assert_ne!(acme.error().kind(), Kind::LoginRefused);
         acme.clock.advance(120 * SECOND);
         assert_eq!(acme.error().kind(), Kind::LoginRefused);
         assert_eq!(acme.used_next(), [false, true, true]);
-        // Both were refused: the gate is shut as for one.
+        // Both were refused: the backoff is that of one refusal.
         acme.clock.advance(899 * SECOND);
         assert_eq!((acme.error().kind(), acme.sent().len()), (Kind::LoginRefused, 3));
     }
 }
 
 #[test]
-fn two_passwords_and_a_one_time_code_are_one_login_with_each() {
+fn two_passwords_with_a_one_time_code_make_one_login_each() {
     let acme =
         Acme::with(&format!("{TWO}{CODE}"), NEXT_AND_SEED, [answer(401, ""), answer(401, "")]);
     for _ in 0..20 {
@@ -472,7 +472,7 @@ fn two_passwords_and_a_one_time_code_are_one_login_with_each() {
     assert_eq!(
         acme.used_next(),
         [false, true],
-        "the code of the first is used up, so the second waits for the next"
+        "the first used the code, so the second waits for the next one"
     );
     let acme =
         Acme::with(&format!("{TWO}{CODE}"), NEXT_AND_SEED, [answer(401, ""), token("a", 600)]);
@@ -485,14 +485,14 @@ fn two_passwords_and_a_one_time_code_are_one_login_with_each() {
 }
 
 #[test]
-fn next_is_tried_where_a_vendor_says_400_for_a_wrong_password() {
+fn the_next_password_is_tried_if_a_wrong_one_is_a_400() {
     for wrong in [answer(400, ""), answer(422, "{}")] {
         let acme = Acme::with(TWO, NEXT, [wrong.clone(), wrong.clone(), token("a", 600)]);
         assert_eq!(acme.error().kind(), Kind::LoginRefused);
         acme.clock.advance(30 * SECOND);
         assert_eq!(acme.token(), "a");
         assert_eq!(acme.used_next(), [false, false, true]);
-        // Where that one is wrong too, it is the third such answer in a row.
+        // If the next one is wrong too, it is the third such response in a row.
         let acme = Acme::with(TWO, NEXT, vec![wrong; 3]);
         acme.error();
         acme.clock.advance(30 * SECOND);
@@ -505,7 +505,7 @@ fn next_is_tried_where_a_vendor_says_400_for_a_wrong_password() {
 }
 
 #[test]
-fn next_is_tried_where_a_vendor_says_200_without_a_token_for_a_wrong_password() {
+fn the_next_password_is_tried_if_a_wrong_one_is_a_200_without_a_token() {
     let wrong = answer(200, r#"{"error":"wrong password"}"#);
     let acme = Acme::with(TWO, NEXT, [wrong.clone(), wrong.clone(), wrong, token("a", 600)]);
     for seconds in [5, 10] {
@@ -517,7 +517,7 @@ fn next_is_tried_where_a_vendor_says_200_without_a_token_for_a_wrong_password() 
 }
 
 #[test]
-fn a_wall_clock_that_was_ahead_when_a_code_was_sent_does_not_block_the_codes_after_it() {
+fn a_wall_clock_that_was_ahead_does_not_block_later_one_time_codes() {
     for (ahead, free) in [(0, false), (30, false), (60, false), (90, true), (365 * 86_400, true)] {
         let acme = Acme::with(&format!("{BODY}{CODE}"), NEXT_AND_SEED, []);
         acme.clock.set_unix_time(NEW_YEAR + ahead * SECOND);
@@ -525,7 +525,7 @@ fn a_wall_clock_that_was_ahead_when_a_code_was_sent_does_not_block_the_codes_aft
         acme.clock.set_unix_time(NEW_YEAR);
         acme.source.reject(&first);
         assert_eq!(acme.source.token_blocking().is_ok(), free, "{ahead} s ahead");
-        // It is told when the first code that is free begins, and a tenth more.
+        // The error has the start of the first free code, plus a tenth.
         if !free {
             let wait = acme.error().retry_after().unwrap();
             assert!(
@@ -539,7 +539,7 @@ fn a_wall_clock_that_was_ahead_when_a_code_was_sent_does_not_block_the_codes_aft
 }
 
 #[test]
-fn a_call_ahead_that_fails_uses_up_no_code() {
+fn a_failed_before_request_uses_no_one_time_code() {
     let acme = Acme::with(
         &format!(
             "{BODY}totp = {{ seed = \"otp_seed\" }}\n{}",
@@ -554,7 +554,7 @@ fn a_call_ahead_that_fails_uses_up_no_code() {
 }
 
 #[test]
-fn a_code_of_a_login_that_was_given_up_is_not_sent_again() {
+fn a_one_time_code_of_an_abandoned_login_is_not_sent_again() {
     let acme = Acme::with(&format!("{BODY}{CODE}"), NEXT_AND_SEED, [hang()]);
     let source = acme.source.clone();
     let waiting = std::thread::spawn(move || source.token_blocking());
@@ -566,19 +566,19 @@ fn a_code_of_a_login_that_was_given_up_is_not_sent_again() {
 }
 
 #[test]
-fn login_timeout_is_for_all_requests_of_a_login_together() {
+fn login_timeout_covers_all_requests_of_a_login_together() {
     let profile = format!("{TWO}login_timeout = \"10s\"\n{REFRESH}");
     let replies = [with_refresh("a", "r"), answer(401, ""), answer(401, ""), token("b", 600)];
     let acme = Acme::with(&profile, NEXT, replies);
     acme.token();
     acme.clock.advance(600 * SECOND);
-    // Each answer takes three seconds.
+    // Each response takes three seconds.
     *acme.vendor.each.lock().unwrap() = Some((acme.clock.clone(), 3 * SECOND));
     assert_eq!(acme.token(), "b");
     let timeouts: Vec<u64> =
         acme.sent()[1..].iter().map(|request| request.timeout.as_secs()).collect();
     assert_eq!(timeouts, [10, 7, 4]);
-    // Where nothing is left, nothing is sent.
+    // With no time left, nothing is sent.
     let acme = Acme::with(&profile, NEXT, [answer(401, ""), token("b", 600)]);
     *acme.vendor.each.lock().unwrap() = Some((acme.clock.clone(), 10 * SECOND));
     assert_eq!((acme.error().kind(), acme.sent().len()), (Kind::LoginDown, 1));
@@ -588,7 +588,7 @@ fn login_timeout_is_for_all_requests_of_a_login_together() {
     assert_eq!(acme.used_next(), [false, true]);
 }
 
-// ---- What an answer says beside its status
+// ---- The content of a response beside its status
 
 #[test]
 fn a_200_that_says_refused_is_a_refusal() {
@@ -622,7 +622,7 @@ fn a_200_that_says_refused_is_a_refusal() {
 }
 
 #[test]
-fn the_body_says_when_to_come_again() {
+fn the_response_body_can_set_the_time_of_the_next_attempt() {
     for (rule, body, seconds) in [
         ("{ json = \"/retry_after_ms\", unit = \"ms\" }", r#"{"retry_after_ms":7000}"#, 7),
         ("{ json = \"/at\", unit = \"epoch\" }", r#"{"at":1767225609}"#, 9),
@@ -636,8 +636,7 @@ fn the_body_says_when_to_come_again() {
             assert_eq!(acme.error().retry_after(), Some(seconds * SECOND), "{rule} {status}");
         }
     }
-    // In a header of the vendor's own; the usual one, where it is there, comes first, as seconds
-    // and as a date.
+    // In the vendor's own header. The standard one has priority, as seconds and as a date.
     for (rule, name, value, usual, seconds) in [
         ("{ header = \"X-Rate-Reset\", unit = \"epoch\" }", "x-rate-reset", "1767225660", None, 60),
         ("{ header = \"X-Retry-Ms\", unit = \"ms\" }", "x-retry-ms", "2500", None, 2),
@@ -662,20 +661,20 @@ fn the_body_says_when_to_come_again() {
             Some(seconds),
             "{rule} {value} {usual:?}"
         );
-        // And the source comes again then.
+        // The source makes the next attempt at that time.
         acme.clock.advance(acme.error().retry_after().unwrap());
         assert_eq!(acme.token(), "more");
     }
 }
 
-// ---- Kept warm
+// ---- Keeping warm
 
 #[test]
-fn a_source_that_is_kept_warm_has_its_next_token_before_anybody_asks() {
+fn keep_warm_gets_the_next_token_before_any_request_for_it() {
     let acme = Acme::with(BODY, &[], [token("a", 600), token("b", 600)]);
     acme.source.keep_warm().unwrap();
     acme.vendor.wait_for(1);
-    // It looks again each minute, and when the token is due.
+    // It checks each minute, and when the token is due.
     while acme.sent().len() < 2 {
         acme.clock.wait_for_sleepers(1);
         acme.clock.advance(SECOND);
@@ -698,8 +697,8 @@ fn the_old_token_is_logged_out_once_a_newer_one_is_in_place() {
     assert_eq!(acme.token(), "a");
     acme.clock.advance(520 * SECOND);
     let stale = acme.source.token_blocking().unwrap();
-    assert_eq!(text(&stale), "a", "stale, and a login behind it");
-    // A call is under way with it: it is looked for again each second.
+    assert_eq!(text(&stale), "a", "stale, with a login in the background");
+    // A call still uses the old token, so its end is checked each second.
     acme.clock.wait_for_sleepers(1);
     assert_eq!((acme.sent().len(), acme.token().as_str()), (2, "b"));
     drop(stale);
@@ -709,7 +708,7 @@ fn the_old_token_is_logged_out_once_a_newer_one_is_in_place() {
 }
 
 #[test]
-fn where_only_one_session_may_be_the_old_one_ends_before_the_login() {
+fn with_a_single_session_the_old_token_is_logged_out_before_the_login() {
     let profile = format!("{BODY}{LOGOUT}before = true\n");
     let acme = Acme::with(&profile, &[], [token("a", 600), answer(200, ""), token("b", 600)]);
     assert_eq!(acme.token(), "a");
@@ -722,14 +721,14 @@ fn where_only_one_session_may_be_the_old_one_ends_before_the_login() {
 }
 
 #[test]
-fn who_logs_out_has_no_token_and_a_dead_one_is_not_logged_out() {
+fn log_out_drops_the_token_and_a_rejected_one_is_not_logged_out() {
     let acme = Acme::with(
         &format!("{BODY}{LOGOUT}"),
         &[],
         [token("a", 600), answer(200, ""), token("b", 600), token("c", 600)],
     );
     acme.source.log_out_blocking().unwrap();
-    assert_eq!(acme.sent().len(), 0, "there was none");
+    assert_eq!(acme.sent().len(), 0, "there was no token");
     assert_eq!(acme.token(), "a");
     acme.source.log_out_blocking().unwrap();
     let token = acme.source.token_blocking().unwrap();
@@ -738,14 +737,14 @@ fn who_logs_out_has_no_token_and_a_dead_one_is_not_logged_out() {
     assert_eq!(
         acme.sent().len(),
         4,
-        "two logins, one logout, one login: the rejected token is dead already"
+        "two logins, one logout, one login: the rejected token needs no logout"
     );
 }
 
 // ---- A second account like the first
 
 #[test]
-fn like_takes_over_all_that_is_not_said() {
+fn like_inherits_every_key_that_is_not_set() {
     let readable = format!(
         "[acme.login]\nurl = \"https://api.acme.example/login\"\n{BODY}max_age = \"1h\"\n[orders.login]\nlike = \"acme\"\nmax_age = \"30m\"\n"
     );
@@ -765,10 +764,10 @@ fn like_takes_over_all_that_is_not_said() {
     assert_eq!(source.profile().max_age, Duration::from_secs(1800));
 }
 
-// ---- Nothing of it is shown
+// ---- Secrecy
 
 #[test]
-fn nothing_that_is_shown_holds_a_secret() {
+fn debug_output_and_errors_contain_no_secret() {
     let profile = format!("{BODY}{REFRESH}");
     let acme = Acme::with(
         &profile,
@@ -783,7 +782,7 @@ fn nothing_that_is_shown_holds_a_secret() {
     let error = acme.error();
     let shown = format!("{token:?} {error} {error:?} {:?} {:?}", acme.source, acme.sent());
     assert!(!shown.contains("canary"), "{shown}");
-    // A session's id in the URL of its logout.
+    // A session id in the URL of its logout.
     let logout = "[acme.login.logout]\nmethod = \"DELETE\"\nurl = \"https://api.acme.example/v1/session/${id}\"\n";
     let profile = format!("{BODY}capture = [ {{ json = \"/id\", as = \"id\" }} ]\n{logout}");
     let acme = Acme::with(
@@ -797,7 +796,7 @@ fn nothing_that_is_shown_holds_a_secret() {
     assert!(shown.contains("/v1/session/id") && !shown.contains("canary"), "{shown}");
 }
 
-// ---- The parts
+// ---- Helpers
 
 struct Acme {
     source: TokenSource,
@@ -860,7 +859,7 @@ struct Vendor {
     replies: Arc<Mutex<VecDeque<Reply>>>,
     sent: Arc<Mutex<Vec<LoginRequest>>>,
     came: Arc<std::sync::Condvar>,
-    /// So long each answer takes on this clock.
+    /// The time that each response takes on this clock.
     each: Arc<Mutex<Option<(Clock, Duration)>>>,
 }
 
@@ -875,7 +874,7 @@ fn answer(status: u16, body: &str) -> Reply {
     Reply { status, headers: HeaderMap::new(), body: body.to_owned() }
 }
 
-/// No answer.
+/// A reply that never comes.
 fn hang() -> Reply {
     answer(0, "")
 }

@@ -1,5 +1,5 @@
-//! The loader by itself: token source, login, client and layers against an imitated vendor. No file
-//! is sealed by the command line here.
+//! The loader alone: token source, login, client and layers against an imitated vendor, without
+//! files of the command line.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // tests
 

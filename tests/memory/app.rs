@@ -1,17 +1,17 @@
-//! The program whose memory is scanned. Each line on its standard input is an order, and it answers
-//! each with one line:
+//! The program whose memory is scanned. Each line on its standard input is a command, and its reply
+//! is one line:
 //!
-//! | line | does | answer |
+//! | line | action | reply |
 //! |---|---|---|
-//! | `call N K` | N calls, K at a time | how many were answered with success |
-//! | `renew` | gives up the token, and logs in | `1` |
-//! | `renew-under-load N K` | the same N times, while K tasks call without a pause | how many calls were not answered with success |
-//! | `begin-calls K`, `begin-login` | the same, without waiting for the end | – |
-//! | `pending` | | how many of these have not ended |
-//! | `abort` | drops them | – |
+//! | `call N K` | N calls, K at a time | the number of calls that succeeded |
+//! | `renew` | drops the token and logs in | `1` |
+//! | `renew-under-load N K` | the same N times, while K tasks call without a pause | the number of calls that failed |
+//! | `begin-calls K`, `begin-login` | starts calls or a login without waiting for the end | – |
+//! | `pending` | | the number of started ones that have not ended |
+//! | `abort` | drops the started ones | – |
 //! | `sleep MS` | nothing | – |
 //!
-//! Its first line is what it has to say at start. It ends with its input.
+//! Its first line is its message at start. It ends with its input.
 
 use std::io::{BufRead, Write};
 use std::sync::Arc;
@@ -19,11 +19,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
-/// An account at the vendor, as the program at hand holds it.
+/// An account at the vendor, as the scanned program implements it.
 pub(crate) trait Account: Clone + Send + Sync + 'static {
-    /// Makes a call; some have a body. Whether it was answered with success.
+    /// Makes a call, some with a body. Returns whether it succeeded.
     fn call(&self, number: u64) -> impl Future<Output = bool> + Send;
-    /// Gives up the token that is good now, and logs in. Whether there is a new one.
+    /// Drops the current token and logs in. Returns whether there is a new one.
     fn renew(&self) -> impl Future<Output = bool> + Send;
 }
 
@@ -68,7 +68,7 @@ pub(crate) fn serve<A: Account>(hello: &str, open: impl FnOnce() -> A) {
                 std::thread::sleep(Duration::from_millis(number(1)));
                 0
             }
-            _ => panic!("what is {line:?}?"),
+            _ => panic!("unknown command {line:?}"),
         };
         say(&answer.to_string());
     }
@@ -124,7 +124,7 @@ async fn renew_under_load<A: Account>(account: &A, times: u64, at_a_time: u64) -
     };
     let callers: Vec<_> = (0..at_a_time).map(|_| caller()).collect();
     for _ in 0..times {
-        // Each token is used before it goes.
+        // Each token is used before it is dropped.
         let enough = made.load(SeqCst) + 2 * at_a_time;
         while made.load(SeqCst) < enough {
             tokio::time::sleep(Duration::from_millis(1)).await;

@@ -1,13 +1,12 @@
-//! The memory of an application holds none of its secrets, whatever it does at the time. An
-//! application that is written the usual way holds all of them, which proves that the scan would
-//! find them.
+//! The memory of an application contains none of its secrets in any state. An application written
+//! the usual way contains all of them, which proves that the scan finds them.
 //!
-//! On its own: `cargo build -p bootseal --all-features --examples && cargo test -p bootseal
+//! Alone: `cargo build -p bootseal --all-features --examples && cargo test -p bootseal
 //! --all-features --test memory`.
 //!
 //! Each program goes through the same states, and is scanned in each (see memory/scan.py).
-//! `BOOTSEAL_MEMORY_TABLE=path` writes the table for docs/memory.md. It needs gcore, age and the
-//! right to trace: without them it fails, and says so.
+//! `BOOTSEAL_MEMORY_TABLE=path` writes the table for docs/memory.md. The test needs gcore, age and
+//! permission to trace; without them it fails with an error that says so.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr)] // a test
@@ -39,43 +38,43 @@ const REFUSED: &str = "Bootseal, memfd_secret refused; `gcore` without `-a`";
 const OWN_CLIENT: &str = "Bootseal's layer over a reqwest client";
 const PROGRAMS: [&str; 5] = [USUAL, OWN_CLIENT, WIPING, GLIBC, REFUSED];
 
-// ---- What must hold
+// ---- The tests
 
 #[test]
-fn with_the_allocator_nothing_is_found_in_any_state() {
+fn with_the_allocator_no_secret_is_found_in_any_state() {
     measure(Program {
         name: WIPING,
         command: || example("memory-with-allocator", None),
-        says: "secrets lie in memfd_secret",
+        says: "secrets are stored in memfd_secret",
         images: FULL_SCANS,
     })
     .nothing_is_found();
 }
 
 #[test]
-fn without_the_allocator_nothing_is_found_either() {
+fn without_the_allocator_no_secret_is_found() {
     measure(Program {
         name: GLIBC,
         command: || example("memory-without-allocator", None),
-        says: "secrets lie in memfd_secret",
+        says: "secrets are stored in memfd_secret",
         images: FULL_SCANS,
     })
     .nothing_is_found();
 }
 
 #[test]
-fn where_memfd_secret_is_refused_it_says_so_and_a_core_holds_nothing() {
+fn without_memfd_secret_it_is_reported_and_a_core_dump_contains_no_secret() {
     measure(Program {
         name: REFUSED,
         command: || example("memory-with-allocator", Some("no_memfd_secret.py")),
-        says: "secrets lie in locked pages (memfd_secret: Operation not permitted",
+        says: "secrets are stored in locked pages (memfd_secret: Operation not permitted",
         images: &["default core"],
     })
     .nothing_is_found();
 }
 
 #[test]
-fn the_usual_way_everything_is_found() {
+fn in_the_usual_application_every_secret_is_found() {
     let measured = measure(Program {
         name: USUAL,
         command: || example("memory-plain", None),
@@ -100,15 +99,15 @@ fn the_usual_way_everything_is_found() {
     }
 }
 
-/// Calls past the writer that puts the token in below HTTP: the scan sees what that writer is good
-/// for.
+/// Calls that bypass the writer that inserts the token below HTTP: the scan shows the effect of
+/// that writer.
 #[cfg(feature = "middleware")]
 #[test]
-fn through_a_client_of_ones_own_the_token_is_found_and_nothing_else() {
+fn with_the_applications_own_client_only_the_token_is_found() {
     let measured = measure(Program {
         name: OWN_CLIENT,
         command: || example("memory-own-client", None),
-        says: "secrets lie in memfd_secret",
+        says: "secrets are stored in memfd_secret",
         images: FULL_SCANS,
     });
     for row in &measured.rows {
@@ -130,7 +129,7 @@ fn through_a_client_of_ones_own_the_token_is_found_and_nothing_else() {
 struct Program {
     name: &'static str,
     command: fn() -> Command,
-    /// What it has to say of its memory.
+    /// What the program reports about its memory.
     says: &'static str,
     images: &'static [&'static str],
 }
@@ -222,7 +221,7 @@ impl Scene {
         assert!(self.vendor.count("logins") > logins);
         self.look("after a revocation");
 
-        // The last: what it logs in with is on the way, and the answer does not come.
+        // The last state: the login request is in flight, and its response does not come.
         self.vendor.slow(HOUR);
         let logins = self.vendor.count("logins");
         self.app.ask("begin-login");
@@ -231,7 +230,7 @@ impl Scene {
         assert_eq!(self.app.number("pending"), 1);
     }
 
-    /// Looks for the old tokens too.
+    /// Scans for the old tokens too.
     fn look(&mut self, state: &'static str) {
         self.needles.insert("token", self.vendor.tokens());
         let images = scan(self.app.id(), self.images, &self.needles);
@@ -239,7 +238,7 @@ impl Scene {
     }
 }
 
-// ---- What came of it
+// ---- The results
 
 impl Measured {
     fn nothing_is_found(&self) {
@@ -255,7 +254,7 @@ impl Measured {
         assert!(report.is_empty(), "found in memory\n{report}");
     }
 
-    /// The greater of the scans, as whole copies + pieces.
+    /// The larger result of the scans, as whole copies + pieces.
     fn lines(&self) -> String {
         let cell = |row: &Row, needle: &str| {
             let findings = row.images.values().filter_map(|found| found.get(needle));
@@ -270,7 +269,7 @@ impl Measured {
     }
 }
 
-/// Prints the table of what was measured so far, and writes it where it is asked for.
+/// Prints the table of the measurements so far, and writes it to the requested path.
 fn tabulate(measured: &Measured) {
     static TABLES: Mutex<[String; PROGRAMS.len()]> =
         Mutex::new([const { String::new() }; PROGRAMS.len()]);

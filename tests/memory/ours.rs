@@ -8,7 +8,7 @@ use std::error::Error;
 #[derive(Clone)]
 struct Acme {
     source: TokenSource,
-    /// One for each version of HTTP.
+    /// One client for each version of HTTP.
     clients: [Client; 2],
     orders: String,
 }

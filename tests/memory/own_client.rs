@@ -1,7 +1,7 @@
-//! An application that keeps its own `reqwest::Client`, under our layer: what no writer below HTTP
-//! puts in is in clear above it.
+//! An application that keeps its own `reqwest::Client` under our layer. Without our writer below
+//! HTTP, the token is plaintext in its requests.
 
-#![allow(clippy::panic)] // its exit status and stderr are for a test
+#![allow(clippy::panic)] // a test reads its exit status and stderr
 
 mod app;
 mod source;

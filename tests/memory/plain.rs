@@ -1,7 +1,7 @@
-//! The application written the usual way: settings in clear, `secrecy` for secrets, reqwest for the
-//! calls.
+//! The application written the usual way: plaintext settings, `secrecy` for secrets, reqwest for
+//! the calls.
 
-#![allow(clippy::panic)] // its exit status and stderr are for a test
+#![allow(clippy::panic)] // a test reads its exit status and stderr
 
 mod app;
 

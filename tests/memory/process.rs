@@ -1,4 +1,4 @@
-//! The programs of this test run as children that take one order a line.
+//! The programs of this test run as child processes that take one command a line.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-/// Longer than anything takes on a slow machine: what takes longer hangs.
+/// A limit that no step exceeds on a slow machine; a step that does hangs.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 pub(crate) struct Process {
@@ -53,13 +53,13 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.input = None;
-        // A call in flight waits for an hour.
+        // A call in flight would wait for an hour.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// An example of this package, without any variable of ours; or run by a script in Python.
+/// An example of this package, without our variables, or run by a Python script.
 pub(crate) fn example(name: &str, under: Option<&str>) -> Command {
     let program = examples().join(name);
     assert!(
@@ -81,7 +81,7 @@ pub(crate) fn example(name: &str, under: Option<&str>) -> Command {
     command
 }
 
-/// Cargo builds the examples with the tests: `…/deps/memory-0123` beside `…/examples`.
+/// Cargo builds the examples with the tests: the test is `…/deps/memory-0123`, beside `…/examples`.
 fn examples() -> PathBuf {
     std::env::current_exe().unwrap().parent().unwrap().with_file_name("examples")
 }

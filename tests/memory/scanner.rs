@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-/// What was found of each needle.
+/// The findings for each needle.
 pub(crate) type Found = BTreeMap<String, Finding>;
 
 #[derive(Clone, Debug, Deserialize)]
@@ -45,12 +45,12 @@ impl Finding {
     }
 }
 
-/// Panics where the scanner does not find what it planted itself, or anything else.
+/// Panics if the scanner does not find exactly what it planted itself.
 pub(crate) fn prove() {
     run("prove", "");
 }
 
-/// What is found in each of `images`.
+/// The findings in each of `images`.
 pub(crate) fn scan(
     process: u32,
     images: &[&'static str],
@@ -68,8 +68,8 @@ pub(crate) fn scan(
     for &name in images {
         let image = answer.remove(name).unwrap();
         assert!(image.bytes > 1 << 20, "only {} bytes of {name} were read", image.bytes);
-        // Secret pages, and what belongs to the kernel: of anything else it would have to be said
-        // that it was not searched.
+        // Only secret pages and kernel mappings may be unreadable; any other gap would be memory
+        // that was not searched.
         let excused = ["/secretmem", "[vvar", "[vdso"];
         let missed = image
             .unreadable
@@ -81,7 +81,7 @@ pub(crate) fn scan(
     found
 }
 
-/// The kinds of places, a line each, for who has to find out how it got there.
+/// The kinds of places, a line each, to help find the cause.
 pub(crate) fn places(found: &Found) -> String {
     let mut kinds: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     for (needle, finding) in found {

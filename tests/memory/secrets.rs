@@ -1,5 +1,5 @@
-//! The secrets that are searched for: a password and a sealed file with it, made as an
-//! application's would be.
+//! The secrets that are searched for: a password, and a sealed file that contains it, made as for
+//! an application.
 
 use super::vendor_process::Vendor;
 use bootseal_core::{Access, FileLock, Identity, Pin, Role, Secret, ValueKind, Vault};
@@ -10,16 +10,16 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// What is looked for: values by name.
+/// The values to search for, by name.
 pub(crate) type Needles = BTreeMap<&'static str, Vec<Vec<u8>>>;
 
 pub(crate) const USER: &str = "acme-user";
 
-/// As `age-keygen` writes it. The prefix is no secret, and has sixteen bytes: it would be a
+/// The format of `age-keygen`. The prefix is not secret, but its sixteen bytes would count as a
 /// fragment.
 const IDENTITY: &str = "AGE-SECRET-KEY-1";
 
-/// A password of 38 bytes, some of which are written otherwise in JSON, forms and URLs.
+/// A password of 38 bytes, some of which are escaped in JSON, forms and URLs.
 pub(crate) fn password() -> String {
     let noise = Identity::generate().unwrap().recipient().unwrap().to_string();
     let password = format!("Pw-{}\"{}%/{}&ü", &noise[8..18], &noise[18..28], &noise[28..37]);
@@ -27,7 +27,7 @@ pub(crate) fn password() -> String {
     password
 }
 
-/// The settings of the usual application, in clear.
+/// The plaintext settings of the usual application.
 pub(crate) fn settings(folder: &Path, vendor: &mut Vendor, password: &str) -> PathBuf {
     let [login, orders, ca] = ["login", "orders", "ca"].map(|name| vendor.text(name));
     let path = folder.join("app.toml");
@@ -38,7 +38,7 @@ pub(crate) fn settings(folder: &Path, vendor: &mut Vendor, password: &str) -> Pa
     path
 }
 
-/// A sealed file and the key that opens it, and what is secret in them.
+/// A sealed file, the key that opens it, and the secrets in both.
 pub(crate) struct Sealed {
     pub(crate) file: PathBuf,
     pub(crate) key: PathBuf,
@@ -46,7 +46,7 @@ pub(crate) struct Sealed {
 }
 
 impl Sealed {
-    /// `more` is readable, behind the profile.
+    /// `more` is readable TOML after the profile.
     pub(crate) fn make(folder: &Path, vendor: &mut Vendor, password: &str, more: &str) -> Sealed {
         let [login, ca] = ["login", "ca"].map(|name| vendor.text(name));
         let profile = format!(
@@ -78,7 +78,7 @@ impl Sealed {
     }
 }
 
-/// As it is written, and the bytes that are written so.
+/// The identity as text and as bytes.
 fn identity(text: &[u8]) -> Vec<Vec<u8>> {
     let text = std::str::from_utf8(text).unwrap();
     let line = text.lines().find(|line| line.starts_with(IDENTITY)).unwrap();
@@ -86,7 +86,7 @@ fn identity(text: &[u8]) -> Vec<Vec<u8>> {
     vec![line.as_bytes()[IDENTITY.len()..].to_vec(), bytes]
 }
 
-/// By the program of age's authors, so that it is what the file says and not what we think of it.
+/// Opened by age itself, so that the result does not depend on our code.
 fn data_key(file: &Path, key: &Path) -> Vec<u8> {
     let file: toml::Table = toml::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
     let block = file["bootseal"]["read_key"].as_str().unwrap();

@@ -4,7 +4,7 @@
 use bootseal::{Loader, TokenSource};
 use std::error::Error;
 
-/// The source, and the address of what it is for.
+/// The source, and the address of its calls.
 pub(crate) fn open() -> Result<(TokenSource, String), Box<dyn Error>> {
     let [sealed, key, orders] = &std::env::args().skip(1).collect::<Vec<_>>()[..] else {
         return Err("it is run as: PROGRAM SEALED-FILE KEY-FILE URL-OF-ORDERS".into());
@@ -20,7 +20,7 @@ pub(crate) async fn renew(source: &TokenSource) -> bool {
     }
 }
 
-/// Where its secrets lie, in a sentence.
+/// A sentence about the memory that holds its secrets.
 pub(crate) fn memory() -> String {
     bootseal::report().map_or_else(|error| error.to_string(), |report| report.to_string())
 }

@@ -1,8 +1,8 @@
-//! The vendor, in a process of its own, so that what a client sends it is not in the memory that is
-//! scanned. It does what it is told on standard input, a line each, and answers each with a line of
-//! JSON; it ends with its input.
+//! The vendor in its own process, so that its copies of the requests are not in the scanned memory.
+//! Each line on standard input is a command, and the reply is a line of JSON; it ends with its
+//! input.
 
-#![allow(clippy::panic)] // its exit status and stderr are for a test
+#![allow(clippy::panic)] // a test reads its exit status and stderr
 
 use bootseal_vendor_sim::Vendor;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! The orders to the vendor process, and what it has seen.
+//! Commands to the vendor process, and its counts.
 
 use crate::process::{Process, example};
 use serde_json::{Value, json};
@@ -23,12 +23,12 @@ impl Vendor {
         self.tell(json!({ "do": "user", "name": name, "password": password }));
     }
 
-    /// How long tokens live that are issued from now on.
+    /// Sets the lifetime of new tokens.
     pub(crate) fn lifetime(&mut self, lifetime: Duration) {
         self.tell(json!({ "do": "life", "ms": lifetime.as_millis() }));
     }
 
-    /// How long answers take from now on.
+    /// Sets the delay of responses.
     pub(crate) fn slow(&mut self, delay: Duration) {
         self.tell(json!({ "do": "slow", "ms": delay.as_millis() }));
     }
@@ -42,7 +42,7 @@ impl Vendor {
         self.state()[name].as_str().unwrap().to_owned()
     }
 
-    /// How many `logins` or `calls` have arrived.
+    /// The number of `logins` or `calls` so far.
     pub(crate) fn count(&mut self, name: &str) -> u64 {
         self.state()[name].as_u64().unwrap()
     }
@@ -58,7 +58,7 @@ impl Vendor {
         }
     }
 
-    /// All that were ever issued.
+    /// All tokens that were ever issued.
     pub(crate) fn tokens(&mut self) -> Vec<Vec<u8>> {
         let state = self.state();
         state["tokens"]

@@ -1,6 +1,6 @@
-//! An application with the one line that wipes what its libraries free.
+//! An application with the allocator line, which wipes memory that its libraries free.
 
-#![allow(clippy::panic)] // its exit status and stderr are for a test
+#![allow(clippy::panic)] // a test reads its exit status and stderr
 
 mod app;
 mod ours;

@@ -1,6 +1,6 @@
-//! The application without the line that wipes what its libraries free.
+//! The application without the allocator line, which wipes memory that its libraries free.
 
-#![allow(clippy::panic)] // its exit status and stderr are for a test
+#![allow(clippy::panic)] // a test reads its exit status and stderr
 
 mod app;
 mod ours;

@@ -1,5 +1,5 @@
-//! Each event that an operator needs is logged once and under its name. The log belongs to the
-//! whole process, hence one test.
+//! Each event that an operator needs is logged once, under its name. The log belongs to the whole
+//! process, hence one test.
 
 #![allow(clippy::unwrap_used)] // a test
 
@@ -28,8 +28,7 @@ impl Write for Log {
 }
 
 impl Log {
-    /// What was said since the last time: of each line of ours its level and the word that it
-    /// begins with.
+    /// The events since the last call: the level and the first word of each of our lines.
     fn events(&self) -> Vec<String> {
         let said = String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap();
         let ours = said.lines().filter_map(|line| {
@@ -70,13 +69,13 @@ fn acme(more: &str, replies: &[(u16, &'static str)]) -> (TokenSource, Clock) {
 }
 
 #[test]
-fn each_event_is_said_once_where_it_happens_and_nowhere_else() {
+fn each_event_is_logged_exactly_once() {
     let log = Log::default();
     let writer = log.clone();
     tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).init();
     let forget = |log: &Log| drop(log.events());
 
-    // A login, and a call that is rejected: one rejection, however many say so.
+    // A login and a rejected call: one event, however often the token is rejected.
     let (source, _) = acme("", &[GOOD, GOOD]);
     forget(&log);
     let token = source.token_blocking().unwrap();
@@ -87,7 +86,7 @@ fn each_event_is_said_once_where_it_happens_and_nowhere_else() {
     events.sort();
     assert_eq!(events, ["INFO refreshed", "INFO rejected"]);
 
-    // Refused, asked for again and again, and let in at last.
+    // Refused, requested again and again, and finally accepted.
     let (source, clock) = acme("", &[REFUSED, GOOD]);
     forget(&log);
     (0..5).for_each(|_| drop(source.token_blocking().unwrap_err()));
@@ -96,7 +95,7 @@ fn each_event_is_said_once_where_it_happens_and_nowhere_else() {
     (0..5).for_each(|_| drop(source.token_blocking().unwrap()));
     assert_eq!(log.events(), ["INFO recovered", "INFO refreshed"]);
 
-    // The next password is the one that works: said when it is found out, and not at each login.
+    // The next password works: logged when this is found out, and not at each login.
     let (source, clock) = acme("next = { password = \"password_next\" }\n", &[REFUSED, GOOD, GOOD]);
     forget(&log);
     source.token_blocking().unwrap();
@@ -108,7 +107,7 @@ fn each_event_is_said_once_where_it_happens_and_nowhere_else() {
     source.token_blocking().unwrap();
     assert_eq!(log.events(), ["INFO refreshed"]);
 
-    // Tokens that are rejected as soon as they come.
+    // Tokens that are rejected as soon as they arrive.
     let (source, _) = acme("", &[GOOD, GOOD, GOOD]);
     forget(&log);
     for _ in 0..2 {
@@ -125,7 +124,7 @@ fn each_event_is_said_once_where_it_happens_and_nowhere_else() {
     );
     assert_eq!(events.len(), 6);
 
-    // Nothing says how long it lives; or that it was over before it came.
+    // A token without a lifetime, and one that arrives expired.
     for (answer, event) in [
         ((200, r#"{"access_token":"t"}"#), "WARN expiry_unknown"),
         ((200, r#"{"access_token":"t","expires_in":0}"#), "WARN clock_skew"),

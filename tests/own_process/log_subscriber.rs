@@ -1,5 +1,5 @@
-//! A log subscriber may ask for a token while it handles an event. It hears the whole process,
-//! hence one test.
+//! A log subscriber may ask for a token while it handles an event. The subscriber belongs to the
+//! whole process, hence one test.
 
 #![allow(clippy::unwrap_used)] // a test
 
@@ -56,7 +56,7 @@ impl Subscriber for Asks {
     fn exit(&self, _: &Id) {}
 }
 
-/// Gives these answers, then tokens.
+/// Sends these statuses, then tokens.
 struct Script(Mutex<VecDeque<u16>>);
 
 impl Transport for Script {
@@ -71,7 +71,7 @@ impl Transport for Script {
 }
 
 #[test]
-fn who_hears_an_event_may_ask_for_a_token() {
+fn a_log_subscriber_may_ask_for_a_token() {
     tracing::subscriber::set_global_default(Asks).unwrap();
     let login = "[acme.login]\nurl = \"https://api.acme.example\"\nbasic = true\n";
     let vault =
@@ -85,7 +85,7 @@ fn who_hears_an_event_may_ask_for_a_token() {
     clock.advance(Duration::from_secs(1));
     source.token_blocking().unwrap_err();
     source.reset_backoff();
-    // Three in a row are rejected before they work: the loop guard speaks too.
+    // Three fresh tokens in a row are rejected, so that the loop guard logs its event too.
     for _ in 0..3 {
         source.reject(&source.token_blocking().unwrap());
     }

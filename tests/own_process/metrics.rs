@@ -1,5 +1,5 @@
-//! Metrics reach the recorder that the application installed. It counts for the whole process,
-//! hence one test.
+//! Metrics reach the recorder that the application installed. The recorder belongs to the whole
+//! process, hence one test.
 
 #![allow(clippy::unwrap_used)] // a test
 
@@ -11,8 +11,8 @@ use metrics::{
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-/// The last value of each gauge, the sum of each counter, how often each histogram was fed; by name
-/// and labels.
+/// The last value of each gauge, the sum of each counter and the number of records of each
+/// histogram, by name and labels.
 #[derive(Clone, Default)]
 struct Heard(Arc<Mutex<BTreeMap<String, f64>>>);
 

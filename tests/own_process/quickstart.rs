@@ -1,13 +1,13 @@
 //! The README's first command does what the README says.
 //!
-//! On its own: `cargo test -p bootseal-examples`.
+//! Alone: `cargo test -p bootseal-examples`.
 
 #![allow(clippy::unwrap_used)] // a test
 
 use std::process::Command;
 
 #[test]
-fn the_quickstart_lives_through_an_expiry_and_a_revocation() {
+fn the_quickstart_survives_an_expiry_and_a_revocation() {
     // Cargo builds the examples of a package with its tests, into a folder beside theirs.
     let test = std::env::current_exe().unwrap();
     let example = test.ancestors().nth(2).unwrap().join("examples").join("quickstart");

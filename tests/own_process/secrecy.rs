@@ -18,8 +18,8 @@ use support::Home;
 const PASSWORD: &str = "can4ry/pässwörd \"of ten\" bytes+more";
 const USER: &str = "can4ry-user@acme";
 
-/// The secret as it is and as it might be written: base64 at each alignment, percent-encoded, as a
-/// form, as JSON, in hex.
+/// The secret in plain and encoded forms: base64 at each alignment, percent-encoded, as a form, as
+/// JSON, in hex.
 fn disguises(secret: &str) -> Vec<String> {
     let percent = |keep: &[u8]| {
         let bytes = secret.bytes();
@@ -45,7 +45,7 @@ fn disguises(secret: &str) -> Vec<String> {
         let shifted = [vec![b'x'; shift], secret.as_bytes().to_vec()].concat();
         for engine in [BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD] {
             let text = engine.encode(&shifted);
-            // The first and last group also carry the neighbours' bits.
+            // The first and last base64 groups also contain bits of the neighbouring bytes.
             all.push(text[4..text.len() - 4].to_owned());
         }
     }
@@ -59,7 +59,7 @@ fn assert_absent(said: &str, secret: &str, where_: &str) {
 }
 
 #[test]
-fn the_search_itself_finds_what_is_planted() {
+fn the_search_finds_a_planted_secret() {
     let planted = [
         PASSWORD.to_owned(),
         BASE64_STANDARD.encode(format!("{USER}:{PASSWORD}")),
@@ -81,7 +81,7 @@ fn the_search_itself_finds_what_is_planted() {
 }
 
 #[test]
-fn no_verb_shows_a_value_that_was_not_asked_for_by_name() {
+fn no_verb_shows_a_value_that_was_not_requested_by_name() {
     let home = Home::new();
     let quoted = PASSWORD.replace('"', "\\\"");
     home.write(
@@ -153,11 +153,11 @@ fn no_verb_shows_a_value_that_was_not_asked_for_by_name() {
     assert_absent(&format!("{}{}", ran.out, ran.err), PASSWORD, "set");
     assert_absent(&home.read("app.sealed.toml"), PASSWORD, "the file");
     assert_absent(&home.read(".local/state/bootseal/known_vaults"), PASSWORD, "the memory");
-    // What was asked for by name is there, so the runs above were no runs of nothing.
+    // A value requested by name is printed, so the runs above did read the vault.
     assert_eq!(home.ok(&["get", "acme.password"]), PASSWORD);
 }
 
-/// Everything that is logged, by anyone, at every level.
+/// Everything that any code logs, at every level.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -172,7 +172,7 @@ impl Write for Log {
     }
 }
 
-/// The log of this process, at every level; the tests share it, for a process has one.
+/// The log of this process, at every level; the tests share it, because a process has only one.
 fn log() -> &'static Log {
     static LOG: std::sync::OnceLock<Log> = std::sync::OnceLock::new();
     LOG.get_or_init(|| {
@@ -187,7 +187,7 @@ fn log() -> &'static Log {
 }
 
 #[tokio::test]
-async fn nothing_is_logged_or_shown_by_debug_at_any_level() {
+async fn no_secret_is_logged_or_shown_by_debug_at_any_level() {
     let log = log();
     let vendor = Vendor::start().unwrap().with_user(USER, PASSWORD);
     let readable = format!(
@@ -242,14 +242,13 @@ async fn nothing_is_logged_or_shown_by_debug_at_any_level() {
         assert_absent(said, USER, where_);
         for token in &tokens {
             assert_absent(said, token, where_);
-            // The signature alone would already be most of it.
+            // Most of it is the signature.
             assert_absent(said, token.rsplit('.').next().unwrap(), where_);
         }
     }
 }
 
-/// Answers requests on loopback, in clear, with what `answer` says to their path: head lines, and a
-/// body.
+/// Serves http on loopback; `answer` gives the head lines and the body for a path.
 fn vendor_of(
     answer: impl Fn(&str) -> (String, String) + Send + 'static,
 ) -> (u16, Arc<Mutex<Vec<String>>>) {
@@ -285,7 +284,7 @@ fn vendor_of(
 }
 
 #[tokio::test]
-async fn what_comes_with_a_login_is_neither_logged_nor_shown_by_debug() {
+async fn values_of_a_login_response_are_neither_logged_nor_shown_by_debug() {
     let log = log();
     const SEED: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
     let secrets = [
@@ -380,7 +379,7 @@ async fn what_comes_with_a_login_is_neither_logged_nor_shown_by_debug() {
         "/wrong",
         "/odd",
     ] {
-        assert!(heard.contains(path), "{path} was asked for: {heard}");
+        assert!(heard.contains(path), "{path} was requested: {heard}");
     }
     let code = heard.split("otp=").nth(1).unwrap()[..6].to_owned();
     let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();

@@ -1,4 +1,4 @@
-//! django-rest-knox, in a process of its own: tokens that slide and are limited in number work by
+//! django-rest-knox in its own process: tokens with sliding expiry and a limited number work by
 //! configuration alone.
 
 use crate::vendor;
@@ -20,7 +20,7 @@ fn knox(options: &[&str]) -> Process {
 }
 
 #[test]
-fn a_token_under_its_own_word_opens_calls_until_it_is_revoked() {
+fn a_token_with_its_own_scheme_works_until_it_is_revoked() {
     let mut process = knox(&[]);
     let source = process.source(PROFILE, &[]);
     vendor::opens_calls_until_revoked(&mut process, &source, "/api/whoami/");
@@ -30,14 +30,14 @@ fn a_token_under_its_own_word_opens_calls_until_it_is_revoked() {
 }
 
 #[test]
-fn a_token_that_is_used_slides_and_one_that_is_not_runs_out() {
+fn a_used_token_is_extended_and_an_unused_one_expires() {
     let mut process = knox(&["--life", "5"]);
     let source = process.source(PROFILE, &[]);
     vendor::slides(&mut process, &source, "/api/whoami/", 5);
 }
 
 #[test]
-fn where_only_one_token_may_be_the_old_one_makes_room_or_the_login_is_refused_once() {
+fn with_a_limit_of_one_token_the_old_one_is_logged_out_or_the_login_is_refused() {
     let mut process = knox(&["--limit", "1"]);
     let url = process.url("/api/whoami/");
     let source = process.source(&format!("{PROFILE}{LOGOUT}"), &[]);
@@ -55,7 +55,7 @@ fn where_only_one_token_may_be_the_old_one_makes_room_or_the_login_is_refused_on
 }
 
 #[test]
-fn a_wrong_password_makes_one_login() {
+fn a_wrong_password_causes_one_login() {
     let mut process = knox(&[]);
     let source =
         process.source_of(PROFILE, &[("acme.username", USER[0]), ("acme.password", "wrong")]);
@@ -63,7 +63,7 @@ fn a_wrong_password_makes_one_login() {
 }
 
 #[test]
-fn a_user_who_was_switched_off_is_rejected_once_and_refused_once() {
+fn a_disabled_user_causes_one_rejection_and_one_refused_login() {
     let mut process = knox(&[]);
     let source = process.source(PROFILE, &[]);
     vendor::is_switched_off_and_on(&mut process, &source, "/api/whoami/");

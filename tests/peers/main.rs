@@ -1,5 +1,5 @@
-//! Programs that others wrote, beside ours: sops, age, Python, and the vendors
-//! django-rest-framework, django-oauth-toolkit, knox and pouchdb.
+//! Third-party programs with ours: sops, age, Python, and the vendors django-rest-framework,
+//! django-oauth-toolkit, knox and pouchdb.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // tests
 

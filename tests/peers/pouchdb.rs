@@ -1,4 +1,4 @@
-//! pouchdb-server, in a process of its own: a session cookie that each response renews works by
+//! pouchdb-server in its own process: a session cookie that each response renews works by
 //! configuration alone.
 
 use crate::vendor;
@@ -17,14 +17,14 @@ fn pouchdb(options: &[&str]) -> Process {
 }
 
 #[test]
-fn a_session_opens_calls_until_it_is_revoked() {
+fn a_session_works_until_it_is_revoked() {
     let mut process = pouchdb(&[]);
     let source = process.source(PROFILE, &[]);
     vendor::opens_calls_until_revoked(&mut process, &source, "/orders");
 }
 
 #[test]
-fn a_session_goes_on_for_longer_than_its_first_cookie_lives() {
+fn a_session_outlives_its_first_cookie() {
     let mut process = pouchdb(&["--life", "4"]);
     let profile = format!("{PROFILE}expiry = {{ fixed = \"4s\" }}\n");
     let source = process.source(&profile, &[]);
@@ -32,7 +32,7 @@ fn a_session_goes_on_for_longer_than_its_first_cookie_lives() {
 }
 
 #[test]
-fn a_wrong_password_makes_one_login() {
+fn a_wrong_password_causes_one_login() {
     let mut process = pouchdb(&[]);
     let source =
         process.source_of(PROFILE, &[("acme.username", USER[0]), ("acme.password", "wrong")]);
@@ -40,7 +40,7 @@ fn a_wrong_password_makes_one_login() {
 }
 
 #[test]
-fn a_user_who_was_switched_off_is_rejected_once_and_refused_once() {
+fn a_disabled_user_causes_one_rejection_and_one_refused_login() {
     let mut process = pouchdb(&[]);
     let source = process.source(PROFILE, &[]);
     vendor::is_switched_off_and_on(&mut process, &source, "/orders");

@@ -1,6 +1,6 @@
 //! A writer made from docs/format.md alone works beside ours. tests/support/writer.py makes files
-//! that the CLI opens and changes, and changes files that the CLI made; what either wrote,
-//! tests/support/reader.py reads.
+//! that the CLI opens and changes, and changes files of the CLI; tests/support/reader.py reads the
+//! files of both.
 
 use crate::support::{Home, Ran, root};
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ fn write(home: &Home, args: &[&str], stdin: &[u8]) -> String {
     ran.out.trim_end().to_owned()
 }
 
-/// What the second reader finds, every value opened.
+/// The result of the second reader, with every value opened.
 fn read(home: &Home, pin: &str, identity: &str) -> Value {
     let child =
         python(home, "reader.py", &["app.sealed.toml", "--pin", pin, "--identity", identity], b"");
@@ -39,8 +39,7 @@ fn read(home: &Home, pin: &str, identity: &str) -> Value {
     read
 }
 
-/// A file that the second writer made for our identity, and for a reader whose key `age-keygen`
-/// made.
+/// A file that the second writer made for our identity and for a reader with a key of `age-keygen`.
 fn made_elsewhere(home: &Home) -> String {
     let own = home.ok(&["keygen"]);
     let made = Command::new("age-keygen")
@@ -71,7 +70,7 @@ fn made_elsewhere(home: &Home) -> String {
 }
 
 #[test]
-fn what_it_makes_the_cli_opens_changes_and_hands_back() {
+fn the_cli_opens_and_changes_files_of_the_python_writer() {
     let home = Home::new();
     let pin = made_elsewhere(&home);
     assert_eq!(home.vault_id(), pin);
@@ -115,7 +114,7 @@ fn what_it_makes_the_cli_opens_changes_and_hands_back() {
 }
 
 #[test]
-fn what_the_cli_makes_it_changes_and_hands_back() {
+fn the_python_writer_changes_files_of_the_cli() {
     let home = Home::with_vault(
         "# Acme\ntitle = \"shop\"\n\n[acme]\nuser = \"bob\"  # who\npassword = \"secret:hunter2\"\n\n[acme.login]\nurl = \"https://a.example\"\njson = { user = \"${user}\", password = \"${password}\" }\n",
     );
@@ -177,7 +176,7 @@ fn what_the_cli_makes_it_changes_and_hands_back() {
 }
 
 #[test]
-fn both_write_at_once_and_nothing_is_lost() {
+fn concurrent_writes_of_both_programs_lose_nothing() {
     let home = Home::with_vault("[a]\nx = \"secret:1\"\n");
     let pin = home.vault_id();
     let mut children = Vec::new();
@@ -208,7 +207,7 @@ fn both_write_at_once_and_nothing_is_lost() {
 }
 
 #[test]
-fn what_it_proposes_is_accepted() {
+fn a_proposal_of_the_python_writer_is_accepted() {
     let home = Home::with_vault("title = \"shop\"\n");
     let pin = home.vault_id();
     for (path, kind, value, name, wanted) in [

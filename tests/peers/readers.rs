@@ -1,4 +1,4 @@
-//! Foreign readers open our files, and we open theirs: stock `age`, and a reader written from
+//! Third-party readers open our files, and we open theirs: stock `age`, and a reader written from
 //! docs/format.md alone.
 
 use crate::support::{Home, Ran, root};
@@ -20,7 +20,7 @@ fn program(home: &Home, name: &str, args: &[&str], stdin: &str) -> Ran {
     });
     child.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
-    // What comes out are keys: only how many bytes there are matters here.
+    // The output is a key, so only its length is checked.
     let out = output.stdout.len().to_string();
     Ran { out, ..output.into() }
 }
@@ -37,7 +37,7 @@ fn block(text: &str, key: &str) -> String {
 }
 
 #[test]
-fn stock_age_opens_both_key_blocks_with_the_key_file_that_we_made() {
+fn stock_age_opens_both_key_blocks_with_our_key_file() {
     let home = Home::with_vault("password = \"hunter2\"\n");
     home.ok(&["access", "add", "app", "--new-key", "app.key", "--yes"]);
     let text = home.read("app.sealed.toml");
@@ -64,7 +64,7 @@ fn stock_age_opens_both_key_blocks_with_the_key_file_that_we_made() {
 }
 
 #[test]
-fn an_identity_of_age_keygen_opens_ours() {
+fn an_identity_of_age_keygen_opens_our_file() {
     let home = Home::with_vault("password = \"hunter2\"\n");
     let made = Command::new("age-keygen")
         .args(["-o", "bob.key"])
@@ -80,7 +80,7 @@ fn an_identity_of_age_keygen_opens_ours() {
 }
 
 #[test]
-fn a_second_reader_written_from_the_document_alone_opens_what_the_cli_wrote() {
+fn a_reader_written_from_the_specification_opens_files_of_the_cli() {
     let home = Home::with_vault(
         "# Acme\nname = 'pay\"ments'\n\n[acme]\nusername = \"bob\"\npassword = \"gehe/im ü\\n\"\nports = [1, 2]\n\"a.b\" = \"x\"\ninline = { key = \"v\" }\n",
     );

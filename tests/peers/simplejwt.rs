@@ -1,5 +1,4 @@
-//! Django REST framework with simplejwt, in a process of its own: a vendor that nobody of this
-//! project wrote.
+//! Django REST framework with simplejwt in its own process, as a third-party vendor.
 
 use crate::support::Home;
 use crate::vendor::{Process, python, run};
@@ -11,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 const USER: &str = "zoë";
-/// What JSON, forms and TOML each escape in their own way.
+/// Characters that JSON, forms and TOML escape differently.
 const PASSWORD: &str = "Straße/7 \"ü\" & 50%+1 \\ 'x'";
 
 fn simplejwt(lifetime: &str) -> Process {
@@ -32,15 +31,15 @@ fn source(profile: &str) -> TokenSource {
     bootseal::testing::vault(values, profile).unwrap().token_source("acme").unwrap()
 }
 
-/// The one that the tests take turns with: as new each time, but for its counts.
+/// The vendor that the tests share in turns; its state is reset each time, except for the counts.
 struct Vendor {
     process: Arc<Mutex<Process>>,
 }
 
 impl Vendor {
     fn shared() -> Vendor {
-        // Starting takes a second, so that it lives as long as some test waits for it; no longer,
-        // or nobody would end it.
+        // Starting takes a second, so the vendor is kept while any test waits for it. Then it is
+        // dropped, because nothing else would end it.
         static SHARED: Mutex<Weak<Mutex<Process>>> = Mutex::new(Weak::new());
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         let process = shared.upgrade().unwrap_or_else(|| {
@@ -65,7 +64,7 @@ struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    /// Logins, refused logins, calls, rejected calls since the turn began.
+    /// Logins, refused logins, calls and rejected calls since the turn began.
     fn counts(&mut self) -> [u64; 4] {
         let now = self.process.counts();
         std::array::from_fn(|index| now[index] - self.before[index])
@@ -80,7 +79,7 @@ const JSON: &str = "json = { username = \"${username}\", password = \"${password
 const FORM: &str = "form = { username = \"${username}\", password = \"${password}\" }";
 
 #[test]
-fn a_login_by_json_or_by_form_opens_its_calls() {
+fn a_json_or_form_login_gets_a_working_token() {
     let vendor = Vendor::shared();
     let mut turn = vendor.turn();
     for (index, lines) in (1..).zip([JSON, FORM]) {
@@ -113,8 +112,8 @@ fn a_login_by_json_or_by_form_opens_its_calls() {
 }
 
 #[test]
-fn a_token_that_has_run_out_is_replaced_before_the_vendor_sees_it() {
-    let mut process = simplejwt("6"); // a login may take a third of it, on a machine under load
+fn an_expired_token_is_replaced_before_it_is_sent() {
+    let mut process = simplejwt("6"); // on a loaded machine a login may take a third
     let source = source_at(&process, JSON);
     let client = source.client();
     let url = process.url("/api/whoami/");
@@ -127,7 +126,7 @@ fn a_token_that_has_run_out_is_replaced_before_the_vendor_sees_it() {
 }
 
 #[test]
-fn a_user_who_was_switched_off_is_refused_once_however_many_ask() {
+fn a_disabled_user_causes_one_refused_login_for_all_callers() {
     let vendor = Vendor::shared();
     let mut turn = vendor.turn();
     let source = source_at(&turn.process, JSON);
@@ -166,7 +165,7 @@ fn a_user_who_was_switched_off_is_refused_once_however_many_ask() {
 }
 
 #[test]
-fn a_user_switched_off_in_the_middle_is_rejected_once_and_refused_once() {
+fn a_user_disabled_during_use_causes_one_rejection_and_one_refused_login() {
     let vendor = Vendor::shared();
     let mut turn = vendor.turn();
     let client = source_at(&turn.process, JSON).client();
@@ -182,7 +181,7 @@ fn a_user_switched_off_in_the_middle_is_rejected_once_and_refused_once() {
 }
 
 #[test]
-fn tokens_that_became_worthless_are_replaced_by_one_login_and_all_are_answered() {
+fn invalidated_tokens_are_replaced_by_one_login_and_every_call_succeeds() {
     let vendor = Vendor::shared();
     for concurrent in [1, 20] {
         let mut turn = vendor.turn();
@@ -220,8 +219,8 @@ fn tokens_that_became_worthless_are_replaced_by_one_login_and_all_are_answered()
 }
 
 #[test]
-fn a_password_that_was_changed_at_the_vendor_is_asked_for_once() {
-    let mut process = simplejwt("300"); // nobody else's, for its password stays changed
+fn a_password_changed_at_the_vendor_causes_one_refused_login() {
+    let mut process = simplejwt("300"); // not shared, because its password stays changed
     let client = source_at(&process, FORM).client();
     let url = process.url("/api/whoami/");
     run(async {
@@ -246,7 +245,7 @@ fn home(process: &Process) -> Home {
 }
 
 #[test]
-fn the_command_line_says_what_came_back() {
+fn the_login_command_describes_the_response() {
     let vendor = Vendor::shared();
     let mut turn = vendor.turn();
     let home = home(&turn.process);
@@ -288,14 +287,14 @@ fn the_command_line_says_what_came_back() {
     );
     assert!(!secret(&text), "{text}");
     assert_eq!(turn.counts(), [3, 0, 2, 0]);
-    // Where the token may not go is no place for a call.
+    // A call to a host outside `hosts` is refused.
     let ran =
         home.run(&["login", "acme", "--json", "--call", &url.replace("127.0.0.1", "localhost")]);
     assert_eq!((ran.code, turn.counts()[2]), (2, 2), "{}", ran.err);
 }
 
 #[test]
-fn the_command_line_says_that_a_login_was_refused() {
+fn the_login_command_reports_a_refused_login() {
     let vendor = Vendor::shared();
     let mut turn = vendor.turn();
     let home = home(&turn.process);
@@ -323,8 +322,8 @@ fn the_command_line_says_that_a_login_was_refused() {
     assert_eq!(turn.counts(), [0, 2, 0, 0]);
 }
 
-/// Says its port, then what was agreed on, then the first HEADERS frame in hexadecimal; answers
-/// nothing.
+/// Prints its port, then the negotiated protocol, then the first HEADERS frame in hexadecimal;
+/// sends no response.
 const HTTP2_SERVER: &str = r"
 import socket, ssl, sys
 tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -346,7 +345,7 @@ if agreed == 'h2':
     print(body.hex(), flush=True)
 ";
 
-/// A process that needs no farewell.
+/// A process that is killed when it is dropped.
 struct Killed(Child);
 
 impl Drop for Killed {
@@ -356,7 +355,8 @@ impl Drop for Killed {
     }
 }
 
-/// One under the vendor's certificate: the process, its port, and what else it says.
+/// Starts an HTTP/2 server with the vendor's certificate: the process, its port, and its further
+/// output.
 fn http2_server(vendor: &Process) -> (Killed, String, impl Iterator<Item = String>) {
     let mut command = Command::new(python());
     command.args(["-c", HTTP2_SERVER]).arg(vendor.folder.path().join("leaf.pem"));
@@ -367,25 +367,29 @@ fn http2_server(vendor: &Process) -> (Killed, String, impl Iterator<Item = Strin
 }
 
 #[test]
-fn a_login_does_not_agree_on_what_it_does_not_speak() {
+fn a_login_does_not_negotiate_http_2() {
     let vendor = Vendor::shared();
     let turn = vendor.turn();
     let (_server, port, mut said) = http2_server(&turn.process);
     let profile = profile(&turn.process, JSON)
         .replace(&turn.process.url("/"), &format!("https://127.0.0.1:{port}/"));
     let source = source(&profile);
-    assert_eq!(source.token_blocking().unwrap_err().kind(), Kind::LoginDown, "it answers nothing");
+    assert_eq!(
+        source.token_blocking().unwrap_err().kind(),
+        Kind::LoginDown,
+        "the server sends no response"
+    );
     assert_ne!(said.next().unwrap(), "h2", "a login is HTTP/1.1");
 }
 
-/// HTTP/2 shows the mark: such a header never enters the tables of the compression (RFC 7541
+/// In HTTP/2 the mark is visible: the header is never indexed by the header compression (RFC 7541
 /// §7.1.3).
 #[test]
-fn a_vendor_that_speaks_http_2_is_spoken_to_in_it_and_the_token_is_marked_sensitive() {
+fn calls_use_http_2_and_mark_the_token_as_never_indexed() {
     let vendor = Vendor::shared();
     let turn = vendor.turn();
     for (more, name) in [
-        // Never indexed; the name is the 23rd of the static table, or the 32nd.
+        // "Never indexed"; the name is entry 23 or 32 of the static table.
         ("", [0x1f, 23 - 15]),
         ("inject = { header = \"Cookie\", value = \"session=${token}\" }", [0x1f, 32 - 15]),
     ] {
@@ -394,11 +398,11 @@ fn a_vendor_that_speaks_http_2_is_spoken_to_in_it_and_the_token_is_marked_sensit
         let lines = format!("{JSON}\nhosts = [\"127.0.0.1:{own}\", \"127.0.0.1:{port}\"]\n{more}");
         let client = source_at(&turn.process, &lines).client();
         let sent = run(client.get(format!("https://127.0.0.1:{port}/")).send());
-        assert!(sent.is_err(), "it answers nothing");
+        assert!(sent.is_err(), "the server sends no response");
         assert_eq!(
             said.next().unwrap(),
             "h2",
-            "the server offers it, and the client does not ask for it (ALPN)"
+            "the server offers h2, and the client does not request it (ALPN)"
         );
         let headers = said.next().unwrap();
         let bytes: Vec<u8> = (0..headers.len() / 2)

@@ -1,5 +1,5 @@
-//! Edits without a key: what sops accepts and what Bootseal accepts. Both are run;
-//! docs/comparison.md shows the result.
+//! Edits without a key that sops or Bootseal accepts. The tests run both; docs/comparison.md shows
+//! the result.
 
 use crate::other_tools::{python, said};
 use crate::support::{Home, root};
@@ -12,7 +12,7 @@ const SOPS: &str = "url_unencrypted: https://acme.example/login\nport_unencrypte
 const OURS: &str = "url = \"https://acme.example/login\"\nport = \"8443\"\nempty = \"\"\nrate = \"secret:1.5\"\npw = \"secret:can4ry-s3cret\"\n\
                     [a]\nk = \"v\"\nl = \"w\"\n[b]\nx = \"secret:y\"\n";
 
-/// An edit: its row, and what is replaced by what in a file of sops and in one of ours.
+/// An edit: its row, and the replacements in a file of sops and in one of ours.
 type Edit = (u32, &'static [(&'static str, &'static str)], &'static [(&'static str, &'static str)]);
 
 const EDITS: &[Edit] = &[
@@ -68,7 +68,7 @@ fn sops_takes(home: &Home, text: &str) -> bool {
     sops(home, "age.key", &["decrypt", "e.yaml"]).status.success()
 }
 
-/// What is not authentic ends with 3, also for someone without a key.
+/// Checks that the file ends with exit code 3, for someone without a key too.
 fn we_refuse(home: &Home, text: &str) {
     home.write("app.sealed.toml", text);
     for args in [&["verify"][..], &["get", "pw"], &["list"]] {
@@ -77,7 +77,7 @@ fn we_refuse(home: &Home, text: &str) {
     }
 }
 
-/// What docs/comparison.md says of a row: sops, and Bootseal.
+/// The entries of a row of docs/comparison.md: sops and Bootseal.
 fn documented(row: u32) -> (String, String) {
     let document = std::fs::read_to_string(root().join("docs/comparison.md")).unwrap();
     let line = document
@@ -95,7 +95,7 @@ fn check(row: u32, taken_by_sops: bool) {
 }
 
 #[test]
-fn edits_of_the_text() {
+fn edits_of_the_text_are_refused_and_sops_accepts_most() {
     let version = said(python(&Home::new(), "sops").args(["--version", "--disable-version-check"]));
     assert!(version.starts_with("sops 3.11.0"), "docs/comparison.md names another one: {version}");
     let home = Home::with_vault(OURS);
@@ -106,20 +106,20 @@ fn edits_of_the_text() {
         check(*row, sops_takes(&home, &edited(&theirs, in_sops)));
         we_refuse(&home, &edited(&ours, in_ours));
     }
-    // Taken means that the owner gets it: in row 2 the URL as the port.
+    // "Taken" means that the owner gets the changed value: in row 2 the URL as the port.
     home.write("e.yaml", edited(&theirs, EDITS[1].1));
     let shown = String::from_utf8(sops(&home, "age.key", &["decrypt", "e.yaml"]).stdout).unwrap();
     assert!(shown.contains("port_unencrypted: https://acme.example/login"), "{shown}");
 }
 
 #[test]
-fn an_older_copy() {
+fn an_older_copy_is_refused_and_sops_accepts_it() {
     let home = Home::with_vault(OURS);
     let theirs = of_sops(&home, "");
     home.write("e.yaml", &theirs);
     assert!(sops(&home, "age.key", &["set", "e.yaml", "[\"pw\"]", "\"new\""]).status.success());
     check(8, sops_takes(&home, &theirs));
-    // A reader that is told where it was, as the loader remembers it and CI is told.
+    // A reader with a minimum generation, as the loader remembers one and CI passes one.
     let ours = home.read("app.sealed.toml");
     home.ok_with(&["set", "pw", "-"], b"new");
     home.write("app.sealed.toml", ours);
@@ -128,7 +128,7 @@ fn an_older_copy() {
 }
 
 #[test]
-fn a_url_where_only_what_is_encrypted_counts() {
+fn a_changed_url_is_refused_and_sops_accepts_it_with_mac_only_encrypted() {
     let home = Home::with_vault(OURS);
     let theirs = of_sops(&home, "    mac_only_encrypted: true\n");
     check(9, sops_takes(&home, &edited(&theirs, &[("acme.example", "evil.example")])));
@@ -136,11 +136,11 @@ fn a_url_where_only_what_is_encrypted_counts() {
 }
 
 #[test]
-fn a_recipient_of_the_attackers_choice() {
+fn an_added_recipient_is_refused_and_sops_accepts_it() {
     let home = Home::with_vault(OURS);
     let theirs = of_sops(&home, "");
     let attacker = key(&home, "attacker.key");
-    // Someone without a key adds a line; whoever has one rotates later.
+    // Someone without a key adds a line; later someone with a key rotates.
     let block = theirs
         .lines()
         .skip_while(|line| !line.contains("enc: |"))
@@ -158,7 +158,7 @@ fn a_recipient_of_the_attackers_choice() {
     assert!(rotated.status.success(), "{}", String::from_utf8_lossy(&rotated.stderr));
     let read = sops(&home, "attacker.key", &["decrypt", "e.yaml"]);
     check(11, String::from_utf8_lossy(&read.stdout).contains("can4ry-s3cret"));
-    // A line that looks like one of ours.
+    // The same attack on our file: a line in the form of ours.
     let ours = home.read("app.sealed.toml");
     let line = ours.lines().find(|line| line.contains("recipient = \"age1")).unwrap();
     let own = line.split('"').find(|part| part.starts_with("age1")).unwrap();
@@ -170,7 +170,7 @@ fn a_recipient_of_the_attackers_choice() {
 }
 
 #[test]
-fn the_whole_file_made_anew_by_someone_who_knows_the_recipient() {
+fn a_file_recreated_for_the_recipient_is_refused_and_sops_accepts_it() {
     let home = Home::with_vault(OURS);
     of_sops(&home, "");
     home.write("evil.yaml", SOPS.replace("acme.example", "evil.example"));
@@ -197,7 +197,7 @@ fn the_whole_file_made_anew_by_someone_who_knows_the_recipient() {
 }
 
 #[test]
-fn someone_who_was_removed_and_kept_a_copy() {
+fn a_removed_recipient_with_an_old_copy_reads_nothing_new_except_with_sops() {
     let home = Home::with_vault(OURS);
     let (alice, bob) = (key(&home, "age.key"), key(&home, "bob.key"));
     home.write(".sops.yaml", format!("creation_rules:\n  - age: {alice},{bob}\n"));
@@ -209,7 +209,7 @@ fn someone_who_was_removed_and_kept_a_copy() {
     assert!(
         sops(&home, "age.key", &["set", "e.yaml", "[\"pw\"]", "\"new-can4ry\""]).status.success()
     );
-    // Bob has no line any more; the one of his old copy still fits.
+    // Bob's line is gone, but the line of his old copy still works.
     let new = home.read("e.yaml");
     assert!(!new.contains(&bob));
     let age = |text: &str| {
@@ -218,7 +218,7 @@ fn someone_who_was_removed_and_kept_a_copy() {
     home.write("e.yaml", new.replace(&age(&new), &age(&old)));
     let read = sops(&home, "bob.key", &["decrypt", "e.yaml"]);
     check(13, String::from_utf8_lossy(&read.stdout).contains("new-can4ry"));
-    // The same with ours: the block of the old copy, with its access list, before the new values.
+    // The same with our file: the key block and access list of the old copy with the new values.
     home.ok(&["access", "add", "bob", "--new-key", "bob.bootseal.key", "--yes"]);
     let old = home.read("app.sealed.toml");
     home.ok(&["access", "remove", "bob", "--yes"]);
@@ -230,9 +230,9 @@ fn someone_who_was_removed_and_kept_a_copy() {
     assert!(ran.code == 3 && !ran.out.contains("new-can4ry"), "{ran:?}");
 }
 
-// ---- What is left behind
+// ---- Leftovers
 
-/// As `check`, of a row that says what is left.
+/// As `check`, for a row about leftovers.
 fn check_left(row: u32, left_by_sops: bool) {
     let (sops, ours) = documented(row);
     assert_eq!(sops.starts_with("left"), left_by_sops, "row {row} of docs/comparison.md: sops");
@@ -259,13 +259,13 @@ fn killed_in_an_edit(mut edit: Command, home: &Home) -> PathBuf {
     let (editor, file) = line.trim_end().split_once(' ').unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
-    // The person closes what is still on the screen.
+    // The user closes the editor that is still open.
     assert!(Command::new("kill").args(["-KILL", editor]).status().unwrap().success());
     std::fs::remove_file(home.at("editor")).unwrap();
     file.into()
 }
 
-/// Files below `folder` that hold the secret.
+/// Files below `folder` that contain the secret.
 fn in_clear(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());
     let found = entries.flat_map(|path| match path.is_dir() {
@@ -278,7 +278,7 @@ fn in_clear(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn an_edit_that_was_killed() {
+fn a_killed_edit_leaves_no_plaintext_except_with_sops() {
     let home = Home::with_vault(OURS);
     let theirs = of_sops(&home, "");
     home.write("e.yaml", theirs);
@@ -302,7 +302,7 @@ fn an_edit_that_was_killed() {
 }
 
 #[test]
-fn the_key_in_what_a_program_inherits() {
+fn a_program_inherits_no_key_except_with_sops() {
     let home = Home::with_vault("pw = \"secret:can4ry-s3cret\"\n");
     let recipient = key(&home, "age.key");
     home.write("in.yaml", "pw: can4ry-s3cret\n");
@@ -317,8 +317,8 @@ fn the_key_in_what_a_program_inherits() {
     assert!(seen.contains("pw=can4ry-s3cret"), "{seen}");
     check_left(15, seen.contains(secret));
 
-    // Ours takes no key from a variable, only the name of a file; even that name, and a passphrase,
-    // are gone.
+    // Bootseal takes no key from a variable, only the name of a file; even that name and a
+    // passphrase are removed.
     home.ok(&["access", "add", "web1", "--new-key", "web1.key", "--yes"]);
     let mut exec = home.command(&["exec", "--", "env"]);
     exec.env("PATH", std::env::var_os("PATH").unwrap_or_default());

@@ -1,9 +1,9 @@
-//! A plugin for the tests, written with the crate that age's authors made for it: a P-256 and an
-//! X25519 key in software, from one secret.
+//! A plugin for the tests, written with the plugin crate of age's authors: a P-256 and an X25519
+//! key in software, derived from one secret.
 //!
-//! Run by hand it prints a new key: its recipient, its recipient as `age1tag1…`, its identity.
-//! `TESTKEY_MARK` names a file to which each run adds what it was run for, then its environment;
-//! with `TESTKEY_PIN` set, it asks for that PIN before it opens.
+//! Run without arguments it prints a new key: its recipient, its recipient as `age1tag1…`, and its
+//! identity. `TESTKEY_MARK` names a file to which each run appends its purpose and its environment.
+//! If `TESTKEY_PIN` is set, the plugin asks for that PIN before it opens.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 

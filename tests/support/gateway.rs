@@ -1,4 +1,5 @@
-//! A real `bootseal-gateway` beside a test: its file sealed, started, waited for, asked, and ended.
+//! A real `bootseal-gateway` for a test: makes its sealed file, starts it, waits for it, calls it
+//! and ends it.
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // each test uses a part of it
 
@@ -19,7 +20,7 @@ pub use ports::free_port;
 
 const LONG: Duration = Duration::from_secs(60);
 
-/// The gateway under test: the one that cargo has just built, or, as for a release, the one that
+/// The gateway under test: the build of cargo, or the binary of a release that
 /// BOOTSEAL_TEST_GATEWAY names.
 pub fn program() -> PathBuf {
     let named = std::env::var_os("BOOTSEAL_TEST_GATEWAY");
@@ -34,7 +35,7 @@ pub struct Sealed {
 }
 
 impl Sealed {
-    /// `values` sealed, and the TOML of `readable`.
+    /// A file with these sealed values and the TOML of `readable`.
     pub fn new(values: &[(&str, &str)], readable: &str) -> Sealed {
         let identity = Identity::generate().unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -53,7 +54,7 @@ impl Sealed {
         sealed
     }
 
-    /// The text of a vault of its own, for this key.
+    /// The text and the id of another vault for this key.
     pub fn text(&self, values: &[(&str, &str)], readable: &str) -> (String, String) {
         let access = Access::new("test", Role::Writer, self.identity.recipient()).unwrap();
         let mut vault = Vault::create(vec![access], readable).unwrap();
@@ -81,7 +82,7 @@ impl Sealed {
         vault.sign().unwrap()
     }
 
-    /// Puts a text in the file's place, at once.
+    /// Replaces the file by this text atomically.
     pub fn replace(&self, text: &str) {
         let beside = self.at("app.sealed.toml.new");
         std::fs::write(&beside, text).unwrap();
@@ -101,13 +102,13 @@ impl Sealed {
     }
 }
 
-/// A gateway that runs, until it is dropped.
+/// A running gateway, which ends when it is dropped.
 pub struct Gateway {
     child: Child,
     log: Log,
 }
 
-/// What it says, as it says it.
+/// Its log, line by line.
 #[derive(Clone, Default)]
 pub struct Log(Arc<(Mutex<Vec<String>>, Condvar)>);
 
@@ -116,12 +117,12 @@ impl Log {
         self.0.0.lock().unwrap().clone()
     }
 
-    /// Waits until a line has this, and returns it; the lines before `from` are passed over.
+    /// Waits for a line that contains `text` and returns it; lines before `from` are skipped.
     pub fn wait_from(&self, from: usize, text: &str) -> String {
         self.wait_for_all(from, &[text])
     }
 
-    /// The same for a line that has all of these.
+    /// The same for a line that contains all of these texts.
     pub fn wait_for_all(&self, from: usize, texts: &[&str]) -> String {
         let lines = self.0.0.lock().unwrap();
         let has_all = |line: &&String| texts.iter().all(|text| line.contains(text));
@@ -175,7 +176,7 @@ impl Gateway {
         );
     }
 
-    /// Waits for its end.
+    /// Waits for the exit code.
     pub fn ended(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
@@ -188,7 +189,7 @@ impl Drop for Gateway {
     }
 }
 
-/// An answer, as it came over the wire.
+/// A response as received.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -209,7 +210,7 @@ impl Answer {
     }
 }
 
-/// A plain client: what is written is what is sent.
+/// A plain client that sends exactly the given bytes.
 pub struct Client(pub BufReader<TcpStream>);
 
 impl Client {
@@ -224,7 +225,7 @@ impl Client {
         self.0.get_mut().write_all(bytes.as_ref()).unwrap();
     }
 
-    /// One call, and its answer.
+    /// Makes one call and returns the response.
     pub fn call(&mut self, request: &str) -> Answer {
         self.send(request);
         self.answer().unwrap()
@@ -240,7 +241,7 @@ impl Client {
                 ));
             }
             if head.ends_with("\r\n\r\n") {
-                // An interim answer stands ahead of the one that counts.
+                // An interim response precedes the final one.
                 if head.starts_with("HTTP/1.1 100") {
                     head.clear();
                     continue;
@@ -284,12 +285,12 @@ pub fn post(path: &str, body: &str) -> String {
     )
 }
 
-/// One call on a connection of its own.
+/// Makes one call on a new connection.
 pub fn call(port: u16, request: &str) -> Answer {
     Client::connect(port).call(request)
 }
 
-/// The usual file: `[acme]` at a vendor of this machine, a route, and an admin address.
+/// The usual file: `[acme]` at a local vendor, a route, and an admin address.
 pub struct Usual {
     pub sealed: Sealed,
     pub port: u16,
@@ -317,9 +318,8 @@ impl Usual {
     }
 }
 
-/// An upstream that a test answers for itself: each connection is served by `serve`, which gets a
-/// head and the stream behind it, and says whether it goes on. Logins are answered with `t0k3n-…`
-/// and a number.
+/// An upstream written by a test: `serve` gets the head of each request and the stream, and returns
+/// whether the connection continues. Logins get the token `t0k3n-…` with a number.
 pub struct Upstream {
     pub port: u16,
     pub heads: Arc<Mutex<Vec<String>>>,
@@ -379,7 +379,7 @@ pub fn reply(stream: &mut BufReader<TcpStream>, status: &str, body: &str) -> io:
     write!(stream.get_mut(), "HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{body}")
 }
 
-/// The length that a head says.
+/// The Content-Length of a head.
 pub fn length_of(head: &str) -> usize {
     let line = head.lines().find_map(|line| {
         line.to_ascii_lowercase().strip_prefix("content-length:").map(str::to_owned)
@@ -399,7 +399,7 @@ fn read_head(stream: &mut impl BufRead) -> io::Result<Option<String>> {
     }
 }
 
-/// The certificates that a test's vendor has, for `ca`.
+/// The certificates of a test's vendor as a line `ca`.
 pub fn ca(pem: &str) -> String {
     format!("ca = \"\"\"\n{pem}\"\"\"\n")
 }

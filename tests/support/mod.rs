@@ -1,4 +1,4 @@
-//! What the tests share: a folder that is a whole home, and the real binary run in it.
+//! Shared helpers of the tests: a folder as a complete home, and the real binary run in it.
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // each test uses a part of it
 
@@ -17,7 +17,7 @@ pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
 }
 
-/// A home of its own: identity, memory and files of one test, seen by nobody else.
+/// A separate home with the identity, known vaults and files of one test.
 pub struct Home {
     folder: TempDir,
 }
@@ -27,7 +27,7 @@ impl Home {
         Home { folder: tempfile::tempdir().unwrap() }
     }
 
-    /// One with a vault in `app.sealed.toml`, made by `seal` from this TOML.
+    /// A home with a vault in `app.sealed.toml`, made by `seal` from this TOML.
     pub fn with_vault(toml: &str) -> Home {
         let home = Home::new();
         home.write("app.toml", toml);
@@ -77,12 +77,12 @@ impl Home {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        // A verb that reads nothing may have ended before it is fed.
+        // A verb that does not read stdin may have ended before the write.
         let _ = child.stdin.take().unwrap().write_all(stdin);
         child.wait_with_output().unwrap().into()
     }
 
-    /// Runs what must succeed, and returns what it printed.
+    /// Runs a command that must succeed, and returns its stdout.
     pub fn ok(&self, args: &[&str]) -> String {
         let ran = self.run(args);
         assert_eq!(ran.code, 0, "bootseal {}: {}", args.join(" "), ran.err);
@@ -95,7 +95,7 @@ impl Home {
         ran.out
     }
 
-    /// Runs the binary on a terminal of its own, with these variables, and types `answers`: see
+    /// Runs the binary on its own terminal, with these variables, and types `answers`: see
     /// [`person`].
     pub fn typed(
         &self,
@@ -116,14 +116,14 @@ impl Home {
     }
 }
 
-/// Every verb that `--help` shows: `["access", "add"]` for one of a verb's own.
+/// Every verb that `--help` shows; a subcommand is `["access", "add"]`.
 pub fn verbs(home: &Home) -> Vec<Vec<String>> {
     fn below(home: &Home, verb: &[String], found: &mut Vec<Vec<String>>) {
         let args: Vec<&str> = verb.iter().map(String::as_str).chain(["--help"]).collect();
         let help = home.ok(&args);
         let Some((_, list)) = help.split_once("\nCommands:\n") else { return };
         let names = list.lines().take_while(|line| !line.is_empty());
-        // What goes on on the next line stands further in.
+        // Continuation lines are indented further.
         for name in names
             .filter(|line| !line.starts_with("   "))
             .filter_map(|line| line.split_whitespace().next())
@@ -138,7 +138,7 @@ pub fn verbs(home: &Home) -> Vec<Vec<String>> {
     found
 }
 
-/// How a run ended.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Ran {
     pub code: i32,
@@ -156,8 +156,8 @@ impl From<Output> for Ran {
     }
 }
 
-/// Runs the binary on a terminal of its own, with no variables but HOME and USER, and types
-/// `answers`: see [`person`].
+/// Runs the binary on its own terminal, with only the variables HOME and USER, and types `answers`:
+/// see [`person`].
 pub fn at_a_terminal(
     home: &Home,
     args: &[&str],
@@ -170,7 +170,7 @@ pub fn at_a_terminal(
     Some((code, without_progress(&seen).replace("\r\n", "\n"), echo))
 }
 
-/// What a terminal showed, without the progress line, which appears on a slow machine only and
+/// The output of a terminal without the progress line, which appears only on a slow machine and
 /// erases itself.
 fn without_progress(seen: &str) -> String {
     let progress = |part: &&str| {
@@ -180,15 +180,14 @@ fn without_progress(seen: &str) -> String {
 }
 
 #[test]
-fn a_progress_line_is_taken_off_what_a_terminal_showed() {
+fn progress_lines_are_removed_from_terminal_output() {
     let seen = "Passphrase: \r\n\r\x1b[Kbootseal: making a key … 0 s\r\x1b[Kbootseal: making a key … 1 s\r\x1b[Khunter2\r\n";
     assert_eq!(without_progress(seen), "Passphrase: \r\nhunter2\r\n");
 }
 
-/// Runs `command` on a terminal of its own, and types each answer once its words have appeared;
-/// what has to be asked without echo begins with `*`. Returns the exit code, what the terminal
-/// showed, and `echo` or `mute` as it was left. Python's `pty` is the person: `None` where it is
-/// not.
+/// Runs `command` on its own terminal, and types each answer once its prompt has appeared; a prompt
+/// that must not echo begins with `*`. Returns the exit code, the terminal's output, and the final
+/// echo mode, `echo` or `mute`. Python's `pty` does the typing: `None` without Python.
 fn person(
     home: &Home,
     command: &[&str],
@@ -238,8 +237,8 @@ sys.stdout.buffer.write(seen)
     Some((code.parse().unwrap(), seen.to_owned(), echo.to_owned()))
 }
 
-/// Whether a line of strace's writes what strace could not read: memory that is not even for a
-/// debugger holds secrets.
+/// Whether this strace line writes memory that strace could not read: secret pages are hidden even
+/// from a debugger.
 pub fn unseen(call: &str) -> bool {
     ["write", "send"]
         .iter()

@@ -1,5 +1,4 @@
-//! The real tools whose files are imported, as `scripts/test` installs them, and values that are
-//! hard to carry.
+//! The real tools whose files are imported, as `scripts/test` installs them, and difficult values.
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::panic)] // each test uses a part of it
 
@@ -10,7 +9,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-/// Text that some format or tool stumbles over; one of them is 1 MiB long.
+/// Texts that some format or tool mishandles; one of them is 1 MiB long.
 pub fn hard_values() -> Vec<(&'static str, String)> {
     vec![
         (
@@ -30,7 +29,7 @@ pub fn hard_values() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// One of Python's tools, in this home, with nothing in its environment but a home and a path.
+/// A Python tool in this home, with only HOME and PATH in its environment.
 pub fn python(home: &Home, tool: &str) -> Command {
     clean(Command::new(root().join("target/python/bin").join(tool)), home)
 }
@@ -52,12 +51,12 @@ fn clean(mut command: Command, home: &Home) -> Command {
     command
 }
 
-/// What a command that must succeed prints.
+/// The output of a command that must succeed.
 pub fn said(command: &mut Command) -> String {
     fed(command, b"")
 }
 
-/// The same, with this on its stdin.
+/// The same with this stdin.
 pub fn fed(command: &mut Command, input: &[u8]) -> String {
     let spawned =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
@@ -84,7 +83,7 @@ fn program_file(program: &str) -> PathBuf {
     root().join("tests/support/other_tools").join(program)
 }
 
-/// What Jasypt or Spring make of values, in their order.
+/// The values encrypted by Jasypt or Spring, in order.
 pub fn java_sealed(args: &[&str], password: &str, values: &[&str]) -> Vec<String> {
     let lines = [&[password], values].concat();
     let lines: String = lines.iter().map(|line| BASE64_STANDARD.encode(line) + "\n").collect();

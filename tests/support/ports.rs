@@ -1,4 +1,4 @@
-//! Ports of this machine that no other test and no outgoing connection takes.
+//! Local ports that no other test and no outgoing connection uses.
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::panic)] // each test uses a part of it
 
@@ -6,20 +6,20 @@ use std::hash::BuildHasher;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::sync::Mutex;
 
-/// Below the ports that the kernel gives to `bind` with port 0 and to outgoing connections (from
+/// Below the ports that the kernel assigns to `bind` with port 0 and to outgoing connections (from
 /// 32768 on Linux, from 49152 elsewhere).
 const FIRST: u16 = 10_000;
 const COUNT: u16 = 22_000;
 
-/// The UDP socket of each port that this process was given.
+/// The UDP socket of each port that this process has reserved.
 static TAKEN: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
 
-/// A port on which nothing listens, and on which no other test will: for a server that is started
-/// later, or for none.
+/// A port on which nothing listens and that no other test gets: for a server that is started later,
+/// or for none.
 ///
-/// Binding port 0 and releasing it would not do: until the server binds that port, the kernel may
-/// give it to anyone. A UDP socket with the same number, kept to the end of the process, says to
-/// the tests of all processes that the port is taken.
+/// Binding port 0 and releasing it would not be safe: until the server binds that port, the kernel
+/// may assign it to another process. A UDP socket with the same number, kept until the process
+/// ends, reserves the port among the tests of all processes.
 pub fn free_port() -> u16 {
     let start = std::hash::RandomState::new().hash_one(std::process::id()) % u64::from(COUNT);
     let ports =

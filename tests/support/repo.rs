@@ -1,4 +1,4 @@
-//! A git repository with a vault in it: real git, real drivers and hooks, no settings but its own.
+//! A git repository with a vault: real git, real drivers and hooks, and only its own settings.
 
 use super::{Home, Ran};
 use bootseal_core::{
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 pub const FILE: &str = "app.sealed.toml";
-/// The date of every value of [`Repo::new`]: long ago, so that what is set now is younger.
+/// The date of every value of [`Repo::new`]: long ago, so that values set now are newer.
 pub const GIVEN: u64 = 1_600_000_000;
 
 pub const SETTINGS: &str = r#"# Acme payments
@@ -27,9 +27,9 @@ url = "https://api.acme.example/login"
 json = { p = "${password}" }
 "#;
 
-/// A home whose folder is a repository too: `app.sealed.toml` with [`SETTINGS`], its reader `app`
-/// with `app.key`, set up and committed on `main`. Homes of others, as `bob/`, lie in it and are
-/// not git's.
+/// A home whose folder is also a repository: `app.sealed.toml` with [`SETTINGS`], its reader `app`
+/// with `app.key`, set up and committed on `main`. Homes of other users, as `bob/`, are in it and
+/// ignored by git.
 pub struct Repo {
     pub home: Home,
 }
@@ -61,7 +61,7 @@ impl Repo {
         repo
     }
 
-    /// git's surroundings, for git and for what calls it.
+    /// Sets git's environment, for git and for its callers.
     fn surroundings(&self, command: &mut Command, who: &str) {
         let home = match who {
             "alice" => self.home.path().to_path_buf(),
@@ -104,7 +104,7 @@ impl Repo {
         ran.out
     }
 
-    /// Everything as it lies there, past the hook: most tests are about what comes after.
+    /// Commits everything without the hook: most tests are about later steps.
     pub fn commit(&self, message: &str) -> String {
         self.git_ok(&["add", "-A"]);
         self.git_ok(&["commit", "-q", "--no-verify", "-m", message]);
@@ -145,7 +145,7 @@ impl Repo {
         ran.out
     }
 
-    /// Runs what must end with `code`; returns all that was said.
+    /// Runs a command that must end with `code`; returns its stdout and stderr.
     pub fn fails(&self, args: &[&str], code: i32) -> String {
         let ran = self.run(args);
         assert_eq!(ran.code, code, "bootseal {}: {}{}", args.join(" "), ran.out, ran.err);
@@ -166,21 +166,20 @@ impl Repo {
         self.ok(&["get", name])
     }
 
-    /// Another home with an identity, which trusts the vault by pin; `role` is `--writer`, or
-    /// nothing for a reader.
+    /// Makes another home with an identity that trusts the vault by pin; `role` is `--writer`, or
+    /// empty for a reader.
     pub fn invite(&self, who: &str, role: &[&str]) {
         std::fs::create_dir_all(self.home.at(who)).unwrap();
         let recipient = self.ok_as(who, &["keygen"], b"");
         self.ok(&[&["access", "add", who, recipient.trim(), "--yes"], role].concat());
     }
 
-    /// The pin of today, to be given to someone of another home.
+    /// The current pin, for a user of another home.
     pub fn pin(&self) -> String {
         self.home.vault_id()
     }
 
-    /// The pin of the vault that lies at `main`'s first parent: where the file itself is full of
-    /// markers.
+    /// The pin of the vault at `main`'s first parent, for a file that has conflict markers.
     pub fn file_pin(&self) -> String {
         read(&self.git_ok(&["show", &format!("HEAD^1:{FILE}")])).vault_id().to_string()
     }
@@ -193,7 +192,7 @@ impl Repo {
         self.home.write(FILE, text);
     }
 
-    /// One replacement in the file, which must happen: a hand edit.
+    /// A hand edit: replaces `from`, which must occur.
     pub fn edit(&self, from: &str, to: &str) {
         let text = self.text();
         assert!(text.contains(from), "{from:?} is not in {text}");
@@ -208,7 +207,7 @@ impl Repo {
         self.home.at(".config/bootseal/identity.txt")
     }
 
-    /// Changes and signs the file through the library, as alice: where a date is to be chosen.
+    /// Changes and signs the file through the library as alice, so that a test can choose dates.
     pub fn change(&self, change: impl FnOnce(&mut Vault<CanWrite>)) {
         let identities = IdentityFile::read(&self.identity()).unwrap().identities;
         let mut vault = self.file().open_for_writing(&identities).unwrap();
@@ -216,20 +215,20 @@ impl Repo {
         self.write(&vault.sign().unwrap());
     }
 
-    /// A value with a date of its own.
+    /// Sets a value with this date.
     pub fn give(&self, name: &str, value: &str, at: u64) {
         let value = Secret::copy_of(value.as_bytes()).unwrap();
         self.change(|vault| vault.set(&path(name), ValueKind::Text, &value, at).unwrap());
     }
 
-    /// `app`, which keeps what it saw in `state/`.
+    /// A loader with the key of `app` and the state folder `state/`.
     pub fn loader(&self) -> bootseal::Loader {
         bootseal::Loader::exactly(self.home.at(FILE))
             .identity_file(self.home.at("app.key"))
             .state(self.home.at("state"))
     }
 
-    /// The text of a sealed value, as it stands in `text`.
+    /// The text of a sealed value in `text`.
     pub fn sealed(text: &str, name: &str) -> String {
         match read(text).property(&path(name)) {
             Some(bootseal_core::Property::Sealed(sealed)) => sealed.clone(),
@@ -237,7 +236,7 @@ impl Repo {
         }
     }
 
-    /// The commit that HEAD is, and then a branch of this name with what `change` makes, committed.
+    /// Makes a branch of HEAD with this name and commits what `change` does to it.
     pub fn branch(&self, name: &str, change: impl FnOnce(&Repo)) {
         self.git_ok(&["checkout", "-q", "-b", name]);
         change(self);

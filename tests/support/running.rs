@@ -1,4 +1,4 @@
-//! `bootseal vendor`, running beside a test: started, asked where it is, and ended.
+//! `bootseal vendor` beside a test: starts it, reads its address, and ends it.
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::panic)] // each test uses a part of it
 
@@ -7,13 +7,13 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The log of the vendor that runs in this home, as soon as it holds `text`: the vendor writes each
-/// line after its response.
+/// Waits until the log of this home's vendor contains `text`, and returns the log. The vendor
+/// writes each line after its response.
 pub fn log_with(home: &Home, text: &str) -> String {
     log_with_times(home, text, 1)
 }
 
-/// The same as soon as it holds `text` so many times.
+/// The same for `text` this many times.
 pub fn log_with_times(home: &Home, text: &str, times: usize) -> String {
     let until = Instant::now() + Duration::from_secs(60);
     loop {
@@ -32,7 +32,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Waits until it answers.
+    /// Starts the vendor and waits until it responds.
     pub fn start(home: &Home, args: &[&str]) -> Running {
         let mut command = home.command(&[&["vendor"], args].concat());
         let log = std::fs::File::create(home.at("vendor.log")).unwrap();
@@ -44,7 +44,7 @@ impl Running {
         Running { child, out, origin: origin.trim_end().to_owned() }
     }
 
-    /// Ctrl-C; the exit code, and the rest of its stdout.
+    /// Sends Ctrl-C; returns the exit code and the rest of stdout.
     pub fn interrupt(mut self) -> (Option<i32>, String) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());

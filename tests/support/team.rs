@@ -1,5 +1,5 @@
-//! The team in the tests of removal and memory: Alice and Bob, who write, an application, and its
-//! host.
+//! The team of the tests of removal and known vaults: the writers Alice and Bob, an application,
+//! and its host.
 
 use super::Home;
 use bootseal::Loader;
@@ -13,7 +13,7 @@ pub const FILE: &str = "app.sealed.toml";
 /// The sealed names of the team's vault.
 pub const SEALED: [&str; 3] = ["acme.user", "acme.password", "db.password"];
 
-/// Alice's home with a vault in [`FILE`]; bob, a writer too, has `bob.key`, and the reader `app`
+/// Alice's home with a vault in [`FILE`]; the second writer bob has `bob.key`, and the reader `app`
 /// has `app.key`, both with the pin.
 pub fn team() -> Home {
     let home = Home::with_vault(
@@ -24,7 +24,7 @@ pub fn team() -> Home {
     home
 }
 
-/// Another machine, with these keys and this file, that remembers nothing.
+/// Another machine with these keys and this file, and without known vaults.
 pub fn elsewhere(home: &Home, keys: &[&str], file: &str) -> Home {
     let other = Home::new();
     for key in keys {
@@ -41,7 +41,7 @@ pub fn private(home: &Home, name: &str, text: impl AsRef<[u8]>) {
         .unwrap();
 }
 
-/// The key file `to`: that of `from` without its pins.
+/// Writes `to`, the key file `from` without its pins.
 pub fn key_without_pin(home: &Home, from: &str, to: &str) {
     let key = home.read(from);
     let lines =
@@ -49,7 +49,7 @@ pub fn key_without_pin(home: &Home, from: &str, to: &str) {
     private(home, to, lines.collect::<String>());
 }
 
-/// To whom of those who were removed the value is known.
+/// The removed recipients who know the value.
 pub fn known_to(home: &Home, name: &str) -> Vec<String> {
     let list: serde_json::Value = serde_json::from_str(&home.ok(&["list", "--json"])).unwrap();
     let row =
@@ -62,7 +62,7 @@ pub fn known_to(home: &Home, name: &str) -> Vec<String> {
         .collect()
 }
 
-/// A loader on the file of `home`, with this key file, and nothing in its environment.
+/// A loader for the file of `home`, with this key file and an empty environment.
 pub fn host(home: &Home, key: &str) -> Loader {
     Loader::exactly(home.at(FILE)).identity_file(home.at(key)).environment(HashMap::new())
 }
@@ -71,8 +71,7 @@ thread_local! {
     static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Everything that this process has logged, on any thread. Each test searches it for the path of
-/// its own folder.
+/// The log of this process from all threads. Each test searches it for the path of its own folder.
 pub static PROCESS_LOG: (Mutex<String>, Condvar) = (Mutex::new(String::new()), Condvar::new());
 
 struct ToLog;
@@ -90,8 +89,8 @@ impl Write for ToLog {
     }
 }
 
-/// Installs the log's subscriber. There is one for the whole process: scoped ones miss lines while
-/// tests run side by side.
+/// Installs the log subscriber for the whole process: scoped subscribers miss lines while tests run
+/// in parallel.
 pub fn listen() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| tracing_subscriber::fmt().with_ansi(false).with_writer(|| ToLog).init());

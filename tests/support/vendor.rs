@@ -1,4 +1,4 @@
-//! The real servers that the tests log in to, written by others. Each is a process of its own; see
+//! The third-party servers that the tests log in to, each in its own process; see
 //! vendors/serving.py.
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::panic)] // each test uses a part of it
@@ -14,12 +14,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// The process, which ends when its standard input does.
+/// The process, which ends with its standard input.
 pub struct Process {
     child: Child,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
-    /// Where its certificate and database are.
+    /// The folder of its certificate and database.
     pub folder: TempDir,
     origin: String,
     pub port: u64,
@@ -88,10 +88,7 @@ impl Process {
     fn line(&mut self) -> Value {
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
-        assert!(
-            !line.is_empty(),
-            "the vendor ended; is all there that it needs? Run `scripts/test`"
-        );
+        assert!(!line.is_empty(), "the vendor ended; `scripts/test` installs what it needs");
         serde_json::from_str(&line).unwrap()
     }
 
@@ -110,7 +107,7 @@ impl Process {
         format!("{}{path}", self.origin)
     }
 
-    /// What the vendor counted under these names since it runs.
+    /// The vendor's counts under these names since its start.
     pub fn counted<const N: usize>(&mut self, names: [&str; N]) -> [u64; N] {
         let counts = self.tell(&json!({ "do": "counts" }));
         names.map(|name| counts[name].as_u64().unwrap_or(0))
@@ -121,7 +118,7 @@ impl Process {
         self.counted(["logins", "refused", "calls", "rejected"])
     }
 
-    /// The certificate as a line of the profile.
+    /// The certificate as the line `ca` of a profile.
     pub fn ca_line(&self) -> String {
         if self.ca.is_empty() { String::new() } else { format!("ca = '''{}'''\n", self.ca) }
     }
@@ -176,7 +173,7 @@ pub fn get(client: &Client, url: &str) -> Result<u16, bootseal::Error> {
     run(async { Ok(client.get(url).send().await?.status().as_u16()) })
 }
 
-/// The statuses of twenty calls at once.
+/// The statuses of twenty concurrent calls.
 pub fn twenty(client: &Client, url: &str) -> Vec<u16> {
     run(async {
         let calls: Vec<_> = (0..20).map(|_| tokio::spawn(client.get(url).send())).collect();
@@ -188,7 +185,7 @@ pub fn twenty(client: &Client, url: &str) -> Vec<u16> {
     })
 }
 
-/// What twenty callers at once are told who get no token.
+/// The errors of twenty concurrent callers that get no token.
 pub fn twenty_refused(source: &TokenSource) -> Vec<bootseal::Error> {
     run(async {
         let callers: Vec<_> = (0..20)
@@ -205,10 +202,10 @@ pub fn twenty_refused(source: &TokenSource) -> Vec<bootseal::Error> {
     })
 }
 
-// ---- What holds at every vendor
+// ---- Checks for every vendor
 
-/// Twenty calls are let in with one login, and after the token was revoked twenty more with a
-/// second one.
+/// Checks that twenty calls succeed with one login, and after a revocation twenty more with a
+/// second login.
 pub fn opens_calls_until_revoked(process: &mut Process, source: &TokenSource, path: &str) {
     let (client, url) = (source.client(), process.url(path));
     assert_eq!(twenty(&client, &url), [200; 20]);
@@ -220,7 +217,7 @@ pub fn opens_calls_until_revoked(process: &mut Process, source: &TokenSource, pa
     assert!((1..=20).contains(&rejected));
 }
 
-/// All callers, then and later, are told of one refused login.
+/// Checks that all callers, now and later, get the error of one refused login.
 pub fn is_refused_once(process: &mut Process, source: &TokenSource, status: u16) {
     let before = process.counts();
     for _ in 0..2 {
@@ -235,8 +232,8 @@ pub fn is_refused_once(process: &mut Process, source: &TokenSource, status: u16)
     assert_eq!(process.counts(), [before[0], before[1] + 1, before[2], before[3]]);
 }
 
-/// A user who is switched off while a token is in use: one rejected call, one refused login, and in
-/// again once it is mended.
+/// Checks a user who is disabled during use: one rejected call, one refused login, and a working
+/// login once the user is enabled again.
 pub fn is_switched_off_and_on(process: &mut Process, source: &TokenSource, path: &str) {
     let (client, url) = (source.client(), process.url(path));
     assert_eq!(get(&client, &url).unwrap(), 200);
@@ -251,16 +248,16 @@ pub fn is_switched_off_and_on(process: &mut Process, source: &TokenSource, path:
     assert_eq!(process.counts()[..2], [2, 1]);
 }
 
-/// A token that slides lives on while each second brings a call, and dies once for longer than its
-/// life none comes.
+/// Checks a token with sliding expiry: it stays valid with a call each second, and expires after a
+/// pause longer than its lifetime.
 pub fn slides(process: &mut Process, source: &TokenSource, path: &str, lifetime: u64) {
     let (client, url) = (source.client(), process.url(path));
     for _ in 0..8 {
         assert_eq!(get(&client, &url).unwrap(), 200);
         std::thread::sleep(Duration::from_secs(1));
     }
-    assert_eq!(process.counts(), [1, 0, 8, 0], "used for longer than it lives");
+    assert_eq!(process.counts(), [1, 0, 8, 0], "used for longer than its lifetime");
     std::thread::sleep(Duration::from_secs(lifetime));
     assert_eq!(get(&client, &url).unwrap(), 200);
-    assert_eq!(process.counts(), [2, 0, 9, 0], "the vendor never saw the dead one");
+    assert_eq!(process.counts(), [2, 0, 9, 0], "the vendor never saw the expired token");
 }

@@ -1,9 +1,9 @@
-//! Shell completion: verbs, options and files, and the names in the sealed file that the line is
-//! about.
+//! Shell completion: verbs, options and files, and names from the sealed file that the command line
+//! refers to.
 //!
 //! The scripts of `bootseal completions` call the program with [`VARIABLE`] set to the name of the
-//! shell, and the line so far after `--`. Errors are silent: they would disturb the line that is
-//! being typed.
+//! shell, and with the unfinished command line after `--`. Errors are not printed: they would
+//! disturb the line that is being typed.
 
 use crate::cli::{Cli, GlobalOptions, Shell};
 use crate::context::{Context, World};
@@ -34,7 +34,7 @@ pub(crate) fn script(shell: Shell) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&script).trim().to_owned())
 }
 
-/// Answers a completion request of a shell; `None` if this run is none.
+/// Answers a shell's completion request; returns `None` if this run is not such a request.
 pub(crate) fn answer(args: &[OsString], world: &mut World<'_>) -> Option<u8> {
     let options = GlobalOptions::default();
     let context = Context::new(&options, world);
@@ -72,8 +72,8 @@ fn completer(shell: Shell) -> &'static dyn EnvCompleter {
     }
 }
 
-/// Removes quoting: bash and zsh pass all words as typed, with backslashes; fish only the last one;
-/// PowerShell none.
+/// Removes the backslashes of quoting. Bash and zsh pass them in every word, fish only in the last
+/// word, and PowerShell in none.
 fn as_meant(shell: Shell, line: &[OsString]) -> Vec<OsString> {
     let first = match shell {
         Shell::Bash | Shell::Zsh => 0,
@@ -85,7 +85,7 @@ fn as_meant(shell: Shell, line: &[OsString]) -> Vec<OsString> {
 }
 
 /// Completes for bash, which inserts candidates unquoted: `acme."user.name"` would lose its quotes,
-/// and a name with a space would become two words. The other shells quote by themselves.
+/// and a name with a space would become two words. The other shells quote candidates themselves.
 fn bash(
     command: &mut Command,
     line: Vec<OsString>,
@@ -122,11 +122,11 @@ fn quoted(text: &str) -> String {
         .collect()
 }
 
-/// The names in the files that the line is about. Their signatures are verified; pins are not
-/// checked just for names.
+/// The names in the files that the command line refers to. The signatures of the files are
+/// verified, but pins are not checked, because only names are read.
 #[derive(Default)]
 struct Names {
-    /// Each with "sealed" or "readable".
+    /// Each name with "sealed" or "readable".
     properties: Vec<(String, &'static str)>,
     tables: BTreeSet<String>,
     access: BTreeSet<String>,
@@ -177,7 +177,7 @@ fn named_files(line: &[OsString], context: &Context<'_>) -> Vec<PathBuf> {
             _ => ["--file=", "--to=", "-f"].iter().find_map(|option| word.strip_prefix(option)),
         };
         let Some(value) = value.filter(|value| !value.is_empty()) else { continue };
-        // Not every shell has expanded `~` at this point.
+        // Some shells have not expanded `~` at this point.
         let home = value
             .strip_prefix("~/")
             .and_then(|rest| Some(PathBuf::from(context.var("HOME")?).join(rest)));
@@ -239,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_bash_is_given_comes_back_as_it_was() {
+    fn quoting_for_bash_is_reversible() {
         for name in [
             "acme.password",
             "acme.\"user.name\"",

@@ -1,4 +1,5 @@
-//! The surroundings of a command: what the process gives it, and what each verb is handed.
+//! The input of a command besides its options: `World` comes from the process, and each verb
+//! receives a `Context`.
 //!
 //! [`World`] is the input of [`run`](crate::run): streams, environment, clock and terminal, so that
 //! the same code runs in the binary, in tests and in the quickstart. With the parsed global options
@@ -12,7 +13,7 @@ use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// What a process gives to one run of the command line.
+/// The streams, environment, clock and terminal of one run of the command line.
 ///
 /// ```
 /// use bootseal_cli::{World, run};
@@ -23,21 +24,21 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// assert_eq!(run(["bootseal", "list"], &mut world), 1); // no such file
 /// ```
 pub struct World<'a> {
-    /// Values are read from here unless a terminal asks for them.
+    /// The source of values that are not typed at a terminal.
     pub stdin: &'a mut dyn Read,
-    /// Receives results, and nothing else.
+    /// Receives results only.
     pub stdout: &'a mut dyn Write,
-    /// Receives everything else.
+    /// Receives all other output.
     pub stderr: &'a mut dyn Write,
-    /// Whether stdin is a terminal, at which a person types.
+    /// Whether stdin is a terminal.
     pub stdin_is_terminal: bool,
-    /// Whether stdout is a terminal, which a person reads.
+    /// Whether stdout is a terminal.
     pub stdout_is_terminal: bool,
-    /// Whether stdout is a file, in which what is written stays on a disk.
+    /// Whether stdout is a regular file, so that output remains on a disk.
     pub stdout_is_file: bool,
-    /// Whether stderr is a terminal, which a person reads.
+    /// Whether stderr is a terminal.
     pub stderr_is_terminal: bool,
-    /// Answers questions; `None` if nobody can be asked.
+    /// Prompts the user; `None` if there is no terminal.
     pub terminal: Option<&'a mut dyn Terminal>,
     /// Looks up an environment variable.
     pub env: &'a dyn Fn(&str) -> Option<OsString>,
@@ -73,12 +74,12 @@ pub fn system_time() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
 
-/// What each verb is handed beside its own options.
+/// The input that each verb receives in addition to its own options.
 pub(crate) struct Context<'a> {
     /// The options that every verb takes.
     pub(crate) options: &'a GlobalOptions,
-    /// The descriptor with the passphrase that opens files: `--passphrase-fd`, unless a verb has
-    /// taken it for another passphrase.
+    /// The descriptor with the passphrase that opens files: `--passphrase-fd`, unless the verb
+    /// reads another passphrase from it.
     pub(crate) passphrase_fd: Option<u32>,
     pub(crate) ui: Ui<'a>,
     env: &'a dyn Fn(&str) -> Option<OsString>,
@@ -129,8 +130,8 @@ impl<'a> Context<'a> {
         self.var("HOME").or_else(|| self.var("USERPROFILE")).map(PathBuf::from)
     }
 
-    /// Returns a folder of the user's, named by a variable or below the home. A relative path in an
-    /// XDG variable is ignored, as the XDG specification demands.
+    /// Returns a folder of the user, from an environment variable or below the home folder. A
+    /// relative path in an XDG variable is ignored, as the XDG specification requires.
     pub(crate) fn user_folder(
         &self,
         windows: &str,

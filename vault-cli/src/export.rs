@@ -1,4 +1,5 @@
-//! Values written in clear: one function for each format, whose parser reads back the same value.
+//! Writers of values in clear, one function for each format; a parser of the format reads back the
+//! same values.
 
 use crate::ui::failure::{Failure, Result};
 use crate::ui::output::to_json;
@@ -13,7 +14,7 @@ pub(crate) type Clear = (PropertyPath, Value);
 
 type Text = Zeroizing<String>;
 
-/// `[table]` and `key = value`.
+/// Writes `[table]` and `key = value` lines.
 pub(crate) fn toml(values: &[Clear]) -> Result<Text> {
     let mut tables: Vec<(&[String], Text)> = vec![(&[], Text::default())];
     let mut at: HashMap<&[String], usize> = [(&[][..], 0)].into();
@@ -40,13 +41,13 @@ pub(crate) fn toml(values: &[Clear]) -> Result<Text> {
     Ok(text)
 }
 
-/// As `java.util.Properties.store` writes them, in ASCII.
+/// Writes ASCII in the format of `java.util.Properties.store`.
 pub(crate) fn properties(values: &[Clear]) -> Result<Text> {
     let name = |path: &PropertyPath| Ok(path.segments().join("."));
     let mut text = Text::default();
     for (path, name, value) in flat(values, name)? {
         if name.is_empty() {
-            return Err(Error::new(Kind::Conflict, "has a name that is empty in a flat file")
+            return Err(Error::new(Kind::Conflict, "has an empty name in this format")
                 .at(path)
                 .into());
         }
@@ -76,7 +77,8 @@ fn escape_java(text: &str, key: bool, to: &mut Text) {
     }
 }
 
-/// `NAME='…'`, or `NAME="…"` if the value contains a quote, a backslash or a carriage return.
+/// Writes `NAME='…'`, or `NAME="…"` if the value contains a quote, a backslash or a carriage
+/// return.
 pub(crate) fn env(values: &[Clear]) -> Result<Text> {
     let mut text = Text::default();
     for (path, name, value) in flat(values, variable)? {
@@ -97,7 +99,7 @@ pub(crate) fn env(values: &[Clear]) -> Result<Text> {
     Ok(text)
 }
 
-/// `export NAME='…'` for `eval`: a shell takes everything between single quotes literally.
+/// Writes `export NAME='…'` for `eval`: a shell takes everything between single quotes literally.
 pub(crate) fn sh(values: &[Clear]) -> Result<Text> {
     let mut text = Text::default();
     for (path, name, value) in flat(values, variable)? {
@@ -110,15 +112,15 @@ pub(crate) fn sh(values: &[Clear]) -> Result<Text> {
 
 fn refuse_nul(path: &PropertyPath, value: &str) -> Result<()> {
     match value.contains('\0') {
-        true => {
-            Err(Error::new(Kind::Conflict, "holds a NUL, which no variable can").at(path).into())
-        }
+        true => Err(Error::new(Kind::Conflict, "contains a NUL, which a variable cannot hold")
+            .at(path)
+            .into()),
         false => Ok(()),
     }
 }
 
-/// The same variable as in `exec`: the path in capitals, with `_` for everything but letters and
-/// digits.
+/// Returns the same variable name as in `exec`: the path in capitals, with `_` for all characters
+/// except letters and digits.
 fn variable(path: &PropertyPath) -> Result<String> {
     let plain =
         |next: char| if next.is_ascii_alphanumeric() { next.to_ascii_uppercase() } else { '_' };
@@ -126,15 +128,18 @@ fn variable(path: &PropertyPath) -> Result<String> {
     let steers = matches!(name.as_str(), "PATH" | "IFS" | "BASH_ENV" | "ENV")
         || ["LD_", "DYLD_", "BOOTSEAL_"].iter().any(|start| name.starts_with(start));
     let what = match name.chars().next() {
-        _ if steers => format!("would be the variable {name}, which decides what is run"),
+        _ if steers => {
+            format!("would become the variable {name}, which controls which programs are run")
+        }
         Some(first) if !first.is_ascii_digit() => return Ok(name),
-        _ => "would be a variable that begins with no letter".into(),
+        _ => "would become a variable name that does not begin with a letter".into(),
     };
-    let help = "Leave it out, with --only, or rename it: bootseal rename";
+    let help = "Exclude it by naming others with --only, or rename it: bootseal rename";
     Err(Error::new(Kind::Conflict, what).at(path).with_help(help).into())
 }
 
-/// One level of names, and each value as text, as `get` prints it. Two that meet are an error.
+/// Flattens the names to one level, and the values to text as `get` prints it. Two equal names are
+/// an error.
 fn flat(
     values: &[Clear],
     name: impl Fn(&PropertyPath) -> Result<String>,
@@ -144,8 +149,8 @@ fn flat(
     for (path, value) in values {
         let name = name(path)?;
         if let Some(other) = seen.insert(name.clone(), path) {
-            let what = format!("{other} and {path} would both be {name}");
-            let help = "Take one of them, with --only, or rename one: bootseal rename";
+            let what = format!("{other} and {path} would both become {name}");
+            let help = "Select one of them with --only, or rename one: bootseal rename";
             return Err(Failure::new(Kind::Conflict, what).with_help(help));
         }
         let text = match value {
@@ -157,7 +162,7 @@ fn flat(
     Ok(rows)
 }
 
-/// Objects in objects; what JSON has no number for is text.
+/// Writes nested objects; a value without a JSON equivalent becomes text.
 pub(crate) fn json(values: &[Clear]) -> Result<Text> {
     let mut text = Text::default();
     json_table(&Tree::of(values), 0, &mut text)?;
@@ -182,8 +187,8 @@ fn json_table(tree: &Tree<'_>, depth: usize, text: &mut Text) -> Result<()> {
     Ok(())
 }
 
-/// Mappings by indentation; every text in double quotes, so that YAML of any version takes it for
-/// text.
+/// Writes indented mappings, with all text in double quotes, so that every version of YAML reads it
+/// as text.
 pub(crate) fn yaml(values: &[Clear]) -> Result<Text> {
     let mut text = Text::default();
     match values.is_empty() {
@@ -212,7 +217,7 @@ fn yaml_table(tree: &Tree<'_>, depth: usize, text: &mut Text) {
 }
 
 fn yaml_key(key: &str, text: &mut Text) {
-    // Where some YAML would take a bare word for something else.
+    // Words that some YAML versions read as a boolean or null if they are not quoted.
     const WORDS: [&str; 9] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
     let plain = key.starts_with(|first: char| first.is_ascii_alphabetic())
         && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
@@ -221,7 +226,7 @@ fn yaml_key(key: &str, text: &mut Text) {
         text.push_str(key);
         return;
     }
-    // A longer name than YAML takes for one without being told.
+    // YAML requires the indicator `?` before a key this long.
     if key.len() > 256 {
         text.push_str("? ");
     }
@@ -244,7 +249,7 @@ fn yaml_value(value: &Value, text: &mut Text) {
             write!(text, "{}.inf", if *float < 0.0 { "-" } else { "" })
         }
         Value::Float(float) => {
-            // YAML 1.1 wants a point and a sign in the exponent.
+            // YAML 1.1 requires a point, and a sign in the exponent.
             let written = format!("{float:?}");
             match written.split_once('e') {
                 Some((mantissa, exponent)) => {
@@ -290,7 +295,7 @@ fn yaml_text(inner: &str, text: &mut Text) {
             '\n' => write!(text, "\\n"),
             '\t' => write!(text, "\\t"),
             '\r' => write!(text, "\\r"),
-            // Also what YAML does not allow in a text as it is: U+FEFF, U+FFFE, U+FFFF, U+0085,
+            // Also characters that YAML does not allow unescaped: U+FEFF, U+FFFE, U+FFFF, U+0085,
             // U+2028.
             other
                 if is_hidden(other)
@@ -310,7 +315,7 @@ fn yaml_text(inner: &str, text: &mut Text) {
     text.push('"');
 }
 
-/// Properties as tables in tables, in their order.
+/// The properties as nested tables, in their order.
 struct Tree<'a>(Vec<(&'a str, Node<'a>)>);
 
 enum Node<'a> {

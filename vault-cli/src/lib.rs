@@ -4,12 +4,12 @@
 //! [`run`] parses the arguments (`cli`) and calls one function for each verb (`commands`), with a
 //! `Context`: the global options, the terminal and streams (`ui`), environment and clock. `trust`
 //! finds the file and the keys, and decides whether it is the right vault. Streams, environment,
-//! clock and terminal come in as [`World`], so that the same code runs in the binary, in tests and
-//! in the quickstart.
+//! clock and terminal are passed in as [`World`], so that the same code runs in the binary, in
+//! tests and in the quickstart.
 //!
 //! # What this crate does not do
-//! No cryptography and no format: those are `bootseal-core`'s. No login: that is the loader's, and
-//! `bootseal login` calls it.
+//! Cryptography and the file format are in `bootseal-core`. The login is in the loader, which
+//! `bootseal login` calls.
 //!
 //! ```
 //! use bootseal_cli::{World, run};

@@ -13,8 +13,8 @@ use std::process::ExitCode;
 static ALLOCATOR: WipingAllocator = WipingAllocator::new();
 
 fn main() -> ExitCode {
-    // No core files of this process, nor of an editor that it starts. `doctor` first reads the
-    // settings it was started with.
+    // Disables core files for this process and for an editor that it starts. `doctor` does so only
+    // after it has read the original settings.
     if !std::env::args_os().any(|arg| arg == "doctor") {
         harden();
     }

@@ -12,8 +12,8 @@ use bootseal_core::Kind;
 use clap::{CommandFactory, Parser};
 use std::ffi::OsString;
 
-/// Runs one command line, the program's name first, and returns the exit code: 0, or that of
-/// [`bootseal_core::Kind::exit_code`].
+/// Runs one command line, the program's name first, and returns the exit code: 0, or the
+/// [`bootseal_core::Kind::exit_code`] of the error.
 ///
 /// ```
 /// use bootseal_cli::{World, run};
@@ -75,7 +75,7 @@ pub fn run<A: Into<OsString>>(args: impl IntoIterator<Item = A>, world: &mut Wor
     let flushed = context.ui.stdout.flush();
     match done {
         Ok(()) => match flushed {
-            // The reader of the output may have seen enough.
+            // A broken pipe is not an error: the reader of the output may close it early.
             Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
                 context.ui.failure(&error.into());
                 Kind::Io.exit_code()
@@ -112,7 +112,7 @@ fn usage(args: &[OsString], error: &clap::Error, world: &mut World<'_>) -> u8 {
     refuse(args, &text, world)
 }
 
-const UNEXPECTED: &str = "error: an argument that is not expected here (it is not repeated: it may be a secret, which never belongs onto a \
+const UNEXPECTED: &str = "error: unexpected argument (it is not shown, because it may be a secret; never put a secret on a \
                           command line)\n\nFor more information, try '--help'.\n";
 
 const NO_PROGRAM: &str = "error: put the program to run after --: bootseal exec -- PROGRAM ARGUMENTS\n\nFor more information, try '--help'.\n";
@@ -127,7 +127,7 @@ fn refuse(args: &[OsString], text: &str, world: &mut World<'_>) -> u8 {
     } else {
         let _ = write!(world.stderr, "{text}");
     }
-    // `exec` must not be mistaken for the program that it runs: 2 may be that program's own code.
+    // The exit code of `exec` itself must not look like one of the program that it runs, such as 2.
     if wraps(args) { exec::OWN_FAILURE } else { Kind::Usage.exit_code() }
 }
 
@@ -140,8 +140,7 @@ fn glued_to_help(arg: &OsString) -> bool {
     arg.to_str().is_some_and(|text| text.starts_with("-h") && text.len() > 2)
 }
 
-/// Suggests verbs for a word that is not one. The word itself is not repeated: it could be a
-/// password.
+/// Suggests verbs for an unknown word. The word itself is not shown: it could be a password.
 fn near_verb(error: &clap::Error) -> Option<String> {
     use clap::error::{ContextKind, ContextValue};
     let ContextValue::String(typed) = error.get(ContextKind::InvalidSubcommand)? else {
@@ -149,7 +148,7 @@ fn near_verb(error: &clap::Error) -> Option<String> {
     };
     let near: Vec<String> = match error.get(ContextKind::SuggestedSubcommand) {
         Some(ContextValue::Strings(near)) => near.clone(),
-        // Two swapped letters, which clap's measure misses in a short word.
+        // Clap does not recognise two swapped letters in a short word.
         _ => {
             let verbs = Cli::command();
             let verbs = verbs.get_subcommands().filter(|verb| !verb.is_hide_set());
@@ -194,16 +193,16 @@ fn wrong_value(error: &clap::Error) -> Option<String> {
         return None;
     };
     let takes = match option.rsplit_once('<').map(|(option, name)| (option.trim(), name)) {
-        Some((_, "TIME>")) => "a time with a unit, as 500ms, 30s or 5m",
+        Some((_, "TIME>")) => "a time with a unit, such as 500ms, 30s or 5m",
         Some((_, "PORT>")) => "a number from 0 to 65535",
         Some(("--iterations", _)) => "a number from 1 to 10000000",
         _ => "a whole number",
     };
-    let not = "the given value is not repeated: it may be a secret";
+    let not = "the given value is not shown: it may be a secret";
     Some(format!("error: {option} takes {takes} ({not})\n\nFor more information, try '--help'.\n"))
 }
 
-/// Explains `access add` with a name alone.
+/// Explains the error of `access add` with only a name.
 fn no_recipient(error: &clap::Error) -> Option<String> {
     use clap::error::{ContextKind, ContextValue};
     let Some(ContextValue::Strings(missing)) = error.get(ContextKind::InvalidArg) else {
@@ -212,17 +211,17 @@ fn no_recipient(error: &clap::Error) -> Option<String> {
     if missing.as_slice() != ["<RECIPIENT>"] {
         return None;
     }
-    let what = "the RECIPIENT is missing: what `bootseal keygen` printed for them, or an SSH public key; or one of --new-key FILE, --passphrase";
+    let what = "the RECIPIENT is missing: give the age1… line that `bootseal keygen` printed for them, an SSH public key, --new-key FILE or --passphrase";
     Some(format!("error: {what}\n\nFor more information, try '--help'.\n"))
 }
 
-/// Whether the error repeats nothing of the command line but names of options and verbs.
+/// Whether the error shows nothing from the command line except names of options and verbs.
 fn names_only_options(error: &clap::Error) -> bool {
     use clap::error::{ContextKind, ContextValue};
-    // Options that exclude each other are all defined here.
+    // All options of a conflict error are defined in this crate.
     let conflict = error.kind() == clap::error::ErrorKind::ArgumentConflict;
-    // An option's description, such as `--file <FILE>`, comes from us; a word after dashes is
-    // repeated only if it is close to an option.
+    // An option's description, such as `--file <FILE>`, comes from this crate; a word after dashes
+    // is shown only if it resembles an option.
     let ours = |text: &str| {
         conflict
             || text.is_empty()

@@ -4,8 +4,8 @@ use crate::shown::Shown;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// What kind of failure it is: the word of `--json` and, through [`Kind::exit_code`], the exit
-/// code.
+/// The kind of a failure: `--json` prints it, and [`Kind::exit_code`] derives the exit code from
+/// it.
 ///
 /// ```
 /// use bootseal_core::{Kind, PropertyPath};
@@ -27,7 +27,7 @@ pub enum Kind {
     Malformed,
     /// No such file, property or profile.
     NotFound,
-    /// Something already has that name.
+    /// A file or property of that name already exists.
     Exists,
     /// A key file that others can read or write.
     UnsafeFile,
@@ -43,7 +43,7 @@ pub enum Kind {
     NoIdentity,
     /// The passphrase is wrong.
     WrongPassphrase,
-    /// A question had to be asked, and there is no terminal.
+    /// A question needs an answer, and there is no terminal.
     NoTerminal,
     /// The request contradicts the present state.
     Conflict,
@@ -51,16 +51,16 @@ pub enum Kind {
     LoginRefused,
     /// The vendor throttles logins.
     LoginThrottled,
-    /// The vendor cannot be reached, or reports a fault of its own.
+    /// The vendor cannot be reached, or reports a server error.
     LoginDown,
-    /// No trustworthy connection to the vendor.
+    /// A trusted TLS connection to the vendor cannot be established.
     LoginTls,
     /// The vendor sent a response that the profile does not describe.
     LoginProtocol,
 }
 
 impl Kind {
-    /// The word used in JSON, in messages and in the docs.
+    /// The name of the kind in JSON, messages and docs.
     pub fn as_str(self) -> &'static str {
         match self {
             Kind::Usage => "usage",
@@ -85,7 +85,7 @@ impl Kind {
         }
     }
 
-    /// The exit code of a program that ends because of this.
+    /// The exit code of a program that fails with this kind.
     pub fn exit_code(self) -> u8 {
         match self {
             Kind::Io
@@ -109,7 +109,8 @@ impl fmt::Display for Kind {
     }
 }
 
-/// One failure: its kind, the fact, the place, and the next step. Never a value, a key or a token.
+/// One failure: its kind, the fact, the place and the next step. It never contains a value, key or
+/// token.
 ///
 /// `Debug` prints the same text as `Display`, so that `?` in `main` is readable too.
 ///
@@ -213,7 +214,8 @@ impl Error {
         self
     }
 
-    /// Adds `lines` to the line: the parsed text begins that far below the start of the file.
+    /// Adds `lines` to the line number: the parsed text begins that many lines below the start of
+    /// the file.
     #[must_use]
     pub(crate) fn below(mut self, lines: usize) -> Error {
         if let Some((line, _)) = &mut self.0.line {
@@ -252,7 +254,7 @@ impl Error {
         self.0.file.as_deref()
     }
 
-    /// Line and column, from 1, if a text is at fault.
+    /// Line and column, counted from 1, if the error is in a text.
     ///
     /// ```
     /// let error = bootseal_core::PlainDocument::parse("a = 1\na = 2\n".into()).err().unwrap();
@@ -267,7 +269,7 @@ impl Error {
         self.0.property.as_deref()
     }
 
-    /// The next step for the reader; `None` if the fact says everything.
+    /// The next step for the reader, if there is one.
     pub fn help(&self) -> Option<&str> {
         self.0.help.as_deref()
     }

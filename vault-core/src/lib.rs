@@ -1,19 +1,19 @@
-//! The sealed file: credentials that can be committed to git. Names are readable, values are
-//! encrypted one by one, and the whole is signed.
+//! The sealed file: credentials that can be committed to git. Names are readable, each value is
+//! encrypted separately, and the whole file is signed.
 //!
 //! # Flow
-//! Each type proves that a check was made; methods that need the check exist only on it.
+//! Each type proves that a check was made. Methods that need the check exist only on that type.
 //!
-//! | type | is proof that |
+//! | type | what it proves |
 //! |---|---|
-//! | [`SealedFile`] | size, bytes and the last two lines have the shape of a sealed file; nothing is parsed or trusted |
+//! | [`SealedFile`] | size, bytes and the last two lines have the shape of a sealed file; it is neither parsed nor trusted |
 //! | [`VerifiedFile`] | the signature is valid, and the vault is the pinned one if there is a pin; names and readable values may be used |
 //! | [`Vault<CanRead>`](Vault) | an identity opened the data key: values can be opened |
-//! | [`Vault<CanWrite>`](Vault) | an identity opened the signing seed: values can be sealed, the file signed |
-//! | [`Secret`] | one opened value, in guarded memory |
-//! | [`Profile`] | a login profile that can work |
+//! | [`Vault<CanWrite>`](Vault) | an identity opened the signing seed: values can be sealed and the file can be signed |
+//! | [`Secret`] | a value was opened; it is in guarded memory |
+//! | [`Profile`] | a login profile is complete and consistent |
 //!
-//! A writer goes [`FileLock::acquire`] → [`FileLock::read`] → [`SealedFile::verify`] →
+//! A writer calls [`FileLock::acquire`] → [`FileLock::read`] → [`SealedFile::verify`] →
 //! [`VerifiedFile::open_for_writing`] → [`Vault::set`] → [`Vault::sign`] → [`FileLock::write`]. A
 //! reader stops after [`VerifiedFile::open`].
 //!
@@ -52,12 +52,12 @@ pub use file::verified::{Trust, VerifiedFile};
 pub use vault::value::{OpenedValue, ValueKind};
 pub use vault::{CanRead, CanWrite, Vault};
 
-// Properties: their names, and their values as they are written.
+// Properties: names, and values as written in the file.
 pub use text::document::Property;
 pub use text::path::{BasicString, PropertyPath};
 pub use text::plain::{PlainDocument, PlainProperty};
 
-// Keys and who holds them.
+// Keys, identities and recipients.
 pub use access::identity::Identity;
 pub use access::identity_file::IdentityFile;
 pub use access::locked::LockedKey;
@@ -82,7 +82,7 @@ pub use profile::template::{JsonTemplate, Part, Template};
 pub use profile::url_template::UrlTemplate;
 pub use profile::{ClientCert, Expiry, Profile, Replay, Totp, TotpHash};
 
-// Changes: seen, merged, edited by hand, proposed.
+// Changes: review, merge, manual edits and proposals.
 pub use proposal::Proposal;
 pub use review::changes::{AccessChange, Change, Changes};
 pub use review::clear_text::ClearText;

@@ -1,5 +1,5 @@
-//! Text from outside, made safe for a terminal or a log: invisible characters are escaped, private
-//! keys left out.
+//! Untrusted text, made safe for a terminal or a log: invisible characters are escaped, and private
+//! keys are left out.
 
 use std::fmt;
 use std::path::Path;
@@ -14,7 +14,7 @@ use std::path::Path;
 pub struct Shown<'a>(pub &'a str);
 
 impl Shown<'_> {
-    /// The same for a path; bytes that are not UTF-8 are replaced.
+    /// Shows a path in the same way; bytes that are not UTF-8 are replaced.
     ///
     /// ```
     /// use bootseal_core::Shown;
@@ -47,8 +47,7 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
-/// The beginning of a text from outside, for messages: no file can make an error longer than a
-/// screen.
+/// The first 80 characters of untrusted text, so that no file can make an error message long.
 pub(crate) struct Brief<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Brief<'_> {
@@ -61,7 +60,7 @@ impl fmt::Display for Brief<'_> {
     }
 }
 
-/// Text typed where something public was expected. A private key typed by mistake is not repeated.
+/// User input where a public value is expected. A private key entered by mistake is not echoed.
 ///
 /// ```
 /// use bootseal_core::Typed;
@@ -71,7 +70,7 @@ impl fmt::Display for Brief<'_> {
 pub struct Typed<'a>(pub &'a str);
 
 impl Typed<'_> {
-    /// Whether it begins as private keys do.
+    /// Whether the text begins like a private key.
     pub(crate) fn is_private(&self) -> bool {
         let start = self.0.get(..11).unwrap_or_default();
         start.eq_ignore_ascii_case("AGE-SECRET-") || start.eq_ignore_ascii_case("AGE-PLUGIN-")
@@ -110,9 +109,9 @@ mod tests {
     use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
     use icu_properties::{CodePointMapData, CodePointSetData};
 
-    /// The ranges are maintained by hand, and Unicode grows.
+    /// The ranges are maintained manually, and new Unicode versions add characters.
     #[test]
-    fn what_is_hidden_is_what_unicode_says() {
+    fn is_hidden_matches_the_unicode_categories() {
         let categories = CodePointMapData::<GeneralCategory>::new();
         let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
         for character in '\0'..=char::MAX {

@@ -1,9 +1,9 @@
-//! The behaviour that an imitated vendor is asked for, and its report of each request.
+//! The requested behaviour of an imitated vendor, and its report of each request.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How an [`Imitation`](crate::Imitation) behaves.
+/// The behaviour of an [`Imitation`](crate::Imitation).
 ///
 /// ```
 /// use bootseal_vendor_sim::Behaviour;
@@ -13,7 +13,7 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Default)]
 pub struct Behaviour {
-    /// The lifetime of tokens; `None` for the profile's, else 15 minutes.
+    /// The lifetime of tokens; with `None`, that of the profile or else 15 minutes.
     pub lifetime: Option<Duration>,
     /// Revokes all tokens issued so far, each time this interval has passed.
     pub revoke_every: Option<Duration>,
@@ -23,7 +23,7 @@ pub struct Behaviour {
     pub down: bool,
     /// Delays every response.
     pub slow: Duration,
-    /// Is called with each request that got its response.
+    /// Is called with each request after its response is decided.
     pub listener: Option<Arc<dyn Fn(Served) + Send + Sync>>,
 }
 
@@ -54,6 +54,6 @@ pub struct Served {
     pub path: String,
     /// The status of the response.
     pub status: u16,
-    /// Which step the request was, and what was wrong with it.
+    /// The login step that the request matched, and the error, if any.
     pub what: String,
 }

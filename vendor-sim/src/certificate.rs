@@ -1,10 +1,10 @@
-//! The certificate of a vendor that speaks TLS, made for it alone, and the CA to trust.
+//! The certificate of a vendor with TLS, generated for it alone, and the CA to trust.
 
 use crate::server::{HTTP_1, HTTP_2};
 use std::sync::Arc;
 use tokio_rustls::TlsAcceptor;
 
-/// A CA, a certificate signed by it, and the CA again as PEM.
+/// A TLS acceptor with a certificate from a new CA, and that CA as PEM.
 pub(crate) fn certified() -> Result<(TlsAcceptor, String), Box<dyn std::error::Error + Send + Sync>>
 {
     use rcgen::{BasicConstraints, DnType, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose};
@@ -27,7 +27,7 @@ pub(crate) fn certified() -> Result<(TlsAcceptor, String), Box<dyn std::error::E
     leaf.is_ca = IsCa::ExplicitNoCa;
     leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    leaf.use_authority_key_identifier_extension = true; // OpenSSL's strict mode, Python's default, asks for it
+    leaf.use_authority_key_identifier_extension = true; // required by OpenSSL's strict mode, Python's default
     let leaf_key = rcgen::KeyPair::generate()?;
     let leaf = leaf.signed_by(&leaf_key, &rcgen::Issuer::new(ca, ca_key))?;
 

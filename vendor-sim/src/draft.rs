@@ -1,4 +1,4 @@
-//! A response in the making: values are put where the profile looks for them.
+//! A draft of a response: values are put in the places that the profile names.
 
 use crate::responses::{Refusal, VendorResponse, header_value, json_response};
 use crate::shape::Filled;
@@ -12,7 +12,7 @@ use http_body_util::Full;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// A response in the making.
+/// A draft of a response.
 pub(crate) struct Draft {
     pub(crate) json: Value,
     /// A body in place of the JSON, and its content type.
@@ -25,7 +25,7 @@ impl Draft {
         Draft { json: json!({}), whole: None, headers: Vec::new() }
     }
 
-    /// Puts a new value where each of `captures` looks, and returns them by name.
+    /// Puts a new value in the place of each capture, and returns the values by name.
     pub(crate) fn capture(&mut self, captures: &[Capture]) -> Result<Filled, Refusal> {
         let mut given = Filled::new();
         for capture in captures {
@@ -87,7 +87,7 @@ impl Draft {
     }
 }
 
-/// Writes `value` where the JSON pointer points, and makes the objects on the way.
+/// Writes `value` at the JSON pointer, and creates the objects on its path.
 pub(crate) fn put(at: &mut Value, pointer: &str, value: Value) {
     let Some(rest) = pointer.strip_prefix('/') else {
         *at = value;

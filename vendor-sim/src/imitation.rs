@@ -1,9 +1,9 @@
-//! A vendor made up from a login profile: the same paths, shapes, token and expiry, on loopback,
-//! for anyone who develops against the profile without credentials. Every user and every password
-//! is let in.
+//! An imitated vendor, derived from a login profile: the same paths, shapes, token and expiry, on
+//! loopback, for developing against the profile without credentials. Every user and every password
+//! is accepted.
 //!
-//! It checks neither one-time codes nor client certificates. A request that is none of the
-//! profile's login steps is a call with the token.
+//! It checks neither one-time codes nor client certificates. A request that is not a login step of
+//! the profile counts as a call with the token.
 
 use crate::behaviour::Behaviour;
 use crate::role::Role;
@@ -12,7 +12,7 @@ use bootseal_core::Profile;
 use std::io;
 use std::net::SocketAddr;
 
-/// A vendor made up from a profile, which listens on loopback until it is dropped.
+/// An imitated vendor, derived from a profile, which listens on loopback until it is dropped.
 ///
 /// ```
 /// # use bootseal_vendor_sim::{Behaviour, Imitation};
@@ -32,10 +32,10 @@ pub struct Imitation {
 }
 
 impl Imitation {
-    /// Starts one at `address`, over HTTP in clear. See the example of [`Imitation`].
+    /// Starts a vendor at `address`, over HTTP in clear. See the example of [`Imitation`].
     ///
     /// # Errors
-    /// When the system gives no port, thread or random bytes.
+    /// When no port, thread or random bytes are available.
     pub fn start(
         profile: &Profile,
         address: SocketAddr,

@@ -1,7 +1,7 @@
 //! Vendors for tests and for development: an HTTP server on loopback that issues tokens, in place
 //! of the real one.
 //!
-//! - [`Vendor`] has users and tokens of its own and misbehaves as a test asks it to.
+//! - [`Vendor`] has its own users and tokens and misbehaves at the request of a test.
 //! - [`Imitation`] plays the vendor of a login profile; `bootseal vendor` runs it.
 //!
 //! ```
@@ -16,7 +16,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! It is no part of the loader: an application that links `bootseal` gets none of it.
+//! This crate is not part of the loader: an application that links `bootseal` does not contain it.
 
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,5 @@
-//! The responses of a vendor, as its server asks for them, and the parts that both vendors build
-//! theirs from.
+//! The interface between a server and its vendor, and the parts from which both vendors build their
+//! responses.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -14,10 +14,10 @@ use sha2::Sha256;
 use std::time::Duration;
 
 pub(crate) type VendorResponse = Response<Full<Bytes>>;
-/// The status of a refusal, and the word for it in the body.
+/// The status of a refusal, and its error code in the body.
 pub(crate) type Refusal = (StatusCode, &'static str);
 
-/// A vendor, as its server sees it.
+/// The interface of a vendor to its server.
 pub(crate) trait Responses: Send + Sync + 'static {
     /// Counts a request that has arrived completely. Returns the delay of its response.
     fn arrived(&self, head: &Parts, body_len: usize) -> Duration;

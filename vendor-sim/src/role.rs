@@ -1,4 +1,4 @@
-//! The part that an imitated vendor plays: which step of the profile a request is, the sessions,
+//! The logic of an imitated vendor: the step of the profile that a request matches, the sessions,
 //! and the response.
 
 use crate::behaviour::{Behaviour, Served};
@@ -17,8 +17,7 @@ use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// The sessions, and the responses of `before`, that are remembered; older ones are as if they had
-/// ended.
+/// The number of sessions, and of responses of `before`, that are kept; older ones count as ended.
 const REMEMBERED: usize = 1_000;
 
 pub(crate) struct Role {
@@ -33,14 +32,14 @@ pub(crate) struct Role {
 #[derive(Default)]
 struct Book {
     issued: u64,
-    /// The values that responses of `before` had.
+    /// The values that responses of `before` contained.
     before: VecDeque<Filled>,
     sessions: VecDeque<Session>,
 }
 
 struct Session {
     number: u64,
-    /// Every token of this session: after a renewal the one before stays valid.
+    /// Every token of this session: after a renewal the previous token stays valid.
     tokens: Vec<String>,
     end: Option<Instant>,
     /// The interval between two revocations in which the session began, counted from 0.
@@ -161,7 +160,7 @@ impl Role {
             StatusCode::BAD_REQUEST,
             &json!({ "error": "not_as_in_profile", "detail": wrong }),
         );
-        (path, Ok((response, format!("not as the profile says: {wrong}"))))
+        (path, Ok((response, format!("does not match the profile: {wrong}"))))
     }
 
     fn before(&self, call: &Call) -> Result<Outcome, Refusal> {
@@ -181,7 +180,7 @@ impl Role {
             return Ok((self.refusal()?, "refused, as requested".into()));
         }
         if let Some(name) = self.unknown(book, filled) {
-            return Ok((self.refusal()?, format!("refused: its `{name}` was never given out")));
+            return Ok((self.refusal()?, format!("refused: its `{name}` was never issued")));
         }
         self.issue(book, &self.profile.login.capture, Filled::new())
     }
@@ -199,10 +198,10 @@ impl Role {
         else {
             return Ok((
                 self.refusal()?,
-                "refused: what it spends was never given out, or is spent".into(),
+                "refused: its refresh value was never issued, or is used up".into(),
             ));
         };
-        // A value that is issued again is spent. The old token stays valid until it expires.
+        // A value that is issued again is used up. The old token stays valid until it expires.
         let kept = session.captured.clone();
         for capture in &call.capture {
             session.captured.remove(&capture.name);
@@ -312,7 +311,8 @@ impl Role {
         ))
     }
 
-    /// Writes the lifetime where the profile looks for it. For a cookie it returns the Max-Age.
+    /// Writes the lifetime in the place that the profile names. For a cookie it returns the
+    /// Max-Age.
     fn expire(
         &self,
         draft: &mut Draft,
@@ -393,7 +393,7 @@ impl Role {
     ) -> Result<usize, String> {
         let token = filled.get("token").ok_or("it has no token")?;
         let found = book.sessions.iter().position(|session| session.tokens.contains(token));
-        let index = found.ok_or("its token was never given out")?;
+        let index = found.ok_or("its token was never issued")?;
         let session = &book.sessions[index];
         let number = session.number;
         if session.logged_out {
@@ -403,19 +403,17 @@ impl Role {
             return Err(format!("token #{number} was revoked"));
         }
         if session.end.is_some_and(|end| end <= now) {
-            return Err(format!("token #{number} had run out"));
+            return Err(format!("token #{number} had expired"));
         }
         let given = |name: &String| session.captured.get(name);
         match filled.iter().find(|(name, value)| given(name).is_some_and(|given| given != *value)) {
-            Some((name, _)) => {
-                Err(format!("its `{name}` is not the one that came with token #{number}"))
-            }
+            Some((name, _)) => Err(format!("its `{name}` was not issued with token #{number}")),
             None => Ok(index),
         }
     }
 
-    /// Extends a session with an idle timeout. If the profile takes newer tokens from responses,
-    /// the response has one.
+    /// Extends a session with an idle timeout. If the profile renews tokens from responses, the
+    /// response contains a newer token.
     fn slide(
         &self,
         book: &mut Book,

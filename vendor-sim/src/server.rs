@@ -1,4 +1,4 @@
-//! The HTTP server of a vendor, on a thread of its own until it is dropped.
+//! The HTTP server of a vendor, on its own thread until it is dropped.
 
 use crate::responses::{Refusal, Responses, VendorResponse};
 use http::{Request, StatusCode};
@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-/// What is agreed on in the TLS handshake (ALPN, RFC 7301).
+/// The protocol names of the TLS handshake (ALPN, RFC 7301).
 pub(crate) const HTTP_1: &[u8] = b"http/1.1";
 pub(crate) const HTTP_2: &[u8] = b"h2";
 pub(crate) const BODY_LIMIT: usize = 1 << 20;
@@ -28,7 +28,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Binds `address` and serves the vendor that `responses` makes for that origin.
+    /// Binds `address` and serves the vendor that `responses` creates for that origin.
     pub(crate) fn start<A: Responses>(
         address: SocketAddr,
         tls: Option<TlsAcceptor>,
@@ -44,8 +44,8 @@ impl Server {
         let responses = Arc::new(responses(origin.clone())?);
         let (served, (stop, stopped)) = (responses.clone(), tokio::sync::oneshot::channel());
         let (report, started) = std::sync::mpsc::channel();
-        // The runtime is made on its own thread: the caller may be an async test, where no runtime
-        // may be dropped.
+        // The runtime is created on the new thread: the caller may be an async test, where no
+        // runtime may be dropped.
         let thread =
             std::thread::Builder::new().name("bootseal-vendor".to_owned()).spawn(move || {
                 match runtime_with(listener, |listener| accept(listener, tls, served)) {
@@ -57,8 +57,8 @@ impl Server {
                         let _ = report.send(Err(error));
                     }
                 }
-                // Here the runtime ends, and with it every open connection, even one with a delayed
-                // response.
+                // The runtime is dropped here, which closes every open connection, even one with a
+                // delayed response.
             })?;
         started.recv().map_err(io::Error::other)??;
         Ok((Server { origin, stop: Some(stop), thread: Some(thread) }, responses))
@@ -73,7 +73,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.stop = None;
         if let Some(thread) = self.thread.take() {
-            // It ends in any case. The test notices a panic in it, and drop must not add another.
+            // The test notices a panic of the thread, and drop must not add another.
             let _ = thread.join();
         }
     }
@@ -99,8 +99,7 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, responses: Arc<
             Ok((stream, _)) => {
                 tokio::spawn(connection(stream, tls.clone(), responses.clone()));
             }
-            // For example no descriptors are left: without a pause this loop would spin until there
-            // are some.
+            // For example, no descriptors are left: without a pause this loop would spin.
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
         }
     }

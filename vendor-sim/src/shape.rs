@@ -1,5 +1,5 @@
-//! The shape of a login step: whether a request has it, and the values that the request has for the
-//! profile's `${names}`.
+//! The shape of a login step: whether a request matches it, and the values that the request
+//! contains for the profile's `${names}`.
 
 use crate::responses::authorization;
 use base64::Engine;
@@ -16,7 +16,7 @@ use url::Url;
 /// Values by their name.
 pub(crate) type Filled = BTreeMap<String, String>;
 
-/// Begins the stand-in for a name in a URL that is parsed; no other text begins like it.
+/// The prefix of the placeholder for a name in a parsed URL; no other text begins with it.
 const NAME: &str = "bootseal-name-";
 
 /// The values in the URL, if the request has the URL and the method of `call`.
@@ -66,7 +66,7 @@ pub(crate) fn goes_to(call: &Call, head: &Parts) -> Option<Filled> {
 /// The values in body and headers of a request whose URL is that of `call`.
 ///
 /// # Errors
-/// The difference to the profile, in words without any value.
+/// The difference from the profile, in words without any value.
 pub(crate) fn read(
     call: &Call,
     head: &Parts,
@@ -84,7 +84,7 @@ pub(crate) fn read(
                 let found = found.iter().find(|(other, _)| other == name).map(|(_, value)| value);
                 let found = found.ok_or_else(|| format!("its form has no `{name}`"))?;
                 read_template(template, found, &mut filled)
-                    .ok_or_else(|| format!("its form has another `{name}` than the profile"))?;
+                    .ok_or_else(|| format!("its form field `{name}` differs from the profile"))?;
             }
         }
         _ => {}
@@ -125,7 +125,7 @@ pub(crate) fn read_headers(
         if *name.to_ascii_lowercase() != *COOKIE.as_str() {
             let found = found.next().ok_or_else(missing)?;
             read_template(template, found, filled)
-                .ok_or_else(|| format!("its header `{name}` is not written as the profile says"))?;
+                .ok_or_else(|| format!("its header `{name}` differs from the profile"))?;
             continue;
         }
         // There may be more cookies than those of the profile.
@@ -169,7 +169,7 @@ fn read_json(
     at: &str,
     filled: &mut Filled,
 ) -> Result<(), String> {
-    let other = || format!("its JSON has another value at `{at}` than the profile");
+    let other = || format!("its JSON value at `{at}` differs from the profile");
     match (template, found) {
         (JsonTemplate::Text(template), Value::String(text)) => {
             read_template(template, text, filled).ok_or_else(other)
@@ -202,8 +202,8 @@ fn read_template(template: &Template, text: &str, filled: &mut Filled) -> Option
     Some(())
 }
 
-/// Adds to `filled` the values that `text` has for the names in `parts`. A name that has a value
-/// already must have the same again.
+/// Adds to `filled` the values that `text` has for the names in `parts`. A name that already has a
+/// value must have the same value again.
 fn matches(parts: &[Part], text: &str, filled: &Filled) -> Option<Filled> {
     match parts {
         [] => text.is_empty().then(|| filled.clone()),
@@ -246,7 +246,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_takes_what_stands_in_its_place_and_nothing_else() {
+    fn a_name_captures_exactly_the_text_in_its_place() {
         let parts = |text: &[&str]| -> Vec<Part> {
             let part = |text: &&str| match text.strip_prefix('$') {
                 Some(name) => Part::Name(name.into()),

@@ -1,4 +1,4 @@
-//! The embedded vendor's users, tokens and counts, and what a test asked it to do.
+//! The embedded vendor's users, tokens and counts, and the behaviour that a test requested.
 
 use crate::responses::{
     Refusal, Responses, VendorResponse, authorization, header_value, json_response, jwt, text,
@@ -16,7 +16,7 @@ use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A load test must not fill memory with records that nobody reads.
+/// The most requests that are recorded, so that a load test does not fill memory.
 const SEEN_LIMIT: usize = 10_000;
 
 /// One request that arrived, without any part that could be a secret.
@@ -60,7 +60,7 @@ fn kind(head: &Parts) -> Kind {
     }
 }
 
-/// Everything that a [`Vendor`](crate::vendor::Vendor) counts and was asked to do.
+/// The counts and the requested behaviour of a [`Vendor`](crate::vendor::Vendor).
 #[derive(Default)]
 pub(crate) struct Book {
     /// The keyed hash of each user's password.
@@ -224,7 +224,7 @@ impl State {
         })
     }
 
-    /// No JWT begins with this prefix, so one key is enough for both.
+    /// The keyed hash of a password. No JWT begins with its prefix, so one key is enough for both.
     pub(crate) fn password_mac(&self, password: &str) -> Hmac<Sha256> {
         self.mac.clone().chain_update("password:").chain_update(password)
     }
@@ -238,7 +238,7 @@ impl State {
     }
 
     /// The serial number of a token that this vendor signed and that has not expired. The algorithm
-    /// that it names is never used.
+    /// that the token names is ignored.
     fn serial(&self, token: &str, now: Duration) -> Option<u64> {
         let (signed, tag) = token.rsplit_once('.')?;
         let tag = BASE64_URL_SAFE_NO_PAD.decode(tag).ok()?;

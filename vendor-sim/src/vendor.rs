@@ -2,7 +2,7 @@
 //!
 //! | request | response |
 //! |---|---|
-//! | `POST /login` | 200 `{"access_token", "token_type", "expires_in"}`; 401 for a wrong password, 400 when none can be read |
+//! | `POST /login` | 200 `{"access_token", "token_type", "expires_in"}`; 401 for a wrong password, 400 for a missing or malformed one |
 //! | `POST /login-header` | the same, but `{}` and the token in the header `X-Subject-Token` |
 //! | `GET /orders` | 200 `{"orders": […]}`, for a valid token |
 //! | `POST /orders` | 201 `{"received": bytes}`, for a valid token |
@@ -13,9 +13,9 @@
 //! (HS256, under a random key per vendor), sent as `Authorization: Bearer` or `X-Auth-Token`. A
 //! body over 1 MiB gets 413, any other request 404.
 //!
-//! It shares the process with the test, so everything that a client sends passes through this heap
-//! in clear. The vendor keeps none of it unless [`Vendor::keep_tokens`] asks for it, but a test
-//! that scans memory should run its vendor in another process.
+//! The vendor shares the process with the test, so everything that a client sends passes through
+//! this heap in clear. The vendor keeps none of it unless [`Vendor::keep_tokens`] asks for it, but
+//! a test that scans memory should run its vendor in another process.
 //!
 //! ```
 //! use bootseal_vendor_sim::Vendor;
@@ -47,8 +47,8 @@ use tokio_rustls::TlsAcceptor;
 
 /// A vendor that listens on loopback until it is dropped.
 ///
-/// Its one user is `quickstart` with the password `open sesame`, until [`Vendor::with_user`] adds
-/// others.
+/// At first its only user is `quickstart` with the password `open sesame`; [`Vendor::with_user`]
+/// adds others.
 ///
 /// ```
 /// # use bootseal_vendor_sim::Vendor;
@@ -65,22 +65,22 @@ pub struct Vendor {
 
 impl Vendor {
     /// Starts a vendor that speaks TLS, under a certificate for `127.0.0.1`, `::1` and `localhost`
-    /// made for it alone.
+    /// generated for it alone.
     ///
     /// The process's default TLS provider is neither used nor set.
     ///
     /// # Errors
-    /// When the system gives no port, thread or random bytes, or no certificate can be made.
+    /// When no port, thread or random bytes are available, or no certificate can be made.
     pub fn start() -> io::Result<Vendor> {
         let (tls, ca_pem) = certified().map_err(io::Error::other)?;
         Vendor::start_with(Some(tls), ca_pem)
     }
 
-    /// Starts a vendor that speaks HTTP in clear, for tests that a login over it is refused, and
+    /// Starts a vendor that speaks HTTP in clear, for tests that logins in clear are refused, and
     /// for tests without TLS.
     ///
     /// # Errors
-    /// When the system gives no port, thread or random bytes.
+    /// When no port, thread or random bytes are available.
     pub fn start_plain() -> io::Result<Vendor> {
         Vendor::start_with(None, String::new())
     }
@@ -174,7 +174,7 @@ impl Vendor {
         self.state.book().logins
     }
 
-    /// The number of logins that got 401: those that bring an account closer to being locked.
+    /// The number of logins that got 401: those that count towards a lock of the account.
     pub fn refused_logins(&self) -> u64 {
         self.state.book().refused_logins
     }
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_way_to_log_in_opens_the_orders() {
+    async fn every_login_method_gives_access_to_the_orders() {
         let vendor = Vendor::start().unwrap().with_user("acme", "päss:word");
         let client = client(vendor.ca_pem());
         vendor.lifetime(Duration::from_secs(60));
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_misbehaves_on_request() {
+    async fn the_vendor_misbehaves_on_request() {
         let vendor = Vendor::start().unwrap();
         let client = client(vendor.ca_pem());
         let token = log_in(&client, &vendor).await;
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_seen_holds_no_secret() {
+    async fn recorded_requests_contain_no_secret() {
         let vendor = Vendor::start_plain().unwrap();
         let login = client("")
             .post(vendor.url("/login?as=canary"))
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn dropping_it_closes_the_port_and_waits_for_no_delayed_response() {
+    async fn dropping_the_vendor_closes_the_port_without_waiting_for_delayed_responses() {
         let vendor = Vendor::start().unwrap();
         vendor.slow(Duration::from_secs(3600));
         let client = client(vendor.ca_pem());

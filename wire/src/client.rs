@@ -1,5 +1,5 @@
-//! The HTTP client for requests with secrets: hyper sees placeholders only, and the writer below it
-//! writes the secrets.
+//! The HTTP client for requests with secrets: hyper sees only placeholders, and the writer below
+//! hyper writes the secrets.
 
 use crate::connect::{ConnectOptions, Connector};
 use crate::endpoint::Endpoint;
@@ -15,23 +15,23 @@ use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
-/// reqwest's own default.
+/// The default of reqwest.
 const IDLE_FOR: Duration = Duration::from_secs(90);
 
 /// A header whose value is a secret.
 pub type SecretHeader = (HeaderName, Secret);
 
-/// How a client connects, and how long it keeps connections and waits for responses.
+/// The connection options and time limits of a client.
 #[derive(Clone)]
 pub struct Options {
-    /// How connections are made.
+    /// The options for new connections.
     pub connect: ConnectOptions,
-    /// How many idle connections to one host are kept.
+    /// The maximum number of idle connections to one host.
     pub idle_per_host: usize,
-    /// How long a connection may be idle.
+    /// The time after which an idle connection is closed.
     pub idle_for: Duration,
-    /// The time limit from sending a request to its response's head; the body may take longer.
-    /// `None`: no limit.
+    /// The time limit from sending a request to receiving the response's head; the body may take
+    /// longer. `None` means no limit.
     pub response_timeout: Option<Duration>,
 }
 
@@ -46,8 +46,8 @@ impl Default for Options {
     }
 }
 
-/// An HTTP client that writes secrets below HTTP. It holds its connections, so make one and keep
-/// it.
+/// An HTTP client that writes secrets below HTTP. It has a connection pool, so create one client
+/// and reuse it.
 pub struct SecretClient {
     pool: Pool,
     placeholders: Arc<Placeholders>,
@@ -55,12 +55,12 @@ pub struct SecretClient {
 }
 
 impl SecretClient {
-    /// A client for `endpoint`. It asks `allowed` before each connection: without a connection, no
-    /// mistake above can send a secret to another host.
+    /// Creates a client for `endpoint`. It calls `allowed` before each connection: if a host is
+    /// refused there, no mistake in other code can send a secret to it.
     ///
     /// # Errors
-    /// [`Error::Setup`] when TLS or the proxy cannot be set up; [`Error::System`] when the system
-    /// gives no random bytes.
+    /// [`Error::Setup`] if TLS or the proxy cannot be set up; [`Error::System`] if the system has
+    /// no random bytes.
     pub fn new(
         endpoint: &Endpoint,
         options: &Options,
@@ -76,10 +76,10 @@ impl SecretClient {
         })
     }
 
-    /// Sends a request with `headers` on it, and takes it out of `request`. There is no time limit.
+    /// Sends a request with `headers` added, and takes it out of `request`. There is no time limit.
     ///
     /// # Errors
-    /// Each [`Error`] but [`Error::Timeout`].
+    /// Every [`Error`] except [`Error::Timeout`].
     pub async fn send(
         &self,
         request: &mut Request<reqwest::Body>,
@@ -92,16 +92,16 @@ impl SecretClient {
             stand_ins.push(stand_in);
         }
         let response = self.pool.send(request).await;
-        // From here on their placeholders are ordinary text.
+        // From now on the placeholders are ordinary text.
         drop(stand_ins);
         response
     }
 
-    /// Like [`send`](SecretClient::send), within the client's time limit. While the body comes from
-    /// somebody else, `pace` says whose turn it is, and their time does not count.
+    /// Like [`send`](SecretClient::send), within the client's time limit. If the body comes from a
+    /// client, `pace` records when the upload waits for that client; this time does not count.
     ///
     /// # Errors
-    /// Each [`Error`]; [`Error::Timeout`] when the response's head is late.
+    /// Every [`Error`]; [`Error::Timeout`] if the response's head is late.
     pub async fn send_in_time(
         &self,
         request: &mut Request<reqwest::Body>,
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn no_connection_is_made_to_a_host_that_the_secret_may_not_go_to() {
+    async fn no_connection_is_made_to_a_host_that_is_not_allowed() {
         let allowed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = |listener: &std::net::TcpListener| {
@@ -143,7 +143,7 @@ mod tests {
         let check =
             move |url: &Url| if url.origin() == host { Ok(()) } else { Err("not there".into()) };
         let client = SecretClient::new(&Endpoint::default(), &Options::default(), check).unwrap();
-        // As if a caller had checked nothing.
+        // Simulates a caller that does not check the host.
         let mut request = Request::new(reqwest::Body::default());
         *request.uri_mut() = url(&other).parse().unwrap();
         let secret = Secret::copy_of(b"token").unwrap();
@@ -154,6 +154,6 @@ mod tests {
             "{failed:?}"
         );
         other.set_nonblocking(true).unwrap();
-        assert!(other.accept().is_err(), "nobody connected");
+        assert!(other.accept().is_err(), "no connection was made");
     }
 }

@@ -1,5 +1,5 @@
 //! Connections to a host: name lookup, TCP, the proxy's tunnel, TLS, and on top the writer that
-//! puts secrets in their places.
+//! replaces placeholders with secrets.
 
 use crate::endpoint::Endpoint;
 use crate::error::{Boxed, Error, Result};
@@ -26,31 +26,31 @@ use tokio_rustls::TlsConnector;
 use tower_service::Service;
 use url::Url;
 
-/// The caller's rule: an error for each URL that no connection may go to.
+/// The caller's rule: returns an error for each URL that must not be connected to.
 type Allowed = Arc<dyn Fn(&Url) -> Result<(), Boxed> + Send + Sync>;
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// reqwest's own defaults.
+/// The defaults of reqwest.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 const USER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How connections are made.
+/// The options for new connections.
 #[derive(Clone, Default)]
 pub struct ConnectOptions {
-    /// The time limit for one connection, TLS included. `None`: no limit.
+    /// The time limit for making one connection, including TLS. `None` means no limit.
     pub connect_timeout: Option<Duration>,
-    /// The address of a host, by its name in lower case, in place of what the name service says.
+    /// Fixed addresses of hosts, by their names in lower case, which replace name lookup.
     pub resolve: HashMap<String, SocketAddr>,
     /// The value of `Proxy-Authorization`.
     pub proxy_authorization: Option<Secret>,
-    /// Never speaks HTTP/2.
+    /// Whether HTTP/2 is disabled.
     pub http1_only: bool,
 }
 
 /// Makes connections to the hosts that the caller allows.
 pub(crate) struct Connector(Parts);
 
-/// A connection, and which HTTP it speaks.
+/// A connection and its HTTP version.
 pub(crate) struct Connected {
     pub(crate) stream: Box<dyn Stream>,
     pub(crate) http2: bool,
@@ -67,7 +67,7 @@ struct Parts {
 
 impl Connector {
     /// # Errors
-    /// [`Error::Setup`] when TLS cannot be set up, or the proxy is of an unsupported kind.
+    /// [`Error::Setup`] if TLS cannot be set up, or if the proxy is of an unsupported kind.
     pub(crate) fn new(
         endpoint: &Endpoint,
         options: &ConnectOptions,
@@ -98,8 +98,8 @@ impl Connector {
     /// Connects to the origin of `uri`.
     ///
     /// # Errors
-    /// [`Error::NotAllowed`] without a connection; [`Error::Connect`] when none can be made in
-    /// time.
+    /// [`Error::NotAllowed`] if the host is refused before connecting; [`Error::Connect`] if no
+    /// connection can be made in time.
     pub(crate) async fn connect(&self, uri: Uri) -> Result<Connected> {
         let connecting = self.0.clone().connect(uri);
         let Some(limit) = self.0.options.connect_timeout else { return connecting.await };
@@ -114,7 +114,7 @@ impl Connector {
 fn proxy(endpoint: &Endpoint) -> Result<Option<Uri>> {
     let Some(proxy) = &endpoint.proxy else { return Ok(None) };
     if proxy.scheme() != "http" {
-        let text = format!("only proxies at http:// are supported, not at {}://", proxy.scheme());
+        let text = format!("only http:// proxies are supported, not {}://", proxy.scheme());
         return Err(Error::Setup(text));
     }
     proxy.as_str().parse().map(Some).map_err(|_| Error::Setup("the `proxy` cannot be used".into()))
@@ -141,9 +141,9 @@ impl Parts {
         let mut tunnel = Tunnel::new(proxy.clone(), self.tcp);
         let mut stand_in = None;
         if let Some(secret) = &self.options.proxy_authorization {
-            let stands = placeholders.stand_in(secret);
-            tunnel = tunnel.with_auth(stands.header()?);
-            stand_in = Some(stands);
+            let placeholder = placeholders.stand_in(secret);
+            tunnel = tunnel.with_auth(placeholder.header()?);
+            stand_in = Some(placeholder);
         }
         let tunnelled =
             tunnel.call(uri.clone()).await.map_err(|error| Error::Connect(error.into()))?;
@@ -152,7 +152,7 @@ impl Parts {
     }
 }
 
-/// TLS on top of `tcp`, and on top of TLS the writer of the protocol that it agreed on.
+/// Adds TLS on top of `tcp`, and on top of TLS the writer for the negotiated protocol.
 async fn secure(
     tls: TlsConnector,
     to: &Url,
@@ -165,7 +165,8 @@ async fn secure(
         Some(url::Host::Domain(domain)) => ServerName::try_from(domain.to_owned())?,
         None => return Err("the URL has no host".into()),
     };
-    // Ciphertext needs no placeholders: the tunnel's writer goes, TLS writes to TCP itself.
+    // Ciphertext has no placeholders: the tunnel's writer is removed, and TLS writes directly to
+    // TCP.
     let stream = tls.connect(name, tcp.into_below()?).await?;
     let http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP_2);
     let stream: Box<dyn Stream> = match http2 {
@@ -175,8 +176,8 @@ async fn secure(
     Ok(Connected { stream, http2 })
 }
 
-/// TCP with the writer that puts the proxy's password in its place: the tunnel is HTTP/1.1 in
-/// clear.
+/// TCP with the writer that inserts the proxy's password: the request for the tunnel is plain
+/// HTTP/1.1.
 #[derive(Clone)]
 struct Tcp {
     connector: HttpConnector<Names>,
@@ -201,7 +202,7 @@ impl Service<Uri> for Tcp {
     }
 }
 
-/// Name lookup: the addresses that were given, else those that the system finds.
+/// Name lookup: the configured addresses first, otherwise those of the system's resolver.
 #[derive(Clone)]
 struct Names(Arc<HashMap<String, SocketAddr>>);
 

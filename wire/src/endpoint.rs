@@ -1,14 +1,13 @@
-//! The endpoint that a client connects to: whose certificates it trusts, its own certificate, and
-//! the proxy on the way.
+//! The endpoint that a client connects to: the trusted CAs, the client certificate and the proxy.
 
 use bootseal_memory::Secret;
 use url::Url;
 
-/// How a host is reached and trusted. `Endpoint::default()` trusts the system's root certificates
-/// and connects directly.
+/// The settings for reaching and trusting a host. `Endpoint::default()` trusts the system's root
+/// certificates and connects directly.
 #[derive(Clone, Default)]
 pub struct Endpoint {
-    /// The only CA certificates to trust, in PEM; `None` for the system's.
+    /// The only CA certificates to trust, in PEM; `None` for the system's root certificates.
     pub ca: Option<String>,
     /// The client's certificate chain and its private key, both in PEM.
     pub client_cert: Option<(Secret, Secret)>,

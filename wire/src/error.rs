@@ -4,27 +4,26 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-/// Any error, as libraries hand them on.
+/// Any error, as libraries return it.
 pub type Boxed = Box<dyn std::error::Error + Send + Sync>;
 
 /// The result of sending.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a request got no response. `Display` prints the error with its causes, as one line without
-/// any secret.
+/// The reason why a request got no response. `Display` prints the error with its causes in one
+/// line, without any secret.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The rule that the client was made with forbids connections to this origin. This is the
-    /// rule's own error.
+    /// The client's rule forbids connections to this origin. Contains the error of the rule.
     NotAllowed(Boxed),
     /// The request or an option cannot be used.
     Unusable(String),
     /// TLS or the proxy cannot be set up.
     Setup(String),
-    /// The system gives no random bytes or no guarded memory.
+    /// The system has no random bytes or no guarded memory.
     System(String),
-    /// No connection was made: no byte of the request was sent.
+    /// No connection was made, so no byte of the request was sent.
     Connect(Boxed),
     /// The connection broke while the request was sent or the response's head was read.
     Exchange(hyper::Error),
@@ -38,7 +37,7 @@ impl Error {
         matches!(self, Error::Connect(_))
     }
 
-    /// Whether time ran out, and nothing else went wrong.
+    /// Whether the cause is a timeout.
     pub fn is_timeout(&self) -> bool {
         let timed_out = |cause: &(dyn std::error::Error + 'static)| {
             cause
@@ -53,7 +52,7 @@ impl Error {
         }
     }
 
-    /// Whether TLS itself failed, and not the network below it.
+    /// Whether TLS itself failed, not the network below it.
     pub fn is_tls(&self) -> bool {
         match self {
             Error::Setup(_) => true,
@@ -107,7 +106,7 @@ fn causes<'a>(
 
 fn caused_by_tls(error: &(dyn std::error::Error + 'static)) -> bool {
     causes(error).any(|cause| {
-        // An io::Error does not name what it wraps as its source.
+        // `source()` of an io::Error does not return the wrapped error.
         let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         cause.is::<rustls::Error>() || wrapped.is_some_and(|wrapped| caused_by_tls(wrapped))
     })
@@ -118,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_timeout_is_recognised_behind_other_errors_and_tls_behind_io() {
+    fn timeouts_and_tls_errors_are_recognised_inside_other_errors() {
         let late = || io::Error::new(io::ErrorKind::TimedOut, "no connection within 3s");
         let error = Error::Connect(Box::new(late()));
         assert!(error.is_connect() && error.is_timeout() && !error.is_tls());

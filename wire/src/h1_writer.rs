@@ -1,11 +1,11 @@
-//! The HTTP/1.1 writer between HTTP and TLS: it replaces each placeholder by its secret's bytes,
-//! straight from the guarded page, and writes everything else unchanged, however the stream is cut
-//! into writes.
+//! The HTTP/1.1 writer between HTTP and TLS: it replaces each placeholder with the bytes of its
+//! secret, directly from the guarded page, and writes everything else unchanged, however the stream
+//! is split into writes.
 //!
-//! A write goes through two steps. `plan` divides the given bytes into pieces: given bytes, a
-//! secret, or held bytes that turned out not to be a placeholder. The pieces are written together.
-//! `commit` then finds out how many of the given bytes the written ones stand for, since a secret
-//! and its placeholder differ in length. Bytes that may begin a placeholder are held until the next
+//! A write has two steps. `plan` divides the given bytes into pieces: given bytes, a secret, or
+//! held bytes that turned out not to be a placeholder. The pieces are written together. `commit`
+//! then computes how many of the given bytes correspond to the written bytes, because a secret and
+//! its placeholder differ in length. Bytes that may begin a placeholder are held until the next
 //! write.
 
 use crate::io::read_from_below;
@@ -18,13 +18,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::io::AsyncWrite;
 
-/// A stream that writes secrets in the place of their placeholders.
+/// A stream that writes secrets instead of their placeholders.
 pub(crate) struct H1SecretWriter<T> {
     below: T,
     placeholders: Arc<Placeholders>,
-    /// Bytes that were taken from the caller and may begin a placeholder.
+    /// Bytes accepted from the caller that may begin a placeholder.
     held: Held,
-    /// The rest of a piece that was written in part. It goes out before anything else.
+    /// The rest of a partly written piece, which is written before anything else.
     rest: Option<Rest>,
 }
 
@@ -44,7 +44,7 @@ enum Unwritten {
     Plain(Held),
 }
 
-/// The bytes that are written for some of the given bytes.
+/// The bytes to write for some of the given bytes.
 enum What<'a> {
     Given(&'a [u8]),
     Held(Held),
@@ -52,14 +52,14 @@ enum What<'a> {
 }
 
 struct Piece<'a> {
-    /// How many of the given bytes it stands for.
+    /// The number of given bytes that the piece corresponds to.
     taken: usize,
     what: What<'a>,
 }
 
 struct Plan<'a> {
     pieces: SmallVec<[Piece<'a>; USUAL]>,
-    /// The bytes held after all pieces, and how many of them come from the given bytes.
+    /// The bytes held after all pieces; `taken` is how many of them come from the given bytes.
     held: Held,
     taken: usize,
 }
@@ -75,14 +75,14 @@ impl<T> H1SecretWriter<T> {
         H1SecretWriter { below, placeholders, held: NOTHING, rest: None }
     }
 
-    /// The stream below, for bytes that need no placeholders.
+    /// Returns the stream below, for bytes without placeholders.
     ///
     /// # Errors
-    /// When earlier bytes are still to be written.
+    /// If earlier bytes are not written yet.
     pub(crate) fn into_below(self) -> io::Result<T> {
         match (self.held.len, self.rest) {
             (0, None) => Ok(self.below),
-            _ => Err(io::Error::other("earlier bytes are still to be written")),
+            _ => Err(io::Error::other("earlier bytes are not written yet")),
         }
     }
 
@@ -109,11 +109,11 @@ impl<T> H1SecretWriter<T> {
         plan
     }
 
-    /// Takes the bytes before the next one that may begin a placeholder, and holds that one.
+    /// Takes the bytes before the next byte that may begin a placeholder, and holds that byte.
     /// Returns the bytes after it.
     fn find_start<'a>(&self, plan: &mut Plan<'a>, bytes: &'a [u8]) -> &'a [u8] {
         let whole = self.placeholders.find.find(bytes);
-        // Without a whole prefix, a prefix that is cut at the end of `bytes` may still begin here.
+        // Without a whole prefix, the end of `bytes` may still be the beginning of one.
         let begins = whole.or_else(|| {
             let end = bytes.len().saturating_sub(PREFIX);
             let last = end + memchr::memrchr(FIRST, &bytes[end..])?;
@@ -145,7 +145,7 @@ impl<T> H1SecretWriter<T> {
         let held = std::mem::replace(&mut plan.held, NOTHING);
         let taken = std::mem::take(&mut plan.taken);
         let number = (held.len == LENGTH).then(|| number(&held.bytes[PREFIX..])).flatten();
-        // Within one plan nothing is marked as written yet.
+        // A placeholder is marked as written only after the plan, so repetitions are checked here.
         let again = |number| {
             plan.pieces
                 .iter()
@@ -158,15 +158,15 @@ impl<T> H1SecretWriter<T> {
         rest
     }
 
-    /// Accounts for `written` bytes of the plan. Returns how many of the given bytes they stand
-    /// for.
+    /// Accounts for `written` bytes of the plan. Returns the number of given bytes that they
+    /// correspond to.
     fn commit(&mut self, plan: Plan<'_>, written: usize) -> usize {
         let (mut left, mut taken) = (written, 0);
         for piece in plan.pieces {
             let length = piece.what.bytes().len();
             if left == 0 && length > 0 {
-                // Not written. It consists of given bytes only, since those held before are in the
-                // first piece: they come again.
+                // This piece was not written. It consists only of given bytes, because earlier held
+                // bytes are in the first piece. The caller will pass these bytes again.
                 self.held = NOTHING;
                 return taken;
             }
@@ -234,7 +234,8 @@ impl<T: AsyncWrite + Unpin> H1SecretWriter<T> {
         Poll::Ready(Ok(()))
     }
 
-    /// Writes the held bytes as ordinary text: nothing follows that could complete a placeholder.
+    /// Writes the held bytes as ordinary text, because no more bytes follow that could complete a
+    /// placeholder.
     fn write_held(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.write_rest(cx))?;
         if self.held.len > 0 {
@@ -280,8 +281,8 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for H1SecretWriter<T> {
             if written == 0 && !plan.pieces.is_empty() {
                 return Poll::Ready(Ok(0));
             }
-            // 0 when only bytes went out that were held before. A writer must not return 0, so it
-            // goes on writing.
+            // The result is 0 if only earlier held bytes were written. A writer must not return 0,
+            // so the loop continues.
             match self.commit(plan, written) {
                 0 => {}
                 taken => return Poll::Ready(Ok(taken)),
@@ -289,8 +290,8 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for H1SecretWriter<T> {
         }
     }
 
-    /// Otherwise hyper would copy what it is given, a login's body included, into a buffer of its
-    /// own.
+    /// If this were `false`, hyper would copy all bytes, including the body of a login, into its
+    /// own buffer.
     fn is_write_vectored(&self) -> bool {
         true
     }

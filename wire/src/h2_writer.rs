@@ -1,6 +1,6 @@
-//! The HTTP/2 writer between HTTP and TLS: in a frame of headers, a placeholder is a Huffman-coded
-//! string. It is found by its code and replaced by the secret as a plain string, and the frame's
-//! length is corrected.
+//! The HTTP/2 writer between HTTP and TLS: in a HEADERS frame, a placeholder is a Huffman-coded
+//! string. The writer finds it by its code, replaces it with the secret as a plain string, and
+//! corrects the length of the frame.
 //!
 //! The `http` crate marks such a header as sensitive, so hyper encodes it as a literal that is
 //! never indexed (RFC 7541 §6.2.3): no later frame refers to it by number, and the replacement
@@ -18,37 +18,38 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::io::AsyncWrite;
 
-/// What a client sends first (RFC 9113 §3.4).
+/// The length of the connection preface, which a client sends first (RFC 9113 §3.4).
 const PREFACE: usize = 24;
 const FRAME_HEAD: usize = 9;
 const HEADERS: u8 = 1;
 const CONTINUATION: u8 = 9;
 const END_HEADERS: u8 = 4;
-/// The longest payload that every peer takes (RFC 9113 §4.2).
+/// The longest payload that every peer accepts (RFC 9113 §4.2).
 const MAX_FRAME: usize = 16_384;
 /// The length of a placeholder's Huffman code in bytes: ten bits for the first character, five for
-/// each other.
+/// each of the others.
 const CODE: usize = (10 + 5 * (LENGTH - 1)) / 8;
 const PREFIX_CODE: usize = (10 + 5 * (PREFIX - 1)) / 8;
 const _: () = assert!(
     8 * PREFIX_CODE == 10 + 5 * (PREFIX - 1) && 8 * CODE == 10 + 5 * (LENGTH - 1),
     "codes end at whole bytes"
 );
-/// The byte before it: the flag for a Huffman-coded string, and its length (RFC 7541 §5.2).
+/// The byte before the code: the flag for a Huffman-coded string, and its length (RFC 7541 §5.2).
 const LENGTH_BYTE: u8 = 0x80 | CODE as u8;
 
-/// An HTTP/2 stream that writes secrets in the place of their placeholders.
+/// An HTTP/2 stream that writes secrets instead of their placeholders.
 pub(crate) struct H2SecretWriter<T> {
     below: T,
     placeholders: Arc<Placeholders>,
     /// Finds the code of the placeholders' prefix.
     find: Finder<'static>,
     at: At,
-    /// The head of the first of several frames of headers, with the payloads of all frames so far.
+    /// An unfinished header block: the head of its first frame, and the payloads of all its frames
+    /// so far.
     block: Option<Vec<u8>>,
-    /// Bytes that were taken from the caller and go out before anything else.
+    /// Bytes accepted from the caller, which are written before anything else.
     queue: VecDeque<Unwritten>,
-    /// How many bytes of the first in the queue were written.
+    /// The number of bytes already written of the first piece in the queue.
     done: usize,
 }
 
@@ -57,7 +58,8 @@ enum At {
     /// This many bytes pass through unchanged: the preface, or the payload of a frame without
     /// headers.
     Through(usize),
-    /// Inside a frame's head, or the payload of a frame of headers; the bytes of it so far.
+    /// Inside the head of a frame, or inside the payload of a frame with headers; contains the
+    /// bytes so far.
     Frame(Vec<u8>),
 }
 
@@ -101,8 +103,8 @@ impl<T> H2SecretWriter<T> {
         }
     }
 
-    /// Takes heads of frames and whole frames of headers, up to the first byte that passes through
-    /// unchanged. Returns how many bytes it took.
+    /// Takes frame heads and whole frames with headers, up to the first byte that passes through
+    /// unchanged. Returns the number of bytes taken.
     fn take(&mut self, given: &[IoSlice<'_>]) -> usize {
         let mut taken = 0;
         for slice in given {
@@ -148,7 +150,7 @@ impl<T> H2SecretWriter<T> {
         taken
     }
 
-    /// Queues a block of headers with the secrets in it. `block` begins with the head of its first
+    /// Queues a header block with the secrets inserted. `block` begins with the head of its first
     /// frame.
     fn rewrite(&mut self, mut block: Vec<u8>) {
         let mut head = [0; FRAME_HEAD];
@@ -196,13 +198,13 @@ impl<T> H2SecretWriter<T> {
             if left == 0 {
                 return;
             }
-            // More frames of the same stream follow, without any flag but that of their end.
+            // More frames of the same stream follow, with no flag except END_HEADERS on the last.
             (head[3], head[4]) = (CONTINUATION, 0);
         }
     }
 
-    /// Accounts for `written` bytes of the queue and of the bytes that pass through behind it.
-    /// Returns how many were of the latter.
+    /// Accounts for `written` bytes of the queue and of the bytes that pass through after it.
+    /// Returns the number of the latter.
     fn wrote(&mut self, mut written: usize) -> usize {
         while let Some(first) = self.queue.front() {
             let left = first.bytes().len() - self.done;
@@ -222,8 +224,8 @@ impl<T> H2SecretWriter<T> {
 }
 
 impl<T: AsyncWrite + Unpin> H2SecretWriter<T> {
-    /// Writes the queue, and behind it the bytes of `given` that pass through. The first `taken`
-    /// bytes of `given` are in the queue. Returns how many of the others went out.
+    /// Writes the queue, and after it the bytes of `given` that pass through. The first `taken`
+    /// bytes of `given` are in the queue. Returns the number of other bytes written.
     fn write(
         &mut self,
         cx: &mut Context<'_>,
@@ -298,7 +300,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for H2SecretWriter<T> {
         let taken = self.take(given);
         loop {
             match self.write(cx, given, taken) {
-                // The queue goes out with the next write, or with the flush that follows.
+                // The next write or flush writes the queue.
                 Poll::Pending if taken > 0 => return Poll::Ready(Ok(taken)),
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(through) => match taken + through? {

@@ -1,5 +1,5 @@
-//! The byte streams below HTTP: what a connection must offer, and TCP that clears vector registers
-//! before it sends.
+//! The byte streams below HTTP: the trait of a connection's stream, and TCP that clears vector
+//! registers before it sends.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -7,12 +7,12 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// A connection's stream, in both directions.
+/// The stream of a connection, in both directions.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// Reads through a writer straight from the stream in its field `below`: only what is written is
-/// changed.
+/// Implements reading for a writer directly from the stream in its field `below`: a writer changes
+/// only written bytes.
 macro_rules! read_from_below {
     ($writer:ident) => {
         impl<T: tokio::io::AsyncRead + Unpin> tokio::io::AsyncRead for $writer<T> {
@@ -30,7 +30,7 @@ pub(crate) use read_from_below;
 
 /// TCP that clears the vector registers before each system call that sends. A thread spends most of
 /// its time in such calls, and TLS has just moved the secret through these registers: a core dump
-/// would show it.
+/// would contain it.
 pub(crate) struct ScrubbingStream {
     pub(crate) tcp: TcpStream,
 }

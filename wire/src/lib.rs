@@ -1,9 +1,9 @@
-//! An HTTP client that puts secrets into requests below HTTP.
+//! An HTTP client that inserts secrets into requests below HTTP.
 //!
-//! A request carries a placeholder in each header that holds a secret: 47 characters that nobody
-//! can guess. hyper writes the placeholder as it writes any text. The writer between HTTP and TLS
-//! finds it and writes the secret instead, straight from its guarded page, so that no buffer, pool,
-//! copy or trace of an HTTP library ever holds the secret.
+//! A request has a placeholder in each header whose value is a secret: 47 characters that nobody
+//! can guess. hyper writes the placeholder like any text. The writer between HTTP and TLS finds the
+//! placeholder and writes the secret instead, directly from its guarded page, so that no buffer,
+//! pool, copy or trace of an HTTP library ever contains the secret.
 //!
 //! ```no_run
 //! # async fn run(token: bootseal_memory::Secret) -> bootseal_wire::Result<()> {
@@ -24,13 +24,13 @@
 //! # Flow
 //! [`SecretClient`] registers the secrets and puts their placeholders into the request
 //! (`placeholder`). The `pool` picks a connection, or `connect` makes one: name, TCP, the proxy's
-//! tunnel, TLS (`tls`). On top of TLS stands `h1_writer` or `h2_writer`, whichever protocol TLS
-//! agreed on.
+//! tunnel, TLS (`tls`). The writer on top of TLS is `h1_writer` or `h2_writer`, depending on the
+//! protocol that TLS negotiated.
 //!
 //! # What this crate does not do
-//! It knows no vault, profile or token, follows no redirect, retries nothing that may have arrived,
-//! and reads no environment. It exists beside HTTP clients that are easier to use; those keep what
-//! they send in ordinary memory.
+//! It knows no vault, profile or token, follows no redirects, never retries a request that may have
+//! arrived, and reads no environment variables. Other HTTP clients are easier to use, but keep the
+//! bytes that they send in ordinary memory.
 
 #![forbid(unsafe_code)]
 

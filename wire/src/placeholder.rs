@@ -1,11 +1,11 @@
-//! Placeholders: texts that nobody can guess, in the place of secrets in a request's head. The
-//! writer below HTTP replaces each with its secret, so that no buffer, pool, copy or trace of an
-//! HTTP library ever holds one.
+//! Placeholders: unguessable texts that stand for secrets in a request's head. The writer below
+//! HTTP replaces each placeholder with its secret, so that no buffer, pool, copy or trace of an
+//! HTTP library ever contains a secret.
 //!
-//! A placeholder is one `!`, then 30 random digits that all placeholders of a client share, then 16
-//! digits of its own number. The alphabet is chosen for HTTP/2, which compresses header values:
-//! there, prefix and number end at whole bytes, so that the compressed placeholder can be found and
-//! replaced like the plain one.
+//! A placeholder is one `!`, then 30 random digits that all placeholders of a client share, then
+//! the 16 digits of its number. The alphabet is chosen for HTTP/2, which compresses header values:
+//! compressed, the prefix and the number end at whole bytes, so the compressed placeholder can be
+//! found and replaced like a plain one.
 
 use crate::error::{Error, Result};
 use bootseal_memory::{Exposed, Secret};
@@ -22,7 +22,7 @@ pub(crate) const DIGITS: &[u8; 10] = b"012aceiost";
 pub(crate) const FIRST: u8 = b'!';
 /// The length of the part that is the same for all placeholders of one client.
 pub(crate) const PREFIX: usize = 31;
-/// The length of the number that follows.
+/// The length of the number after the prefix.
 pub(crate) const NUMBER: usize = 16;
 pub(crate) const LENGTH: usize = PREFIX + NUMBER;
 
@@ -30,7 +30,7 @@ pub(crate) const LENGTH: usize = PREFIX + NUMBER;
 pub(crate) struct Placeholders {
     pub(crate) prefix: [u8; PREFIX],
     pub(crate) find: Finder<'static>,
-    /// The secrets whose placeholders were not written yet.
+    /// The secrets whose placeholders are not written yet.
     waiting: Mutex<HashMap<u64, Secret>>,
     count: AtomicUsize,
     last: AtomicU64,
@@ -38,12 +38,12 @@ pub(crate) struct Placeholders {
 
 impl Placeholders {
     /// # Errors
-    /// [`Error::System`] when the system gives no random bytes.
+    /// [`Error::System`] if the system has no random bytes.
     pub(crate) fn new() -> Result<Placeholders> {
         let mut prefix = [0; PREFIX];
         getrandom::fill(&mut prefix)
             .map_err(|error| Error::System(format!("no random bytes: {error}")))?;
-        // About 99 bits.
+        // About 99 bits of randomness.
         prefix = prefix.map(|byte| DIGITS[usize::from(byte) % DIGITS.len()]);
         prefix[0] = FIRST;
         Ok(Placeholders {
@@ -55,7 +55,8 @@ impl Placeholders {
         })
     }
 
-    /// A placeholder for `secret`. It is replaced once, and only while the returned value lives.
+    /// Creates a placeholder for `secret`. It is replaced once, and only as long as the returned
+    /// value exists.
     pub(crate) fn stand_in(self: &Arc<Placeholders>, secret: &Secret) -> StandIn {
         let number = self.last.fetch_add(1, Ordering::Relaxed);
         self.waiting().insert(number, secret.clone());
@@ -63,17 +64,17 @@ impl Placeholders {
         StandIn { of: self.clone(), number }
     }
 
-    /// Whether any placeholder was not written yet: if not, the writer looks for none.
+    /// Whether any placeholder is not written yet; otherwise the writer does not search.
     pub(crate) fn any(&self) -> bool {
         self.count.load(Ordering::Acquire) > 0
     }
 
-    /// The secret of a placeholder that was not written yet.
+    /// The secret of a placeholder that is not written yet.
     pub(crate) fn secret(&self, number: u64) -> Option<Exposed> {
         self.waiting().get(&number).map(Secret::exposed)
     }
 
-    /// Marks a placeholder as written. From now on the same text is ordinary text.
+    /// Marks a placeholder as written. From then on, the same text is ordinary text.
     pub(crate) fn written(&self, number: u64) {
         if self.waiting().remove(&number).is_some() {
             self.count.fetch_sub(1, Ordering::Release);
@@ -125,7 +126,7 @@ impl Drop for StandIn {
     }
 }
 
-/// The number that these digits of a placeholder say.
+/// The number of a placeholder from its digits.
 pub(crate) fn number(digits: &[u8]) -> Option<u64> {
     digits.iter().try_fold(0u64, |number, digit| {
         let value = DIGITS.iter().position(|other| other == digit)?;
@@ -133,14 +134,14 @@ pub(crate) fn number(digits: &[u8]) -> Option<u64> {
     })
 }
 
-/// The prefix as HTTP/2 compresses it (RFC 7541, appendix B): ten bits for [`FIRST`], five for each
+/// The prefix as compressed by HTTP/2 (RFC 7541, appendix B): ten bits for [`FIRST`], five for each
 /// digit.
 pub(crate) fn huffman_prefix(prefix: &[u8; PREFIX]) -> Vec<u8> {
     let values =
         prefix[1..].iter().map(|byte| DIGITS.iter().position(|digit| digit == byte).unwrap_or(0));
     let mut code = Vec::new();
-    // `held` has `bits` bits of the code that do not fill a byte yet. It begins with the ten bits
-    // of `!`.
+    // `held` contains `bits` bits of the code that do not fill a byte yet, at first the ten bits of
+    // `!`.
     let (mut bits, mut held) = (10, 0b11_1111_1000_u32);
     for value in values {
         (held, bits) = (held << 5 | value as u32, bits + 5);

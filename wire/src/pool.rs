@@ -1,5 +1,5 @@
 //! The connection pool: a request takes the newest connection whose last response has ended, or a
-//! new one.
+//! new connection.
 
 use crate::connect::{Connected, Connector};
 use crate::error::{Error, Result};
@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-/// tokio's timers cannot wait longer.
+/// The longest wait that tokio's timers support.
 const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The connections of one client.
@@ -30,9 +30,9 @@ struct Inner {
 
 #[derive(Default)]
 struct IdleConnections {
-    /// No host is ever taken out, so that its index stays the same: a profile has few.
+    /// The hosts, which are never removed, so that each index stays valid: a profile has few hosts.
     hosts: Vec<Host>,
-    /// Closes connections that were idle for too long.
+    /// The task that closes connections that were idle for too long.
     reaper: Option<JoinHandle<()>>,
 }
 
@@ -40,10 +40,10 @@ struct Host {
     origin: Origin,
     /// The value of `Host` in HTTP/1.1.
     name: Option<HeaderValue>,
-    /// Idle HTTP/1.1 connections and since when, the newest last. One whose response is still being
-    /// read is here too, and not ready.
+    /// HTTP/1.1 connections and the times since which they are idle, the newest last. A connection
+    /// whose response is still being read is in this list too, but not ready.
     http1: VecDeque<(http1::SendRequest<reqwest::Body>, Instant)>,
-    /// The one HTTP/2 connection, which all requests share, and when it was last asked for.
+    /// The one HTTP/2 connection, which all requests share, and the time of its last use.
     http2: Option<(http2::SendRequest<reqwest::Body>, Instant)>,
 }
 
@@ -56,7 +56,7 @@ struct Origin {
 enum Connection {
     Http1 {
         sender: http1::SendRequest<reqwest::Body>,
-        /// Its host's index in [`IdleConnections::hosts`].
+        /// The index of its host in [`IdleConnections::hosts`].
         host: usize,
         name: Option<HeaderValue>,
     },
@@ -69,9 +69,9 @@ impl Pool {
         Pool(Arc::new(Inner { connector, idle_per_host, idle_for, idle: Mutex::default() }))
     }
 
-    /// Sends `request` and takes it out of its place: what is passed on by value would be copied at
-    /// each step. When a connection turns out to have been closed before a byte of the request was
-    /// written, the request goes on another.
+    /// Sends `request` and takes it out of its place, because passing it by value would copy it at
+    /// each step. If a connection was closed before any byte of the request was written, the
+    /// request is sent on another one.
     pub(crate) async fn send(
         &self,
         request: &mut Request<reqwest::Body>,
@@ -83,13 +83,13 @@ impl Pool {
         };
         let origin = Origin { scheme, authority };
         let path = uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
-        // HTTP/1.1 names the path here and the host in a header (RFC 9112 §3.2.1).
+        // In HTTP/1.1, the URI is only the path, and the host is in a header (RFC 9112 §3.2.1).
         *request.uri_mut() = Uri::from(path);
         loop {
             let (connection, reused) = match self.0.take(&origin) {
                 Some(connection) => (connection, true),
-                // On the heap, since it is rare: room for it would be made, and moved, for each
-                // request.
+                // Boxed, because this case is rare: otherwise every request's future would reserve
+                // and move space for it.
                 None => Box::pin(self.connect(&origin)).await?,
             };
             let mut refused = match connection {
@@ -108,7 +108,7 @@ impl Pool {
                     }
                 }
                 Connection::Http2(mut sender) => {
-                    // HTTP/2 has scheme and host in the URI again.
+                    // In HTTP/2, scheme and host are in the URI.
                     if let Some(path) = request
                         .uri()
                         .path_and_query()
@@ -129,7 +129,8 @@ impl Pool {
         }
     }
 
-    /// A new connection; or an HTTP/2 connection that another request made meanwhile, and `true`.
+    /// Makes a new connection, or returns an HTTP/2 connection that another request made meanwhile,
+    /// with `true`.
     async fn connect(&self, origin: &Origin) -> Result<(Connection, bool)> {
         let Connected { stream, http2 } =
             self.0.connector.connect(origin.with_path(PathAndQuery::from_static("/"))?).await?;
@@ -161,8 +162,8 @@ impl Pool {
         }
     }
 
-    /// Starts the reaper if it is not running. It is started here because a connection may come
-    /// back where there is no runtime.
+    /// Starts the reaper if it is not running. It is started here because a connection may be
+    /// returned to the pool outside a runtime.
     fn keep_reaping(&self, idle: &mut IdleConnections) {
         if idle.reaper.as_ref().is_none_or(JoinHandle::is_finished) {
             idle.reaper = Some(tokio::spawn(reap(Arc::downgrade(&self.0), self.0.idle_for)));
@@ -183,7 +184,7 @@ async fn reap(pool: Weak<Inner>, idle_for: Duration) {
 }
 
 impl IdleConnections {
-    /// The index of a host, which is added if it is new.
+    /// The index of a host; a new host is added.
     fn host(&mut self, origin: &Origin) -> usize {
         match self.hosts.iter().position(|host| host.origin == *origin) {
             Some(at) => at,
@@ -200,8 +201,8 @@ impl IdleConnections {
         }
     }
 
-    /// Drops connections that have been idle since `since` or longer. Returns since when the oldest
-    /// of the others has been idle.
+    /// Drops connections that have been idle since `since` or longer. Returns the time since which
+    /// the oldest of the others has been idle.
     fn close_idle(&mut self, since: Option<Instant>) -> Option<Instant> {
         let old = |idle: Instant| since.is_some_and(|since| idle <= since);
         let mut oldest: Option<Instant> = None;
@@ -226,8 +227,8 @@ impl Inner {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps a connection for the next request. It becomes ready once the response of this one has
-    /// been read.
+    /// Keeps a connection for the next request. It becomes ready when its current response has been
+    /// read.
     fn keep(&self, sender: http1::SendRequest<reqwest::Body>, host: usize) {
         let mut idle = self.idle();
         if let Some(host) =
@@ -237,8 +238,8 @@ impl Inner {
         }
     }
 
-    /// The newest connection that is ready, so that the others can age out. Those with long
-    /// responses sink below it.
+    /// The newest ready connection, so that older ones can expire. Connections with long responses
+    /// move to older positions.
     fn take(&self, origin: &Origin) -> Option<Connection> {
         let mut idle = self.idle();
         let (index, host) =
@@ -252,7 +253,8 @@ impl Inner {
         }
         for place in (0..host.http1.len()).rev() {
             let sender = &host.http1[place].0;
-            // Neither closed nor ready: its last response has not ended, and it stays.
+            // A connection that is neither closed nor ready still has an unfinished response, and
+            // stays in the list.
             if (sender.is_closed() || sender.is_ready())
                 && let Some((sender, _)) = host.http1.remove(place)
                 && sender.is_ready()
@@ -265,7 +267,7 @@ impl Inner {
 }
 
 impl Origin {
-    /// The value of `Host` in HTTP/1.1, without the scheme's usual port. `None` when it is not
+    /// The value of `Host` in HTTP/1.1, without the scheme's default port. `None` if it is not
     /// valid in a header.
     fn host_header(&self) -> Option<HeaderValue> {
         let usual = if self.scheme == Scheme::HTTPS { 443 } else { 80 };
@@ -294,12 +296,12 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
-    /// A vendor that sends `response` for each request head, and after `calls` of them
-    /// closes the connection.
+    /// A vendor that sends `response` for each request head, and closes the connection after
+    /// `calls` responses.
     struct Scripted {
         url: String,
         connections: Arc<AtomicUsize>,
-        /// How often a connection was seen to end.
+        /// Receives a message for each connection that ended.
         ended: tokio::sync::mpsc::UnboundedReceiver<()>,
     }
 
@@ -368,7 +370,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_call_waits_for_an_unfinished_response_and_dropping_one_closes_its_connection() {
+    async fn an_unfinished_response_blocks_no_call_and_dropping_it_closes_its_connection() {
         let mut vendor = scripted(HALF, usize::MAX).await;
         let client = client(Options::default());
         let (one, other) = (call(&client, &vendor).await, call(&client, &vendor).await);
@@ -412,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn the_host_header_leaves_out_the_usual_port() {
+    fn the_host_header_omits_the_default_port() {
         for (url, name) in [
             ("http://a.example", "a.example"),
             ("http://a.example:80", "a.example"),

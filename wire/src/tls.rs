@@ -10,14 +10,14 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt;
 use std::sync::Arc;
 
-/// The names of the protocols that TLS agrees on in its handshake (ALPN, RFC 7301).
+/// The names of the protocols that TLS negotiates in its handshake (ALPN, RFC 7301).
 pub(crate) const HTTP_1: &[u8] = b"http/1.1";
 pub(crate) const HTTP_2: &[u8] = b"h2";
 
 /// The configuration for `endpoint`, offering HTTP/2 unless `http1_only`.
 ///
 /// # Errors
-/// [`Error::Setup`] when a certificate or key cannot be used, or the system has no root
+/// [`Error::Setup`] if a certificate or key cannot be used, or if the system has no root
 /// certificates.
 pub(crate) fn config(endpoint: &Endpoint, http1_only: bool) -> Result<ClientConfig> {
     let mut config = with_certificates(endpoint).map_err(Error::Setup)?;
@@ -27,7 +27,7 @@ pub(crate) fn config(endpoint: &Endpoint, http1_only: bool) -> Result<ClientConf
 }
 
 fn with_certificates(endpoint: &Endpoint) -> Result<ClientConfig, String> {
-    // The process's default provider if there is one; a library installs none.
+    // The process's default provider if there is one; a library must not install one.
     let provider = CryptoProvider::get_default()
         .cloned()
         .unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()));

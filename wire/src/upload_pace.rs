@@ -9,7 +9,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Whom an upload is waiting for: the client that sends the body, or the upstream that takes it.
+/// The party that an upload is waiting for: the client that sends the body, or the upstream that
+/// receives it.
 #[derive(Debug)]
 pub struct UploadPace(Mutex<Turn>);
 
@@ -17,7 +18,7 @@ pub struct UploadPace(Mutex<Turn>);
 enum Turn {
     /// The client must send more of the body.
     Client,
-    /// Since this time the upstream has the whole body, or a piece of it to take.
+    /// Since this time, the upstream has the whole body, or has a piece of it to receive.
     Upstream(Instant),
 }
 
@@ -26,7 +27,7 @@ impl UploadPace {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = turn;
     }
 
-    /// The output of `response`, or `None` once the upstream alone has kept us waiting for `limit`.
+    /// The output of `response`, or `None` if the upstream has caused a delay of `limit`.
     pub(crate) async fn within<T>(
         &self,
         limit: Duration,
@@ -89,7 +90,7 @@ impl Body for PacedBody {
 }
 
 impl Drop for PacedBody {
-    /// The upload has ended: from now on only the upstream keeps us waiting.
+    /// The upload has ended: from now on, only the upstream can cause a delay.
     fn drop(&mut self) {
         self.pace.set(Turn::Upstream(Instant::now()));
     }

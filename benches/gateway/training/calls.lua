@@ -1,4 +1,4 @@
--- What applications ask for, one after the other, below the prefix that is given.
+-- Typical calls of applications, one after the other, below the given prefix.
 local made, at = {}, 0
 
 init = function(arguments)

@@ -1,8 +1,9 @@
-//! Benchmark of a token that is present: our token source beside the caches of google-cloud-auth, aws-smithy-runtime and azure_identity and a plain `RwLock`, in turn in one
-//! run: `scripts/bench-peers`. What counts are the ratios.
+//! Benchmark of reading a cached token: our token source against the caches of google-cloud-auth,
+//! aws-smithy-runtime and azure_identity and a plain `RwLock`, in turn in one run:
+//! `scripts/bench-peers`. Only the ratios are meaningful.
 //!
-//! Each peer is asked as its users ask it, through its public API, with a provider that answers
-//! once from this machine; what it returns is dropped.
+//! Each peer is called through its public API, as its users do, with a local provider that responds
+//! once; the returned token is dropped.
 
 use async_trait::async_trait;
 use aws_smithy_async::rt::sleep::TokioSleep;
@@ -26,11 +27,11 @@ use tokio::runtime::Runtime;
 
 const ROUNDS: usize = 25;
 const PER_ROUND: u32 = 100_000;
-const TOKEN: &str = "a token of forty bytes, as vendors give out";
+const TOKEN: &str = "a token of forty bytes, as vendors issue it";
 
 type Anything = Box<dyn std::error::Error + Send + Sync>;
 
-/// What has a token.
+/// A cache with a token.
 trait Cache: Sync {
     fn name(&self) -> &'static str;
     async fn get(&self);
@@ -72,7 +73,7 @@ impl Cache for Google {
     }
 }
 
-/// A metadata server that gives the same token to everyone.
+/// A metadata server that returns the same token to every caller.
 async fn metadata_server() -> Result<String, Anything> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
@@ -142,7 +143,7 @@ impl Cache for Azure {
     }
 }
 
-/// The time of one `get`, while `threads` threads do nothing else.
+/// The time of one `get` while `threads` threads call it concurrently.
 fn round(runtime: &Runtime, cache: &impl Cache, threads: usize) -> Duration {
     let start = Instant::now();
     std::thread::scope(|scope| {
@@ -190,7 +191,7 @@ fn main() -> Result<(), Anything> {
     let options = ClientSecretCredentialOptions { client_options };
     let azure =
         Azure(ClientSecretCredential::new("tenant", "client".into(), "secret".to_owned().into(), Some(options))?);
-    // A cache that fails would be quick.
+    // A cache that fails would look fast.
     runtime.block_on(async {
         ours.0.token().await?;
         google.0.access_token().await?;
@@ -209,10 +210,10 @@ fn main() -> Result<(), Anything> {
         }
         let names = [ours.name(), plain.name(), google.name(), smithy.name(), azure.name()];
         let times = times.map(median);
-        println!("{threads} thread{}:", if threads == 1 { "" } else { "s at once, time of one on each" });
+        println!("{threads} thread{}:", if threads == 1 { "" } else { "s at once, time of one call on each" });
         for (name, time) in names.iter().zip(times) {
             let ratio = times[0].as_secs_f64() / time.as_secs_f64();
-            println!("  {name:36} {:>9.1} ns   ours is {ratio:.2} of it", time.as_secs_f64() * 1e9);
+            println!("  {name:36} {:>9.1} ns   ours takes {ratio:.2} of that time", time.as_secs_f64() * 1e9);
         }
     }
     Ok(())

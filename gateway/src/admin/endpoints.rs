@@ -25,10 +25,10 @@ const SECURITY: [(HeaderName, &str); 3] = [
     (http::header::REFERRER_POLICY, "no-referrer"),
 ];
 
-/// Puts the loaded file in force: its routes, and behind them the admin address, which shows them.
+/// Applies the loaded file: first its routes, then the admin address, which shows them.
 ///
 /// # Errors
-/// If a route cannot be made; then nothing changes.
+/// If a route cannot be created; nothing changes then.
 pub(crate) fn apply(running: &Arc<Running>, metrics: &PrometheusHandle) -> Result<()> {
     running.apply()?;
     running
@@ -37,7 +37,7 @@ pub(crate) fn apply(running: &Arc<Running>, metrics: &PrometheusHandle) -> Resul
 
 /// The handler of the admin address.
 struct Admin {
-    /// `Weak`: the running gateway holds the task that holds this handler.
+    /// `Weak`, because the running gateway owns the task that owns this handler.
     running: Weak<Running>,
     metrics: PrometheusHandle,
 }

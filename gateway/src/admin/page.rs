@@ -1,5 +1,5 @@
-//! The status page: per route the token's remaining lifetime, the last login and the last hour, and
-//! which file is loaded. It is plain HTML; the script only refreshes it.
+//! The status page: the loaded file, and for each route the token's remaining lifetime, the last
+//! login and the last hour. It is plain HTML; the script only refreshes it.
 
 use crate::route::ActiveRoute;
 use crate::server::table::Running;
@@ -79,7 +79,7 @@ fn route(page: &mut String, route: &ActiveRoute, status: &Status) {
         None => "none yet".into(),
         Some(last) => {
             let ago = SystemTime::now().duration_since(last.at).unwrap_or_default();
-            match &last.said {
+            match &last.result {
                 Ok(status) => format!("{} ago: token received (status {status})", span(ago)),
                 Err(error) => format!("{} ago: {error}", span(ago)),
             }

@@ -7,13 +7,13 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::time::Duration;
 
-/// For the connection, and for the response.
+/// The time limit of the connection, and of the response.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Asks the gateway at `admin`, or at the admin address that `file` names.
 ///
 /// # Errors
-/// Why it is not ready, as a text for people.
+/// A message that explains why the gateway is not ready.
 pub(crate) fn ask(file: &Path, admin: Option<Listen>) -> Result<(), String> {
     let admin = match admin {
         Some(admin) => admin,
@@ -24,13 +24,13 @@ pub(crate) fn ask(file: &Path, admin: Option<Listen>) -> Result<(), String> {
     if status == "200" { Ok(()) } else { Err(format!("{admin}: not ready (status {status})")) }
 }
 
-/// Reads the admin address from the file. The signature must be valid, but nobody needs to trust
-/// the signer: the address is only asked a question.
+/// Reads the admin address from the file. The signature must be valid, but the signer need not be
+/// trusted, because the probe sends no secret to the address.
 fn admin_of(file: &Path) -> Result<Listen, String> {
     let gateway = SealedFile::read(file)
         .and_then(|file| file.verify(&[]))
         .and_then(|file| Gateway::read(&file));
-    let help = "give the admin address, so that no file is read: --admin 127.0.0.1:9300";
+    let help = "pass the admin address, so that no file is read: --admin 127.0.0.1:9300";
     let admin = gateway.map_err(|error| format!("{error}\nOr {help}"))?.admin;
     admin.ok_or_else(|| format!("{} has no gateway.admin; {help}", file.display()))
 }
@@ -42,7 +42,7 @@ fn get(admin: &Listen) -> io::Result<String> {
     let mut stream: Box<dyn Stream> = match admin {
         Listen::Tcp(address) => {
             let mut address = *address;
-            // An unspecified address (0.0.0.0) cannot be connected to; loopback is part of it.
+            // An unspecified address (0.0.0.0) cannot be connected to; it includes loopback.
             if address.ip().is_unspecified() {
                 address.set_ip(if address.is_ipv4() {
                     [127, 0, 0, 1].into()

@@ -16,10 +16,10 @@ use tokio::time::Sleep;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// How long a caller's body may pause. It may be slow, but not stand still.
+/// The longest pause of a caller's body. It may be slow, but not stall.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Why a caller's body broke off, if it did; then the upstream is not to blame.
+/// The reason why a caller's body ended early, if it did; the upstream is not at fault then.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct UploadFailure(Arc<OnceLock<String>>);
 
@@ -31,7 +31,7 @@ impl UploadFailure {
 
 /// Describes a body that ended early, to follow "the body".
 pub(crate) fn broke_off(error: &hyper::Error) -> String {
-    format!("broke off: {error}")
+    format!("ended early: {error}")
 }
 
 /// A caller's body on its way to the upstream.
@@ -96,14 +96,14 @@ impl Body for ToUpstream {
 
 /// The body of a response to the caller.
 pub(crate) enum ToCaller {
-    /// The gateway's own.
+    /// A body of the gateway itself.
     Own(Option<Bytes>),
-    /// The upstream's.
+    /// A body of the upstream.
     Relayed(Box<RelayedBody>),
 }
 
 impl ToCaller {
-    /// Makes a complete response of the gateway's own.
+    /// Turns a complete response of the gateway itself into a response to the caller.
     pub(crate) fn own(response: Response<Bytes>) -> Response<ToCaller> {
         response.map(|text| ToCaller::Own(Some(text)))
     }
@@ -115,7 +115,7 @@ pub(crate) struct RelayedBody {
     pub(crate) redactor: Redactor,
     pub(crate) route: Arc<ActiveRoute>,
     pub(crate) _in_flight: InFlight,
-    /// Trailers that wait behind bytes the redactor held back.
+    /// Trailers that follow bytes held back by the redactor.
     pub(crate) after: Option<Frame<Bytes>>,
 }
 
@@ -193,7 +193,7 @@ impl Body for ToCaller {
             }
             ToCaller::Relayed(relayed) => {
                 let hint = relayed.body.size_hint();
-                // Bytes that the redactor holds back are still to come.
+                // Bytes held back by the redactor are still to be sent.
                 match hint.exact() {
                     Some(exact) => SizeHint::with_exact(exact + relayed.redactor.held()),
                     None => hint,

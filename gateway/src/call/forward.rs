@@ -1,5 +1,5 @@
-//! Forwarding of one call: checked, sent with the token, answered; or a problem that says who
-//! failed.
+//! Forwarding of one call: it is checked, sent with the token, and answered with the response or
+//! with a problem document.
 
 use crate::call::body::{RelayedBody, ToCaller, ToUpstream, UploadFailure, broke_off};
 use crate::framing::connection_state::ConnectionState;
@@ -24,20 +24,20 @@ use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
 
-/// How long a body that is kept for a replay may take to come in.
+/// The time limit for receiving a body that is buffered for a replay.
 const BUFFER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What is known of a caller's connection.
+/// The facts about a caller's connection.
 pub(crate) struct CallerInfo {
     pub(crate) peer: Peer,
-    /// The address is loopback, so only this machine reaches it, and `Host` has to name it.
+    /// Whether the address is loopback: only this machine reaches it then, and `Host` must name it.
     pub(crate) loopback: bool,
     pub(crate) connection: Arc<ConnectionState>,
-    /// Its sender is dropped when every connection has to end.
+    /// Its sender is dropped when every connection must end.
     pub(crate) until: watch::Receiver<()>,
 }
 
-/// Answers one call with the route, of those of its address, whose prefix matches.
+/// Answers one call through the route of its address whose prefix matches.
 pub(crate) async fn response(
     caller: &CallerInfo,
     routes: &[Arc<ActiveRoute>],
@@ -105,7 +105,7 @@ async fn forward(
         .forward(to_upstream(route, parts, payload, &uri, upgrade))
         .await
         .map_err(|error| {
-            // If the caller's body broke off, the upstream is not to blame.
+            // If the caller's body ended early, the upstream is not at fault.
             match upload_failure.as_ref().and_then(UploadFailure::why) {
                 Some(why) => incomplete_body(why),
                 None => Problem::from_error(&error, || route.source.status().held_for),
@@ -202,7 +202,7 @@ fn origin(host: Option<HeaderValue>, authority: Option<Authority>) -> String {
 }
 
 /// Relays between two upgraded connections until one of them ends, or the address is closed. Only
-/// what the upstream sends is redacted.
+/// the data from the upstream is redacted.
 fn relay_upgraded(
     caller: &CallerInfo,
     ours: OnUpgrade,

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Calls in flight, an agreed upgrade, and the reason for a refusal.
 ///
-/// `Relaxed` is enough for all of them: each flag stands alone and guards no other memory.
+/// `Relaxed` is enough for all of them: each flag is independent and guards no other memory.
 #[derive(Debug, Default)]
 pub(crate) struct ConnectionState {
     in_flight: AtomicUsize,
@@ -14,12 +14,12 @@ pub(crate) struct ConnectionState {
 }
 
 impl ConnectionState {
-    /// Counts a call in. While a call is in flight, a silent caller is waiting, not idle.
+    /// Counts a call that begins. While a call is in flight, a silent caller is waiting, not idle.
     pub(crate) fn begin_call(&self) {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts a call out.
+    /// Counts a call that ends.
     pub(crate) fn end_call(&self) {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
@@ -28,7 +28,7 @@ impl ConnectionState {
         self.in_flight.load(Ordering::Relaxed) > 0
     }
 
-    /// Marks that another protocol was agreed on: what follows is not HTTP.
+    /// Marks the connection as upgraded: the bytes that follow are not HTTP.
     pub(crate) fn set_upgraded(&self) {
         self.opaque.store(true, Ordering::Relaxed);
     }

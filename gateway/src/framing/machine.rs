@@ -3,22 +3,23 @@
 //! Request smuggling needs two readers that disagree on where a request ends. HTTP libraries are
 //! lenient by design: they accept bare line feeds, and they ignore a length beside chunks. This
 //! machine accepts only what every reader frames in the same way, and names the first byte that
-//! breaks the rules. It knows no timer, no socket and no runtime; `strict_stream` has those.
+//! breaks the rules. It uses no timer, socket or runtime; `strict_stream` does.
 
 use memchr::{memchr, memchr2};
 
-/// The preface with which an HTTP/2 client begins (RFC 9113 §3.4). The frames behind it carry
-/// lengths of their own, so they need no framing here.
+/// The preface with which an HTTP/2 client begins (RFC 9113 §3.4). The frames after it carry their
+/// own lengths, so they need no framing here.
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Bytes of [`PREFACE`] that form its request line, line end included.
 const PREFACE_REQUEST_LINE: usize = 16;
 /// Bytes of a chunk-size line: at most 8 hex digits, and the line end.
 const SIZE_LINE: usize = 10;
 
-/// Why a byte may not stand where it does. Also the label `why` of the metric of refusals.
+/// The reason why a byte is invalid at its position. It is also the label `why` of the metric of
+/// refusals.
 pub(crate) type Violation = &'static str;
 
-/// How large the head of a request may be.
+/// The size limits of the head of a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// Bytes of a head, or of trailers.
@@ -35,7 +36,7 @@ impl Default for Limits {
     }
 }
 
-/// What the next byte belongs to, as far as timers need to know.
+/// The part of the stream that the next byte belongs to, in the detail that the timers need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// Nothing of the next request, or of the trailers, has been read.
@@ -44,9 +45,9 @@ pub(crate) enum Phase {
     Head,
     /// A body, its chunk framing or its trailers.
     Body,
-    /// A protocol that is not framed here: HTTP/2, or one that was agreed on.
+    /// A protocol that is not framed here: HTTP/2, or the protocol of an upgrade.
     Opaque,
-    /// Nothing: the stream broke the rules.
+    /// No part: the stream broke the rules.
     Refused,
 }
 
@@ -75,7 +76,7 @@ enum State {
         left: u64,
         chunked: bool,
     },
-    /// Behind the data of a chunk; `returned`: its carriage return has been read.
+    /// After the data of a chunk; `returned` is set if its carriage return has been read.
     DataEnd {
         returned: bool,
     },
@@ -83,7 +84,7 @@ enum State {
     Refused,
 }
 
-/// What the current head has declared so far.
+/// The declarations of the current head so far.
 #[derive(Debug, Default)]
 struct Head {
     bytes: usize,
@@ -113,12 +114,12 @@ impl Framing {
         }
     }
 
-    /// Lets every further byte pass: another protocol was agreed on.
+    /// Passes every further byte, after an upgrade to another protocol.
     pub(crate) fn set_opaque(&mut self) {
         self.state = State::Opaque;
     }
 
-    /// Ends the stream: nothing that follows is read.
+    /// Ends the stream: no further byte is read.
     pub(crate) fn set_refused(&mut self) {
         self.state = State::Refused;
     }
@@ -126,8 +127,8 @@ impl Framing {
     /// Takes the next bytes of the stream, cut anywhere.
     ///
     /// # Errors
-    /// The index of the first byte that no request may have there, and why. Afterwards the phase
-    /// is [`Phase::Refused`].
+    /// The index of the first byte that is invalid at its position, and the reason. Afterwards the
+    /// phase is [`Phase::Refused`].
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<(), (usize, Violation)> {
         let fed = self.advance(bytes);
         if fed.is_err() {
@@ -156,11 +157,11 @@ impl Framing {
             // An HTTP/1 request that begins with the same letters, as POST does.
             self.state = State::Line { trailers: false };
             if matched > PREFACE_REQUEST_LINE {
-                // Its request line has passed, perhaps in an earlier piece, so that line cannot be
-                // refused any more. The byte that differs is the same one in every cut.
+                // The request line has already passed, perhaps in an earlier piece, so it can no
+                // longer be refused. The byte that differs is the same however the stream is cut.
                 return Err((same, "unsupported HTTP version"));
             }
-            // Only the bytes that earlier calls matched: this call's own are read below.
+            // Only the bytes that earlier calls matched; those of this call are read below.
             self.read_line(&PREFACE[..matched - same]).map_err(|(_, why)| (0, why))?;
         }
         while from < bytes.len() {
@@ -197,11 +198,11 @@ impl Framing {
         State::Line { trailers: false }
     }
 
-    /// Reads one line, or the beginning of one, and returns how many bytes it has.
+    /// Reads one line, or the beginning of one, and returns its length in bytes.
     ///
     /// # Errors
-    /// The first byte that may not stand there. It must be the same byte however the stream is cut
-    /// into pieces: a cut that delays the refusal would let through bytes of the caller's choice.
+    /// The first invalid byte. It must be the same byte however the stream is cut into pieces: if a
+    /// cut could delay the refusal, bytes of the caller's choice would pass.
     fn read_line(&mut self, bytes: &[u8]) -> Result<usize, (usize, Violation)> {
         // Bytes that may still come before the line is too long. `head.bytes` already counts
         // `self.line`; the two limits of a single line do not.
@@ -212,7 +213,7 @@ impl Framing {
             _ => in_head,
         };
         let end = self.end_of_line(bytes);
-        // A wrong byte counts too: if it lies beyond the room, the line was too long before it.
+        // A wrong byte counts too: if it is beyond the room, the line was too long before it.
         let length = match end {
             Ok(Some(at)) | Err((at, _)) => at + 1,
             Ok(None) => bytes.len(),
@@ -224,11 +225,11 @@ impl Framing {
             self.head.bytes += length;
         }
         let Some(end) = end? else {
-            // Only a line that is cut in two is copied; a whole one is read in place.
+            // Only a line that is cut in two is copied; a whole line is read in place.
             self.line.extend_from_slice(bytes);
             return Ok(length);
         };
-        // Taken out and put back, so that its buffer is used again for the next line.
+        // Taken out and put back, so that its buffer is reused for the next line.
         let mut carried = std::mem::take(&mut self.line);
         let line = if carried.is_empty() {
             &bytes[..end]
@@ -243,10 +244,10 @@ impl Framing {
         Ok(length)
     }
 
-    /// Returns where in `bytes` the line feed is that ends the current line, if it is there. A
-    /// carriage return and a line feed may stand only together, at the end of a line.
+    /// Returns the index in `bytes` of the line feed that ends the current line, if it has arrived.
+    /// A carriage return and a line feed are valid only together, at the end of a line.
     fn end_of_line(&self, bytes: &[u8]) -> Result<Option<usize>, (usize, Violation)> {
-        // The index at which the line feed has to be.
+        // The index at which the line feed must be.
         let returned = match self.line.last() {
             // The carriage return came in an earlier piece.
             Some(b'\r') => 0,
@@ -300,9 +301,9 @@ impl Framing {
         if method.is_empty() || !is_token(method) {
             return Err("invalid method");
         }
-        // A fragment stays with the client (RFC 9112 §3.2): one reader would cut it off, another
-        // not. `fold` instead of `any`: without an early exit the compiler checks 16 bytes at a
-        // time.
+        // A client must not send a fragment (RFC 9112 §3.2): one reader would cut it off, another
+        // would not. `fold` instead of `any`: without an early exit the compiler checks 16 bytes at
+        // a time.
         if target.is_empty()
             || target
                 .iter()
@@ -410,8 +411,8 @@ impl Framing {
             size = size << 4 | u64::from(value);
         }
         self.state = if size == 0 {
-            // Trailers get the room of a head of their own. `lines` is 1 because no request line
-            // comes first.
+            // Trailers have the same limits as a head, counted separately. `lines` is 1 because no
+            // request line comes first.
             (self.head.bytes, self.head.lines) = (0, 1);
             State::Line { trailers: true }
         } else {

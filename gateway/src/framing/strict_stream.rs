@@ -1,8 +1,8 @@
 //! A caller's connection as a stream that passes only strictly framed HTTP/1.1, within time limits.
 //!
-//! It stands below the HTTP library. Where a request breaks the rules of [`Framing`], the stream
-//! replaces the offending byte by one that no parser accepts: the library answers 400, and nothing
-//! behind that byte is read.
+//! The stream is below the HTTP library. If a request breaks the rules of [`Framing`], the stream
+//! replaces the offending byte by one that no parser accepts: the library answers 400, and no byte
+//! after it is read.
 
 use crate::framing::connection_state::ConnectionState;
 use crate::framing::machine::{Framing, Limits, Phase};
@@ -14,16 +14,16 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-/// Replaces the byte that breaks the rules. No parser accepts the first byte; the rest ends the
-/// head, because the library parses a head only when it is complete.
+/// The replacement of a byte that breaks the rules. No parser accepts the first byte; the rest ends
+/// the head, because the library parses a head only when it is complete.
 const BREAK: &[u8] = b"\0\r\n\r\n";
 
-/// How long a caller may take.
+/// The time limits for a caller.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timeouts {
     /// From the first byte of a head to its last.
     pub(crate) head: Duration,
-    /// Between two pieces of a body that somebody waits for.
+    /// Between two pieces of a body that the HTTP library waits for.
     pub(crate) body_idle: Duration,
     /// Between two calls on one connection.
     pub(crate) keep_alive: Duration,
@@ -39,7 +39,7 @@ impl Default for Timeouts {
     }
 }
 
-/// A caller's connection whose requests every reader frames alike.
+/// A caller's connection whose requests every reader frames in the same way.
 #[derive(Debug)]
 pub(crate) struct StrictStream<S> {
     stream: S,
@@ -73,8 +73,8 @@ impl<S> StrictStream<S> {
         }
     }
 
-    /// Polls the time limit of the current phase; called when no byte is there to be read.
-    /// `Ready(Ok)` is the end of an idle connection, `Ready(Err)` a caller that is too slow.
+    /// Polls the time limit of the current phase; called when there is no byte to read. `Ready(Ok)`
+    /// is the end of an idle connection, `Ready(Err)` a caller that is too slow.
     fn poll_timeout(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let in_flight = self.connection.has_calls();
         let (limit, violation) = match self.framing.phase() {
@@ -82,12 +82,12 @@ impl<S> StrictStream<S> {
             _ if self.connection.is_upgraded() => return Poll::Pending,
             // The caller waits for a response, which may take hours.
             Phase::Idle if in_flight => return Poll::Pending,
-            // Of HTTP/2 it is known only whether a call is in flight.
+            // For HTTP/2, it is only known whether a call is in flight.
             Phase::Idle | Phase::Opaque => (self.timeouts.keep_alive, None),
             Phase::Head => (self.timeouts.head, Some("head not completed in time")),
             Phase::Body => (self.timeouts.body_idle, Some("body stalled")),
         };
-        // A head has its time as a whole; everything else gets its time again with each byte.
+        // The limit of a head covers the whole head; every other limit starts over with each byte.
         let since = self.head_since.filter(|_| self.framing.phase() == Phase::Head);
         let until = |now: Instant| since.unwrap_or(now) + limit;
         let timer = match &mut self.timer {
@@ -175,7 +175,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for StrictStream<S> {
     }
 }
 
-/// Plain delegation: what goes back to the caller is not framed here.
+/// Plain delegation: responses to the caller are not framed here.
 impl<S: AsyncWrite + Unpin> AsyncWrite for StrictStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_head_that_trickles_has_its_time_as_a_whole() {
+    async fn a_slow_head_must_be_complete_within_one_time_limit() {
         let (mut caller, mut strict, connection) = pair(Timeouts::default());
         tokio::spawn(async move {
             for byte in b"GET / HTTP/1.1\r\nHost: a\r\nX-Long: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" {
@@ -275,14 +275,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_without_calls_ends_and_one_with_a_call_waits() {
+    async fn an_idle_connection_is_closed_and_one_with_a_call_is_not() {
         let (mut caller, mut strict, connection) = pair(Timeouts::default());
         caller.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
         connection.begin_call();
         let mut bytes = [0; 100];
         assert_eq!(strict.read(&mut bytes).await.unwrap(), 27);
         let hours = tokio::time::timeout(Duration::from_secs(7200), strict.read(&mut bytes)).await;
-        assert!(hours.is_err(), "an answer may take hours");
+        assert!(hours.is_err(), "a response may take hours");
         connection.end_call();
         let start = Instant::now();
         assert_eq!(strict.read(&mut bytes).await.unwrap(), 0);
@@ -301,7 +301,7 @@ mod tests {
                 connection.begin_call();
                 let hours =
                     tokio::time::timeout(Duration::from_secs(7200), strict.read(&mut bytes)).await;
-                assert!(hours.is_err(), "an answer may take hours");
+                assert!(hours.is_err(), "a response may take hours");
                 connection.end_call();
             }
             let start = Instant::now();
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refusal_ends_the_head_however_little_is_read_at_once() {
+    async fn a_refusal_ends_the_head_even_if_it_is_read_byte_by_byte() {
         let (mut caller, mut strict, _) = pair(Timeouts::default());
         caller.write_all(b"GET / HTTP/1.1\r\nX: a\nY: b\r\n\r\n").await.unwrap();
         let mut read = Vec::new();
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_is_read_behind_the_offending_byte() {
+    async fn no_byte_after_the_offending_byte_is_read() {
         let (mut caller, mut strict, connection) = pair(Timeouts::default());
         caller
             .write_all(b"GET / HTTP/1.1\r\nHost: a\r\nX: a\nY: b\r\n\r\nGET /2 HTTP/1.1\r\n")

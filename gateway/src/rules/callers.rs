@@ -1,4 +1,5 @@
-//! Authentication of callers: by the route's key, or by user id; never a foreign page in a browser.
+//! Authentication of callers: by the route's key, or by user id; web pages of other sites are
+//! refused.
 
 use crate::rules::problem::Problem;
 use bootseal::{Kind, Result, Secret, Secrets};
@@ -9,7 +10,7 @@ use std::net::IpAddr;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// What a route requires of its callers.
+/// The authentication that a route requires of its callers.
 #[derive(Clone, Debug)]
 pub(crate) enum CallerCheck {
     /// Nothing: any caller that reaches the address may use it.
@@ -38,7 +39,7 @@ impl CallerCheck {
             if key.is_empty() {
                 let error = bootseal_core::Error::new(
                     Kind::Malformed,
-                    format!("`{path}` is empty: every caller would be let in"),
+                    format!("`{path}` is empty, so every caller would be accepted"),
                 );
                 return Err(error
                     .with_help(format!(
@@ -79,10 +80,10 @@ impl CallerCheck {
     /// Checks one call.
     ///
     /// # Errors
-    /// 403, never 401: an application would take that for the vendor's.
+    /// 403, never 401, which an application would take for the vendor's response.
     pub(crate) fn authorize(&self, peer: Peer, headers: &HeaderMap) -> Result<(), Problem> {
         let mut given = headers.get_all(AUTHORIZATION).iter();
-        // Of two headers it is unclear which one is meant.
+        // With two headers it is unclear which one applies.
         let given = given.next().filter(|_| given.next().is_none()).map(HeaderValue::as_bytes);
         let (authorized, required) = match self {
             CallerCheck::Open => (true, ""),
@@ -98,8 +99,7 @@ impl CallerCheck {
                 let authorized = pair.is_some_and(|pair| {
                     let colon = pair.iter().position(|byte| *byte == b':').unwrap_or(pair.len());
                     let (name, rest) = pair.split_at(colon);
-                    // Before the name is compared, so that a wrong name takes as long as a right
-                    // one.
+                    // Compared before the name, so that a wrong name takes as long as a right one.
                     let password_matches = password.matches(rest.get(1..).unwrap_or_default());
                     name == user.as_bytes() && password_matches
                 });
@@ -117,15 +117,16 @@ impl CallerCheck {
     }
 }
 
-/// Returns the credentials behind an authorization scheme.
+/// Returns the credentials after an authorization scheme.
 fn credentials<'a>(given: Option<&'a [u8]>, scheme: &[u8]) -> Option<&'a [u8]> {
     let (name, rest) = given?.split_at_checked(scheme.len())?;
     (name.eq_ignore_ascii_case(scheme) && rest.first() == Some(&b' ')).then(|| rest.trim_ascii())
 }
 
-/// Refuses calls that a foreign web page makes a browser of this machine send. DNS rebinding: the
-/// owner of a name points it to loopback, so `Host` holds that name. A cross-site request: `Origin`
-/// or `Sec-Fetch-Site` says so; with a key it is allowed, because the page had to know the key.
+/// Refuses calls that a foreign web page causes a browser on this machine to send. With DNS
+/// rebinding, the owner of a name points it to loopback, so `Host` contains that name. A cross-site
+/// request is recognised by `Origin` or `Sec-Fetch-Site`; with a key it is allowed, because the
+/// page must know the key.
 ///
 /// # Errors
 /// 421 if the call names another host than this machine; 403 if a page of another site sent it.
@@ -191,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_lets_in_its_holder() {
+    fn only_the_right_key_is_accepted() {
         let bearer = CallerCheck::Bearer(secret("k3y"));
         let basic = CallerCheck::Basic { user: "shop".into(), password: secret("p:w") };
         for (check, value, lets) in [
@@ -232,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_was_led_here_is_refused() {
+    fn pages_of_other_sites_and_other_hosts_are_refused() {
         let call = |headers: &[(&str, &str)], key| {
             refuse_foreign_page(&"/x".parse().unwrap(), &map(headers), key)
                 .map_err(|problem| problem.status.as_u16())
@@ -269,7 +270,7 @@ mod tests {
         assert_eq!(
             call(&[host, ("origin", "https://shop.example")], true),
             Ok(()),
-            "it shows a key"
+            "it presents a key"
         );
         let absolute =
             refuse_foreign_page(&"http://evil.example/x".parse().unwrap(), &map(&[host]), false);

@@ -1,5 +1,5 @@
 //! Header rules: removes hop-by-hop headers (RFC 9110 §7.6.1), the caller's own header in the
-//! token's place, and anything that could pass for the gateway's.
+//! token's place, and any header that could be mistaken for the gateway's.
 
 use crate::rules::problem::ERROR;
 use bootseal::Profile;
@@ -13,12 +13,12 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
-/// What a route removes in addition to what every proxy removes.
+/// The headers that a route removes in addition to those that every proxy removes.
 #[derive(Clone, Debug)]
 pub(crate) struct HeaderRules {
     /// The headers that carry the token, in lower case, with `-` for `_`.
     inject: Vec<HeaderName>,
-    /// `Authorization` carries the caller's key.
+    /// Whether `Authorization` carries the caller's key.
     callers_key: bool,
     /// The response header that carries a newer token.
     token_header: Option<HeaderName>,
@@ -46,8 +46,8 @@ impl HeaderRules {
         }
     }
 
-    /// Removes every header that must not reach the upstream. `upgrade`: the call asks for an
-    /// upgrade that is passed on.
+    /// Removes every header that must not reach the upstream. `upgrade` is set if the call asks for
+    /// an upgrade that is passed on.
     pub(crate) fn to_upstream(&self, headers: &mut HeaderMap, upgrade: bool) {
         let protocol = if upgrade { headers.get(UPGRADE).cloned() } else { None };
         let trailers =
@@ -91,8 +91,8 @@ impl HeaderRules {
         }
     }
 
-    /// Removes every header that must not reach the caller. `upgraded`: the upstream has agreed to
-    /// an upgrade.
+    /// Removes every header that must not reach the caller. `upgraded` is set if the upstream has
+    /// agreed to an upgrade.
     pub(crate) fn to_caller(&self, headers: &mut HeaderMap, upgraded: bool) {
         let protocol = if upgraded { headers.get(UPGRADE).cloned() } else { None };
         hop_by_hop(headers);
@@ -140,7 +140,7 @@ fn remove_all(headers: &mut HeaderMap, names: &[HeaderName]) {
     }
 }
 
-/// Removes the headers of one connection, and those that `Connection` declares to be such.
+/// Removes the hop-by-hop headers, and those that `Connection` names.
 fn hop_by_hop(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
         let named: Vec<HeaderName> = headers
@@ -167,8 +167,8 @@ fn hop_by_hop(headers: &mut HeaderMap) {
     remove_all(headers, &rest);
 }
 
-/// Whether the upgrade that is asked for, or agreed on, is a WebSocket. No other is passed on: h2c
-/// or TLS would hide further calls in a connection that has the token.
+/// Whether the requested or accepted upgrade is a WebSocket. No other upgrade is passed on: h2c or
+/// TLS would hide further calls in a connection that has the token.
 pub(crate) fn is_websocket(headers: &HeaderMap) -> bool {
     let mut named = headers.get_all(UPGRADE).iter();
     let websocket =
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn the_caller_cannot_shape_what_the_token_stands_in() {
+    fn the_callers_own_headers_in_the_tokens_place_are_removed() {
         let mut given = map(&[
             ("x-token", "mine"),
             ("x_token", "mine"),

@@ -1,5 +1,6 @@
-//! Responses of the gateway's own: a problem document (RFC 9457) that cannot be mistaken for the
-//! vendor's. The status says who failed, a header names the reason, the body says what to do.
+//! Error responses of the gateway itself: a problem document (RFC 9457) that cannot be mistaken for
+//! the vendor's. The status shows who failed, a header names the reason, and the body contains the
+//! next step.
 
 use bootseal::{Error, Kind};
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use std::time::Duration;
 /// The header that only the gateway's own responses carry.
 pub(crate) const ERROR: HeaderName = HeaderName::from_static("x-bootseal-error");
 
-/// A response of the gateway's own.
+/// An error response of the gateway itself.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
     pub(crate) status: StatusCode,
@@ -63,7 +64,7 @@ impl Problem {
     pub(crate) fn browser() -> Problem {
         let text = "The call was sent by a web page of another site.";
         Problem::new(StatusCode::FORBIDDEN, "origin-refused", "Web pages of other sites are refused", text).help(
-            "If a browser has to call it, make the route require a key: callers = { bearer = \"${caller_key}\" }.",
+            "If browsers must call this route, let it require a key: callers = { bearer = \"${caller_key}\" }.",
         )
     }
 
@@ -78,7 +79,7 @@ impl Problem {
 
     pub(crate) fn caller(what: &str) -> Problem {
         Problem::new(StatusCode::FORBIDDEN, "caller-refused", "The caller may not use this route", what)
-            .help("The route's `callers` says what a caller must present. The gateway removes it and adds the token.")
+            .help("The route's `callers` defines what a caller must present. The gateway removes it and adds the token.")
     }
 
     pub(crate) fn target(what: &str) -> Problem {
@@ -101,18 +102,17 @@ impl Problem {
     }
 
     pub(crate) fn unexpected_upgrade() -> Problem {
-        let text =
-            "It answered 101 (Switching Protocols) to a call that did not ask for a WebSocket.";
+        let text = "The upstream answered 101 (Switching Protocols) to a call that did not ask for a WebSocket.";
         Problem::new(
             StatusCode::BAD_GATEWAY,
             "upstream-broken",
-            "The upstream gave no usable response",
+            "The upstream sent no usable response",
             text,
         )
     }
 
-    /// Describes why a call failed. `held`: how long no login is attempted; the error of a caller
-    /// that only waited for a failed login does not carry it.
+    /// Describes why a call failed. `held` returns the time without logins, which is missing in the
+    /// error of a caller that only waited for a failed login.
     pub(crate) fn from_error(error: &Error, held: impl FnOnce() -> Option<Duration>) -> Problem {
         let (status, name, title) = match error.kind() {
             Kind::LoginRefused => (
@@ -157,7 +157,7 @@ impl Problem {
                 (StatusCode::BAD_GATEWAY, "upstream-unreachable", "The upstream cannot be reached")
             }
             _ => {
-                (StatusCode::BAD_GATEWAY, "upstream-broken", "The upstream gave no usable response")
+                (StatusCode::BAD_GATEWAY, "upstream-broken", "The upstream sent no usable response")
             }
         };
         let mut problem = Problem::new(status, name, title, error.to_string());
@@ -166,7 +166,7 @@ impl Problem {
                 error.retry_after().or_else(held).or(Some(Duration::from_secs(1)));
         }
         problem.help = error.help().unwrap_or_default().to_owned();
-        // The text of an error ends with its help, which has a field of its own here.
+        // The text of an error ends with its help, which has its own field here.
         if let Some(detail) =
             problem.detail.strip_suffix(problem.help.as_str()).filter(|_| !problem.help.is_empty())
         {
@@ -179,7 +179,7 @@ impl Problem {
         &self.detail
     }
 
-    /// Renders the problem document. `route`: the name of the route, or empty if none matched.
+    /// Renders the problem document. `route` is the name of the route, or empty if none matched.
     pub(crate) fn response(&self, route: &str) -> Response<Bytes> {
         let body = serde_json::json!({
             "title": self.title,

@@ -13,24 +13,24 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 const STAR: u8 = b'*';
 /// Shorter tokens are not redacted: they would be found by chance.
 const MIN_TOKEN: usize = 8;
-/// A piece that ends with this many bytes of the token is held back until the next piece shows how
-/// they continue. Fewer bytes are passed on: a stream of events that pauses must not wait because
-/// its last letters happen to begin the token.
+/// If a piece ends with at least this many bytes of the token, they are held back until the next
+/// piece arrives. Fewer bytes are passed on: a paused event stream must not be delayed because its
+/// last bytes happen to be a prefix of the token.
 const MIN_HELD: usize = 16;
 
 /// Up to this many bytes the simple search of [`find`] is faster than `memmem`.
 const SHORT: usize = 8 * 1024;
 
-/// Bytes that are read at once from an upgraded connection.
+/// The size of one read from an upgraded connection, in bytes.
 const READ: usize = 8 * 1024;
 
 /// Redacts one token in one response.
 pub(crate) struct Redactor {
     token: Token,
-    /// The last bytes of the body so far, redacted: one less than the token has, which is as many
-    /// as an occurrence can have before the next piece begins.
+    /// The last bytes of the body so far, redacted: one less than the length of the token, which is
+    /// the most that an occurrence can have before the next piece.
     tail: BytesMut,
-    /// How many bytes at the end of `tail` were not handed on yet.
+    /// The number of bytes at the end of `tail` that were not passed on yet.
     held: usize,
 }
 
@@ -56,23 +56,24 @@ impl Redactor {
         });
     }
 
-    /// Redacts the next piece of a body; `last`: it is known that no piece follows. The result is
-    /// shorter by what is held back now, and longer by what was held back last time.
+    /// Redacts the next piece of a body; `last` is set if it is known that no piece follows. The
+    /// result lacks the bytes that are held back now, and begins with those that were held back
+    /// before.
     pub(crate) fn piece(&mut self, piece: Bytes, last: bool) -> Bytes {
         let Redactor { token, tail, held } = self;
         token.expose(|token| {
             if token.len() < MIN_TOKEN || tail.is_empty() && last && find(&piece, token).is_none() {
                 return piece;
             }
-            // An occurrence lies within the piece, or across its border with `tail`.
+            // An occurrence is within the piece, or across its border with `tail`.
             let border = token.len() - 1;
             let mut around = tail.clone();
             around.extend_from_slice(&piece[..border.min(piece.len())]);
             let clean = find(&around, token).is_none() && find(&piece, token).is_none();
-            // Of `tail`, the bytes up to here were handed on already.
+            // The bytes of `tail` up to here were already passed on.
             let sent = tail.len() - *held;
             if clean && *held == 0 && piece.len() >= border {
-                // The usual case: nothing is copied but the tail.
+                // The usual case: only the tail is copied.
                 *tail = BytesMut::from(&piece[piece.len() - border..]);
                 *held = to_hold(tail, token, last);
                 return piece.slice(..piece.len() - *held);
@@ -85,9 +86,9 @@ impl Redactor {
                 star(&mut whole, token);
             }
             *tail = BytesMut::from(&whole[whole.len() - border.min(whole.len())..]);
-            // Bytes that were sent cannot be held back any more.
+            // Bytes that were already sent cannot be held back.
             *held = to_hold(tail, token, last).min(whole.len() - sent);
-            // Held bytes stay in `tail`; what was sent before is not sent again.
+            // Held bytes stay in `tail`; bytes that were sent before are not sent again.
             whole.truncate(whole.len() - *held);
             whole.split_off(sent).freeze()
         })
@@ -119,20 +120,20 @@ impl Redactor {
         self.held as u64
     }
 
-    /// Returns what was held back, at the end of a body.
+    /// Returns the bytes that were held back, at the end of a body.
     pub(crate) fn rest(&mut self) -> Option<Bytes> {
         let held = std::mem::take(&mut self.held);
         (held > 0).then(|| self.tail.split_off(self.tail.len() - held).freeze())
     }
 }
 
-/// Finds the token. Most pieces are short and do not contain it: there, looking for its rarest byte
-/// is faster than preparing `memmem`, whose advantage is that it stays linear for any input.
+/// Finds the token. Most pieces are short and do not contain it: for those, a search for its rarest
+/// byte is faster than preparing `memmem`, whose advantage is that it stays linear for any input.
 fn find(bytes: &[u8], token: &[u8]) -> Option<usize> {
     if bytes.len() > SHORT {
         return memmem::find(bytes, token);
     }
-    // Upper-case letters are rare in JSON and HTML; E, T and Z stand in numbers and dates.
+    // Upper-case letters are rare in JSON and HTML; E, T and Z occur in numbers and dates.
     let rare = |byte: &u8| byte.is_ascii_uppercase() && !b"ETZ".contains(byte);
     let at = token.iter().position(rare).unwrap_or(0);
     let byte = *token.get(at)?;
@@ -149,8 +150,8 @@ fn star(bytes: &mut [u8], token: &[u8]) {
     }
 }
 
-/// Returns the length of the longest beginning of the token with which `end` ends, or 0 if that is
-/// so short that it stands there by chance.
+/// Returns the length of the longest prefix of the token with which `end` ends, or 0 if that is
+/// short enough to occur by chance.
 fn to_hold(end: &[u8], token: &[u8], last: bool) -> usize {
     let Some(first) = token.first().filter(|_| !last) else { return 0 };
     let begins = |at: &usize| token.starts_with(&end[*at..]);
@@ -220,11 +221,11 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_pauses_is_not_kept_waiting() {
+    fn a_paused_stream_is_not_delayed() {
         let mut redactor = Redactor::of(token(TOKEN));
         assert_eq!(redactor.piece(Bytes::from_static(b"data: eyJ0"), false), "data: eyJ0");
         assert_eq!(redactor.piece(Bytes::from_static(b"\n\n"), false), "\n\n");
-        // A beginning of this length does not stand there by chance.
+        // A prefix of this length does not occur by chance.
         assert_eq!(redactor.piece(Bytes::copy_from_slice(&TOKEN.as_bytes()[..20]), false), "");
         assert_eq!(
             redactor.piece(Bytes::copy_from_slice(&TOKEN.as_bytes()[20..]), false),
@@ -234,7 +235,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn however_it_is_cut_the_rest_is_as_it_was(
+        fn only_the_token_is_redacted_however_the_body_is_cut(
             texts in prop::collection::vec("[eyJ0b2]{0,40}|.{0,8}", 1..5),
             cuts in prop::collection::vec(0usize..400, 0..8),
             known in any::<bool>(),
@@ -255,7 +256,7 @@ mod tests {
             star(&mut expected, TOKEN.as_bytes());
             let mut run = 0;
             for (at, byte) in out.iter().enumerate() {
-                // At most the beginning of a token passes, before it is known to be one.
+                // At most a short prefix of a token passes before it is recognised.
                 run = if expected[at] == *byte { 0 } else { run + 1 };
                 prop_assert!(*byte == whole[at] || expected[at] == *byte);
                 prop_assert!(run < MIN_HELD, "{} bytes of it", run);

@@ -13,7 +13,7 @@ pub(crate) fn has_links(headers: &HeaderMap) -> bool {
 }
 
 /// Makes the links of a response lead to `origin`, the gateway as the caller addressed it, such as
-/// `http://127.0.0.1:9301`. `requested`: where the call went; relative links start there.
+/// `http://127.0.0.1:9301`. `requested` is the URL of the call, the base of relative links.
 pub(crate) fn rewrite(target: &Target, origin: &str, requested: &Uri, headers: &mut HeaderMap) {
     for name in [LOCATION, CONTENT_LOCATION] {
         if let Some(value) = headers.get(&name)
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn links_of_the_upstream_become_the_routes() {
+    fn links_to_the_upstream_are_rewritten_to_the_route() {
         for (prefix, link, expected) in [
             ("", "https://a.example/base/orders/8?x#y", "http://127.0.0.1:9301/orders/8?x#y"),
             ("/acme", "https://a.example/base/orders/8", "http://127.0.0.1:9301/acme/orders/8"),
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn cookies_become_the_routes() {
+    fn cookies_of_the_upstream_are_rewritten_to_the_route() {
         for (prefix, value, expected) in [
             (
                 "",

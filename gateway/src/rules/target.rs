@@ -1,10 +1,10 @@
 //! Target of a call at the upstream: the route's prefix is replaced by the upstream's own path, and
-//! nothing leaves that path.
+//! no call leaves that path.
 
 use http::Uri;
 use url::Url;
 
-/// The upstream of a route, and the prefix that stands for it at the gateway.
+/// The upstream of a route, and its prefix at the gateway.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     scheme: http::uri::Scheme,
@@ -16,7 +16,8 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Returns `None` for a URL that HTTP cannot carry; reading the file has ruled that out.
+    /// Returns `None` for a URL that is not valid for HTTP, which reading the file has already
+    /// refused.
     pub(crate) fn of(upstream: &Url, prefix: &str) -> Option<Target> {
         let uri: Uri = upstream.as_str().parse().ok()?;
         Some(Target {
@@ -46,10 +47,10 @@ impl Target {
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
-    /// Returns where a call goes.
+    /// Returns the URL of a call at the upstream.
     ///
     /// # Errors
-    /// Why its path is refused: readers could disagree on what it means.
+    /// The reason why its path is refused: readers could disagree on what it means.
     pub(crate) fn uri(&self, asked: &Uri) -> Result<Uri, &'static str> {
         let path = asked.path();
         if !path.starts_with('/') {
@@ -77,8 +78,8 @@ fn or_root(rest: &str) -> &str {
     if rest.is_empty() { "/" } else { rest }
 }
 
-/// Whether some reader of this path would find a `.` or `..` segment in it, with `.`, `/` and `\`
-/// as they are or percent-encoded.
+/// Whether any reader could find a `.` or `..` segment in this path, with `.`, `/` and `\` literal
+/// or percent-encoded.
 fn has_dot_segment(path: &str) -> bool {
     if !path.bytes().any(|byte| byte == b'.' || byte == b'%' || byte == b'\\') {
         return false;
@@ -97,7 +98,7 @@ fn has_dot_segment(path: &str) -> bool {
         plain.push(byte);
         rest = next;
     }
-    // Some servers treat what follows a `;` as a parameter of the segment.
+    // Some servers treat the text after a `;` as a parameter of the segment.
     let name = |segment: &[u8]| {
         segment.split(|byte| *byte == b';').next().is_some_and(|name| name == b"." || name == b"..")
     };
@@ -142,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_climbs_is_refused() {
+    fn dot_segments_are_refused() {
         for asked in [
             "/../x",
             "/a/..",
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_is_a_whole_segment() {
+    fn a_prefix_matches_whole_segments_only() {
         let target = target("https://a.example", "/acme");
         assert!(target.matches("/acme") && target.matches("/acme/x"));
         assert!(!target.matches("/acmeX") && !target.matches("/") && !target.matches("/x/acme"));
@@ -168,11 +169,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_leaves_the_base(path in "/([a-z./%\\\\;:@25eEfFcC]{0,24})") {
+        fn no_call_leaves_the_base_path(path in "/([a-z./%\\\\;:@25eEfFcC]{0,24})") {
             let Ok(asked) = path.parse::<Uri>() else { return Ok(()) };
             let Ok(uri) = target("https://a.example/base", "").uri(&asked) else { return Ok(()) };
             prop_assert_eq!(uri.authority().unwrap().as_str(), "a.example");
-            // As a browser reads it: first as it is, then decoded once.
+            // As a browser reads the URL: first literally, then decoded once.
             let mut text = uri.to_string();
             for _ in 0..2 {
                 let read = Url::parse(&text).unwrap();

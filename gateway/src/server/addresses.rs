@@ -1,4 +1,4 @@
-//! The addresses that a file asks for: checked before the file is accepted, served afterwards.
+//! The addresses that a file names: checked before the file is accepted, served afterwards.
 
 use crate::startup::sockets::{Socket, Sockets};
 use bootseal::{Gateway, Kind, Result, VerifiedFile};
@@ -15,8 +15,8 @@ pub(crate) struct Addresses {
 }
 
 impl Addresses {
-    /// `sockets`: those that were handed over. `check_only`: a bound address is no error, because
-    /// the gateway itself may be running beside this process.
+    /// `sockets` are those that were handed over. With `check_only`, a bound address is not an
+    /// error, because the gateway itself may be running beside this process.
     pub(crate) fn new(sockets: Sockets, check_only: bool) -> Addresses {
         Addresses { sockets, in_force: Mutex::default(), busy: check_only.then(Mutex::default) }
     }

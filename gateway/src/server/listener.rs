@@ -1,4 +1,4 @@
-//! The listener of one address: accepts connections, hands each call to the handler, and drains
+//! The listener of one address: accepts connections, passes each call to the handler, and drains
 //! when the address is closed.
 
 use crate::call::body::ToCaller;
@@ -25,7 +25,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, watch};
 use tokio::task::JoinSet;
 
-/// The pause after a failed accept, as when the process has no descriptor left.
+/// The pause after a failed accept, for example when the process has no descriptor left.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 /// Concurrent streams of one HTTP/2 connection.
 const MAX_STREAMS: u32 = 256;
@@ -41,7 +41,7 @@ pub(crate) trait Handler: Send + Sync + 'static {
     ) -> impl Future<Output = Response<ToCaller>> + Send;
 }
 
-/// The routes of one address, exchanged as a whole by a reload.
+/// The routes of one address, replaced as a whole by a reload.
 pub(crate) struct Routes(pub(crate) ArcSwap<Vec<Arc<ActiveRoute>>>);
 
 impl Handler for Routes {
@@ -91,8 +91,8 @@ enum Accepted {
     Unix(tokio::net::UnixStream),
 }
 
-/// Serves one socket until `closing` holds a drain time; then calls in flight, and upgraded
-/// connections, have that long to end. `slots`: one for each connection.
+/// Serves one socket until `closing` contains a drain time; calls in flight and upgraded
+/// connections then have that long to end. `slots` has one permit for each connection.
 pub(crate) async fn serve<H: Handler>(
     listen: Listen,
     socket: Socket,
@@ -151,7 +151,7 @@ pub(crate) async fn serve<H: Handler>(
     }
 }
 
-/// Waits for a free connection slot. `logged`: when it was last logged that there is none.
+/// Waits for a free connection slot. `logged` is the time of the last log line about missing slots.
 async fn acquire_slot(
     slots: &Arc<Semaphore>,
     listen: &Listen,
@@ -170,7 +170,7 @@ async fn acquire_slot(
     slots.clone().acquire_owned().await.ok()
 }
 
-/// Waits until the address is to be closed, and returns how long calls in flight may take.
+/// Waits until the address must be closed, and returns the time that calls in flight have to end.
 async fn close_requested(closing: &mut watch::Receiver<Option<Duration>>) -> Duration {
     match closing.wait_for(Option::is_some).await {
         Ok(drain) => drain.unwrap_or_default(),

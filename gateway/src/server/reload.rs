@@ -9,11 +9,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-/// How often the file is checked for a change.
+/// The interval between two checks of the file.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 
-/// Starts the thread that reloads the file, and returns the channel that requests a reload.
-/// `apply` puts the routes of an accepted file in force.
+/// Starts the thread that reloads the file, and returns the channel that requests a reload. `apply`
+/// applies the routes of an accepted file.
 pub(crate) fn watch(
     running: &Arc<Running>,
     apply: impl Fn(&Arc<Running>) -> Result<()> + Send + 'static,
@@ -22,8 +22,8 @@ pub(crate) fn watch(
     let (weak, runtime) = (Arc::downgrade(running), tokio::runtime::Handle::current());
     let Some(path) = running.vault.path() else { return Ok(request) };
     let stamp = FileStamp::of(&path);
-    // If the file was replaced after it was loaded, its stamp says nothing about what is loaded:
-    // the first check reloads.
+    // If the file was replaced after it was loaded, its stamp is not that of the loaded file, so
+    // the first check reloads it.
     let loaded = stamp.filter(|_| generation_on_disk(&path) == Some(running.vault.generation()));
     std::thread::Builder::new().name("bootseal-reload".into()).spawn(move || {
         let _runtime = runtime.enter();
@@ -47,7 +47,7 @@ fn run(
         };
         let Some(running) = weak.upgrade() else { return };
         let now = FileStamp::of(path);
-        // A file that is missing for a moment is being replaced.
+        // A file that is briefly missing is being replaced.
         if requested || now.is_some() && now != last {
             last = now;
             reload(&running, path, requested, apply);
@@ -68,8 +68,7 @@ fn reload(
             let applied = apply(running);
             let after = running.vault.generation();
             let refused = applied.as_ref().err().map(ToString::to_string);
-            // Before the log line, so that whoever reads the line finds the status page in
-            // agreement.
+            // Set before the log line, so that the status page already agrees with it.
             running.set_disk(DiskState { generation: Some(after), refused });
             match (&applied, after == before) {
                 (Err(error), _) => {
@@ -79,7 +78,7 @@ fn reload(
                     if requested {
                         tracing::info!(
                             generation = after,
-                            "nothing to reload: the file on disk is the one that is loaded"
+                            "nothing to reload: the file on disk is already loaded"
                         );
                     }
                 }
@@ -105,8 +104,8 @@ fn reload(
     systemd::ready(running.vault.generation());
 }
 
-/// The generation of the file on disk, whoever signed it; `None` if the file cannot be read or its
-/// signature is invalid. Nothing else of that file is used.
+/// The generation of the file on disk, regardless of its signer; `None` if the file cannot be read
+/// or its signature is invalid. No other part of that file is used.
 fn generation_on_disk(path: &Path) -> Option<u64> {
     SealedFile::read(path).and_then(|file| file.verify(&[])).map(|file| file.generation()).ok()
 }

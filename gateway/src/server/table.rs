@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
-/// Connections of the admin address. They have slots of their own, so that the gateway can still be
+/// Connections of the admin address. They have their own slots, so that the gateway can still be
 /// probed when callers have taken every other slot.
 const ADMIN_CONNECTIONS: usize = 32;
 /// Time for requests in flight on the admin address when the gateway stops.
@@ -47,7 +47,7 @@ struct ServedAddress {
 pub(crate) struct DiskState {
     /// `None` if the file cannot be read, or if its signature is invalid.
     pub(crate) generation: Option<u64>,
-    /// Why it was not accepted.
+    /// The reason why the file was not accepted.
     pub(crate) refused: Option<String>,
 }
 
@@ -56,7 +56,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Running {
-    /// `connections`: how many connections callers may have at once.
+    /// `connections` is the limit on concurrent connections of callers.
     pub(crate) fn new(
         vault: Secrets,
         addresses: Arc<Addresses>,
@@ -72,12 +72,12 @@ impl Running {
         })
     }
 
-    /// Puts the loaded file's routes in force: serves new addresses, closes those that are no
-    /// longer named once their calls have ended, and exchanges routes between two calls. Needs the
-    /// runtime.
+    /// Applies the loaded file's routes: serves new addresses, closes those that are no longer
+    /// named once their calls have ended, and replaces routes between two calls. It must be called
+    /// inside the runtime.
     ///
     /// # Errors
-    /// If a route cannot be made; then nothing changes.
+    /// If a route cannot be created; nothing changes then.
     pub(crate) fn apply(&self) -> Result<()> {
         let gateway = self.vault.gateway()?;
         let mut served = lock(&self.served);
@@ -111,8 +111,8 @@ impl Running {
         Ok(())
     }
 
-    /// Serves the admin address that the loaded file names, unless it is served already. To be
-    /// called after [`Running::apply`], which has kept its socket open. Needs the runtime.
+    /// Serves the admin address that the loaded file names, unless it is already served. It must be
+    /// called inside the runtime, after [`Running::apply`], which keeps its socket open.
     ///
     /// # Errors
     /// Those of reading the loaded file's routes.
@@ -183,7 +183,7 @@ impl Running {
         for task in tasks {
             let _ = task.await;
         }
-        // Last, so that probes can see the gateway stop.
+        // Closed last, so that probes can see the gateway stop.
         if let Some((_, address)) = admin {
             let _ = address.close(ADMIN_DRAIN).await;
         }

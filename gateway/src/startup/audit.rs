@@ -34,7 +34,7 @@ pub(crate) fn start(interval: Duration) -> io::Result<()> {
 }
 
 /// # Errors
-/// Always: only Linux lets a process read its own memory as a file.
+/// Always, because only Linux allows a process to read its own memory as a file.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn start(_: Duration) -> io::Result<()> {
     Err(io::Error::new(

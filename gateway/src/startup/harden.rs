@@ -1,5 +1,6 @@
 //! Hardening of the process before the first call: no core dumps, no new privileges, Landlock for
-//! files, seccomp for system calls. What the kernel does not support is logged and left out.
+//! files, seccomp for system calls. A measure that the kernel does not support is logged and left
+//! out.
 
 use bootseal::{Loader, harden};
 use bootseal_core::Listen;
@@ -10,13 +11,13 @@ const RESERVED: u64 = 64;
 /// The highest number of connections, whatever the limit on open files is.
 const MAX_CONNECTIONS: u64 = 16_384;
 
-/// Turns off core dumps and new privileges; to be called first of all.
+/// Turns off core dumps and new privileges. It must be called first.
 pub(crate) fn process() -> bootseal::Hardened {
     harden().and_no_new_privileges()
 }
 
-/// Raises the limit on open files as far as allowed, and returns how many connections it has room
-/// for: each needs one descriptor here and one at the upstream.
+/// Raises the limit on open files as far as allowed, and returns the number of connections that it
+/// allows: each needs one descriptor here and one at the upstream.
 #[cfg(unix)]
 pub(crate) fn connections() -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -68,8 +69,8 @@ impl FileAccess {
     }
 }
 
-/// Gives up all other files, and the system calls, for this thread and those that it will start.
-/// Returns what was enforced, for the log.
+/// Gives up all other files, and the refused system calls, for this thread and those that it will
+/// start. Returns the enforced measures, for the log.
 #[cfg(target_os = "linux")]
 pub(crate) fn seal_off(access: &FileAccess) -> Vec<(&'static str, String)> {
     vec![("landlock", landlock(access)), ("seccomp", seccomp())]
@@ -199,9 +200,8 @@ const REFUSED_CALLS: [libc::c_long; 56] = [
     libc::SYS_fchownat,
 ];
 
-/// Makes system calls fail that a proxy never makes and an attacker inside it would. It is a list
-/// of refused calls, not of allowed ones: a newer libc that makes a new call must not end the
-/// process.
+/// Refuses system calls that a proxy never makes but an attacker inside it would. The list has the
+/// refused calls, not the allowed ones, so that a newer libc may make a new call.
 #[cfg(target_os = "linux")]
 fn seccomp() -> String {
     use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};

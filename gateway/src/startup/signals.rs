@@ -1,4 +1,4 @@
-//! Signals: SIGHUP asks for a reload, SIGTERM and SIGINT for the end.
+//! Signals: SIGHUP requests a reload, SIGTERM and SIGINT stop the gateway.
 
 pub(crate) enum Signal {
     Reload,

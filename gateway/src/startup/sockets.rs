@@ -31,7 +31,7 @@ impl Sockets {
                 } else if let Ok(Some(socket)) = handed.take_unix_listener(index) {
                     let address = socket.local_addr()?;
                     let path = address.as_pathname().ok_or_else(|| {
-                        io::Error::other("a Unix socket was handed over that has no path")
+                        io::Error::other("a Unix socket without a path was handed over")
                     })?;
                     open.insert(Listen::Unix(path.to_owned()), Socket::Unix(socket));
                 }
@@ -40,8 +40,8 @@ impl Sockets {
         Ok(Sockets(Mutex::new(open)))
     }
 
-    /// Opens a socket for `listen`, unless one is open. `all_users`: every user of this machine may
-    /// connect to a Unix socket, because callers are authenticated in another way.
+    /// Opens a socket for `listen`, unless one is open. With `all_users`, every user of this
+    /// machine may connect to a Unix socket, because callers are authenticated in another way.
     ///
     /// # Errors
     /// Those of the operating system, with the address in the text.
@@ -90,8 +90,8 @@ fn bind(listen: &Listen, all_users: bool) -> io::Result<Socket> {
     }
 }
 
-/// Replaces a socket file that no process serves any more. One that is served, and a file of any
-/// other kind, stays.
+/// Replaces a socket file that no process serves any more. A socket that is served, and a file of
+/// any other kind, stay.
 #[cfg(unix)]
 fn bind_unix(path: &std::path::Path) -> io::Result<std::os::unix::net::UnixListener> {
     use std::os::unix::fs::FileTypeExt;

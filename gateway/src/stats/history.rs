@@ -70,7 +70,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn an_hour_goes_by() {
+    fn only_the_last_hour_is_counted() {
         let start = Instant::now();
         let history = History::new(start);
         let at = |minutes: u64| start + Duration::from_secs(60 * minutes + 1);

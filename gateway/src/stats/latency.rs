@@ -1,4 +1,4 @@
-//! Latency histogram of one route, counted in place.
+//! Latency histogram of one route, updated in place.
 //!
 //! The histograms of the metrics exporter remain for the loader's logins, which are rare. They keep
 //! every recorded value, with its time, until the next scrape or upkeep; at 30 000 calls a second
@@ -26,7 +26,7 @@ pub(crate) fn heading() -> String {
 /// Counts per bucket, and the sum of all durations.
 #[derive(Debug, Default)]
 pub(crate) struct LatencyHistogram {
-    /// The last one counts what exceeds every limit.
+    /// The last bucket counts durations above every limit.
     counts: [AtomicU64; BUCKETS.len() + 1],
     nanoseconds: AtomicU64,
 }
@@ -39,7 +39,7 @@ impl LatencyHistogram {
         self.nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
     }
 
-    /// Renders its lines in the text format of Prometheus.
+    /// Renders the histogram in the text format of Prometheus.
     pub(crate) fn render(&self, route: &str) -> String {
         let route = sanitize_label_value(route);
         let mut text = String::new();
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_call_is_in_each_bucket_that_is_wide_enough() {
+    fn a_call_is_counted_in_each_bucket_whose_limit_it_meets() {
         let latency = LatencyHistogram::default();
         for took in [0, 1_000_000, 1_000_001, 60_000_000_000] {
             latency.record(Duration::from_nanos(took));

@@ -1,5 +1,5 @@
-//! A call with a token: checks where it goes, adds the token, tells from the response whether the
-//! token was rejected, and sends the call once more if so. The client and all layers use it.
+//! An authenticated call: its destination is checked, the token is added, and the call is replayed
+//! once if the response rejects the token. The client and all layers use it.
 
 use crate::call::outgoing::Outgoing;
 use crate::error::{Error, Result};
@@ -21,15 +21,15 @@ use url::Url;
 pub(crate) trait Incoming: Sized {
     fn status(&self) -> StatusCode;
     fn headers(&self) -> &HeaderMap;
-    /// Whether the body matches `when`, and the response as it was. `None` when the answer would
-    /// mean waiting for a body that may never end: then `verdict` gets it, once the caller has read
-    /// that far.
+    /// Returns the response unchanged, and whether its body matches `when`; `None` if the body is a
+    /// stream that may never end. `verdict` then receives the result once the caller has read far
+    /// enough.
     fn matches(
         self,
         when: &When,
         verdict: DeferredVerdict,
     ) -> impl Future<Output = (Self, Option<bool>)> + Send;
-    /// Gives the response up: nobody reads it.
+    /// Discards an unread response.
     fn discard(self) -> impl Future<Output = ()> + Send;
 }
 
@@ -38,7 +38,7 @@ pub(crate) trait Sender {
     type Request: Outgoing;
     type Response: Incoming;
     type Error: From<Error>;
-    /// Sends a request with the token on it, in place of a header of that name from the caller.
+    /// Sends a request with the token, which replaces the caller's header of the same name.
     fn send(
         &mut self,
         request: Self::Request,
@@ -46,20 +46,19 @@ pub(crate) trait Sender {
     ) -> impl Future<Output = std::result::Result<Self::Response, Self::Error>> + Send;
 }
 
-/// Sends a call with the token. If the response rejects the token, there is one login for all
-/// callers and the call is sent once more; the second response is returned.
+/// Sends a call with the token. If the response rejects the token, the source logs in once for all
+/// callers and the call is replayed once; the second response is returned.
 pub(crate) async fn call<S: Sender>(
     source: &TokenSource,
     sender: &mut S,
     request: S::Request,
 ) -> std::result::Result<S::Response, S::Error> {
-    // Before a login is made for a call that is not allowed.
+    // Checked first, so that a forbidden call causes no login.
     let account = source.account();
     allow(&account.profile, &*request.address()?)?;
     let token = source.token().await?;
     let profile = &token.0.account.profile;
-    // Once more for the account that the token belongs to: the file may have changed while we
-    // waited.
+    // Checked again for the token's own account: the file may have changed while we waited.
     if !Arc::ptr_eq(&account, &token.0.account) {
         allow(profile, &*request.address()?)?;
     }
@@ -82,13 +81,13 @@ pub(crate) async fn call<S: Sender>(
         return Ok(response);
     }
     match again {
-        // On the heap, since it is rare: room for it would be made, and moved, for each call.
+        // Boxed because it is rare: inline, its future would enlarge that of every call.
         Some(again) => Box::pin(replay(source, sender, again, response)).await,
         None => Ok(response),
     }
 }
 
-/// Sends the call once more, with another token than the one that `response` rejects.
+/// Replays the call with a newer token than the one that `response` rejects.
 async fn replay<S: Sender>(
     source: &TokenSource,
     sender: &mut S,
@@ -114,15 +113,15 @@ async fn replay<S: Sender>(
     Ok(response)
 }
 
-/// Receives the verdict on the token when it is known only while the caller reads the streamed
-/// body: too late for a replay.
+/// Receives the verdict on the token while the caller reads the streamed body, when it is too late
+/// for a replay.
 pub(crate) struct DeferredVerdict {
     source: TokenSource,
     token: Token,
     /// When the call was sent.
     sent: Moment,
     replayed: bool,
-    /// By its status, the response comes from a server that looked at the token.
+    /// Whether the status shows that the server checked the token.
     looked_at: bool,
 }
 
@@ -153,18 +152,18 @@ impl DeferredVerdict {
 }
 
 /// # Errors
-/// [`Kind::Usage`] when the token may not go to `url`.
+/// [`Kind::Usage`] when the token must not be sent to `url`.
 pub(crate) fn allow(profile: &Profile, url: &Url) -> Result<()> {
     if profile.allows(url) {
         return Ok(());
     }
     let text = format!(
-        "the token of `{}` may not go to {}",
+        "the token of `{}` must not be sent to {}",
         profile.table,
         url.origin().ascii_serialization()
     );
     Err(Error::new(Kind::Usage, text).with_help(format!(
-        "It goes to {} over TLS. Add another host in the profile: [{}.login] hosts = [\"…\"]",
+        "It is sent only to {}, over TLS. Add another host in the profile: [{}.login] hosts = [\"…\"]",
         profile.hosts_display(),
         profile.table
     )))
@@ -178,8 +177,7 @@ fn may_replay(profile: &Profile, method: &Method) -> bool {
     }
 }
 
-/// Puts the token on a request of an HTTP library that is not ours: its buffers then hold the
-/// token.
+/// Adds the token to a request of the application's HTTP library, whose buffers then contain it.
 pub(crate) fn put_on(token: &Token, headers: &mut HeaderMap) -> Result<()> {
     for (name, text) in &token.0.headers {
         let mut value: HeaderValue = text.expose(HeaderValue::from_bytes).map_err(|_| {
@@ -194,8 +192,8 @@ pub(crate) fn put_on(token: &Token, headers: &mut HeaderMap) -> Result<()> {
     Ok(())
 }
 
-/// The response, and whether it rejects the token; `None` when only its body, which still streams,
-/// can say.
+/// Returns the response and whether it rejects the token; `None` if the verdict depends on a body
+/// that is still streaming.
 async fn judge<A: Incoming>(
     profile: &Profile,
     response: A,
@@ -213,7 +211,7 @@ async fn judge<A: Incoming>(
     }
 }
 
-/// Whether status and headers say that the token is no longer valid.
+/// Whether status and headers mean that the token is no longer valid.
 fn is_rejection(profile: &Profile, status: StatusCode, headers: &HeaderMap) -> bool {
     if !profile.rejected_status.contains(&status.as_u16()) {
         return false;
@@ -225,7 +223,8 @@ fn is_rejection(profile: &Profile, status: StatusCode, headers: &HeaderMap) -> b
     })
 }
 
-/// A response from a proxy or an overloaded host does not mean that the token was accepted.
+/// Whether the server checked the token: an error from a proxy or an overloaded host does not mean
+/// that the token was accepted.
 fn looked_at(status: StatusCode) -> bool {
     !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS
 }

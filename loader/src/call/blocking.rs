@@ -1,5 +1,5 @@
-//! Calls from programs without an async runtime: the same builder, sent on a runtime of our own,
-//! and a response that blocks.
+//! Calls from programs without an async runtime: they are sent on an internal runtime, and reading
+//! the response blocks.
 
 use crate::call::request::RequestBuilder;
 use crate::error::{Error, Result};
@@ -51,7 +51,7 @@ impl Response {
     /// The whole body.
     ///
     /// # Errors
-    /// [`Kind::Io`] when it breaks off.
+    /// [`Kind::Io`] when the connection ends early.
     pub fn bytes(self) -> Result<Bytes> {
         wait(async { Ok(self.inner.bytes().await?) })
     }
@@ -59,7 +59,7 @@ impl Response {
     /// The whole body as text; bytes that are not UTF-8 are replaced.
     ///
     /// # Errors
-    /// [`Kind::Io`] when it breaks off.
+    /// [`Kind::Io`] when the connection ends early.
     pub fn text(self) -> Result<String> {
         wait(async { Ok(self.inner.text().await?) })
     }
@@ -67,7 +67,7 @@ impl Response {
     /// The whole body, parsed as JSON.
     ///
     /// # Errors
-    /// [`Kind::Io`] when it breaks off or does not fit `T`.
+    /// [`Kind::Io`] when the connection ends early or the body does not fit `T`.
     pub fn json<T: serde::de::DeserializeOwned>(self) -> Result<T> {
         wait(async { Ok(self.inner.json().await?) })
     }
@@ -88,7 +88,7 @@ impl Read for Response {
 }
 
 fn wait<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    // One for the process: connections that are kept for the next call live on it.
+    // One per process: it drives the idle connections of all clients.
     static RUNTIME: OnceLock<std::result::Result<Runtime, String>> = OnceLock::new();
     if Handle::try_current().is_ok() {
         return Err(Error::new(Kind::Usage, "a blocking call inside an async runtime")
@@ -97,7 +97,7 @@ fn wait<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime = RUNTIME.get_or_init(|| {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let built = builder.worker_threads(1).thread_name("bootseal-calls").enable_all().build();
-        built.map_err(|error| format!("no runtime for blocking calls: {error}"))
+        built.map_err(|error| format!("cannot start an async runtime for blocking calls: {error}"))
     });
     match runtime {
         Ok(runtime) => runtime.block_on(work),

@@ -8,8 +8,8 @@ use bootseal_core::Secret;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Builds a [`Client`]. Redirects, cookies and default headers are the profile's business and
-/// cannot be set.
+/// Builds a [`Client`]. Redirects, cookies and default headers depend on the profile and cannot be
+/// set.
 ///
 /// ```
 /// use std::time::Duration;
@@ -30,7 +30,7 @@ pub struct ClientBuilder {
 }
 
 impl TokenSource {
-    /// A builder for a client with a pool, timeouts, proxy or roots of its own. See the example of
+    /// A builder for a client with its own pool, timeouts, proxy or roots. See the example of
     /// [`ClientBuilder`].
     pub fn client_builder(&self) -> ClientBuilder {
         ClientBuilder { source: self.clone(), options: ClientOptions::default() }
@@ -39,8 +39,9 @@ impl TokenSource {
 
 impl ClientBuilder {
     /// Sends all calls through this HTTP proxy, in place of the profile's: `http://host:port`. Each
-    /// goes through a tunnel (CONNECT), so that the proxy sees no token. Logins use the profile's
-    /// proxy. An address that is invalid or has credentials is reported as an error by every call.
+    /// call goes through a tunnel (CONNECT), so that the proxy sees no token. Logins use the
+    /// profile's proxy. An address that is invalid or has credentials is reported as an error by
+    /// every call.
     ///
     /// ```
     /// fn through_a_proxy(vault: &bootseal::Secrets) -> bootseal::Result<bootseal::Client> {
@@ -53,8 +54,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Logs in to the proxy (HTTP Basic), the profile's proxy included. See the example of
-    /// [`ClientBuilder::proxy`].
+    /// Authenticates to the proxy with HTTP Basic, including a proxy from the profile. See the
+    /// example of [`ClientBuilder::proxy`].
     pub fn proxy_login(mut self, user: impl Into<String>, password: &Secret) -> Self {
         self.options.proxy_login = Some((user.into(), password.clone()));
         self
@@ -68,8 +69,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Connects to this address for `host`, whatever the name service says. The certificate must be
-    /// the host's all the same.
+    /// Connects to this address for `host` instead of resolving the name. The certificate must
+    /// still be valid for `host`.
     pub fn resolve(mut self, host: impl Into<String>, address: SocketAddr) -> Self {
         self.options.wire.connect.resolve.insert(host.into().to_ascii_lowercase(), address);
         self
@@ -81,21 +82,21 @@ impl ClientBuilder {
         self
     }
 
-    /// Never speaks HTTP/2.
+    /// Disables HTTP/2.
     pub fn http1_only(mut self) -> Self {
         self.options.wire.connect.http1_only = true;
         self
     }
 
-    /// Limits the time of each request, to the last byte of its response. Without it there is no
-    /// limit.
+    /// Limits the time from sending a request to the last byte of its response. There is no limit
+    /// by default.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
 
-    /// Limits the time of each request to the head of its response; the body may take longer.
-    /// Without it there is no limit.
+    /// Limits the time from sending a request to the head of its response; the body may take
+    /// longer. There is no limit by default.
     pub fn answer_timeout(mut self, timeout: Duration) -> Self {
         self.options.wire.response_timeout = Some(timeout);
         self

@@ -27,9 +27,10 @@ use std::sync::Arc;
 /// - A redirect within one origin is followed with the token. A redirect to another origin is
 ///   returned as it is.
 /// - A response that rejects the token (`rejected_status`) causes one login for all callers, and
-///   one replay if the body can be sent again. The second response is returned, whatever it says.
-/// - The token never enters the HTTP library: requests carry a placeholder, and the writer below
-///   puts the token in its place. For what a client of your own leaves in memory instead, see
+///   one replay if the body can be sent again. The second response is returned, whatever its
+///   status.
+/// - The token never enters the HTTP library: requests carry a placeholder, which the connection's
+///   writer replaces with the token. For the copies that a client of your own leaves in memory, see
 ///   [`TokenSource::wrap`].
 #[derive(Clone)]
 pub struct Client {
@@ -39,17 +40,18 @@ pub struct Client {
 
 #[derive(Clone)]
 pub(crate) enum Backend {
-    /// Our own, which writes the token below HTTP.
+    /// Our own client, which writes the token below the HTTP library.
     Wire(Arc<Connections>),
-    /// The application's. `own_redirects`: it was built with our redirect policy.
+    /// The application's client; `own_redirects` is set if it was built with our redirect policy.
     Wrapped { http: reqwest::Client, own_redirects: bool },
 }
 
 impl TokenSource {
-    /// A client for calls with this token. Make one and clone it: it holds the connections.
+    /// A client for calls with this token. Create one and clone it: the clones share its
+    /// connections.
     ///
     /// If TLS cannot be set up, for example because the profile's `ca` is not a certificate, every
-    /// call is an error of kind [`Kind::LoginTls`](crate::Kind::LoginTls).
+    /// call returns an error of kind [`Kind::LoginTls`](crate::Kind::LoginTls).
     pub fn client(&self) -> Client {
         self.client_builder().build()
     }
@@ -57,10 +59,10 @@ impl TokenSource {
     /// A client for calls with this token that sends them through `http`, with its pool, proxy,
     /// timeouts and TLS.
     ///
-    /// The buffers of `http` then hold the token in ordinary memory, from when a call is written
-    /// until their place is used again; a core dump shows it. With [`TokenSource::client`] the
-    /// token is nowhere but on its guarded page. On a redirect to another host reqwest removes
-    /// `Authorization` and `Cookie` and no other header; see [`Client::with_redirect_policy`].
+    /// The buffers of `http` then hold the token in ordinary memory until that memory is reused; a
+    /// core dump contains it. With [`TokenSource::client`] the token exists only on its guarded
+    /// page. On a redirect to another host reqwest removes `Authorization` and `Cookie` and no
+    /// other header; see [`Client::with_redirect_policy`].
     pub fn wrap(&self, http: reqwest::Client) -> Client {
         Client { source: self.clone(), backend: Backend::Wrapped { http, own_redirects: false } }
     }
@@ -77,10 +79,10 @@ impl Client {
         Client { source, backend: Backend::Wire(Arc::new(connections)) }
     }
 
-    /// Confirms that a client that was given to [`TokenSource::wrap`] was built with
-    /// [`TokenSource::redirect_policy`]. If the profile's header is one that reqwest does not
-    /// remove by itself, every call is an error until then: [`Kind::Usage`](crate::Kind::Usage).
-    /// See the example of [`TokenSource::redirect_policy`].
+    /// Confirms that the client passed to [`TokenSource::wrap`] was built with
+    /// [`TokenSource::redirect_policy`]. If reqwest does not remove the profile's header on
+    /// redirects, every call without this confirmation is an error:
+    /// [`Kind::Usage`](crate::Kind::Usage). See the example of [`TokenSource::redirect_policy`].
     #[must_use]
     pub fn with_redirect_policy(mut self) -> Client {
         if let Backend::Wrapped { own_redirects, .. } = &mut self.backend {
@@ -89,7 +91,7 @@ impl Client {
         self
     }
 
-    /// Sends a request that was made elsewhere.
+    /// Sends a request that was built elsewhere.
     ///
     /// # Errors
     /// As [`RequestBuilder::send`](crate::RequestBuilder::send).

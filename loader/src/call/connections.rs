@@ -15,13 +15,13 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use url::Url;
 
-/// What a builder was asked for, beside what the profile says.
+/// The options of a client builder, which take precedence over the profile.
 #[derive(Clone, Default)]
 pub(crate) struct ClientOptions {
     pub(crate) wire: Options,
     /// CA certificates in PEM, in place of the profile's.
     pub(crate) roots: Option<String>,
-    /// In place of the profile's.
+    /// The HTTP proxy, in place of the profile's.
     pub(crate) proxy: Option<String>,
     pub(crate) proxy_login: Option<(String, Secret)>,
     pub(crate) timeout: Option<Duration>,
@@ -31,7 +31,8 @@ pub(crate) struct ClientOptions {
 pub(crate) struct Connections {
     options: ClientOptions,
     made: Mutex<(Arc<Account>, Result<Arc<RedirectingClient>>)>,
-    /// The origin of the first forwarded call: all calls of a proxy go to the same one.
+    /// The origin of the first forwarded call: all forwarded calls of a proxy usually have the same
+    /// origin.
     first: OnceLock<(Uri, Arc<Url>)>,
 }
 
@@ -42,11 +43,11 @@ impl Connections {
         Connections { options, made: Mutex::new((account, made)), first: OnceLock::new() }
     }
 
-    /// The client for the account as it is now.
+    /// The client for the current account.
     ///
     /// # Errors
-    /// [`Kind::LoginTls`] when TLS or the proxy cannot be set up, [`Kind::Usage`] for an option
-    /// that cannot be used: each time, since a builder does not fail.
+    /// [`Kind::LoginTls`] when TLS or the proxy cannot be set up, [`Kind::Usage`] for an invalid
+    /// option. Every call returns the error because the builder cannot fail.
     pub(crate) fn get(&self, source: &TokenSource) -> Result<Arc<RedirectingClient>> {
         let account = source.account();
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
@@ -60,8 +61,8 @@ impl Connections {
         made.1.clone()
     }
 
-    /// Scheme, host and port of `uri` as a URL, or `None` if it lacks one. Parsing a URL takes its
-    /// time, so the first is remembered.
+    /// Scheme, host and port of `uri` as a URL, or `None` if one is missing. The first is cached,
+    /// because parsing a URL is slow.
     pub(crate) fn origin(&self, uri: &Uri) -> Option<Arc<Url>> {
         if let Some((known, url)) = self.first.get()
             && (known.scheme(), known.authority()) == (uri.scheme(), uri.authority())
@@ -97,7 +98,7 @@ fn make(options: &ClientOptions, account: &Arc<Account>) -> Result<Arc<Redirecti
     Ok(Arc::new(RedirectingClient { wire, timeout: options.timeout, user_agent }))
 }
 
-/// How the profile reaches and trusts its vendor.
+/// The profile's CA, client certificate and proxy.
 fn endpoint_of(account: &Account) -> Endpoint {
     let profile = &account.profile;
     let named = |name: &str| account.values.get(name).cloned();

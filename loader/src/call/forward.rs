@@ -1,5 +1,5 @@
-//! Forwarding for proxies: a request is sent as it is, with the token on it. No redirect is
-//! followed, no header of our own is added, and the response's body streams.
+//! Forwarding for proxies: a request is sent unchanged except for the token. Redirects are not
+//! followed, no other header is added, and the response's body streams.
 
 use crate::call::authenticated::{self, DeferredVerdict, Incoming, Sender};
 use crate::call::client::{Backend, Client};
@@ -29,11 +29,11 @@ use url::Url;
 /// ```
 #[derive(Debug)]
 pub enum Payload {
-    /// In memory, so that it can be sent again after a rejected token.
+    /// A body in memory, which can be sent again after a rejected token.
     Whole(Bytes),
-    /// The same, followed by trailers.
+    /// A body in memory, followed by trailers.
     Trailed(Bytes, HeaderMap),
-    /// As it arrives; it can be sent only once.
+    /// A stream, which can be sent only once.
     Streamed(reqwest::Body),
 }
 
@@ -44,17 +44,17 @@ impl Default for Payload {
 }
 
 impl Client {
-    /// Sends a request on behalf of somebody else: for proxies. Unlike [`Client::execute`], it
+    /// Sends a request on behalf of another client, for proxies. Unlike [`Client::execute`], it
     /// returns redirects, trailers and upgrades to the caller, and leaves `Accept` and `User-Agent`
     /// as they are in the request.
     ///
-    /// A body in memory is sent again after a rejected token. For a body that streams the first
-    /// response is returned, and the token is already being replaced. The second part of the result
-    /// is the token that the response was given for.
+    /// If the token is rejected, a body in memory is sent again. For a streamed body the first
+    /// response is returned while the token is replaced in the background. The second part of the
+    /// result is the token with which the response was obtained.
     ///
     /// # Errors
-    /// As [`RequestBuilder::send`](crate::RequestBuilder::send). [`Kind::Usage`] if this client is
-    /// one of [`TokenSource::wrap`](crate::TokenSource::wrap).
+    /// As [`RequestBuilder::send`](crate::RequestBuilder::send). [`Kind::Usage`] if this client was
+    /// made by [`TokenSource::wrap`](crate::TokenSource::wrap).
     ///
     /// ```
     /// async fn orders(client: &bootseal::Client) -> Result<http::StatusCode, Box<dyn std::error::Error>> {
@@ -67,7 +67,7 @@ impl Client {
         &self,
         request: Request<Payload>,
     ) -> impl Future<Output = Result<(Response<ResponseBody<Arriving>>, Token)>> + Send {
-        // Boxed once here, rather than copied with each future that it goes through.
+        // Boxed once here, so that it is not copied into each nested future.
         let request = Box::new(request);
         self.forward_boxed(request)
     }
@@ -79,13 +79,13 @@ impl Client {
         let Backend::Wire(connections) = &self.backend else {
             return Err(Error::new(
                 Kind::Usage,
-                "forward() works with source.client() only, not with a client of your own",
+                "forward() requires a client of source.client(); this one wraps the application's client",
             ));
         };
         let Some(origin) = connections.origin(request.uri()) else {
             return Err(Error::new(
                 Kind::Usage,
-                "the request's URI has no scheme and host, so it is unknown where the token would go",
+                "the request's URI has no scheme and host, so its destination cannot be checked",
             ));
         };
         let call = Forwarded { request, origin };
@@ -106,7 +106,7 @@ struct Forwarded {
     origin: Arc<Url>,
 }
 
-/// A response, and the token that it was given for.
+/// A response, and the token with which it was obtained.
 struct Returned {
     response: Response<ResponseBody<Arriving>>,
     token: Token,
@@ -145,7 +145,7 @@ impl Sender for ForwardSender {
 }
 
 impl Forwarded {
-    /// The request with its body, and the pace of a body that streams.
+    /// The request with its body, and the pace of a streamed body.
     fn into_request(self) -> (Request<reqwest::Body>, Option<Arc<UploadPace>>) {
         let (mut parts, body) = self.request.into_parts();
         let (body, pace) = match body {

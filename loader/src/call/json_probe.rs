@@ -5,14 +5,14 @@ use crate::login::extract::matches;
 use bootseal_core::When;
 use bytes::BytesMut;
 
-/// A longer body says nothing about the token: it is an ordinary response.
+/// A longer body is an ordinary response.
 pub(crate) const LONGEST: usize = 64 * 1024;
 
-/// The first JSON value of a body, as its bytes come in, and the condition to test on it.
+/// An incremental scan for the first JSON value of a body, and the condition to test on it.
 pub(crate) struct JsonProbe {
     when: When,
     pub(crate) read: BytesMut,
-    /// How many bytes of `read` were looked at.
+    /// The number of bytes of `read` scanned so far.
     at: usize,
     /// Open braces and brackets.
     depth: usize,
@@ -33,9 +33,9 @@ impl JsonProbe {
         }
     }
 
-    /// Takes more of the body. Returns whether the condition holds, once that is known: at the end
-    /// of the value. It does not hold for a body that does not begin with an object, an array or a
-    /// string, or whose value is longer than 64 KiB.
+    /// Scans more of the body. Returns whether the condition is met at the end of the value, and
+    /// `None` before. A body that does not begin with an object, an array or a string, or whose
+    /// value is longer than 64 KiB, does not meet it.
     pub(crate) fn more(&mut self, data: &[u8]) -> Option<bool> {
         self.read.extend_from_slice(data);
         while let Some(byte) = self.read.get(self.at) {

@@ -1,5 +1,4 @@
-//! The requests of an HTTP library, as a call needs them: their destination, and a copy that can be
-//! sent again.
+//! Outgoing requests of an HTTP library: their destination, and a copy for a replay.
 
 use crate::error::Result;
 use http::Method;
@@ -14,7 +13,7 @@ pub(crate) trait Outgoing: Sized {
     /// When the request has no complete URL.
     fn address(&self) -> Result<Cow<'_, Url>>;
     fn method(&self) -> &Method;
-    /// The same request again, or `None` if its body can be sent only once.
+    /// A copy of the request, or `None` if its body can be sent only once.
     fn copy(&self) -> Option<Self>;
 }
 
@@ -32,7 +31,7 @@ impl Outgoing for Request {
     }
 }
 
-/// A request of our own client. A body that streams is made once for each sending.
+/// A request of our own client. `make_body` creates a streamed body for each attempt.
 pub(crate) struct Call {
     pub(crate) request: Request,
     pub(crate) make_body: Option<MakeBody>,

@@ -1,4 +1,4 @@
-//! Redirects: a call follows them within its origin, where the token may go, and nowhere else.
+//! Redirects: a call follows them only within its origin, so that the token goes nowhere else.
 
 use crate::call::authenticated::Sender;
 use crate::call::outgoing::{Call, Outgoing};
@@ -26,8 +26,7 @@ use url::Url;
 /// reqwest's own default.
 const MAX_REDIRECTS: usize = 10;
 
-/// The client below our own `Client`: it follows redirects and sets the headers that all calls
-/// have.
+/// The client below our own `Client`: it follows redirects and sets the default headers.
 pub(crate) struct RedirectingClient {
     pub(crate) wire: SecretClient,
     /// The time limit for a call, to the last byte of its response.
@@ -87,7 +86,7 @@ impl RedirectingClient {
 }
 
 /// The next request, if the response redirects to a URL of the same origin (RFC 9110 §15.4).
-/// `whole`: `again` has its body.
+/// `whole` is set if `again` has its body.
 fn redirected(mut again: Call, whole: bool, response: &http::Response<Incoming>) -> Option<Call> {
     let request = &mut again.request;
     let status = response.status();
@@ -134,7 +133,7 @@ fn to_reqwest(response: http::Response<Incoming>, url: Url, until: Option<Instan
     with_url(parts, url, body)
 }
 
-/// A response of reqwest's, with the URL that it came from.
+/// A reqwest response with the URL that it came from.
 pub(crate) fn with_url(parts: http::response::Parts, url: Url, body: reqwest::Body) -> Response {
     let mut again = http::Response::builder().url(url).body(()).unwrap_or_default().into_parts().0;
     again.status = parts.status;
@@ -144,7 +143,7 @@ pub(crate) fn with_url(parts: http::response::Parts, url: Url, body: reqwest::Bo
     Response::from(http::Response::from_parts(again, body))
 }
 
-/// A body that must end in time.
+/// A response body with a deadline.
 struct TimedBody {
     body: Incoming,
     until: Pin<Box<Sleep>>,
@@ -162,7 +161,10 @@ impl Body for TimedBody {
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
         ready!(self.until.as_mut().poll(cx));
-        let late = io::Error::new(io::ErrorKind::TimedOut, "the response did not end in time");
+        let late = io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the response did not end within its time limit",
+        );
         Poll::Ready(Some(Err(late.into())))
     }
 
@@ -177,8 +179,8 @@ impl Body for TimedBody {
 
 impl TokenSource {
     /// A redirect policy for a `reqwest::Client` of your own that carries the token. Redirects
-    /// within one origin are followed. A redirect to another origin, or one that the profile calls
-    /// a rejection, is returned as it is.
+    /// within one origin are followed. A redirect to another origin, or one whose status the
+    /// profile lists as a rejection, is returned as it is.
     ///
     /// ```
     /// fn own_client(acme: &bootseal::TokenSource) -> Result<bootseal::Client, reqwest::Error> {
@@ -203,8 +205,8 @@ impl TokenSource {
     }
 }
 
-/// Refuses a `reqwest::Client` of the application's own whose redirects could carry the token to
-/// another host. On such a redirect reqwest removes two of its headers and no others. `ours`: the
+/// Refuses a `reqwest::Client` of the application whose redirects could carry the token to another
+/// host. On such a redirect reqwest removes only `Authorization` and `Cookie`. `ours` is set if the
 /// client was built with our redirect policy.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! The request builder, as reqwest's: headers, query, body, and sending.
+//! The request builder, modelled on reqwest's: headers, query, body, and sending.
 
 use crate::call::client::Client;
 use crate::call::outgoing::Call;
@@ -12,10 +12,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
-/// A call that is being put together, as with reqwest's builder.
+/// A builder of a call, like reqwest's.
 ///
 /// For anything that is not offered here, take the [`reqwest::Request`] from
-/// [`RequestBuilder::build`], change it, and give it to [`Client::execute`]. A part that is invalid
+/// [`RequestBuilder::build`], change it, and pass it to [`Client::execute`]. A part that is invalid
 /// is reported as an error when the call is sent.
 ///
 /// ```
@@ -62,7 +62,7 @@ impl Client {
     /// A call with any method. An invalid URL is reported as an error when the call is sent.
     pub fn request(&self, method: Method, url: impl AsRef<str>) -> RequestBuilder {
         let request = Url::parse(url.as_ref()).map(|url| Request::new(method, url));
-        // Without the text itself: a query may hold what no log should.
+        // The URL itself is left out: its query may contain a secret.
         let request = request.map_err(|error| {
             Error::new(Kind::Usage, format!("the call's URL is invalid: {error}"))
         });
@@ -94,7 +94,7 @@ impl RequestBuilder {
         self.map(|call| {
             let mut last = None;
             for (name, value) in headers {
-                // Of several values of one header only the first comes with the name.
+                // Of several values of one header, only the first has the name.
                 match (name, &last) {
                     (Some(name), _) => {
                         call.request.headers_mut().insert(&name, value);
@@ -159,8 +159,8 @@ impl RequestBuilder {
         })
     }
 
-    /// Sends the body that `make` returns, such as a stream. It is called for each sending: again
-    /// for a replay, and for a redirect that keeps the body.
+    /// Sends the body that `make` returns, such as a stream. It is called for each attempt,
+    /// including a replay and a redirect that keeps the body.
     ///
     /// ```
     /// async fn upload(client: &bootseal::Client) -> bootseal::Result<()> {
@@ -178,8 +178,8 @@ impl RequestBuilder {
         self
     }
 
-    /// Limits the time of each sending, to the end of the response's body. Without it there is no
-    /// limit.
+    /// Limits the time of each attempt, to the end of the response's body. There is no limit by
+    /// default.
     pub fn timeout(self, timeout: Duration) -> RequestBuilder {
         self.map(|call| {
             *call.request.timeout_mut() = Some(timeout);
@@ -187,7 +187,7 @@ impl RequestBuilder {
         })
     }
 
-    /// Sets the HTTP version to speak.
+    /// Sets the HTTP version.
     pub fn version(self, version: http::Version) -> RequestBuilder {
         self.map(|call| {
             *call.request.version_mut() = version;
@@ -204,7 +204,7 @@ impl RequestBuilder {
         self
     }
 
-    /// The request as it stands, without the token.
+    /// The request built so far, without the token.
     ///
     /// # Errors
     /// [`Kind::Usage`] for an invalid URL, header, query or body.
@@ -215,7 +215,8 @@ impl RequestBuilder {
     /// Sends the call.
     ///
     /// # Errors
-    /// - [`Kind::Usage`] when the URL is not one of the profile's hosts over TLS: nothing was sent.
+    /// - [`Kind::Usage`] when the URL is not on one of the profile's hosts or not over TLS; nothing
+    ///   was sent.
     /// - The errors of [`TokenSource::token`](crate::TokenSource::token) when there is no token.
     /// - [`Kind::Io`] when the call itself got no response; see [`Error::is_connect`] and
     ///   [`Error::is_timeout`].
@@ -240,7 +241,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_part_is_in_its_place_and_the_token_is_not_in_it() {
+    fn build_returns_every_part_of_the_request_but_no_token() {
         let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
         let vault =
             crate::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)

@@ -1,5 +1,5 @@
-//! The body of a response, part of which may have been read to judge the token: that part is handed
-//! on unchanged.
+//! A response body of which a part may have been read to judge the token; the caller still receives
+//! every byte.
 
 use crate::call::authenticated::{DeferredVerdict, Incoming};
 use crate::call::json_probe::{JsonProbe, LONGEST};
@@ -13,19 +13,19 @@ use std::fmt;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
-/// If more than this is left of a response that nobody reads, its connection is closed rather than
-/// read for reuse.
+/// If more than this is left of a discarded response, its connection is closed instead of drained
+/// for reuse.
 const DRAIN: usize = 64 * 1024;
 
-/// The body of a response that may have been looked into: the bytes, trailers and error of `B`.
+/// A response body that may have been inspected; it yields the bytes, trailers and error of `B`.
 ///
 /// Responses of [`Client::forward`](crate::Client::forward) and of the tower layer, `TokenService`,
 /// have this body.
 pub struct ResponseBody<B: Body + Unpin> {
     read: Bytes,
     after: After<B>,
-    /// Goes on looking while the caller reads, if the verdict was open when the response was handed
-    /// on.
+    /// Continues the scan while the caller reads, if there was no verdict when the response was
+    /// returned.
     probe: Option<Box<(JsonProbe, DeferredVerdict)>>,
 }
 
@@ -41,9 +41,9 @@ impl<B: Body + Unpin> ResponseBody<B> {
         ResponseBody { read: Bytes::new(), after: After::Rest(body), probe: None }
     }
 
-    /// Whether `when` holds for the first JSON value of the body. A body of known length is waited
-    /// for. A body without one may be a stream: only the part that has arrived is looked at now,
-    /// and `verdict` gets the answer later.
+    /// Whether the first JSON value of the body meets `when`. A body of known length is read as far
+    /// as needed. A body of unknown length may be a stream: only the part that has arrived is
+    /// scanned now, and `verdict` receives the result later.
     async fn matches(&mut self, when: &When, verdict: DeferredVerdict) -> Option<bool> {
         let After::Rest(rest) = &mut self.after else { return Some(false) };
         let waits = rest.size_hint().exact().is_some();
@@ -78,7 +78,7 @@ impl<B: Body + Unpin> ResponseBody<B> {
         matches
     }
 
-    /// Looks into `data` on its way to the caller, as long as the verdict is open.
+    /// Scans `data` on its way to the caller until there is a verdict.
     fn probe(&mut self, data: &[u8]) {
         let Some((mut probe, verdict)) = self.probe.take().map(|open| *open) else { return };
         match probe.more(data) {
@@ -197,7 +197,7 @@ impl Incoming for Response {
 }
 
 /// Reads the part of a response that has arrived, so that its connection can be used again. It does
-/// not wait for more: then the connection is closed.
+/// not wait for more; if the response is incomplete, the connection is closed.
 async fn drain(body: impl Body) {
     let mut body = pin!(body);
     let mut left = DRAIN;
@@ -212,8 +212,8 @@ async fn drain(body: impl Body) {
     }
 }
 
-/// Whether the body is worth looking into: neither empty nor long, and not a stream by its content
-/// type.
+/// Whether the body can contain a verdict: it is neither empty nor long, and its content type is
+/// not that of a stream.
 fn may_hold_a_verdict(length: Option<u64>, headers: &HeaderMap) -> bool {
     if length.is_some_and(|length| length == 0 || length > LONGEST as u64) {
         return false;

@@ -22,8 +22,8 @@ use url::Url;
 /// Puts the token on each request of the service below, and sends a request again if its token was
 /// rejected.
 ///
-/// It belongs innermost: put retries, tracing and redirects outside of it, so that each request is
-/// checked for where it goes. It looks into the body of a response only for a profile with
+/// It belongs innermost: put retries, tracing and redirects outside of it, so that the destination
+/// of each request is checked. It reads the body of a response only for a profile with
 /// `rejected_when`. If the service below keeps a copy of a request, that copy has the token in
 /// ordinary memory.
 ///
@@ -40,10 +40,10 @@ pub struct TokenLayer {
     source: TokenSource,
 }
 
-/// The service that [`TokenLayer`] makes of another.
+/// The service that [`TokenLayer`] wraps around another.
 ///
-/// Its error is boxed: an [`Error`] if there is no token or it may not go there, else the inner
-/// service's own error.
+/// Its error is boxed: an [`Error`] if there is no token or it must not be sent to that host,
+/// otherwise the inner service's error.
 #[derive(Clone, Debug)]
 pub struct TokenService<S> {
     inner: S,
@@ -84,7 +84,8 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // `poll_ready` was called on `self.inner`, so that is the one to call; its copy stays here.
+        // `poll_ready` was called on `self.inner`, so this instance must be called; a clone
+        // replaces it.
         let copy = self.inner.clone();
         let mut below = Backend(std::mem::replace(&mut self.inner, copy), PhantomData);
         let source = self.source.clone();
@@ -124,7 +125,7 @@ impl<B: Clone> Outgoing for Request<B> {
         Url::parse(&self.uri().to_string()).map(Cow::Owned).map_err(|_| {
             Error::new(
                 Kind::Usage,
-                "the request's URI has no scheme and host, so it is unknown where the token would go",
+                "the request's URI has no scheme and host, so its destination cannot be checked",
             )
         })
     }

@@ -28,7 +28,7 @@ impl From<bootseal_wire::Error> for Error {
     fn from(error: bootseal_wire::Error) -> Error {
         use bootseal_wire::Error as Wire;
         match error {
-            // Our own rule on hosts was asked, so the error is one of ours.
+            // Our own check of the host failed, so the error is one of ours.
             Wire::NotAllowed(own) => own
                 .downcast()
                 .map_or_else(|other| Error::new(Kind::Usage, other.to_string()), |own| *own),
@@ -46,7 +46,7 @@ impl From<bootseal_wire::Error> for Error {
 
 impl From<reqwest::Error> for Error {
     fn from(error: reqwest::Error) -> Error {
-        // A URL's query may hold what no log should.
+        // A URL's query may contain a secret.
         let error = error.without_url();
         Error::unanswered(bootseal_wire::chain(&error), error.is_connect(), error.is_timeout())
     }

@@ -1,4 +1,5 @@
-//! Token sources of an opened vault: one for each login profile, and how each follows a newer file.
+//! Token sources of an opened vault: one for each login profile, updated when a newer file is
+//! loaded.
 
 use crate::error::{Error, Result};
 use crate::load::secrets::{Secrets, lock};
@@ -13,19 +14,20 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
-/// A profile, the values that it uses, and where its failed logins outlive the process.
+/// A profile, the values that it uses, and its login history in the state folder.
 type Account = (Profile, BTreeMap<String, Secret>, Option<LoginHistory>);
 
-/// What the token sources will need of a newer file, read before that file is accepted.
+/// The accounts of a newer file, prepared before that file is accepted.
 pub(crate) struct Prepared(HashMap<PropertyPath, Account>);
 
 impl Secrets {
-    /// The token source of the profile `[profile.login]`. Every call with the same name gives the
-    /// same one.
+    /// The token source of the profile `[profile.login]`. Every call with the same name returns the
+    /// same source.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] when there is no such profile; [`Kind::WrongVault`] when nothing vouches
-    /// for the file, because its passwords and addresses may then be anyone's.
+    /// [`Kind::NotFound`] when there is no such profile; [`Kind::WrongVault`] when the vault is
+    /// neither pinned nor remembered, because anyone could then have written its passwords and
+    /// addresses.
     ///
     /// ```
     /// fn both_are_one(vault: &bootseal::Secrets) -> bootseal::Result<()> {
@@ -38,8 +40,8 @@ impl Secrets {
         self.token_source_with(profile, Arc::new(SystemClock), Arc::new(HttpTransport))
     }
 
-    /// Like [`token_source`](Secrets::token_source), with another clock and another way to the
-    /// vendor. The first call for a profile decides.
+    /// Like [`token_source`](Secrets::token_source), with another clock and transport. The first
+    /// call for a profile determines both.
     ///
     /// # Errors
     /// As [`Secrets::token_source`].
@@ -68,13 +70,12 @@ impl Secrets {
         loop {
             let now = self.now();
             let Some((profile, values, history)) = self.account(&now, &table)? else {
-                // This error names the profiles that there are.
+                // This error lists the existing profiles.
                 let missing = Profile::read(&now.file, &table).err();
                 return Err(missing.unwrap_or_else(|| now.file.not_found(&table)).into());
             };
             if now.file.trust() == Trust::Unverified {
-                let text =
-                    format!("no login with `{table}`: nothing says which vault this must be");
+                let text = format!("no login with `{table}`: the vault is not pinned");
                 return Err(Error::new(Kind::WrongVault, text)
                     .with_help(format!("Pin it: BOOTSEAL_PIN={}", now.file.vault_id())));
             }
@@ -84,14 +85,14 @@ impl Secrets {
             let source =
                 TokenSource::new(profile, values, clock.clone(), transport.clone(), history);
             let mut sources = lock(&self.0.sources.0);
-            // A reload in between did not reach this new source: then once more.
+            // If the file was reloaded in between, this new source is outdated: try again.
             if Arc::ptr_eq(&now, &self.now()) {
                 return Ok(sources.entry(table).or_insert(source).clone());
             }
         }
     }
 
-    /// What the profile of `table` needs for its logins, or `None` if there is no such profile.
+    /// The account of the profile `table`, or `None` if there is no such profile.
     fn account(&self, file: &Snapshot, table: &PropertyPath) -> Result<Option<Account>> {
         let Some((mut profile, values)) = file.account(table)? else { return Ok(None) };
         let loader = self.0.loader.as_ref();
@@ -118,10 +119,10 @@ impl Secrets {
             .map(Prepared)
     }
 
-    /// Puts `newer` in place, and lets each token source follow it.
+    /// Installs `newer` and updates each token source.
     pub(crate) fn install(&self, newer: Snapshot, Prepared(mut accounts): Prepared) {
-        // Held across both steps: a source that is made meanwhile is made of the newer file, or
-        // follows it here.
+        // Held across both steps, so that a source created meanwhile either uses the newer file or
+        // is updated here.
         let sources = lock(&self.0.sources.0);
         *lock(&self.0.now) = Arc::new(newer);
         let followed = sources.iter().filter_map(|(table, source)| match accounts.remove(table) {

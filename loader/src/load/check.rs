@@ -5,7 +5,7 @@ use crate::load::loader::Loader;
 use bootseal_core::{Profile, VaultId};
 use std::path::PathBuf;
 
-/// What a start would find: the result of [`Loader::check`].
+/// The result of [`Loader::check`]: the file, keys and profiles that a start would use.
 ///
 /// ```no_run
 /// let check = bootseal::Loader::new("app.sealed.toml").check()?;
@@ -29,24 +29,25 @@ pub struct Check {
     pub generation: u64,
     /// The number of sealed values; each was opened.
     pub values: usize,
-    /// The login profiles, and why one cannot work.
+    /// The login profiles, each with the error that makes it unusable, if any.
     pub profiles: Vec<(String, Option<Error>)>,
-    /// `file`, `key`, `pin`, `state` and `memory`, each with where it came from, in words.
+    /// `file`, `key`, `pin`, `state` and `memory`, each with a description of its source.
     pub sources: Vec<(&'static str, String)>,
 }
 
 impl Loader {
-    /// Does everything that [`Loader::load`] does, but remembers nothing and issues no secrets, and
-    /// reports what came from where. No login is made. See the example of [`Check`].
+    /// Does everything that [`Loader::load`] does, except that it writes no state and returns no
+    /// secrets, and reports the source of each part. It makes no login. See the example of
+    /// [`Check`].
     ///
     /// # Errors
-    /// As [`Loader::load`], except for login profiles that cannot work: the result has those.
+    /// As [`Loader::load`], except for the errors of login profiles, which are part of the result.
     pub fn check(self) -> Result<Check> {
         let opened = self.open()?;
         let values = opened.vault.open_all()?.len();
         let file = opened.vault.file();
         let state = match &opened.place.state {
-            None => "none: an older file would be taken".into(),
+            None => "none: an older file would be accepted".into(),
             Some((folder, source)) => {
                 let seen = match opened.seen {
                     0 => "nothing seen yet".into(),

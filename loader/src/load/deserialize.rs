@@ -22,7 +22,7 @@ struct At<'a> {
     path: String,
 }
 
-/// Why a table could not be read, without any part of a sealed value.
+/// The error for a table that cannot be read. It contains no part of a sealed value.
 #[derive(Debug)]
 pub(crate) struct Wrong {
     pub(crate) kind: Kind,
@@ -44,8 +44,7 @@ pub(crate) fn read<'a, T: serde::de::DeserializeOwned>(
         else {
             continue;
         };
-        // How to log in and what the gateway does is no configuration of the application, unless it
-        // asks for that table.
+        // Login and gateway settings are left out unless the application requests their table.
         if path.settings_table().is_some_and(|settings| settings.len() > table.len()) {
             continue;
         }
@@ -59,7 +58,8 @@ pub(crate) fn read<'a, T: serde::de::DeserializeOwned>(
             let Node::Table(inner) =
                 at.entry(segment).or_insert_with(|| Node::Table(BTreeMap::new()))
             else {
-                return Err(Wrong::custom("a value and a table at once").at(&path.to_string()));
+                return Err(Wrong::custom("this property is both a value and a table")
+                    .at(&path.to_string()));
             };
             at = inner;
         }
@@ -240,7 +240,7 @@ impl<'de> Deserializer<'de> for Exposed<'_> {
                     .map_err(|_| Exposed::unfit(path))?;
                 read.map_err(|_: Wrong| Exposed::unfit(path))
             }
-            // A kind that is added later has TOML text.
+            // Any other kind is stored as TOML text.
             _ => {
                 let mut table: toml::Table = toml::from_str(&format!("value = {}", text(secret)?))
                     .map_err(|_| Exposed::unfit(path))?;
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_becomes_a_struct_and_login_is_left_out() {
+    fn a_table_deserializes_into_a_struct_without_its_login_settings() {
         let acme: Acme = vault().deserialize("acme").unwrap();
         assert_eq!(
             (acme.url.as_str(), acme.port, acme.mode),
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_sealed_and_what_is_sealed_is_a_secret_or_said_to_be_exposed() {
+    fn a_secret_field_needs_a_sealed_value_and_any_other_field_a_readable_or_exposed_one() {
         #[derive(Deserialize, Debug)]
         #[allow(dead_code)]
         struct ReadableSecret {
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn no_error_holds_a_value() {
+    fn no_error_contains_a_value() {
         #[derive(Deserialize, Debug)]
         #[allow(dead_code)]
         struct Number {
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn no_other_format_makes_a_secret() {
+    fn a_secret_cannot_be_deserialized_from_another_format() {
         assert!(toml::from_str::<BTreeMap<String, Secret>>("a = \"b\"").is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Every environment variable that the loader reads, and every well-known place of a key.
+//! Every environment variable that the loader reads, and every well-known path of a key.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -11,27 +11,27 @@ pub(crate) const FILE: &str = "BOOTSEAL_FILE";
 pub(crate) const IDENTITY: &str = "BOOTSEAL_IDENTITY";
 /// A pin, or several separated by blanks.
 pub(crate) const PIN: &str = "BOOTSEAL_PIN";
-/// The folder in which this host remembers the vaults that it has seen.
+/// The state folder, which stores the vaults and generations that this host has seen.
 pub(crate) const STATE: &str = "BOOTSEAL_STATE";
-/// The same, as systemd sets it for a unit.
+/// The state folder that systemd sets for a unit.
 pub(crate) const STATE_DIRECTORY: &str = "STATE_DIRECTORY";
 /// The program of a plugin, as an absolute path.
 #[cfg(feature = "plugin")]
 pub(crate) const PLUGIN: &str = "BOOTSEAL_PLUGIN";
-/// The folder of a unit's credentials, as systemd sets it.
+/// The credentials folder that systemd sets for a unit.
 pub(crate) const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
 /// Keys that container platforms mount.
 pub(crate) const KEY_FILES: [&str; 2] =
     ["/run/secrets/bootseal.key", "/run/secrets/bootseal/bootseal.key"];
-/// The user's key, in the folder of settings.
+/// The user's key, in the configuration folder.
 pub(crate) const USER_KEY_FILE: &str = "identity.txt";
-/// Names in the folder of a unit's credentials.
+/// File names in the credentials folder.
 pub(crate) const CREDENTIAL_KEY: &str = "bootseal.key";
 pub(crate) const CREDENTIAL_PASSPHRASE: &str = "bootseal.passphrase";
 pub(crate) const CREDENTIAL_PIN: &str = "bootseal.pin";
 
-/// The environment, as an argument.
+/// The process's environment, or a replacement for it.
 #[derive(Clone, Default)]
 pub(crate) struct Env(Option<Arc<HashMap<String, OsString>>>);
 
@@ -50,12 +50,12 @@ impl Env {
         value.filter(|value| !value.is_empty())
     }
 
-    /// The user's folder for settings of this product.
+    /// The user's configuration folder for this product.
     pub(crate) fn config_folder(&self) -> Option<PathBuf> {
         let folder = if cfg!(windows) {
             self.get("APPDATA").map(PathBuf::from)
         } else {
-            // The XDG specification says to ignore a relative path.
+            // The XDG specification requires that a relative path is ignored.
             let xdg = self
                 .get("XDG_CONFIG_HOME")
                 .map(PathBuf::from)

@@ -1,5 +1,5 @@
-//! Sealed values in fields that are not a [`Secret`](crate::Secret): the struct must say so in one
-//! word.
+//! Sealed values in fields that are not a [`Secret`](crate::Secret): the struct must mark each of
+//! them as exposed.
 //!
 //! ```
 //! #[derive(serde::Deserialize)]
@@ -18,11 +18,11 @@
 use serde::de::{Deserialize, Deserializer, Visitor};
 use std::marker::PhantomData;
 
-/// The name by which a vault's deserializer recognises such a field.
+/// The name by which a vault's deserializer recognises an exposed field.
 pub(crate) const NAME: &str = "$bootseal::exposed";
 
-/// For `#[serde(with = "bootseal::exposed")]`. A readable value is read as usual, and so is any
-/// other format. See the example above.
+/// Implements `#[serde(with = "bootseal::exposed")]`. Readable values and other formats are read as
+/// usual. See the example above.
 ///
 /// # Errors
 /// Those of the format. An error about a sealed value does not contain the value.

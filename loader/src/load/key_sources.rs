@@ -1,5 +1,5 @@
-//! Key sources and pin sources in their order, and a list of those tried, for the error when none
-//! opens the file.
+//! Key sources and pin sources in order of precedence, and the list of tried sources for the error
+//! if none opens the file.
 
 use crate::error::{Error, Result};
 use crate::load::env::{self, Env};
@@ -14,7 +14,7 @@ pub(crate) struct Candidate {
     /// Its source, for messages.
     pub(crate) name: String,
     pub(crate) file: IdentityFile,
-    /// In place of identities, which follow from it once the file is verified.
+    /// A passphrase instead of identities, which are derived from it once the file is verified.
     passphrase: Option<Secret>,
     /// Given in code: if it does not open the file, no other key is tried.
     insisted: bool,
@@ -37,7 +37,7 @@ impl Candidate {
     /// The identities to open with. `None` for a wrong passphrase, which is noted in `tried`.
     ///
     /// # Errors
-    /// [`Kind::WrongPassphrase`] when code gave the passphrase.
+    /// [`Kind::WrongPassphrase`] when the passphrase was given in code.
     pub(crate) fn identities(
         &self,
         file: &VerifiedFile,
@@ -62,7 +62,8 @@ impl Candidate {
     }
 }
 
-/// The sources that did not open the file, and why: "$CREDENTIALS_DIRECTORY/bootseal.key (absent)".
+/// The sources that did not open the file, each with the reason:
+/// "$CREDENTIALS_DIRECTORY/bootseal.key (absent)".
 #[derive(Default)]
 pub(crate) struct Tried(Vec<String>);
 
@@ -82,18 +83,18 @@ impl Candidate {
         let ready = self.file.identities.iter().map(Identity::to_string);
         let ready = ready.chain(self.file.locked.iter().map(|key| {
             format!(
-                "{}, which is locked by a passphrase that the loader does not ask for",
+                "{}, which is protected by a passphrase and cannot be used here",
                 key.recipient()
             )
         }));
         ready.collect::<Vec<_>>().join(", ")
     }
 
-    /// Gives its identities the plugins' programs: the paths from code, or `BOOTSEAL_PLUGIN`; never
-    /// PATH.
+    /// Sets the plugin programs of its identities: the paths from code or from `BOOTSEAL_PLUGIN`,
+    /// never from PATH.
     #[cfg(feature = "plugin")]
     fn with_plugins(mut self, given: &[PathBuf], env: &Env) -> Result<Candidate> {
-        // Identities given in code may know their plugins already.
+        // Identities given in code may already have their plugins.
         if given.is_empty() && env.get(env::PLUGIN).is_none() {
             return Ok(self);
         }
@@ -110,12 +111,12 @@ impl Candidate {
     }
 }
 
-/// The keys to try, in order. A key from code, or the one that `BOOTSEAL_IDENTITY` names, is the
-/// only one; otherwise every well-known place that has a key.
+/// The keys to try, in order. A key from code or from `BOOTSEAL_IDENTITY` is the only candidate;
+/// otherwise every well-known path is tried.
 ///
 /// # Errors
-/// When the one key cannot be read, or a key file is malformed: a typo in its pin must not open the
-/// door to a key that has none.
+/// When a named key cannot be read, or a key file is malformed: a typo in its pin must not cause a
+/// fallback to a key without a pin.
 pub(crate) fn candidates(loader: &Loader, tried: &mut Tried) -> Result<Vec<Candidate>> {
     let found = match named(loader)? {
         Some(named) => named,
@@ -154,7 +155,7 @@ fn named(loader: &Loader) -> Result<Option<Vec<Candidate>>> {
         )]));
     }
     if let Some(path) = env.get(env::IDENTITY) {
-        // The only one: another key that happens to be there would hide a mistake in this variable.
+        // No other key is tried: it would hide a mistake in this variable.
         let path = PathBuf::from(path);
         let name = format!("{}={}", env::IDENTITY, path.display());
         return Ok(Some(vec![Candidate::of(name, IdentityFile::read(&path)?)]));
@@ -218,7 +219,8 @@ fn not_readable() -> String {
 }
 
 /// Pins that take precedence over those of an identity file, and their source: code,
-/// `BOOTSEAL_PIN`, `$CREDENTIALS_DIRECTORY/bootseal.pin`. The first source that has any decides.
+/// `BOOTSEAL_PIN`, `$CREDENTIALS_DIRECTORY/bootseal.pin`. Only the first source that has pins is
+/// used.
 pub(crate) fn pins(given: &[Pin], env: &Env) -> Result<(Vec<Pin>, String)> {
     if !given.is_empty() {
         return Ok((given.to_vec(), "given in code".into()));
@@ -246,7 +248,7 @@ fn parse(text: &str, source: &str) -> Result<Vec<Pin>> {
         lines.flat_map(str::split_whitespace).map(str::parse).collect();
     match pins {
         Ok(pins) if !pins.is_empty() => Ok(pins),
-        Ok(_) => Err(Error::new(Kind::Usage, format!("{source} is set, but has no pin"))),
+        Ok(_) => Err(Error::new(Kind::Usage, format!("{source} is set but contains no pin"))),
         Err(error) => Err(Error::new(Kind::Usage, format!("{source}: {}", error.what()))
             .with_help(error.help().unwrap_or_default())),
     }

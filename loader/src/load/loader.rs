@@ -11,12 +11,12 @@ use std::sync::Arc;
 /// The application's own check of a file.
 type Validate = Arc<dyn Fn(&VerifiedFile) -> Result<()> + Send + Sync>;
 
-/// Options for [`load`](crate::load). What code says takes precedence over what the environment
-/// says, except for the file.
+/// Options for [`load`](crate::load). Options set in code take precedence over the environment,
+/// except for the file.
 ///
 /// | | looked for in this order; the first hit wins |
 /// |---|---|
-/// | file | `BOOTSEAL_FILE`; the path in code ([`Loader::exactly`] insists on it) |
+/// | file | `BOOTSEAL_FILE`; the path in code ([`Loader::exactly`] ignores the variable) |
 /// | key | code; `BOOTSEAL_IDENTITY`; `$CREDENTIALS_DIRECTORY/bootseal.key`, `bootseal.passphrase`; `/run/secrets/bootseal.key`; `/run/secrets/bootseal/bootseal.key`; the user's `bootseal/identity.txt` |
 /// | plugins (feature `plugin`) | code; `BOOTSEAL_PLUGIN`; never PATH, never the file |
 /// | pin | code; `BOOTSEAL_PIN`; `$CREDENTIALS_DIRECTORY/bootseal.pin`; `# vault:` lines of the identity file |
@@ -54,29 +54,29 @@ impl Loader {
         Loader { path: path.into(), ..Loader::default() }
     }
 
-    /// The file at `path`, whatever the environment says.
+    /// The file at `path`, regardless of the environment.
     pub fn exactly(path: impl Into<PathBuf>) -> Loader {
         Loader { exactly: true, ..Loader::new(path) }
     }
 
-    /// Opens with the identities in this file, and with no others. [`Loader::load`] reads it.
+    /// Opens with the identities in this file, and with no others. [`Loader::load`] reads the file.
     #[must_use]
     pub fn identity_file(mut self, path: impl Into<PathBuf>) -> Loader {
         self.identity_file = Some(path.into());
         self
     }
 
-    /// Opens with this identity, and with no key from a file. After several calls: with any of
-    /// them.
+    /// Opens with this identity, and with no key from a file. Call it several times to allow
+    /// several identities.
     #[must_use]
     pub fn identity(mut self, identity: Identity) -> Loader {
         self.identities.push(identity);
         self
     }
 
-    /// Opens with this passphrase, and with no key from a file. The loader finds the entry of the
-    /// access list that it belongs to by trying, those of 64 MiB first; each takes the time and
-    /// memory of its [`Cost`](bootseal_core::Cost).
+    /// Opens with this passphrase, and with no key from a file. The loader tries it on each
+    /// passphrase entry of the access list, entries of 64 MiB first; each try takes the time and
+    /// memory of the entry's [`Cost`](bootseal_core::Cost).
     #[must_use]
     pub fn passphrase(mut self, passphrase: Secret) -> Loader {
         self.passphrase = Some(passphrase);
@@ -84,8 +84,9 @@ impl Loader {
     }
 
     /// Opens identities of an age plugin through this program, `/…/age-plugin-NAME`. The program
-    /// runs only after the signature was verified, and nobody answers its questions: a plugin that
-    /// asks for a PIN cannot open the file. Without this option: `BOOTSEAL_PLUGIN`; never PATH.
+    /// runs only after the signature was verified, and its prompts are not answered: a plugin that
+    /// asks for a PIN cannot open the file. Without this option the program in `BOOTSEAL_PLUGIN` is
+    /// used, never one from PATH.
     ///
     /// ```no_run
     /// let loader = bootseal::Loader::new("app.sealed.toml").plugin("/usr/bin/age-plugin-tpm");
@@ -99,8 +100,8 @@ impl Loader {
         self
     }
 
-    /// Insists on this vault: `vault1…`, or `vault1…@7` for generation 7 or later. After several
-    /// calls: on any of them.
+    /// Accepts only this vault: `vault1…`, or `vault1…@7` for generation 7 or later. Call it
+    /// several times to accept several vaults.
     ///
     /// # Errors
     /// [`Kind::Usage`](crate::Kind::Usage) for an invalid pin.
@@ -109,16 +110,16 @@ impl Loader {
         Ok(self)
     }
 
-    /// Remembers in this folder which vault the file is and its highest generation; from then on an
-    /// older file is refused. Without a pin the first start trusts the file, and logs a warning.
+    /// Stores the id of the file's vault and its highest generation in this folder; an older file
+    /// is then refused. Without a pin the first start trusts the file and logs a warning.
     #[must_use]
     pub fn state(mut self, folder: impl Into<PathBuf>) -> Loader {
         self.state = Some(folder.into());
         self
     }
 
-    /// Opens a file although nothing says which vault it must be. Anyone who can write the file can
-    /// then replace it with a vault of their own and its values. Logins with those values stay
+    /// Opens a file whose vault is neither pinned nor remembered. Anyone who can write the file can
+    /// then replace it with their own vault. Logins with the values of an unpinned vault remain
     /// forbidden.
     #[must_use]
     pub fn allow_unpinned(mut self) -> Loader {
@@ -126,8 +127,8 @@ impl Loader {
         self
     }
 
-    /// Reads only this login profile; others, which may be unfinished, are not read. After several
-    /// calls: each of them.
+    /// Reads only this login profile; others, which may be unfinished, are not read. Call it
+    /// several times to read several profiles.
     ///
     /// # Errors
     /// [`Kind::Usage`](crate::Kind::Usage) when `table` is not the name of a table.
@@ -136,12 +137,13 @@ impl Loader {
         Ok(self)
     }
 
-    /// Sets the HTTP proxy for logins and calls whose profile names none: `http://host:port`. The
-    /// environment never sets it.
+    /// Sets the HTTP proxy for logins and calls whose profile names none: `http://host:port`. No
+    /// environment variable sets it.
     ///
     /// # Errors
-    /// [`Kind::Usage`](crate::Kind::Usage) for an invalid address, or one with credentials: set
-    /// these with [`ClientBuilder::proxy_login`](crate::ClientBuilder::proxy_login), for calls.
+    /// [`Kind::Usage`](crate::Kind::Usage) for an invalid address or one with credentials. For
+    /// calls, set credentials with
+    /// [`ClientBuilder::proxy_login`](crate::ClientBuilder::proxy_login).
     #[cfg(feature = "client")]
     pub fn proxy(mut self, url: &str) -> Result<Loader> {
         let parsed =
@@ -153,9 +155,8 @@ impl Loader {
         Ok(self)
     }
 
-    /// Adds a check of the application's own. A file must pass it at start and at each reload,
-    /// before anything of the file is used. If it does not pass, the generation before stays in
-    /// use.
+    /// Adds a check by the application. A file must pass it at start and at each reload, before any
+    /// of its values is used. If it fails at a reload, the previous generation stays in use.
     ///
     /// ```
     /// use bootseal::{Error, Gateway, Loader};
@@ -171,14 +172,14 @@ impl Loader {
         self
     }
 
-    /// Looks at these variables instead of the process's environment.
+    /// Reads these variables instead of the process's environment.
     #[must_use]
     pub fn environment(mut self, variables: HashMap<String, OsString>) -> Loader {
         self.env = Env::of(variables);
         self
     }
 
-    /// The folders that a reload reads from, and the one that it writes to: for a process that
+    /// The folders that a reload reads from, and the folder that it writes to, for a process that
     /// gives up access to all others (Landlock, `ProtectSystem=`).
     ///
     /// ```
@@ -198,7 +199,8 @@ impl Loader {
                     .extend(self.env.config_folder().map(|folder| folder.join(env::USER_KEY_FILE)));
             }
         }
-        // A link leads elsewhere, and may lead elsewhere again later: the folders of both count.
+        // A link may be replaced later, so the folder of the link and that of its target both
+        // count.
         let real: Vec<PathBuf> =
             files.iter().filter_map(|file| std::fs::canonicalize(file).ok()).collect();
         let folder = |file: &PathBuf| match file.parent() {
@@ -211,7 +213,7 @@ impl Loader {
         (read, self.state_folder().map(|(folder, _)| folder))
     }
 
-    /// The file, and what named it.
+    /// The file, and the source of its path.
     pub(crate) fn file(&self) -> (PathBuf, &'static str) {
         match self.env.get(env::FILE) {
             Some(named) if !self.exactly => (PathBuf::from(named), env::FILE),
@@ -219,7 +221,7 @@ impl Loader {
         }
     }
 
-    /// The folder in which this host remembers, and what named it.
+    /// The state folder, and the source of its path.
     pub(crate) fn state_folder(&self) -> Option<(PathBuf, &'static str)> {
         if let Some(folder) = &self.state {
             return Some((folder.clone(), "given in code"));

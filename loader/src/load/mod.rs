@@ -1,4 +1,4 @@
-//! Loading: find file, key and pin, verify, open, and hand out secrets.
+//! Loading: finds file, key and pin, verifies and opens the file, and returns secrets.
 
 pub(crate) mod check;
 mod reload;

@@ -1,5 +1,4 @@
-//! Startup: find the file and what this host remembers of it, then open it with the first key that
-//! can.
+//! Startup: finds the file and this host's record of it, and opens it with the first key that fits.
 
 use crate::error::{Error, Result};
 use crate::load::env;
@@ -14,7 +13,7 @@ use bootseal_core::{
 use bootseal_memory::Report;
 use std::path::{Path, PathBuf};
 
-/// The file in the state folder that remembers vaults.
+/// The file in the state folder that stores known vaults.
 const STATE_FILE: &str = "known_vaults";
 
 /// Opens the sealed file at `path`, or the one that `BOOTSEAL_FILE` names.
@@ -31,30 +30,30 @@ pub fn load(path: impl Into<PathBuf>) -> Result<Secrets> {
     Loader::new(path).load()
 }
 
-/// A file that was found, vouched for and opened, and the source of each part.
+/// A trusted and opened file, and the source of each part.
 pub(crate) struct Opened {
     pub(crate) place: Place,
     pub(crate) key_source: String,
     pub(crate) pin_source: String,
     /// The highest generation that this host has seen, or 0.
     pub(crate) seen: u64,
-    /// The id that is pinned or remembered, if the vault has another one now.
+    /// The pinned or remembered id, if the vault has a different id now.
     old_id: Option<VaultId>,
     pub(crate) report: Report,
     pub(crate) vault: Vault<CanRead>,
 }
 
-/// Where the file is, and where this host remembers it.
+/// The location of the file and of this host's record of it.
 #[derive(Clone)]
 pub(crate) struct Place {
     pub(crate) path: PathBuf,
     pub(crate) path_source: &'static str,
     known_as: KnownFile,
-    /// The state folder, and which setting named it.
+    /// The state folder, and the source of its path.
     pub(crate) state: Option<(PathBuf, &'static str)>,
 }
 
-/// What is still to be done with a file that was opened.
+/// The data for remembering and logging an opened file.
 pub(crate) struct Opening {
     remember: Option<(PathBuf, KnownFile)>,
     old_id: Option<VaultId>,
@@ -63,23 +62,23 @@ pub(crate) struct Opening {
 
 /// The outcome of trying one key.
 enum Verdict {
-    /// Its own pins name another vault.
+    /// The key's own pins are for another vault.
     Foreign(bootseal_core::Error),
-    /// It is not one of the keys that open the file.
+    /// The key does not open the file.
     NotListed,
-    /// It opens the file, but has no pin, and the pin of another key has refused the file.
+    /// The key opens the file but has no pin, and the pin of another key refused the file.
     NoPin,
     Opens(Box<Opened>),
 }
 
 impl Loader {
-    /// Verifies and opens the file. Every value is opened once, each on a guarded page; then the
-    /// data key is wiped.
+    /// Verifies and opens the file. Every value is decrypted once, onto its own guarded page; then
+    /// the data key is wiped.
     ///
     /// # Errors
     /// - For the file: [`Kind::NotFound`], [`Kind::Io`], [`Kind::Malformed`].
-    /// - When it is not authentic, or nothing says which vault it must be: [`Kind::Forged`],
-    ///   [`Kind::WrongVault`], [`Kind::OldGeneration`], [`Kind::MovedValue`].
+    /// - When the file is not authentic, or its vault is neither pinned nor remembered:
+    ///   [`Kind::Forged`], [`Kind::WrongVault`], [`Kind::OldGeneration`], [`Kind::MovedValue`].
     /// - For the keys: [`Kind::NoIdentity`], [`Kind::UnsafeFile`], [`Kind::WrongPassphrase`];
     ///   [`Kind::Usage`] for an invalid pin.
     /// - [`Kind::Io`] if memory cannot be guarded; [`Kind::Malformed`] for a login profile that
@@ -106,7 +105,7 @@ impl Loader {
         Ok((Snapshot::new(vault, &self.only_profiles)?, Opening { remember, old_id, report }))
     }
 
-    /// Checks the file with the application's own rule, remembers it and logs it. This comes last:
+    /// Runs the application's check on the file, then remembers and logs the file. This comes last:
     /// if a file that cannot be opened were remembered, the previous one would then be refused as
     /// too old.
     pub(crate) fn accept(&self, opened: &Snapshot, opening: &Opening) -> Result<()> {
@@ -115,7 +114,7 @@ impl Loader {
         opening.remember(file)?;
         let path = file.path().unwrap_or(Path::new("")).display();
         if let Some(old) = opening.old_id {
-            tracing::warn!(target: "bootseal", file = %path, %old, vault = %file.vault_id(), "the vault continues under a new id; renew the pin");
+            tracing::warn!(target: "bootseal", file = %path, %old, vault = %file.vault_id(), "the vault has a new id; renew the pin");
         }
         tracing::info!(target: "bootseal", file = %path, vault = %file.vault_id(), generation = file.generation(), memory = %opening.report, "opened");
         Ok(())
@@ -146,7 +145,7 @@ impl Loader {
     }
 }
 
-/// What every candidate key is checked against.
+/// The facts that every candidate key is checked against.
 struct Start<'a> {
     loader: &'a Loader,
     place: Place,
@@ -174,7 +173,7 @@ impl Start<'_> {
         }
     }
 
-    /// `foreign`: the pin of another key has refused this file.
+    /// `foreign` is set if the pin of another key has refused this file.
     fn judge(&self, candidate: &Candidate, foreign: bool, tried: &mut Tried) -> Result<Verdict> {
         // The pins of an identity file apply only to files opened with that identity.
         let own = if self.given.is_empty() { &candidate.file.pins } else { &self.given };
@@ -194,7 +193,7 @@ impl Start<'_> {
         }
         // A pin that refused this file cannot be overridden by a key without one.
         if own.is_empty() && foreign {
-            tried.note(&candidate.name, "opens it, but has no pin");
+            tried.note(&candidate.name, "opens the file but has no pin");
             return Ok(Verdict::NoPin);
         }
         let (verified, old_id) = self.trust(verified, own, &candidate.name)?;
@@ -205,7 +204,7 @@ impl Start<'_> {
             .map(|known| known.generation_of(&self.place.known_as))
             .unwrap_or_default();
         let vault = match verified.open(&identities) {
-            // Only trying shows that a plugin's identity does not open the file.
+            // A plugin's identity must be tried to find out whether it opens the file.
             Err(error) if error.kind() == Kind::NoIdentity => {
                 tried.note(&candidate.name, error.what());
                 return Ok(Verdict::NotListed);
@@ -257,14 +256,14 @@ impl Start<'_> {
         match (trust, pins.is_empty()) {
             (_, false) if self.given.is_empty() => candidate.name.clone(),
             (_, false) => self.pin_source.clone(),
-            (Trust::Remembered, _) => "none; the vault is the one that is remembered".into(),
-            (Trust::FirstUse, _) => "none; a first start trusts, and remembers".into(),
-            _ => "none: any vault would be taken".into(),
+            (Trust::Remembered, _) => "none; the vault is the remembered one".into(),
+            (Trust::FirstUse, _) => "none; the first start trusts and remembers the vault".into(),
+            _ => "none: any vault would be accepted".into(),
         }
     }
 
-    /// The error when no key opens the file. Names the vault, its generation and who may open it.
-    /// Without a given pin, none of this is vouched for.
+    /// The error when no key opens the file. It names the vault, its generation and its readers;
+    /// without a given pin, these are unverified.
     fn no_key(self, tried: &Tried) -> Result<Error> {
         let verified = self.signed.under(&self.given)?;
         let text = format!(
@@ -275,7 +274,7 @@ impl Start<'_> {
             tried.text()
         );
         let help = format!(
-            "It opens for: {}. On a writer's machine: bootseal access add NAME RECIPIENT",
+            "It can be opened by: {}. To add a member, on a writer's machine: bootseal access add NAME RECIPIENT",
             verified.who()
         );
         Ok(Error::new(Kind::NoIdentity, text).with_help(help))
@@ -292,10 +291,10 @@ impl Opening {
             Ok(Some(before)) => {
                 tracing::warn!(target: "bootseal", %before, "another vault was remembered under this file's name; give each application its own state directory")
             }
-            // A first start that is not remembered would be a first start each time.
+            // If a first start were not remembered, every start would be a first start.
             Err(error) if file.trust() == Trust::FirstUse => return Err(error.into()),
             Err(error) => {
-                tracing::warn!(target: "bootseal", %error, "the opened vault is not remembered")
+                tracing::warn!(target: "bootseal", %error, "the opened vault could not be remembered")
             }
         }
         Ok(())
@@ -305,7 +304,7 @@ impl Opening {
 fn unpinned(file: &VerifiedFile, key: &str) -> Error {
     let path = file.path().map_or(String::new(), |path| format!("{}: ", path.display()));
     let text = format!(
-        "{path}nothing says which vault this must be: no pin in code, {}, ${}/bootseal.pin or {key}",
+        "{path}this vault is not pinned: no pin in code, {}, ${}/bootseal.pin or {key}",
         env::PIN,
         env::CREDENTIALS
     );

@@ -1,5 +1,5 @@
-//! Reloads: a newer generation of the file takes the place of the present one, on request or when
-//! the file changes.
+//! Reloads: a newer generation of the file replaces the current one, on request or when the file
+//! changes.
 
 use crate::error::{Error, Result};
 use crate::load::secrets::{Listener, Secrets, lock};
@@ -11,21 +11,21 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A file is looked at no more often.
+/// The shortest interval between two checks of a file.
 const SHORTEST: Duration = Duration::from_millis(100);
 
-/// What a watching thread knows of the file.
+/// The state of a thread that watches the file.
 #[derive(Default)]
 struct Watched {
-    /// Its stamp when its content was what is opened.
+    /// The file's stamp when its content was that of the opened generation.
     opened: Option<FileStamp>,
-    /// The content that could not be taken and why, which is logged once.
+    /// The content that was refused and the error, which is logged once.
     failure: Option<(Vec<u8>, String)>,
 }
 
 impl Secrets {
     /// Reads the file again, by the same rules as at start. Handles keep their value,
-    /// [`Secrets::secret`] gives the new one, and a token source logs in again only if its own
+    /// [`Secrets::secret`] returns the new value, and a token source logs in again only if its own
     /// profile or values changed. Returns the names of the properties that changed: none if the
     /// file is the same.
     ///
@@ -45,7 +45,7 @@ impl Secrets {
         let Some(loader) = &self.0.loader else {
             return Err(Error::new(
                 Kind::Usage,
-                "this vault was made in a test and has no file to read again",
+                "this vault was not loaded from a file and cannot be reloaded",
             ));
         };
         let one = lock(&self.0.reloading);
@@ -58,7 +58,7 @@ impl Secrets {
         Ok(names.unwrap_or_default())
     }
 
-    /// Puts a newer generation in the place of the present one. Returns `None` if it is the same.
+    /// Replaces the current generation by a newer one. Returns `None` if the file is the same.
     fn take(
         &self,
         newer: Snapshot,
@@ -68,7 +68,7 @@ impl Secrets {
         let (old, new) = (&present.file, &newer.file);
         if old.vault_id() != new.vault_id() && !new.former_ids().contains(&old.vault_id()) {
             let text = format!(
-                "the file is now another vault, {}; {} stays in use",
+                "the file now contains another vault, {}; {} stays in use",
                 new.vault_id(),
                 old.vault_id()
             );
@@ -92,8 +92,8 @@ impl Secrets {
         Ok(Some(names))
     }
 
-    /// Calls the listeners with nothing locked: a listener may reload, or ask for a secret. One
-    /// that panics does not stop the others.
+    /// Calls the listeners without holding a lock: a listener may reload or read a secret. A
+    /// listener that panics does not stop the others.
     fn notify(&self, names: &[String]) {
         let listeners: Vec<Listener> = lock(&self.0.listeners).clone();
         for listener in listeners {
@@ -103,7 +103,7 @@ impl Secrets {
         }
     }
 
-    /// Calls `listener` with the names of the changed properties after each reload that took a
+    /// Calls `listener` with the names of the changed properties after each reload that loaded a
     /// newer file, on the thread that reloads.
     ///
     /// ```no_run
@@ -115,14 +115,14 @@ impl Secrets {
         lock(&self.0.listeners).push(Arc::new(listener));
     }
 
-    /// Starts a thread that looks at the file every so often, at most ten times a second, and
-    /// [reloads](Secrets::reload) it when its content is not what was opened, as after a link was
-    /// swapped. A file that cannot be taken is tried again each time, because its key may arrive a
-    /// moment later; the log has one line about it, and the opened generation stays in use. The
-    /// thread ends with the last handle.
+    /// Starts a thread that checks the file at this interval, at most ten times a second, and
+    /// [reloads](Secrets::reload) it when its content has changed, for example after a link was
+    /// swapped. A refused file is tried again at each check, because its key may arrive later; the
+    /// refusal is logged once, and the opened generation stays in use. The thread ends with the
+    /// last handle.
     ///
     /// # Errors
-    /// [`Kind::Io`] when the system gives no thread; [`Kind::Usage`] for a vault of a test.
+    /// [`Kind::Io`] when no thread can be started; [`Kind::Usage`] for a vault without a file.
     ///
     /// ```no_run
     /// let vault = bootseal::load("app.sealed.toml")?;
@@ -134,7 +134,7 @@ impl Secrets {
         else {
             return Err(Error::new(
                 Kind::Usage,
-                "this vault was made in a test and has no file to watch",
+                "this vault was not loaded from a file and cannot be watched",
             ));
         };
         let (weak, every, mut watched) =
@@ -147,18 +147,18 @@ impl Secrets {
             }
         };
         let thread = std::thread::Builder::new().name("bootseal-watch".into()).spawn(watching);
-        thread
-            .map(drop)
-            .map_err(|error| Error::new(Kind::Io, format!("no thread to watch the file: {error}")))
+        thread.map(drop).map_err(|error| {
+            Error::new(Kind::Io, format!("cannot start a thread to watch the file: {error}"))
+        })
     }
 
-    /// Reloads if the file's content is not what was opened.
+    /// Reloads the file if its content differs from the opened generation.
     fn look_at(&self, path: &Path, watched: &mut Watched) {
         let stamp = FileStamp::of(path);
         if stamp.is_some() && stamp == watched.opened {
             return;
         }
-        // A file that is missing for a moment is being replaced.
+        // A file that is briefly missing is being replaced.
         let Ok(content) = std::fs::read(path) else { return };
         if content == self.now().file.text().as_bytes() {
             watched.opened = stamp.filter(FileStamp::is_settled);
@@ -172,14 +172,14 @@ impl Secrets {
                 let failure = Some((content, error.to_string()));
                 if watched.failure != failure {
                     watched.failure = failure;
-                    tracing::warn!(target: "bootseal", generation = self.generation(), %error, "the file changed and is not taken; the opened generation stays in use")
+                    tracing::warn!(target: "bootseal", generation = self.generation(), %error, "the changed file was refused; the opened generation stays in use")
                 }
             }
         }
     }
 }
 
-/// Without the client there are no token sources that have to follow a newer file.
+/// Without the client there are no token sources to update.
 #[cfg(not(feature = "client"))]
 struct Prepared;
 

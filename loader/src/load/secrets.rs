@@ -10,7 +10,7 @@ use bootseal_core::{CanRead, Gateway, Kind, Property, PropertyPath, Secret, Vaul
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// An opened vault: every value is in guarded memory and can be asked for by name. A cheap handle.
+/// An opened vault: every value is in guarded memory and can be read by name. It is a cheap handle.
 ///
 /// ```
 /// let vault = bootseal::testing::vault([("db.password", "hunter2")], "[db]\nuser = \"app\"\n")?;
@@ -22,11 +22,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub struct Secrets(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
-    /// A reload puts another one here.
+    /// The current generation; a reload replaces it.
     pub(crate) now: Mutex<Arc<Snapshot>>,
-    /// How the file was opened; `None` for a vault of a test.
+    /// The loader that opened the file; `None` for a vault without a file.
     pub(crate) loader: Option<Loader>,
-    /// Held while a reload is made.
+    /// Held during a reload.
     pub(crate) reloading: Mutex<()>,
     pub(crate) listeners: Mutex<Vec<Listener>>,
     #[cfg(feature = "client")]
@@ -35,7 +35,7 @@ pub(crate) struct Inner {
 
 pub(crate) type Listener = Arc<dyn Fn(&[String]) + Send + Sync>;
 
-/// Locks despite a panic elsewhere: nothing under these locks is ever left half done.
+/// Locks despite a panic elsewhere: data under these locks is never left inconsistent.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -52,9 +52,9 @@ impl Secrets {
         }))
     }
 
-    /// The secrets of a vault that is open already, and that may not be a file yet: a command line
-    /// tries a login before it writes one. Such a vault cannot be reloaded, and a login that was
-    /// refused is remembered nowhere.
+    /// The secrets of a vault that is already open and may not be written to a file yet: the CLI
+    /// tries a login before it writes the file. Such a vault cannot be reloaded, and its refused
+    /// logins are not stored.
     ///
     /// # Errors
     /// As [`crate::load`]: when a value cannot be opened, or a profile cannot work.
@@ -80,7 +80,7 @@ impl Secrets {
     ///
     /// # Errors
     /// [`Kind::NotFound`], with similar names; [`Kind::Conflict`] when the property is readable,
-    /// because a property that everybody can read is not issued as a secret; [`Kind::Usage`] when
+    /// because a property that everybody can read is not returned as a secret; [`Kind::Usage`] when
     /// `path` is not a dotted key.
     ///
     /// ```no_run
@@ -109,7 +109,7 @@ impl Secrets {
     /// The readable text at `path`, a TOML dotted key.
     ///
     /// # Errors
-    /// [`Kind::NotFound`]; [`Kind::Conflict`] when the property is sealed or not a text;
+    /// [`Kind::NotFound`]; [`Kind::Conflict`] when the property is sealed or not text;
     /// [`Kind::Usage`] when `path` is not a dotted key.
     ///
     /// ```
@@ -147,9 +147,9 @@ impl Secrets {
     /// only under `#[serde(with = "bootseal::exposed")]`: see [`exposed`](crate::load::exposed).
     ///
     /// # Errors
-    /// [`Kind::Conflict`] when a sealed value meets a field that is not a [`Secret`], or a readable
-    /// value a field that is; [`Kind::Malformed`] when the struct and the table do not fit. Each
-    /// names the property, and none its value.
+    /// [`Kind::Conflict`] when a sealed value is read into a field that is not a [`Secret`], or a
+    /// readable value into a field that is; [`Kind::Malformed`] when the table does not fit the
+    /// struct. Each error names the property, but not its value.
     ///
     /// ```
     /// #[derive(serde::Deserialize)]
@@ -189,7 +189,7 @@ impl Secrets {
         names
     }
 
-    /// The routes that the file has for the gateway.
+    /// The file's routes for the gateway.
     ///
     /// # Errors
     /// As [`bootseal_core::Gateway::read`].
@@ -202,7 +202,7 @@ impl Secrets {
         self.now().file.vault_id()
     }
 
-    /// The path of the opened file; `None` for a vault of a test.
+    /// The path of the opened file; `None` for a vault without a file.
     pub fn path(&self) -> Option<PathBuf> {
         self.now().file.path().map(Path::to_owned)
     }

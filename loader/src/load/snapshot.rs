@@ -19,8 +19,8 @@ impl Snapshot {
     /// empty.
     ///
     /// # Errors
-    /// When a value cannot be opened, or a profile cannot work: at start, and not at its first
-    /// login.
+    /// When a value cannot be decrypted, or a profile cannot work. A profile's error thus appears
+    /// at start, not at its first login.
     pub(crate) fn new(vault: Vault<CanRead>, only: &[PropertyPath]) -> Result<Snapshot> {
         let values = vault.open_all()?;
         #[cfg(feature = "client")]
@@ -57,7 +57,7 @@ impl Snapshot {
         old.chain(added).filter(|path| !same(path)).map(ToString::to_string).collect()
     }
 
-    /// The error with the file it is about.
+    /// The error with the path of the file.
     pub(crate) fn placed(&self, error: impl Into<Error>) -> Error {
         match self.file.path() {
             Some(path) => error.into().in_file(path),

@@ -1,4 +1,4 @@
-//! The token sources that were asked for: one for each login profile.
+//! The token sources created so far, at most one for each login profile.
 
 use crate::token::source::TokenSource;
 use bootseal_core::PropertyPath;

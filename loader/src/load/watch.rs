@@ -1,14 +1,14 @@
-//! The stamp of a file: it changes when another file takes its place, for example behind a swapped
+//! The stamp of a file: it changes when the file is written or replaced, for example by swapping a
 //! link.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// File systems stamp two writes in quick succession with the same time.
+/// Two writes within this time may leave the same modification time.
 const GRANULARITY: Duration = Duration::from_secs(1);
 
-/// Which file a path leads to, and when it was written. A watcher compares stamps and reads the
-/// file only when they differ.
+/// The target of a path and its modification time. A watcher compares stamps and reads the file
+/// only when they differ.
 ///
 /// ```
 /// use bootseal::FileStamp;
@@ -22,17 +22,17 @@ const GRANULARITY: Duration = Duration::from_secs(1);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileStamp {
-    /// Behind all links.
+    /// The path with all links resolved.
     path: PathBuf,
     length: u64,
     modified: Option<SystemTime>,
-    /// Device and inode; 0 where the system has none.
+    /// Device and inode; 0 if the system has none.
     file: (u64, u64),
 }
 
 impl FileStamp {
-    /// The stamp of the file that `path` leads to now. `None` if there is none: a file that is
-    /// missing for a moment is being replaced.
+    /// The stamp of the file that `path` leads to now. `None` if there is none, for example while
+    /// the file is being replaced.
     pub fn of(path: &Path) -> Option<FileStamp> {
         let path = std::fs::canonicalize(path).ok()?;
         let meta = std::fs::metadata(&path).ok()?;
@@ -46,7 +46,7 @@ impl FileStamp {
         Some(FileStamp { path, length: meta.len(), modified: meta.modified().ok(), file })
     }
 
-    /// Whether any later write is sure to change the stamp: the last one is not too recent.
+    /// Whether the last write is old enough that any later write changes the stamp.
     pub(crate) fn is_settled(&self) -> bool {
         let age =
             self.modified.and_then(|modified| SystemTime::now().duration_since(modified).ok());

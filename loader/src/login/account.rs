@@ -1,6 +1,6 @@
 //! Account: a login profile with its values.
 //!
-//! If the profile has a second password, the account knows which one the next login begins with.
+//! If the profile has a second password, the account records which one the next login tries first.
 
 use crate::sync::Mutex;
 use bootseal_core::{Profile, Secret};
@@ -8,23 +8,25 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
-/// The values of the profile's table that its login names.
+/// The values of the profile's table that its login uses.
 pub(crate) type Values = BTreeMap<String, Secret>;
 
-/// A profile, and the values of its table that it uses. A reload replaces it by a new one.
+/// A profile, and the values of its table that it uses. A reload replaces the account.
 pub(crate) struct Account {
     pub(crate) profile: Profile,
-    /// With the spare values (`next`) that are set.
+    /// The values, including the spare values (`next`) that are set.
     pub(crate) values: Values,
     slot: Mutex<CredentialSlot>,
 }
 
-/// Which password the next login begins with, if `next` gives a second one.
+/// The password that the next login tries first, if `next` names a second one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CredentialSlot {
-    /// The one of `next`: it worked the last time, or the other one was refused.
+    /// Whether the next login begins with the password of `next`: it was accepted last time, or the
+    /// other one was refused.
     pub(crate) next_first: bool,
-    /// The other one was refused since the last token: it is not sent again before this one was.
+    /// Whether the other password was refused since the last token; it is not sent again before
+    /// this one was tried.
     pub(crate) other_refused: bool,
 }
 
@@ -41,7 +43,7 @@ impl Account {
         *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = slot;
     }
 
-    /// The values with those of `next` in their places; `None` if no value of `next` is set.
+    /// The values, replaced by those of `next` where set; `None` if no value of `next` is set.
     pub(crate) fn spare_values(&self) -> Option<Values> {
         let mut values = self.values.clone();
         let mut any = false;

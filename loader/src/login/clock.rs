@@ -1,6 +1,6 @@
 //! Clock: time and jitter as a trait.
 //!
-//! Tests bring a clock that stands still, so that no rule about time is tested by waiting.
+//! Tests use a manual clock, so that no test has to wait.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,8 +8,7 @@ use std::time::Duration;
 
 /// Time, and the jitter that keeps many processes from acting at the same moment.
 ///
-/// The default is [`SystemClock`]; tests bring their own, which stands still until the test moves
-/// it.
+/// The default is [`SystemClock`]; tests use one that stands still until they advance it.
 ///
 /// ```
 /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
@@ -20,26 +19,27 @@ use std::time::Duration;
 /// let acme = vault.token_source_with("acme", Arc::new(clock.clone()), Arc::new(bootseal::HttpTransport))?;
 /// acme.token_blocking()?;
 /// clock.advance(Duration::from_secs(60));
-/// acme.token_blocking()?; // still good
+/// acme.token_blocking()?; // still valid
 /// assert_eq!(vendor.logins(), 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Clock: Send + Sync + 'static {
-    /// The time since some fixed instant. It goes on while the machine is suspended.
+    /// The time since some fixed instant. It continues while the machine is suspended.
     fn monotonic(&self) -> Duration;
 
     /// The time since 1970-01-01 UTC. An administrator may change it.
     fn unix_time(&self) -> Duration;
 
-    /// A number that is cheap to read, and changes every few milliseconds, when the machine was
-    /// suspended, and when the wall clock was set. While it stays the same, nobody needs to read
-    /// [`Clock::monotonic`] and [`Clock::unix_time`] again. With `None`, the default, they are read
-    /// each time.
+    /// A counter that is cheap to read. It changes every few milliseconds, after the machine was
+    /// suspended, and when the wall clock is set. While it is unchanged, [`Clock::monotonic`] and
+    /// [`Clock::unix_time`] need not be read again. With `None`, the default, they are read each
+    /// time.
     fn tick(&self) -> Option<u64> {
         None
     }
 
-    /// Ends after `time`. It is polled only on the thread of a login, inside its runtime.
+    /// Completes after `time`. The future is polled only on the thread of a login, inside its
+    /// runtime.
     fn sleep(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
     /// A random number from 0 to 1.
@@ -58,8 +58,8 @@ impl Moment {
         Moment { monotonic: clock.monotonic(), unix_time: clock.unix_time() }
     }
 
-    /// The time since then, by the clock that shows more: this covers a suspended machine, a
-    /// stopped virtual one, and a wall clock that was set forward or back.
+    /// The time since this moment, by the clock that advanced more. This covers a suspended
+    /// machine, a paused virtual machine, and a wall clock that was set forward or back.
     pub(crate) fn age(self, clock: &dyn Clock) -> Duration {
         clock
             .monotonic()
@@ -94,8 +94,8 @@ impl Clock for SystemClock {
 
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     fn monotonic(&self) -> Duration {
-        // It may stand still while the machine is suspended; the age of a token also looks at the
-        // wall clock, which does not.
+        // This clock may stop while the machine is suspended; the age of a token also uses the wall
+        // clock, which does not stop.
         static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
         START.get_or_init(std::time::Instant::now).elapsed()
     }
@@ -106,7 +106,7 @@ impl Clock for SystemClock {
 
     #[cfg(any(target_os = "linux", target_os = "android"))]
     fn tick(&self) -> Option<u64> {
-        // The tick of the wall clock, which goes on while the machine is suspended.
+        // The tick of the wall clock, which continues while the machine is suspended.
         let time = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
         u64::try_from(time.tv_sec)
             .ok()?
@@ -120,7 +120,7 @@ impl Clock for SystemClock {
 
     fn jitter(&self) -> f64 {
         let mut bytes = [0; 4];
-        // The jitter only spreads load; without it everything still works.
+        // The jitter only spreads load, so a failure here is ignored.
         let _ = getrandom::fill(&mut bytes);
         f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
     }

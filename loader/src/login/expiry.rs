@@ -1,14 +1,15 @@
-//! Expiry: how long a token lives, and when the next one is fetched.
+//! Expiry: a token's lifetime, and the time at which the next token is fetched.
 //!
-//! The rules are pure: the response and the time are arguments.
+//! The functions are pure: the response and the time are arguments.
 
 use crate::login::parse::jwt::Claims;
 use bootseal_core::{Expiry, Profile, Unit};
 use std::time::Duration;
 
-/// A token that had expired before it came is kept this long, so that not every call makes a login.
+/// A token that had expired on arrival is kept this long, so that not every call logs in.
 const BORN_EXPIRED: Duration = Duration::from_secs(5);
-/// The network may cause a difference of this many seconds between the vendor's clock and ours.
+/// A difference of up to this many seconds between the vendor's clock and ours may be due to the
+/// network.
 const CLOCK_TOLERANCE: f64 = 5.0;
 
 /// The source of a token's lifetime.
@@ -35,9 +36,9 @@ pub enum ExpiryFrom {
     Cookie,
     /// The profile, with a fixed lifetime.
     Fixed,
-    /// The profile's `default_life`, as nothing else gives a lifetime.
+    /// The profile's `default_life`, because no other source has a lifetime.
     Default,
-    /// None: the token lives until a call is rejected.
+    /// No source: the token is used until a call is rejected.
     OnReject,
 }
 
@@ -56,7 +57,7 @@ impl ExpiryFrom {
     }
 }
 
-/// Everything in a response that says something about a token's lifetime.
+/// The parts of a response that determine a token's lifetime.
 #[derive(Debug, Default)]
 pub(crate) struct Evidence {
     pub(crate) jwt: Option<Claims>,
@@ -66,7 +67,7 @@ pub(crate) struct Evidence {
     pub(crate) expires_in: Option<f64>,
     /// The response's `Date`, in seconds since 1970.
     pub(crate) server_date: Option<f64>,
-    /// Our wall clock when the response came.
+    /// Our wall clock when the response arrived.
     pub(crate) unix_time: f64,
 }
 
@@ -78,7 +79,7 @@ pub(crate) struct FieldValue {
 }
 
 impl FieldValue {
-    /// The seconds from `now` until then; `now` is in seconds since 1970.
+    /// The seconds from `now` until expiry; `now` is in seconds since 1970.
     pub(crate) fn seconds_from(&self, now: f64) -> f64 {
         match self.unit {
             Unit::Seconds => self.number,
@@ -95,13 +96,13 @@ impl FieldValue {
 pub(crate) struct Lifetime {
     pub(crate) lifetime: Duration,
     pub(crate) from: ExpiryFrom,
-    /// By the vendor's word or a clock, it had expired before it came.
+    /// According to the response and the clocks, the token had expired on arrival.
     pub(crate) born_expired: bool,
 }
 
 impl Lifetime {
     pub(crate) fn of(profile: &Profile, evidence: &Evidence) -> Lifetime {
-        // A host with a clock that is an hour wrong must neither log in for each call nor send dead
+        // A host whose clock is wrong by an hour must neither log in for each call nor send expired
         // tokens.
         let server_now = evidence
             .server_date
@@ -139,8 +140,8 @@ impl Lifetime {
     }
 }
 
-/// The ages at which a token is refreshed behind a call, and at which it is no longer used. They
-/// count from when its login was sent.
+/// The ages at which a token is refreshed in the background and at which it is no longer used,
+/// counted from when its login was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Deadlines {
     pub(crate) refresh_at: Duration,
@@ -148,16 +149,16 @@ pub(crate) struct Deadlines {
 }
 
 impl Deadlines {
-    /// The deadlines of a token that came at `age`. It is kept for a moment whatever its lifetime,
-    /// so that not every call makes a login. If it is dead, the vendor rejects it, and then there
-    /// is another login.
+    /// The deadlines of a token that arrived at `age`. It is kept briefly whatever its lifetime, so
+    /// that not every call logs in. If it has expired, the vendor rejects it, which causes another
+    /// login.
     pub(crate) fn kept(self, lifetime: &Lifetime, age: Duration) -> Deadlines {
         let least = age + if lifetime.born_expired { BORN_EXPIRED } else { Duration::from_secs(1) };
         Deadlines { refresh_at: self.refresh_at.max(least), hard_at: self.hard_at.max(least) }
     }
 
-    /// The deadlines by profile and lifetime. `jitter`, from 0 to 1, spreads the refreshes of many
-    /// processes.
+    /// The deadlines for a profile and a lifetime. `jitter`, from 0 to 1, spreads the refreshes of
+    /// many processes.
     pub(crate) fn of(profile: &Profile, lifetime: &Lifetime, jitter: f64) -> Deadlines {
         if lifetime.born_expired {
             return Deadlines { refresh_at: lifetime.lifetime, hard_at: lifetime.lifetime };
@@ -207,7 +208,8 @@ mod tests {
         }
     }
 
-    /// The lifetime by the response, in seconds; `None` if the token had expired before it came.
+    /// The lifetime according to the response, in seconds; `None` if the token had expired on
+    /// arrival.
     fn seconds(profile: &Profile, evidence: &Evidence) -> Option<f64> {
         let lifetime = Lifetime::of(profile, evidence);
         assert!(!lifetime.born_expired || lifetime.lifetime == BORN_EXPIRED);
@@ -215,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn the_exp_of_a_jwt_counts_from_the_vendors_now_and_never_longer_than_max_age() {
+    fn the_exp_of_a_jwt_is_measured_by_the_vendors_clock_and_capped_at_max_age() {
         let profile = profile("");
         for (exp, expected) in [
             (NOW + 600.0, Some(600.0)),
@@ -241,7 +243,7 @@ mod tests {
         for (exp, iat, expected) in [
             (NOW + 3600.0, NOW, Some(HOUR)),
             (NOW + 7200.0, NOW + 3600.0, Some(HOUR)),
-            (NOW + 1800.0, NOW - 1800.0, Some(1800.0)), // issued a while ago, handed out again
+            (NOW + 1800.0, NOW - 1800.0, Some(1800.0)), // issued a while ago, returned again
             (NOW + 600.0, NOW + 600.0, None),
             (NOW + 600.0, NOW + 601.0, None),
         ] {
@@ -256,7 +258,7 @@ mod tests {
             (NOW + 7200.0, NOW + 3600.0, Some(HOUR)),
             (NOW, NOW - 3600.0, Some(HOUR)),
             (NOW + 600.0, NOW + 3600.0, None),
-            (NOW + 600.0, NOW + 5.0, Some(600.0)), // the network's
+            (NOW + 600.0, NOW + 5.0, Some(600.0)), // within the network's delay
             (NOW + 600.0, NOW - 5.0, Some(600.0)),
             (NOW + 600.0, NOW + 6.0, Some(594.0)),
             (NOW + 600.0, NOW - 6.0, Some(606.0)),
@@ -423,7 +425,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_number_makes_it_panic_and_no_token_outlives_its_bounds(
+        fn no_number_causes_a_panic_and_every_lifetime_stays_within_its_bounds(
             exp in any::<f64>(), iat in any::<Option<f64>>(), date in any::<Option<f64>>(), expires_in in any::<Option<f64>>(), is_jwt in any::<bool>(), jitter in any::<f64>(),
         ) {
             thread_local!(static PROFILE: Profile = profile(""));

@@ -11,10 +11,10 @@ use crate::login::transport::LoginResponse;
 use bootseal_core::{Call, Field, ResponsePlace, Secret, Test, Unit, When};
 use std::time::Duration;
 
-/// The value at a place of the response; `None` if there is nothing.
+/// The value at a place of the response; `None` if it has none.
 ///
 /// # Errors
-/// A text that shows nothing of the response, if the place cannot be looked into.
+/// A message without any part of the response, if the place cannot be read.
 pub(crate) fn extract(
     place: &ResponsePlace,
     response: &LoginResponse,
@@ -44,11 +44,11 @@ pub(crate) fn extract(
             .body
             .expose(|body| find(body, ""))
             .map_err(|_| "its body is not one JSON string".into()),
-        _ => Err("the profile names a kind of place that this version does not know".into()),
+        _ => Err("this version does not support the place that the profile names".into()),
     }
 }
 
-/// The values that `call` captures from its response. A value that is not there is left out.
+/// The values that `call` captures from its response. Missing values are left out.
 pub(crate) fn captured(
     call: &Call,
     response: &LoginResponse,
@@ -66,7 +66,7 @@ pub(crate) fn captured(
     Ok(values)
 }
 
-/// Whether the condition matches this body. One that is not JSON matches no condition.
+/// Whether this body meets the condition. A body that is not JSON meets none.
 pub(crate) fn matches(when: &When, body: &[u8]) -> bool {
     let Ok(Some(found)) = find(body, &when.pointer) else { return false };
     match &when.test {
@@ -123,8 +123,7 @@ pub(crate) fn describe(place: &ResponsePlace) -> String {
     }
 }
 
-/// The places of the same kind that the response has, by name, to say what is there instead of the
-/// token.
+/// The names of the response's places of the same kind, for the error when the token is missing.
 pub(crate) fn alternatives(
     place: &ResponsePlace,
     response: &LoginResponse,
@@ -145,7 +144,7 @@ pub(crate) fn alternatives(
     }
 }
 
-/// The content type that the vendor gives for the body, as ` (text/html)`.
+/// The body's content type in parentheses, as ` (text/html)`.
 fn content_type(response: &LoginResponse) -> String {
     let label =
         response.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());

@@ -1,5 +1,4 @@
-//! Logins over HTTP: each uses a client of its own, which is dropped with its buffers when the
-//! login is over.
+//! Logins over HTTP: each has its own client, which is dropped with its buffers after the login.
 
 use crate::error::Error;
 use crate::login::transport::{LoginRequest, LoginResponse, Transport, TransportError};
@@ -52,7 +51,7 @@ async fn send(request: LoginRequest) -> Result<LoginResponse, TransportError> {
     let origin = request.url.origin();
     let allowed = move |url: &Url| match url.origin() == origin {
         true => Ok(()),
-        false => Err(Error::new(Kind::Usage, "a login is sent to its own origin only").into()),
+        false => Err(Error::new(Kind::Usage, "a login must not be sent to another origin").into()),
     };
     let connect_timeout = Some(CONNECT_TIMEOUT.min(request.timeout));
     let connect = ConnectOptions { connect_timeout, http1_only: true, ..ConnectOptions::default() };
@@ -64,7 +63,7 @@ async fn send(request: LoginRequest) -> Result<LoginResponse, TransportError> {
     *call.method_mut() = request.method;
     let uri = request.url.as_str().parse();
     *call.uri_mut() =
-        uri.map_err(|_| TransportError::Broken("the login's URL cannot be sent".into()))?;
+        uri.map_err(|_| TransportError::Broken("the login's URL is not a valid URI".into()))?;
     if let Some(body) = request.body {
         *call.body_mut() = Bytes::from_owner(body.exposed()).into();
     }

@@ -1,4 +1,4 @@
-//! Logins: one account's requests and the meaning of the responses.
+//! Logins: the requests of an account and the interpretation of the responses.
 //!
 //! The network is behind the trait `Transport`.
 

@@ -14,7 +14,7 @@ pub(crate) enum Outcome {
     Failed(Failure),
 }
 
-/// A token that has just come, and what came with it.
+/// A newly issued token, and the other results of its login.
 #[derive(Debug)]
 pub(crate) struct Fresh {
     pub(crate) secret: Secret,
@@ -38,7 +38,7 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// A failure that no response caused: nothing was heard of the vendor.
+    /// A failure without a response from the vendor.
     pub(crate) fn down(text: impl Into<String>) -> Failure {
         Failure {
             class: Class::Down { unsent: false },
@@ -51,19 +51,19 @@ impl Failure {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Class {
-    /// The credentials are wrong: no login is made with them any more.
+    /// The credentials are wrong: no further login is made with them.
     Refused,
     /// The credentials may be wrong: a second such response in a row counts as a refusal.
     PerhapsRefused,
     Throttled,
-    /// The vendor is down, out of reach, or broke off; `unsent` if not one byte was sent.
+    /// The vendor is down or unreachable, or the connection broke; `unsent` if no byte was sent.
     Down {
         unsent: bool,
     },
     Tls,
     /// The response is not what the profile describes.
     Protocol,
-    /// The response claims success and holds no token.
+    /// The response claims success but contains no token.
     NoToken,
     Redirect,
 }
@@ -80,12 +80,12 @@ impl Class {
     }
 }
 
-/// What the last failures, in a row, suggest about the credentials. The history file stores it.
+/// Evidence from consecutive failures that the credentials are wrong. The login history stores it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RefusalHints {
     #[serde(default)]
     pub(crate) perhaps_refused: bool,
-    /// Responses that claimed success and held no token.
+    /// The number of responses that claimed success but contained no token.
     #[serde(default)]
     pub(crate) without_token: u32,
 }
@@ -102,7 +102,7 @@ impl RefusalHints {
         }
     }
 
-    /// The hints after one more failure, of this class.
+    /// The hints after another failure of this class.
     pub(crate) fn after(self, class: Class) -> RefusalHints {
         let without_token =
             if class == Class::NoToken { self.without_token.saturating_add(1) } else { 0 };

@@ -1,7 +1,7 @@
-//! Procedure of a login: which requests are sent, in which order.
+//! Procedure of a login: its requests and their order.
 //!
-//! First the refresh token if there is one; else the request before the login and the password;
-//! else the next password.
+//! A refresh token is tried first. Without one, or if the vendor refuses it, the request before the
+//! login is sent, and then the password. If the password is refused, the next password is tried.
 
 use crate::error::Error;
 use crate::login::account::{Account, CredentialSlot, Values};
@@ -17,7 +17,7 @@ use crate::sync::{AtomicU64, Ordering};
 use bootseal_core::{Body, Call};
 use std::time::Duration;
 
-/// What a login writes down while it runs, so that a restart does not send it again.
+/// The journal of a running login: facts that a restart needs, so that it does not repeat them.
 pub(crate) trait LoginJournal: Sync {
     /// The one-time code of this period is about to be sent.
     fn code_used(&self, period: u64);
@@ -36,13 +36,13 @@ pub(crate) struct Login<'a> {
     pub(crate) refreshes: &'a AtomicU64,
     /// The values captured with the previous token, for the refresh.
     pub(crate) kept: Option<Values>,
-    /// What the failed logins before it suggest about the credentials.
+    /// Evidence from earlier failed logins that the credentials are wrong.
     pub(crate) hints: RefusalHints,
     /// The period of the last one-time code that was sent; 0 if none was.
     pub(crate) last_code: &'a AtomicU64,
-    /// Where it writes down what must outlive the process.
+    /// The journal, which outlives the process.
     pub(crate) journal: Option<&'a dyn LoginJournal>,
-    /// When the whole login must be over, on the monotonic clock.
+    /// The deadline of the whole login, on the monotonic clock.
     pub(crate) until: Duration,
 }
 
@@ -62,13 +62,13 @@ impl Login<'_> {
             match &outcome {
                 Outcome::Token(_) => {
                     if next_first && other_refused {
-                        tracing::warn!(target: "bootseal", profile = %account.profile.table, "next_in_use: the value of `next` is the one that works; make it the first one");
+                        tracing::warn!(target: "bootseal", profile = %account.profile.table, "next_in_use: the value of `next` works and the first one does not; replace the first one");
                     }
                     account.set_slot(CredentialSlot { next_first, other_refused: false });
                     return outcome;
                 }
-                // The other password is next: in this login, or in the next one if this one gets no
-                // further.
+                // The other password is tried next: in this login, or in the next one if this one
+                // ends early.
                 Outcome::Failed(failure) if self.hints.refuses(failure.class) => {
                     account.set_slot(CredentialSlot {
                         next_first: !next_first,
@@ -87,8 +87,8 @@ impl Login<'_> {
         }
     }
 
-    /// The outcome of the refresh token. `None` if there is none or the vendor does not take it:
-    /// the password is next.
+    /// The outcome of a login with the refresh token. `None` if there is none or the vendor refuses
+    /// it; the password is then tried.
     async fn refresh(&mut self) -> Option<Outcome> {
         let profile = &self.account.profile;
         let (call, kept) = (profile.refresh.as_ref()?, self.kept.take()?);
@@ -109,7 +109,7 @@ impl Login<'_> {
                 | Class::Protocol
                 | Class::NoToken
                 | Class::Redirect => {
-                    tracing::info!(target: "bootseal", profile = %profile.table, "the vendor does not take the refresh token: {}; the password is next", failure.text);
+                    tracing::info!(target: "bootseal", profile = %profile.table, "the vendor refused the refresh token: {}; logging in with the password", failure.text);
                     None
                 }
                 _ => {
@@ -120,19 +120,19 @@ impl Login<'_> {
         }
     }
 
-    /// Adds the one-time code to the values. It comes last of all, for a code that was made counts
+    /// Adds the one-time code to the values. This is the last step, because a generated code counts
     /// as used.
     fn add_code(&self, values: &mut Values) -> Result<(), Outcome> {
         let Some(totp) = &self.account.profile.totp else { return Ok(()) };
         let unix_time = self.clock.unix_time();
         let step = totp::step(totp, unix_time);
         let last = self.last_code.load(Ordering::Relaxed);
-        // A last code that is a little ahead means that the clock was set back by as much. If it is
-        // far ahead, the clock was wrong when that code was sent, and no code of now is the same.
+        // If the last code is slightly ahead, the clock was set back by that much. If it is far
+        // ahead, the clock was wrong when that code was sent, and the current code differs from it.
         if last != 0 && (step..=step + 2).contains(&last) {
             return Err(Outcome::Failed(Failure {
                 class: Class::Throttled,
-                text: "is not asked now: the present one-time code was used already".into(),
+                text: "was not contacted: the current one-time code was already used".into(),
                 status: None,
                 retry_after: Some(totp::until(totp, last + 1, unix_time)),
             }));
@@ -141,7 +141,7 @@ impl Login<'_> {
             Some(Ok(code)) => code,
             Some(Err(error)) => return Err(cannot(&error)),
             None => {
-                let text = "cannot be asked: the seed of the one-time code is missing";
+                let text = "was not contacted: the seed of the one-time code is missing";
                 return Err(failed(Class::Protocol, None, text));
             }
         };
@@ -196,27 +196,26 @@ impl Login<'_> {
         let response = self.send(request, None).await;
         let response = check_status(profile, before, response, self.clock.unix_time()).map_err(
             |mut failure| {
-                // This says nothing about the credentials: they were not sent yet.
+                // This response does not concern the credentials: they were not sent yet.
                 if matches!(failure.class, Class::Refused | Class::PerhapsRefused)
                     && !carries_values(before)
                 {
                     failure.class = Class::Protocol;
                 }
-                failure.text = format!("(asked before the login) {}", failure.text);
+                failure.text = format!("(request before the login) {}", failure.text);
                 Outcome::Failed(failure)
             },
         )?;
         let unix_time = self.clock.unix_time();
         let kept = captured(before, &response, unix_time).map_err(|why| {
-            let text = format!("answered before the login, but {why}");
+            let text = format!("answered the request before the login, but {why}");
             failed(Class::Protocol, Some(response.status), text)
         })?;
         let cookies = cookie::set_by(&response.headers, unix_time.as_secs_f64());
         Ok((kept, cookies.map_err(|error| cannot(&error.into()))?))
     }
 
-    /// The token with everything that was captured, if every header of a call can be filled with
-    /// it.
+    /// The token with all captured values, if they are valid in the headers of a call.
     fn complete(&self, mut fresh: Fresh, kept: Values) -> Outcome {
         match call_headers(self.account, &fresh.secret, &kept) {
             Ok(headers) => {
@@ -230,8 +229,8 @@ impl Login<'_> {
         }
     }
 
-    /// Sends a request with what is left of the time for the whole login, and counts it if it is
-    /// sent at all.
+    /// Sends a request within the time left for the whole login, and counts it unless no time is
+    /// left.
     async fn send(
         &self,
         mut request: LoginRequest,
@@ -245,7 +244,7 @@ impl Login<'_> {
             counter.fetch_add(1, Ordering::Relaxed);
         }
         match self.transport.send(request.clone()).await {
-            // Not one byte was sent, so this does not count as a second login.
+            // No byte was sent, so a second attempt does not count as a second login.
             Err(TransportError::Connect(_)) => {
                 request.timeout = left().ok_or(TransportError::Timeout)?;
                 self.transport.send(request).await
@@ -255,7 +254,7 @@ impl Login<'_> {
     }
 }
 
-/// Whether the request carries a value of the table.
+/// Whether the request contains a value of the profile's table.
 fn carries_values(call: &Call) -> bool {
     call.basic.is_some()
         || !matches!(call.body, Body::Empty)
@@ -263,5 +262,5 @@ fn carries_values(call: &Call) -> bool {
 }
 
 fn cannot(error: &Error) -> Outcome {
-    failed(Class::Protocol, None, format!("cannot be asked: {error}"))
+    failed(Class::Protocol, None, format!("was not contacted: {error}"))
 }

@@ -17,15 +17,15 @@ use http::Method;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderName};
 use std::time::Duration;
 
-/// A logout takes at most this long. A login that logs out first has the same time for it, beyond
-/// its own timeout.
+/// The time limit of a logout. A login that logs out first has this time in addition to its own
+/// timeout.
 const LOGOUT: Duration = Duration::from_secs(5);
 
 impl LoginRequest {
     /// Fills the templates of `call`; `${names}` are looked up in `values`.
     ///
     /// # Errors
-    /// If a value is missing, or does not fit the place that it is filled into.
+    /// If a value is missing or not valid in its place.
     pub(crate) fn build(
         profile: &Profile,
         call: &Call,
@@ -69,8 +69,8 @@ impl LoginRequest {
         })
     }
 
-    /// Adds cookies after those that the profile itself sends. A cookie with a value that no cookie
-    /// can hold is left out.
+    /// Adds cookies after those that the profile itself sends. A cookie with an invalid value is
+    /// left out.
     pub(crate) fn add_cookies(&mut self, cookies: &[Cookie]) -> Result<(), Error> {
         let mut line = SecretBuf::with_capacity(256)?;
         let own = self
@@ -143,14 +143,14 @@ pub(crate) fn header_text(
             Part::Name(filled) => {
                 let filled = value(values, filled)?;
                 if name.eq_ignore_ascii_case("cookie") && !filled.expose(can_carry) {
-                    return Err(wrong("a character that a cookie cannot hold (RFC 6265),"));
+                    return Err(wrong("a character that is not valid in a cookie (RFC 6265),"));
                 }
                 filled.expose(|bytes| page.push(bytes))?;
             }
         }
     }
-    // RFC 9110 §5.5. Refused here and not by the transport, where it would look as if the vendor
-    // were out of reach.
+    // RFC 9110 §5.5. Refused here and not by the transport, which would report the vendor as
+    // unreachable.
     if !page.expose(|bytes| bytes.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~' | 0x80..))) {
         return Err(wrong("a line break or another control character"));
     }
@@ -174,9 +174,9 @@ fn fill(
 }
 
 pub(crate) fn value<'a>(values: &'a Values, name: &str) -> Result<&'a Secret, Error> {
-    values.get(name).ok_or_else(|| {
-        Error::new(Kind::NotFound, format!("the value `{name}` is needed and not there"))
-    })
+    values
+        .get(name)
+        .ok_or_else(|| Error::new(Kind::NotFound, format!("the value `{name}` is missing")))
 }
 
 fn write_json(page: &mut SecretBuf, json: &JsonTemplate, values: &Values) -> Result<(), Error> {
@@ -270,11 +270,10 @@ pub(crate) fn basic_of(pair: &SecretBuf) -> Result<Secret, Error> {
     Ok(header.freeze())
 }
 
-/// The headers of a call: filled with the token, what came with it, and the values of the table
-/// that they name.
+/// The headers of a call, filled with the token, the captured values and the values of the table.
 ///
 /// # Errors
-/// If a header cannot hold what is filled in.
+/// If a value is not valid in its header.
 pub(crate) fn call_headers(
     account: &Account,
     token: &Secret,
@@ -297,7 +296,7 @@ pub(crate) fn call_headers(
     filled.collect()
 }
 
-/// The request that ends a token, with the headers of a call unless it sets them itself.
+/// The logout request, with those headers of a call that the logout does not set itself.
 pub(crate) fn logout(
     profile: &Profile,
     call: &Call,

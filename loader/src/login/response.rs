@@ -16,8 +16,8 @@ use bootseal_core::{Call, Expiry, Profile, Secret};
 use http::HeaderMap;
 use std::time::Duration;
 
-/// The outcome that the response to `call`, or its absence, means. `unix_time` is our wall clock
-/// when it came.
+/// Interprets the response to `call`, or its absence. `unix_time` is our wall clock when the
+/// response arrived.
 pub(crate) fn interpret(
     profile: &Profile,
     call: &Call,
@@ -30,7 +30,7 @@ pub(crate) fn interpret(
     }
 }
 
-/// The response if it reports success, else the failure that its status means.
+/// The response if it reports success, otherwise the failure for its status.
 pub(crate) fn check_status(
     profile: &Profile,
     call: &Call,
@@ -48,8 +48,8 @@ pub(crate) fn check_status(
             retry_after: None,
         })
     };
-    // The profile's lists are about the login alone: the page of a form answers 200 where its login
-    // answers 302.
+    // The profile's lists apply only to the login: the page of a form may answer 200 and its login
+    // 302.
     let login = std::ptr::eq(call, &profile.login).then_some(profile);
     let listed =
         login.and_then(|login| login.refused_status.as_ref()).map(|list| list.contains(&status));
@@ -63,7 +63,7 @@ pub(crate) fn check_status(
     if refused && (ok || listed.is_none() && (400..500).contains(&status) && status != 429) {
         return failed(
             Class::Refused,
-            " to the login, with what the profile calls refused (`refused_when`)",
+            " to the login, and its body meets `refused_when` of the profile",
         );
     }
     if ok {
@@ -79,7 +79,7 @@ pub(crate) fn check_status(
             let target = redirect_target(call, &response);
             failed(
                 Class::Redirect,
-                &format!(" and would redirect{target}; a password is never sent on"),
+                &format!(" and would redirect{target}; a login follows no redirect"),
             )
         }
         429 | 503 if status == 429 || retry_after.is_some() => {
@@ -103,9 +103,9 @@ fn without_response(profile: &Profile, error: TransportError) -> Failure {
             ..Failure::down(format!("offers no trustworthy connection: {why}"))
         },
         TransportError::Timeout => {
-            Failure::down(format!("gave no answer within {:?}", profile.login_timeout))
+            Failure::down(format!("did not respond within {:?}", profile.login_timeout))
         }
-        TransportError::Broken(why) => Failure::down(format!("broke off its answer: {why}")),
+        TransportError::Broken(why) => Failure::down(format!("sent no complete response: {why}")),
     }
 }
 
@@ -117,8 +117,8 @@ fn redirect_target(call: &Call, response: &LoginResponse) -> String {
     url.map_or(String::new(), |url| format!(" to {}", url.origin().ascii_serialization()))
 }
 
-/// The vendor's own code for wrong credentials (RFC 6749 §5.2), which is not secret. Nothing else
-/// of a body is ever shown.
+/// The error code for wrong credentials (RFC 6749 §5.2), which is not secret. No other part of a
+/// body is ever shown.
 fn oauth_code(response: &LoginResponse) -> Option<&'static str> {
     let Ok(Some(Found::Text(code))) = response.body.expose(|body| find(body, "/error")) else {
         return None;
@@ -128,7 +128,7 @@ fn oauth_code(response: &LoginResponse) -> Option<&'static str> {
         .find(|known| code.expose(|bytes| bytes == known.as_bytes()))
 }
 
-/// How long the vendor asks to wait: in the header, else at the profile's place.
+/// The wait that the vendor requests, in the header or else at the place that the profile names.
 fn retry_after(
     profile: &Profile,
     response: &LoginResponse,
@@ -142,7 +142,7 @@ fn retry_after(
     })
 }
 
-/// Seconds, or a date (RFC 9110 §10.2.3).
+/// The header `Retry-After`: seconds, or a date (RFC 9110 §10.2.3).
 fn retry_after_header(headers: &HeaderMap, unix_time: Duration) -> Option<Duration> {
     let text = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -153,7 +153,7 @@ fn retry_after_header(headers: &HeaderMap, unix_time: Duration) -> Option<Durati
     ))
 }
 
-/// Takes the token, and everything that the profile captures, out of a successful response.
+/// Extracts the token and the captured values from a successful response.
 fn token(profile: &Profile, call: &Call, response: &LoginResponse, unix_time: Duration) -> Outcome {
     let status = response.status;
     let missing = |what: &str| {
@@ -195,7 +195,7 @@ fn token(profile: &Profile, call: &Call, response: &LoginResponse, unix_time: Du
     })
 }
 
-/// What the response says about the lifetime of `token`.
+/// The parts of the response that determine the lifetime of `token`.
 pub(crate) fn evidence(
     profile: &Profile,
     token: &Secret,

@@ -1,4 +1,4 @@
-//! One-time codes by time: TOTP (RFC 6238) over HOTP (RFC 4226).
+//! Time-based one-time codes: TOTP (RFC 6238) over HOTP (RFC 4226).
 
 use crate::error::Error;
 use bootseal_core::{Kind, Secret, Totp, TotpHash};
@@ -47,11 +47,11 @@ fn truncated<M: Mac + KeyInit>(key: &[u8], step: u64) -> Option<u32> {
     Some(u32::from_be_bytes(four) & 0x7FFF_FFFF)
 }
 
-/// Decodes base32. Lower case, blanks, hyphens and padding, as people copy them, are accepted.
+/// Decodes base32. Lower case, blanks, hyphens and padding are accepted.
 fn decode(text: &[u8]) -> Result<SecretBuf, Error> {
     let wrong = || {
         Error::new(Kind::Malformed, "the seed of the one-time code is not base32").with_help(
-            "It is the text of letters and digits 2 to 7 that the vendor shows beside its QR code (secret=… in it).",
+            "The seed consists of letters and the digits 2 to 7; the vendor shows it beside its QR code (secret=… in the code).",
         )
     };
     let mut key = SecretBuf::with_capacity(text.len() * 5 / 8 + 1)?;
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_vectors_of_rfc_6238() {
+    fn the_codes_match_the_vectors_of_rfc_6238() {
         // base32 of "12345678901234567890" and its continuations, Appendix B.
         for (hash, seed, codes) in [
             (
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_is_read_as_people_copy_it_and_a_wrong_one_is_an_error() {
+    fn a_seed_may_have_blanks_hyphens_and_lower_case_but_must_be_base32() {
         let totp = Totp {
             seed: "seed".into(),
             digits: 6,

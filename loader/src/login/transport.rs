@@ -48,7 +48,7 @@ pub struct LoginRequest {
     pub client_cert: Option<(Secret, Secret)>,
     /// The proxy to use.
     pub proxy: Option<Url>,
-    /// The URL as the profile has it, for messages: a filled-in value may be a session's id.
+    /// The URL as it is in the profile, for messages: a filled-in value may be a session id.
     pub(crate) shown: Url,
 }
 
@@ -93,7 +93,7 @@ impl std::fmt::Debug for LoginResponse {
     }
 }
 
-/// Why there was no response.
+/// The reason for a missing response.
 ///
 /// ```
 /// # use bootseal::{LoginResponse, LoginRequest, Transport, TransportError};
@@ -115,9 +115,9 @@ impl std::fmt::Debug for LoginResponse {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TransportError {
-    /// There was no connection: not one byte was sent.
+    /// There was no connection; no byte was sent.
     Connect(String),
-    /// The connection is not trustworthy.
+    /// The TLS connection is not trusted.
     Tls(String),
     /// There was no response in time.
     Timeout,
@@ -125,7 +125,7 @@ pub enum TransportError {
     Broken(String),
 }
 
-/// Sends a login. The default is HTTPS; tests bring a script of their own.
+/// Sends a login. The default is HTTPS; tests use a script.
 ///
 /// ```
 /// use bootseal::{LoginResponse, LoginRequest, Secret, Transport, TransportError};
@@ -148,15 +148,15 @@ pub enum TransportError {
 /// # Ok::<(), bootseal::Error>(())
 /// ```
 pub trait Transport: Send + Sync + 'static {
-    /// Sends `request` and follows no redirect. It is polled on a thread of its own, inside a tokio
-    /// runtime.
+    /// Sends `request` and follows no redirect. The future is polled on its own thread, inside a
+    /// tokio runtime.
     ///
-    /// It may take [`LoginRequest::timeout`]; a login that does not end is given up five seconds
-    /// later. See the example of [`Transport`].
+    /// The request may take [`LoginRequest::timeout`]; a login that has not ended five seconds
+    /// later is abandoned. See the example of [`Transport`].
     ///
     /// # Errors
-    /// The [`TransportError`] that says how far the request got. Only after
-    /// [`TransportError::Connect`] is it sent again.
+    /// A [`TransportError`] that tells how far the request got. The request is sent again only
+    /// after [`TransportError::Connect`].
     fn send(
         &self,
         request: LoginRequest,

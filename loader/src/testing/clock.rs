@@ -1,4 +1,4 @@
-//! The clock of a test: it stands still until the test moves it.
+//! The manual clock of a test: it stands still until the test advances it.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-/// A clock that stands still until a test moves it. Clones are the same clock.
+/// A clock that stands still until a test advances it. Clones are the same clock.
 ///
 /// ```
 /// use bootseal::Clock as _;
@@ -74,7 +74,7 @@ impl Clock {
         self.state().unix_time = since_1970;
     }
 
-    /// Sets the value of [`crate::Clock::jitter`], from 0 to 1. At first it is 0.5.
+    /// Sets the value of [`crate::Clock::jitter`], from 0 to 1. The default is 0.5.
     pub fn set_jitter(&self, jitter: f64) {
         self.state().jitter = jitter;
     }
@@ -124,7 +124,7 @@ impl crate::login::clock::Clock for Clock {
     }
 }
 
-/// One sleep, which ends early when it is dropped.
+/// One sleep. Dropping it removes it from the clock.
 struct Sleep {
     clock: Clock,
     number: u64,

@@ -1,5 +1,5 @@
-//! Support for an application's own tests: a vault from literals, and a clock that stands still. A
-//! vendor on loopback is in the crate `bootseal-vendor-sim`.
+//! Support for an application's own tests: a vault from literals, and a manual clock. A vendor on
+//! loopback is in the crate `bootseal-vendor-sim`.
 //!
 //! ```
 //! let vendor = bootseal_vendor_sim::Vendor::start()?;

@@ -1,8 +1,8 @@
 //! Core of a token source: the account, the published token, and the token's state behind one lock.
 //!
 //! Callers that find a fresh token take no lock: they read three cells, `cell`, `present_id` and
-//! `revoked`. Whoever changes the state holds the lock, and [`StateGuard`] brings `revoked` and
-//! `guard_may_hold` up to date before it is released.
+//! `revoked`. Every change of the state happens under the lock, and [`StateGuard`] updates
+//! `revoked` and `guard_may_hold` before it releases the lock.
 
 use crate::login::account::Account;
 use crate::login::clock::{Clock, Moment};
@@ -28,25 +28,25 @@ pub(crate) struct Core {
     cell: ArcSwapOption<Published>,
     /// The number of the token in `cell`; 0 if there is none.
     present_id: AtomicU64,
-    /// [`TokenState::revoked`], to be read without the lock.
+    /// [`TokenState::revoked`], readable without the lock.
     revoked: AtomicU64,
-    /// [`TokenState::guard_may_hold`], to be read without the lock.
+    /// [`TokenState::guard_may_hold`], readable without the lock.
     guard_may_hold: AtomicBool,
-    /// Never held while something is waited for.
+    /// Never held during a wait.
     locked: Mutex<Locked>,
     /// The period of the last one-time code that was sent; 0 if none was.
     pub(crate) last_code: AtomicU64,
     pub(crate) counts: Counters,
 }
 
-/// What the lock protects.
+/// The data that the lock protects.
 pub(crate) struct Locked {
     pub(crate) state: TokenState<Arc<SingleFlight>>,
-    /// Where failures are saved, so that they outlive the process.
+    /// The file in which failures are saved, so that they outlive the process.
     pub(crate) history: Option<LoginHistory>,
 }
 
-/// The lock on the state. Dropping it first publishes what callers read without the lock.
+/// The lock on the state. Dropping it first updates the copies that callers read without the lock.
 pub(crate) struct StateGuard<'a> {
     core: &'a Core,
     locked: MutexGuard<'a, Locked>,
@@ -89,7 +89,7 @@ impl Core {
         locked: Locked,
         last_code: u64,
     ) -> Core {
-        // Not the model checker's: the number must differ between its runs.
+        // Not an atomic of the model checker: the number must differ between its runs.
         static SOURCES: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         Core {
             id: SOURCES.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
@@ -107,14 +107,14 @@ impl Core {
     }
 
     pub(crate) fn lock(&self) -> StateGuard<'_> {
-        // No code under the lock panics or leaves anything half done.
+        // No code under the lock panics or leaves the state inconsistent.
         StateGuard {
             core: self,
             locked: self.locked.lock().unwrap_or_else(PoisonError::into_inner),
         }
     }
 
-    /// The token that needs no refresh yet: no lock, no allocation, no system call.
+    /// The token, if it needs no refresh yet. This takes no lock, no allocation and no system call.
     pub(crate) fn fresh(&self) -> Option<Token> {
         let token = match thread_cache::recall(self.id, self.present_id.load(Ordering::Acquire)) {
             Some(token) => token,
@@ -132,7 +132,7 @@ impl Core {
         self.cell.load_full()
     }
 
-    /// The token that may still be sent.
+    /// The token, if it may still be sent.
     pub(crate) fn good(&self) -> Option<Arc<Published>> {
         let entry = self.cell.load();
         let entry = entry.as_ref()?;
@@ -140,8 +140,8 @@ impl Core {
             .then(|| entry.clone())
     }
 
-    /// Whether the token of this number must not be sent any more. Without the lock, it may become
-    /// so at any moment.
+    /// Whether the token of this number must not be sent any more. Without the lock, the token may
+    /// be revoked at any moment.
     pub(crate) fn is_revoked(&self, id: TokenId) -> bool {
         id <= self.revoked.load(Ordering::Acquire)
     }
@@ -154,7 +154,7 @@ impl Core {
         self.account.load().profile.table.clone()
     }
 
-    /// A token with all that is known of it. It has no number until [`Core::publish`] gives it one.
+    /// A token and its data. Its number is 0 until [`Core::publish`] sets it.
     pub(crate) fn entry(&self, account: &Arc<Account>, fresh: Fresh, sent: Moment) -> Entry {
         let (profile, lifetime) = (&account.profile, fresh.lifetime);
         let age = sent.age(&*self.clock);
@@ -179,8 +179,8 @@ impl Core {
         }
     }
 
-    /// Makes `entry` the token that callers get from now on, under the number that the state gave
-    /// it.
+    /// Makes `entry` the token that callers get from now on, under the number that the state
+    /// assigned.
     pub(crate) fn publish(&self, _lock: &StateGuard<'_>, entry: Entry, id: TokenId) -> Token {
         let entry = Arc::new(Published::new(Entry { number: id, ..entry }));
         // First the token, then its number: a caller that reads the new number finds the token that
@@ -190,7 +190,7 @@ impl Core {
         entry.token()
     }
 
-    /// Takes the token out, as the state decided. Returns it if it was still good.
+    /// Removes the token, as the state decided. Returns it if it could still be sent.
     pub(crate) fn withdraw(&self, _lock: &StateGuard<'_>) -> Option<Arc<Published>> {
         let entry = self.good();
         self.cell.store(None);
@@ -198,8 +198,8 @@ impl Core {
         entry
     }
 
-    /// Saves how the last login ended, if there is a state folder. Not under the lock: a folder may
-    /// be slow.
+    /// Saves the outcome of the last login, if there is a state folder. The lock is released first,
+    /// because the folder may be slow.
     pub(crate) fn save_history(&self) {
         let locked = self.lock();
         let Some(history) = locked.history.clone() else { return };

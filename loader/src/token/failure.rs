@@ -20,9 +20,9 @@ pub(crate) struct LoginFailure {
 }
 
 impl Core {
-    /// Begins the back-off after `login` failed, or could not be started (`None`). The returned
-    /// failure is to be reported when nothing is locked any more: a log subscriber may ask for a
-    /// token.
+    /// Begins the back-off after `login` failed, or could not be started (`None`). The caller must
+    /// report the returned failure after it has released the lock, because a log subscriber may
+    /// request a token.
     pub(crate) fn fail(
         &self,
         locked: &mut StateGuard<'_>,
@@ -52,25 +52,25 @@ impl Core {
         let text = format!("login of `{table}`: {origin} {}", failure.text);
         let help = match failure.class {
             Class::Refused | Class::PerhapsRefused => format!(
-                "The vendor says that these credentials are wrong. Set the right ones (bootseal set {table}.…) and try them: bootseal login {table}"
+                "The vendor refused these credentials. Set the right ones (bootseal set {table}.…) and try them: bootseal login {table}"
             ),
             Class::Throttled => {
-                "The vendor asks for patience; the next attempt waits as long as it asks.".into()
+                "The vendor limits logins. The next attempt is made after the wait that it requested.".into()
             }
             Class::Down { .. } => {
-                "The next attempt is made automatically. Is the vendor up, and reachable from here?"
+                "The next attempt is made automatically. Check that the vendor is up and reachable from here."
                     .into()
             }
             Class::Tls => format!(
-                "Is {origin} the right address? A private certificate authority goes into the profile: [{table}.login] ca = \"\"\"…\"\"\""
+                "Check that {origin} is the right address. Add a private certificate authority to the profile: [{table}.login] ca = \"\"\"…\"\"\""
             ),
             Class::Protocol | Class::NoToken | Class::Redirect => format!(
-                "The profile [{table}.login] does not fit the response; see what comes back: bootseal login {table}"
+                "The profile [{table}.login] does not match the response. Show the response: bootseal login {table}"
             ),
         };
         let error = Error::new(failure.class.kind(), text).with_status(failure.status);
         let paused = if reason == BackoffReason::Refused && failure.class == Class::NoToken {
-            " After three such responses in a row, logins pause for a while: a wrong password may look like this."
+            " After three such responses in a row, logins pause for a while, because a wrong password can cause them."
         } else {
             ""
         };
@@ -87,38 +87,38 @@ impl Core {
     pub(crate) fn report_loop(&self, found: LoopKind) {
         let what = match found {
             LoopKind::Fresh => {
-                "the vendor rejects tokens that it has just issued; logins are held back. Does the account lack a permission, is the audience wrong, or does another host's login end ours?"
+                "the vendor rejects tokens that it has just issued; logins are paused. Check whether the account lacks a permission, the audience is wrong, or a login from another host ends this host's session"
             }
             LoopKind::Revoked => {
-                "tokens are revoked one after the other soon after they worked; logins are held back. Most likely another host logs in with this account, at a vendor that allows one session per account"
+                "tokens are revoked soon after they worked; logins are paused. Most likely another host logs in with this account, at a vendor that allows one session per account"
             }
         };
         tracing::warn!(target: "bootseal", profile = %self.table(), "fresh_token_rejected: {what}");
     }
 }
 
-/// The error while a failure of an earlier process still counts.
+/// The error for callers while the back-off of an earlier process lasts.
 pub(crate) fn saved_failure(profile: &Profile, saved: &SavedLoginState) -> Error {
     let (table, origin) = (&profile.table, profile.login.url.base().origin().ascii_serialization());
     if saved.cut_off {
         let text = format!(
-            "login of `{table}`: the processes before this one ended in the middle of it, and the next attempt has to wait"
+            "login of `{table}`: the previous processes ended during this login, so the next attempt is delayed"
         );
         return Error::new(Kind::LoginDown, text).with_help(
-            "Why did they end? Nobody read what the vendor said about these credentials, so they are not sent again and again.",
+            "Find out why they ended. The vendor's responses were lost, so the credentials are not sent again at every start.",
         );
     }
     if !saved.backoff.is_refused() {
         let text = format!(
-            "login of `{table}`: {origin} issued no token before this start, and the next attempt has to wait"
+            "login of `{table}`: {origin} issued no token before this start, so the next attempt is delayed"
         );
         return Error::new(Kind::LoginDown, text)
             .with_help("The next attempt is made automatically.");
     }
     let text = format!(
-        "login of `{table}`: {origin} refused these credentials before this start, and the next attempt has to wait"
+        "login of `{table}`: {origin} refused these credentials before this start, so the next attempt is delayed"
     );
     Error::new(Kind::LoginRefused, text).with_help(format!(
-        "Set the right credentials (bootseal set {table}.…), or see what the vendor says: bootseal login {table}"
+        "Set the right credentials (bootseal set {table}.…), or show the vendor's response: bootseal login {table}"
     ))
 }

@@ -1,10 +1,10 @@
 //! Login history: the facts about an account's earlier logins that a restart needs.
 //!
-//! Without it, a crash loop would make a login for each start.
+//! Without it, a crash loop would log in at every start.
 //!
-//! It is a small file for each account, in the state folder: the back-off of a failed login, a
-//! login that was begun and never ended, the password that is next, and the last one-time code.
-//! Nothing in it is secret: `credentials` are the eight bytes of
+//! Each account has a small file in the state folder. It contains the back-off of a failed login, a
+//! login that was begun but not ended, the password to try next, and the last one-time code.
+//! Nothing in it is secret: `credentials` is the eight-byte digest of
 //! [`CredentialKey`](bootseal_core::CredentialKey) in hexadecimal.
 
 use crate::login::account::CredentialSlot;
@@ -20,16 +20,16 @@ use std::time::Duration;
 
 /// A larger file is not a login history.
 const MOST_BYTES: usize = 1 << 16;
-/// The wait after the second process in a row that ended in the middle of a login; doubled for each
-/// further one.
+/// The wait after the second process in a row that ended during a login; doubled for each further
+/// one.
 const CUT_OFF: Duration = Duration::from_secs(30);
 const LONGEST: Duration = Duration::from_secs(15 * 60);
 
 /// A login waits this long for the folder. If the folder is slow or another process holds its lock,
 /// this login is made but not recorded.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// All accounts of the folder share its lock, each for some milliseconds. The tries end before
-/// [`PATIENCE`] does.
+/// All accounts share the lock of the folder and hold it for a few milliseconds each. The tries end
+/// before [`PATIENCE`] does.
 const LOCK_TRIES: u32 = 40;
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
@@ -44,13 +44,13 @@ pub(crate) struct LoginHistory {
 /// Times are Unix seconds.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Record {
-    /// For a person who looks into the folder.
+    /// For people who inspect the folder.
     #[serde(default)]
     account: String,
     credentials: String,
     failed: Option<Failed>,
     unfinished: Option<Unfinished>,
-    /// Which password the next login begins with.
+    /// The password that the next login tries first.
     #[serde(default, rename = "turn")]
     slot: CredentialSlot,
     /// The period of the last one-time code that was sent.
@@ -72,18 +72,17 @@ struct Unfinished {
     in_a_row: u32,
 }
 
-/// What earlier processes left behind.
+/// The login state that earlier processes saved.
 #[derive(Debug, Default)]
 pub(crate) struct SavedLoginState {
     pub(crate) backoff: Backoff,
-    /// The last two processes or more ended in the middle of a login.
+    /// Whether at least the last two processes ended during a login.
     pub(crate) cut_off: bool,
     pub(crate) slot: CredentialSlot,
     pub(crate) last_code: Option<u64>,
 }
 
-/// A login that is under way. While it exists, a process that starts beside it knows that no login
-/// was cut off.
+/// A running login. While this value exists, other processes do not count the login as interrupted.
 #[derive(Debug)]
 pub(crate) struct UnderWay(#[allow(dead_code, reason = "it holds a lock")] Option<File>);
 
@@ -103,7 +102,7 @@ impl LoginHistory {
         }
     }
 
-    /// What earlier processes left behind. A file that cannot be read holds nothing back.
+    /// The login state that earlier processes saved. An unreadable file causes no wait.
     pub(crate) fn load(&self, monotonic: Duration, unix_time: Duration) -> SavedLoginState {
         self.patiently(move |history| history.look(monotonic, unix_time)).unwrap_or_default()
     }
@@ -118,7 +117,7 @@ impl LoginHistory {
             }
             None => Backoff::default(),
         };
-        // One may be chance: the process was stopped at a bad moment.
+        // A single one may be chance: the process was stopped at a bad moment.
         let cut_off =
             record.unfinished.filter(|unfinished| unfinished.in_a_row > 1 && !self.is_under_way());
         match cut_off {
@@ -157,7 +156,8 @@ impl LoginHistory {
         UnderWay(alive)
     }
 
-    /// Records how a login ended. Without a back-off, it worked or an operator reset the back-off.
+    /// Records the end of a login. `backoff` is `None` if the login succeeded or an operator reset
+    /// the back-off.
     pub(crate) fn login_ended(
         &self,
         backoff: Option<SavedBackoff>,
@@ -177,20 +177,20 @@ impl LoginHistory {
         });
     }
 
-    /// Runs `work` on a thread of its own, and waits for it no longer than [`PATIENCE`]: the folder
-    /// may be on a network.
+    /// Runs `work` on its own thread, and waits for it no longer than [`PATIENCE`]: the folder may
+    /// be on a network.
     fn patiently<T: Send + 'static>(
         &self,
         work: impl FnOnce(&LoginHistory) -> T + Send + 'static,
     ) -> Option<T> {
         let (done, result) = std::sync::mpsc::sync_channel(1);
         let history = self.clone();
-        // The receiver may have given up.
+        // The receiver may have timed out.
         let work = move || drop(done.send(work(&history)));
         std::thread::Builder::new().name("bootseal-state".into()).spawn(work).ok()?;
         let result = result.recv_timeout(PATIENCE).ok();
         if result.is_none() {
-            tracing::warn!(target: "bootseal", file = %self.path.display(), "the state folder does not answer; the login history is not saved");
+            tracing::warn!(target: "bootseal", file = %self.path.display(), "the state folder does not respond; the login history was not saved");
         }
         result
     }
@@ -199,8 +199,8 @@ impl LoginHistory {
         self.path.with_extension("under-way")
     }
 
-    /// Whether a running process is in the middle of a login. A lock ends with its process, in
-    /// another container too.
+    /// Whether a running process is in the middle of a login. Its lock ends with the process, even
+    /// in another container.
     #[cfg(unix)]
     fn is_under_way(&self) -> bool {
         let lock = rustix::fs::FlockOperation::NonBlockingLockExclusive;
@@ -208,32 +208,31 @@ impl LoginHistory {
         File::open(self.alive()).is_ok_and(|file| lock(&file) == Err(rustix::io::Errno::WOULDBLOCK))
     }
 
-    /// Without locks, a running login looks like one that was cut off, so none counts as cut off.
+    /// Without locks, a running login looks like an interrupted one, so none counts as interrupted.
     #[cfg(not(unix))]
     fn is_under_way(&self) -> bool {
         true
     }
 
-    /// The record in a file's bytes. What cannot be parsed is as if it were not there.
+    /// The record in a file's bytes. An unreadable record counts as empty.
     fn parse(&self, bytes: Option<Vec<u8>>) -> Record {
         let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
         let record: Record = toml::from_str(&text).unwrap_or_default();
         if record.credentials == self.credentials {
             return record;
         }
-        // For other credentials only the code counts: a new password may go with the same seed.
+        // For other credentials only the code counts: the seed may be the same.
         Record { last_code: record.last_code, ..Record::default() }
     }
 
     fn change(&self, change: impl FnOnce(&mut Record)) {
         if let Err(error) = self.try_change(change) {
-            tracing::warn!(target: "bootseal", file = %self.path.display(), %error, "the login history is not saved");
+            tracing::warn!(target: "bootseal", file = %self.path.display(), %error, "the login history was not saved");
         }
     }
 
-    /// Changes the record under the folder's lock, for other processes may write it too. A rename
-    /// replaces the file: a crash leaves the old record or the new one, so the lock-out guard never
-    /// forgets.
+    /// Changes the record under the folder's lock, because other processes may write it too. A
+    /// rename replaces the file, so that a crash leaves either the old record or the new one.
     fn try_change(&self, change: impl FnOnce(&mut Record)) -> bootseal_core::Result<()> {
         let file = self.lock()?;
         let mut record = self.parse(file.read_locked(MOST_BYTES).ok().flatten());
@@ -246,7 +245,8 @@ impl LoginHistory {
         file.replace(text.as_bytes())
     }
 
-    /// Not `PrivateFile::lock`: the process that holds the lock may have been stopped.
+    /// Gives up after [`LOCK_TRIES`], unlike `PrivateFile::lock`: the process that holds the lock
+    /// may be suspended.
     fn lock(&self) -> bootseal_core::Result<PrivateFile> {
         for _ in 1..LOCK_TRIES {
             if let Some(file) = PrivateFile::try_lock(&self.path)? {
@@ -259,7 +259,7 @@ impl LoginHistory {
         PrivateFile::try_lock(&self.path)?.ok_or_else(locked)
     }
 
-    /// Opens the file whose lock says that a login is under way.
+    /// Opens the file whose lock marks a running login.
     fn open_alive(&self) -> std::io::Result<File> {
         let path = self.alive();
         let mut folder = std::fs::DirBuilder::new();
@@ -318,7 +318,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn starts_that_end_in_the_middle_of_a_login_wait_longer_and_longer() {
+    fn consecutive_starts_that_end_during_a_login_wait_longer() {
         let folder = tempfile::tempdir().unwrap();
         let history = history(folder.path(), 1);
         let mut unix_time = WALL;
@@ -329,7 +329,7 @@ mod tests {
             unix_time += seconds(expected);
             drop(history.begin(unix_time));
         }
-        // A login that ends, well or not, ends the row.
+        // A login that ends, successful or not, resets the count.
         drop(history.begin(unix_time));
         history.login_ended(None, CredentialSlot::default(), unix_time);
         assert!(history.load(BOOT, unix_time).backoff.remaining(BOOT).is_none());
@@ -339,12 +339,12 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_process_that_starts_beside_a_running_login_does_not_wait() {
+    fn a_process_that_starts_during_a_running_login_does_not_wait() {
         let folder = tempfile::tempdir().unwrap();
         let history = history(folder.path(), 1);
         let under_way: Vec<UnderWay> = (0..8).map(|_| history.begin(WALL)).collect();
         assert!(history.load(BOOT, WALL).backoff.remaining(BOOT).is_none());
-        // All eight end at once, as when the service is stopped: that is one cut, not eight.
+        // All eight end at once, as when the service is stopped: this counts as one interruption.
         drop(under_way);
         assert!(history.load(BOOT, WALL).backoff.remaining(BOOT).is_none());
     }
@@ -379,7 +379,7 @@ mod tests {
             slot,
             WALL,
         );
-        // Also when the wait is over.
+        // The hints and the slot remain after the wait.
         let left = history.load(BOOT, WALL + seconds(60));
         assert_eq!(
             (left.backoff.remaining(BOOT), left.backoff.hints(), left.slot),
@@ -394,7 +394,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_folder_that_is_locked_or_does_not_answer_blocks_no_login() {
+    fn a_locked_or_unresponsive_folder_blocks_no_login() {
         let folder = tempfile::tempdir().unwrap();
         let history = history(folder.path(), 1);
         history.login_ended(Some(REFUSED), CredentialSlot::default(), WALL);
@@ -403,7 +403,7 @@ mod tests {
         history.login_ended(None, CredentialSlot::default(), WALL);
         drop(held);
         assert!(history.load(BOOT, WALL).backoff.remaining(BOOT).is_some(), "the old record stays");
-        // A pipe that nobody writes into: opening it to read does not end.
+        // A pipe without a writer: opening it for reading blocks.
         let pipe = |path: &Path| {
             rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, 0o600.into(), 0)
                 .unwrap();
@@ -424,7 +424,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let history = history(folder.path(), 1);
         history.login_ended(Some(REFUSED), CredentialSlot::default(), WALL);
-        // A second name of the old file: writing in place would change it too, byte by byte.
+        // A hard link to the old file: writing in place would change it too.
         let old = folder.path().join("old.toml");
         std::fs::hard_link(&history.path, &old).unwrap();
         let record = std::fs::read(&old).unwrap();
@@ -454,7 +454,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_read_holds_nothing_back() {
+    fn an_unreadable_file_causes_no_wait() {
         let folder = tempfile::tempdir().unwrap();
         let history = history(folder.path(), 1);
         history.login_ended(Some(REFUSED), CredentialSlot::default(), WALL);
@@ -465,7 +465,7 @@ mod tests {
         }
         std::fs::write(&history.path, b"\xff\xfe").unwrap();
         assert!(history.load(BOOT, WALL).backoff.remaining(BOOT).is_none());
-        // And the next write replaces it.
+        // The next write replaces the file.
         history.login_ended(Some(REFUSED), CredentialSlot::default(), WALL);
         assert!(history.load(BOOT, WALL).backoff.remaining(BOOT).is_some());
     }

@@ -1,4 +1,4 @@
-//! Login thread: runs one login to its end, whatever becomes of the caller that started it.
+//! Login thread: runs one login to its end, even if the caller that started it is cancelled.
 
 use crate::error::Result;
 use crate::login::account::Account;
@@ -17,23 +17,23 @@ use crate::token::token::{Entry, Published, Token};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A login that does not end by itself is given up this long after its own timeout.
+/// A login that exceeds its own timeout by this much is abandoned.
 const HARD_STOP: Duration = Duration::from_secs(5);
-/// A login that a change of the file overtakes is made again, this many times in all.
+/// A login is repeated if the file changes while it runs; this is the most runs in all.
 const MOST_RUNS: usize = 3;
 
-/// One login. Dropped without a result, it reports an error to everyone who waits, so that nobody
-/// waits for ever.
+/// One login. If it is dropped without a result, all waiting callers get an error, so that none
+/// waits forever.
 pub(crate) struct LoginRun {
     pub(crate) core: Arc<Core>,
     pub(crate) flight: Arc<SingleFlight>,
 }
 
-/// What one run of a login came to.
+/// The result of one run of a login.
 enum RunResult {
-    /// It used an old version of the profile, and has to be made again.
+    /// The run used an old version of the profile and must be repeated.
     Outdated,
-    /// The callers have the result. The token that was replaced, if any.
+    /// The callers have the result. Contains the token that was replaced, if any.
     Done(Option<Arc<Published>>),
 }
 
@@ -61,16 +61,18 @@ impl LoginRun {
             let _under_way =
                 history.as_ref().map(|history| history.begin(made_with.sent.unix_time));
             let outcome = match &runtime {
-                Err(error) => {
-                    Outcome::Failed(Failure::down(format!("no runtime for the login: {error}")))
-                }
+                Err(error) => Outcome::Failed(Failure::down(format!(
+                    "was not contacted: cannot start an async runtime: {error}"
+                ))),
                 Ok(runtime) => runtime.block_on(async {
                     let longest = made_with.account.profile.login_timeout + HARD_STOP;
                     let stop = core.clock.sleep(longest);
                     let outcome =
                         first_of(core.log_in(&made_with.account, history.as_ref()), stop).await;
                     let late = || {
-                        Outcome::Failed(Failure::down(format!("gave no answer within {longest:?}")))
+                        Outcome::Failed(Failure::down(format!(
+                            "did not respond within {longest:?}"
+                        )))
                     };
                     outcome.unwrap_or_else(late)
                 }),
@@ -152,7 +154,7 @@ impl LoginRun {
         };
         let (token, unwanted, replaced) = match (id, before) {
             (None, Some(before)) => (before.token(), Some(entry), None),
-            // First the cell, then the waiters: a caller that wakes up must find the token there.
+            // The cell is set before the callers wake up, because they must find the token there.
             (id, before) => (core.publish(&locked, entry, id.unwrap_or_default()), None, before),
         };
         drop(locked);
@@ -168,13 +170,13 @@ impl LoginRun {
     }
 
     fn finish(&self, result: Result<Token>) {
-        // Before the callers get the result: a service that exits on this error has to find it at
-        // its next start.
+        // Saved before the callers get the result: a service that exits on this error must find it
+        // at its next start.
         self.core.save_history();
         self.flight.finish(result);
     }
 
-    /// Ends a session at the vendor that nobody will use.
+    /// Logs out a token that no caller will get.
     fn end_unwanted(&self, entry: Entry) {
         let _ = self.core.end(&entry);
     }
@@ -185,7 +187,8 @@ impl Drop for LoginRun {
         if self.flight.result().is_some() {
             return;
         }
-        let failure = Failure::down("did not come to an end: the login stopped inside the program");
+        let failure =
+            Failure::down("has an unknown result: the login stopped because of an internal error");
         let mut locked = self.core.lock();
         let failure = self.core.fail(&mut locked, Some(&self.flight), failure);
         drop(locked);
@@ -195,17 +198,17 @@ impl Drop for LoginRun {
 }
 
 impl Core {
-    /// Starts the one login, on a thread of its own that ends with it: neither a caller that is
-    /// cancelled nor a runtime that stops touches it. A failure is to be reported when nothing is
-    /// locked any more.
+    /// Starts the single login on its own thread, which ends with it: neither a cancelled caller
+    /// nor a stopped runtime affects it. The caller must report a failure after it has released the
+    /// lock.
     pub(crate) fn start_login(
         self: &Arc<Core>,
         locked: &mut StateGuard<'_>,
     ) -> std::result::Result<Arc<SingleFlight>, LoginFailure> {
         let flight = Arc::new(SingleFlight::default());
         let (core, ours) = (self.clone(), flight.clone());
-        // Made on the thread: without one, it must not be dropped here, where the lock is held that
-        // its drop takes.
+        // Created on the new thread: if none can be started, a `LoginRun` dropped here would
+        // deadlock, because its `drop` takes the lock that is held.
         let work = move || {
             let run = LoginRun { core, flight: ours };
             run_and_erase(move || run.run());
@@ -218,18 +221,19 @@ impl Core {
             Err(error) => {
                 let failure = Failure {
                     class: Class::Down { unsent: true },
-                    ..Failure::down(format!("no thread for the login: {error}"))
+                    ..Failure::down(format!("was not contacted: cannot start a thread: {error}"))
                 };
                 Err(self.fail(locked, None, failure))
             }
         }
     }
 
-    /// The login itself, to its end.
+    /// Runs the requests of the login.
     async fn log_in(&self, account: &Account, history: Option<&LoginHistory>) -> Outcome {
         let mut login = {
             let locked = self.lock();
-            // If the token was rejected before it ever worked, its refresh token is no better.
+            // If the token was rejected before it ever worked, its refresh token is not used
+            // either.
             let kept = self.latest().filter(|entry| {
                 entry.accepted.load(Ordering::Relaxed) || entry.number > locked.state.revoked()
             });
@@ -251,18 +255,18 @@ impl Core {
         if account.profile.logout_first
             && let Some(entry) = self.good()
         {
-            // The vendor allows one session: the old one makes room.
+            // The vendor allows one session, so the old one is ended first.
             self.lock().state.replaced_by_login(entry.number);
             entry.rejected.store(true, Ordering::Relaxed);
             let _ = self.send_logout(&entry).await;
         }
-        // After the logout, which the hard stop leaves time for.
+        // Set after the logout, for which the hard stop leaves time.
         login.until = self.clock.monotonic() + account.profile.login_timeout;
         login.run().await
     }
 }
 
-/// Logs and counts a login that brought a token.
+/// Logs and counts a successful login.
 fn report_success(
     account: &Account,
     lifetime: &Lifetime,
@@ -276,18 +280,18 @@ fn report_success(
         metrics::next_in_use(table, account.slot().next_first);
     }
     if lifetime.born_expired {
-        tracing::warn!(target: "bootseal", profile = %table, skew = clock_skew, "clock_skew: the token had expired before it came; is the clock of this machine right?");
+        tracing::warn!(target: "bootseal", profile = %table, skew = clock_skew, "clock_skew: the token had expired on arrival; check the clock of this machine");
     }
     if lifetime.from == ExpiryFrom::Default {
-        tracing::warn!(target: "bootseal", profile = %table, life = ?lifetime.lifetime, "expiry_unknown: the response does not say how long the token lives");
+        tracing::warn!(target: "bootseal", profile = %table, life = ?lifetime.lifetime, "expiry_unknown: the response does not contain the lifetime of the token");
     }
     if recovered {
         tracing::info!(target: "bootseal", profile = %table, "recovered: logins work again");
     }
-    tracing::info!(target: "bootseal", profile = %table, status, life = ?lifetime.lifetime, from = lifetime.from.as_str(), "refreshed: there is a new token");
+    tracing::info!(target: "bootseal", profile = %table, status, life = ?lifetime.lifetime, from = lifetime.from.as_str(), "refreshed: received a new token");
 }
 
-/// The result of `work`, or nothing if `stop` ends first.
+/// The result of `work`, or `None` if `stop` ends first.
 async fn first_of<T>(work: impl Future<Output = T>, stop: impl Future<Output = ()>) -> Option<T> {
     let (mut work, mut stop) = (std::pin::pin!(work), std::pin::pin!(stop));
     std::future::poll_fn(|cx| {

@@ -1,4 +1,4 @@
-//! Logout: ends a token at its vendor, with the account that it was made with.
+//! Logout: ends a token at its vendor, with the account that obtained it.
 
 use crate::error::{Error, Result};
 use crate::login::request;
@@ -11,16 +11,16 @@ use bootseal_core::Kind;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Calls that are under way with a replaced token have this many seconds before it is logged out.
+/// A replaced token is logged out after this many seconds, even if calls still use it.
 const GRACE: u32 = 60;
 
 impl TokenSource {
-    /// Ends the token, at the vendor too if the profile has a `logout`; meant for the end of a
-    /// program. It waits for a login that is under way. The next call logs in again.
+    /// Ends the token, also at the vendor if the profile has a `logout`. It is meant for the end of
+    /// a program, and waits for a running login. The next call logs in again.
     ///
     /// # Errors
-    /// [`Kind::LoginDown`] or [`Kind::LoginProtocol`] if the vendor did not end it; the token is
-    /// dropped all the same.
+    /// [`Kind::LoginDown`] or [`Kind::LoginProtocol`] if the vendor did not end the token, which is
+    /// dropped anyway.
     ///
     /// ```
     /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
@@ -36,7 +36,7 @@ impl TokenSource {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub async fn log_out(&self) -> Result<()> {
-        // The token of a login that is under way is ended too.
+        // The token of a running login is ended too.
         let under_way = self.0.lock().state.login();
         if let Some(flight) = under_way {
             let _ = flight.wait().await;
@@ -47,12 +47,13 @@ impl TokenSource {
         let thread = Thread::new().name("bootseal-logout".into()).spawn(move || {
             ours.finish(core.end(&entry).map(|()| entry.token()));
         });
-        thread
-            .map_err(|error| Error::new(Kind::Io, format!("no thread for the logout: {error}")))?;
+        thread.map_err(|error| {
+            Error::new(Kind::Io, format!("cannot start a thread for the logout: {error}"))
+        })?;
         flight.wait().await.map(drop)
     }
 
-    /// Does the same for callers that are not async.
+    /// Like [`TokenSource::log_out`], for callers that are not async.
     ///
     /// # Errors
     /// As [`TokenSource::log_out`].
@@ -74,10 +75,11 @@ impl TokenSource {
         let Some(entry) = self.take_token() else { return Ok(()) };
         let core = self.0.clone();
         let ended = Thread::new().name("bootseal-logout".into()).spawn(move || core.end(&entry));
-        let ended = ended
-            .map_err(|error| Error::new(Kind::Io, format!("no thread for the logout: {error}")))?;
+        let ended = ended.map_err(|error| {
+            Error::new(Kind::Io, format!("cannot start a thread for the logout: {error}"))
+        })?;
         ended.join().unwrap_or_else(|_| {
-            Err(Error::new(Kind::LoginDown, "the logout stopped inside the program"))
+            Err(Error::new(Kind::LoginDown, "the logout stopped because of an internal error"))
         })
     }
 
@@ -90,19 +92,20 @@ impl TokenSource {
 }
 
 impl Core {
-    /// Ends a token at the vendor, on a runtime of its own.
+    /// Ends a token at the vendor, on its own runtime.
     pub(crate) fn end(&self, entry: &Entry) -> Result<()> {
         if entry.account.profile.logout.is_none() {
             return Ok(());
         }
-        let runtime = Runtime::new()
-            .map_err(|error| Error::new(Kind::Io, format!("no runtime for the logout: {error}")))?;
+        let runtime = Runtime::new().map_err(|error| {
+            Error::new(Kind::Io, format!("cannot start an async runtime for the logout: {error}"))
+        })?;
         let ended = runtime.block_on(self.send_logout(entry));
         runtime.end();
         ended
     }
 
-    /// Ends a token that was replaced, as soon as no call uses it any more.
+    /// Ends a token that was replaced, as soon as no call uses it or after [`GRACE`] seconds.
     pub(crate) fn end_unused(&self, old: &Published) {
         let rejected = old.rejected.load(Ordering::Relaxed);
         if old.account.profile.logout.is_none()
@@ -121,11 +124,12 @@ impl Core {
                 }
             });
         }
-        // The log has the result.
+        // The result is logged.
         let _ = self.end(old);
     }
 
-    /// Does the same on a thread of its own. Without a thread, the token lives until it expires.
+    /// Like [`Core::end_unused`], on its own thread. If none can be started, the token stays valid
+    /// until it expires.
     pub(crate) fn end_behind(self: &Arc<Core>, old: Arc<Published>) {
         if old.account.profile.logout.is_some() {
             let core = self.clone();
@@ -144,7 +148,7 @@ impl Core {
         let response = self.transport.send(request).await;
         let origin = call.url.base().origin().ascii_serialization();
         match response {
-            // A session that is gone already counts as ended.
+            // A session that no longer exists counts as ended.
             Ok(response) if response.status < 400 || [401, 404, 410].contains(&response.status) => {
                 Ok(())
             }

@@ -2,7 +2,7 @@
 //!
 //! They need the feature `metrics`.
 //!
-//! Each has the label `profile`. Names and meanings: docs/token-source.md.
+//! Each metric has the label `profile`. docs/token-source.md lists their names and meanings.
 
 #[cfg(feature = "metrics")]
 macro_rules! emit {
@@ -47,7 +47,7 @@ pub(crate) fn backoff(table: &PropertyPath, state: u32) {
     emit!(gauge, "gate", table; set(f64::from(state)));
 }
 
-/// Whether the value of `next` is the one that works.
+/// Whether the value of `next` is in use.
 pub(crate) fn next_in_use(table: &PropertyPath, is: bool) {
     emit!(gauge, "next_in_use", table; set(f64::from(u8::from(is))));
 }

@@ -1,4 +1,4 @@
-//! Tokens: the source that keeps one account's token, and the login that brings the next one.
+//! Tokens: the source that keeps one account's token, and the login that obtains the next one.
 
 pub(crate) mod source;
 

@@ -14,11 +14,11 @@ use bootseal_core::{PROFILE_KEYS, Profile};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Work to be done when nothing is locked any more.
+/// Work to be done after the locks are released.
 pub(crate) type Afterwards = Box<dyn FnOnce() + Send>;
 
 impl TokenSource {
-    /// Takes over what a newer file says. If that is a change, the back-off ends.
+    /// Takes over the profile and values of a newer file. If they changed, the back-off ends.
     pub(crate) fn follow(
         &self,
         profile: Profile,
@@ -48,7 +48,7 @@ impl TokenSource {
         }))
     }
 
-    /// The file no longer has the profile: its token ends.
+    /// Ends the token of a profile that the file no longer has.
     pub(crate) fn retire(&self) -> Option<Afterwards> {
         let core = self.0.clone();
         let mut locked = self.0.lock();
@@ -69,8 +69,8 @@ fn changed<'a>(old: &'a Values, new: &'a Values) -> BTreeSet<&'a str> {
     old.keys().chain(new.keys()).filter(|name| !same(name)).map(String::as_str).collect()
 }
 
-/// Whether a token of the old profile may stay under the new one: all that changed is secrets that
-/// are sent to log in, and how they are sent.
+/// Whether a token of the old profile may stay under the new one: only secrets of the login, and
+/// the way they are sent, may have changed.
 fn is_same_session(old: &Profile, new: &Profile, changed: &BTreeSet<&str>) -> bool {
     let what = |profile: &Profile| {
         let mut keys: serde_json::Map<_, _> =

@@ -1,4 +1,4 @@
-//! Single flight: one login for all callers who need a token; each of them gets its one result.
+//! Single flight: one login for all callers that need a token; all of them get its result.
 
 use crate::error::Result;
 use crate::sync::{Condvar, Mutex, MutexGuard};
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-/// One login, and everyone who waits for it: async callers and blocking ones.
+/// One login, and the async and blocking callers that wait for it.
 #[derive(Default)]
 pub(crate) struct SingleFlight {
     inner: Mutex<Inner>,
@@ -17,13 +17,12 @@ pub(crate) struct SingleFlight {
 #[derive(Default)]
 struct Inner {
     result: Option<Result<Token>>,
-    /// One for each async caller, under its own number; a caller that is cancelled takes its waker
-    /// along.
+    /// One for each async caller, by its number; a cancelled caller removes its waker.
     wakers: BTreeMap<u64, Waker>,
     last_caller: u64,
 }
 
-/// Two are equal if they are the same login.
+/// Two flights are equal if they are the same login.
 impl PartialEq for SingleFlight {
     fn eq(&self, other: &SingleFlight) -> bool {
         std::ptr::eq(self, other)
@@ -38,7 +37,7 @@ impl std::fmt::Debug for SingleFlight {
 
 impl SingleFlight {
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        // No code under the lock leaves anything half done.
+        // No code under the lock leaves the state inconsistent.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -46,8 +45,8 @@ impl SingleFlight {
         self.lock().result.clone()
     }
 
-    /// Gives `result` to everyone who waits. The first result stands: a login that panics after it
-    /// has finished changes nothing.
+    /// Delivers `result` to all waiting callers. Only the first result counts: a login that panics
+    /// after it has finished changes nothing.
     pub(crate) fn finish(&self, result: Result<Token>) {
         let mut inner = self.lock();
         inner.result.get_or_insert(result);
@@ -97,7 +96,7 @@ impl Caller {
 impl Drop for Caller {
     fn drop(&mut self) {
         let waker = self.flight.lock().wakers.remove(&self.number);
-        // Outside of the lock: dropping a waker may run any code.
+        // Dropped after the lock is released, because dropping a waker may run any code.
         drop(waker);
     }
 }

@@ -1,6 +1,6 @@
 //! Token source: issues the present token, and starts one login for all callers if there is none.
 //!
-//! The fast path takes no lock. Everything else asks
+//! The fast path takes no lock. Every other path asks
 //! [`TokenState`](crate::token::state::TokenState) for a decision, under one lock, and carries it
 //! out.
 
@@ -29,10 +29,10 @@ use bootseal_core::{Kind, Profile, Secret};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The thread that keeps a token warm looks at it at least this often.
+/// The thread that keeps a token warm checks it at least this often.
 const WARM: Duration = Duration::from_secs(60);
 
-/// Issues the token of one account, and logs in when there is no good one. Clones share one state.
+/// Issues the token of one account, and logs in when there is no valid one. Clones share one state.
 ///
 /// ```no_run
 /// # async fn run() -> Result<(), bootseal::Error> {
@@ -45,7 +45,7 @@ const WARM: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub struct TokenSource(pub(crate) Arc<Core>);
 
-/// Counts of events since the source was made.
+/// Counts of events since the source was created.
 ///
 /// ```
 /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
@@ -75,7 +75,7 @@ pub struct Counts {
     pub replays: u64,
 }
 
-/// What a caller without a fresh token gets.
+/// The result for a caller without a fresh token.
 enum Step {
     Ready(Token),
     Failed(Error),
@@ -110,11 +110,10 @@ impl TokenSource {
 
     /// The present token; logs in if there is none.
     ///
-    /// It needs no runtime of the caller. A caller that is cancelled changes nothing for the others
-    /// who wait.
+    /// It does not need the caller's runtime. Cancelling one caller does not affect the others.
     ///
     /// # Errors
-    /// The login's failure, for everyone who waited for it and everyone who asks before the next
+    /// The login's failure, for all callers that waited for it and all that ask before the next
     /// attempt may be made: [`Kind::LoginRefused`], [`Kind::LoginThrottled`], [`Kind::LoginDown`],
     /// [`Kind::LoginTls`], [`Kind::LoginProtocol`].
     ///
@@ -125,7 +124,7 @@ impl TokenSource {
     /// # let acme = vault.token_source("acme")?;
     /// # tokio::runtime::Runtime::new()?.block_on(async {
     /// let token = acme.token().await?;
-    /// let same = acme.token().await?; // no login: the token is still good
+    /// let same = acme.token().await?; // no login: the token is still valid
     /// assert_eq!(vendor.logins(), 1);
     /// # Ok::<(), bootseal::Error>(()) })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -144,8 +143,8 @@ impl TokenSource {
         }
     }
 
-    /// Does the same for callers that are not async; it blocks the thread while a login is under
-    /// way.
+    /// Like [`TokenSource::token`], for callers that are not async; it blocks the thread during a
+    /// login.
     ///
     /// # Errors
     /// As [`TokenSource::token`].
@@ -193,12 +192,12 @@ impl TokenSource {
         self.token().await.map(drop)
     }
 
-    /// Reports that the vendor rejected `token`. Returns whether it is worth asking for another
-    /// one.
+    /// Reports that the vendor rejected `token`. Returns whether the caller should ask for another
+    /// token.
     ///
-    /// The first report starts the one login; a late report about an older token changes nothing.
-    /// It returns `false` while fresh tokens are rejected again and again: the caller then keeps
-    /// the vendor's response, and logins are limited to a few a minute.
+    /// The first report starts one login for all callers; a late report about an older token
+    /// changes nothing. The result is `false` while fresh tokens are rejected repeatedly: the
+    /// caller then keeps the vendor's response, and logins are limited to a few a minute.
     ///
     /// ```
     /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
@@ -216,7 +215,7 @@ impl TokenSource {
     pub fn reject(&self, token: &Token) -> bool {
         let core = &self.0;
         let id = token.0.number;
-        // The number of a token of another source means nothing here.
+        // Token numbers of another source have no meaning here.
         if token.0.source != core.id || core.is_revoked(id) {
             return true;
         }
@@ -239,7 +238,7 @@ impl TokenSource {
         }
         let why = if worked { "revoked" } else { "fresh" };
         metrics::rejected(&core.table(), why);
-        tracing::info!(target: "bootseal", profile = %core.table(), token = ?token, why, "rejected: the vendor no longer takes this token");
+        tracing::info!(target: "bootseal", profile = %core.table(), token = ?token, why, "rejected: the vendor no longer accepts this token");
         if let Some(failure) = failure {
             core.report(&failure);
         }
@@ -247,8 +246,8 @@ impl TokenSource {
     }
 
     /// Reports that a call was accepted with `token`: the counterpart of [`TokenSource::reject`]
-    /// for an HTTP client that is not ours. Without it, rejected tokens look as if they had never
-    /// worked, which counts as a loop.
+    /// for the application's own HTTP client. Without this report, rejected tokens look as if they
+    /// had never worked, which counts as a loop.
     ///
     /// ```
     /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
@@ -265,13 +264,13 @@ impl TokenSource {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn report_accepted(&self, token: &Token) {
-        // The number of a token of another source means nothing here.
+        // Token numbers of another source have no meaning here.
         if token.0.source == self.0.id {
             self.accepted(token, self.0.clock.monotonic());
         }
     }
 
-    /// A call that was sent at `sent`, on the monotonic clock, was accepted with `token`.
+    /// Records that a call, sent at `sent` on the monotonic clock, was accepted with `token`.
     pub(crate) fn accepted(&self, token: &Token, sent: Duration) {
         let core = &self.0;
         let first = !token.0.accepted.load(Ordering::Relaxed);
@@ -282,7 +281,7 @@ impl TokenSource {
         }
     }
 
-    /// A replayed call was rejected, with the token that was fetched for it.
+    /// Records that a replayed call was rejected with the token that was fetched for it.
     pub(crate) fn replay_rejected(&self) {
         let core = &self.0;
         metrics::replay(&core.table(), "rejected");
@@ -317,8 +316,8 @@ impl TokenSource {
         self.0.save_history();
     }
 
-    /// Fetches the next token before the present one expires, on a thread of its own, even while
-    /// nobody asks for one. Without it, an idle process makes no logins. The thread ends within a
+    /// Fetches the next token before the present one expires, on its own thread, even if no call
+    /// needs one. Without `keep_warm`, an idle process makes no logins. The thread ends within a
     /// minute after the last handle on the source is dropped.
     ///
     /// # Errors
@@ -346,12 +345,12 @@ impl TokenSource {
             }
         };
         let thread = Thread::new().name("bootseal-warm".into()).spawn(warming);
-        thread
-            .map(drop)
-            .map_err(|error| Error::new(Kind::Io, format!("no thread to keep it warm: {error}")))
+        thread.map(drop).map_err(|error| {
+            Error::new(Kind::Io, format!("cannot start a thread to keep the token warm: {error}"))
+        })
     }
 
-    /// The time in which the thread that keeps the token warm has nothing to do.
+    /// The time until the thread that keeps the token warm must act.
     fn until_next(&self) -> Duration {
         let core = &self.0;
         let backoff = core.lock().state.backoff_remaining(core.clock.monotonic());
@@ -374,8 +373,8 @@ impl TokenSource {
         self.0.account.load_full()
     }
 
-    /// The response to a call that was sent at `sent` brought a newer token than `old`, which the
-    /// call carried.
+    /// Publishes the newer token in the response to a call that was sent at `sent` with the token
+    /// `old`.
     pub(crate) fn renewed(&self, old: &Token, secret: Secret, lifetime: Lifetime, sent: Moment) {
         let core = &self.0;
         let mut locked = core.lock();
@@ -385,7 +384,7 @@ impl TokenSource {
         if present.secret.same_as(&secret) || lifetime.born_expired {
             return;
         }
-        // A token that no call could carry renews nothing.
+        // A token that is not valid in the headers of a call is ignored.
         let Ok(headers) = call_headers(&present.account, &secret, &present.captured) else {
             return;
         };
@@ -397,7 +396,7 @@ impl TokenSource {
         }
     }
 
-    /// Counts of events since the source was made.
+    /// Counts of events since the source was created.
     pub fn counts(&self) -> Counts {
         let counts = &self.0.counts;
         Counts {
@@ -408,7 +407,7 @@ impl TokenSource {
         }
     }
 
-    /// The step of a caller that found no fresh token without the lock.
+    /// The next step of a caller that found no fresh token without the lock.
     #[cold]
     fn step(&self) -> Step {
         let core = &self.0;
@@ -417,7 +416,7 @@ impl TokenSource {
         let age = latest.as_ref().map(|entry| entry.age(&*core.clock)).unwrap_or_default();
         let (mut failure, mut stale) = (None, false);
         let step = match (locked.state.request(age, core.clock.monotonic()), latest) {
-            // Another caller's login published it while this one waited for the lock.
+            // A login published it while this caller waited for the lock.
             (Decision::Fresh, Some(latest)) => return Step::Ready(latest.token()),
             (Decision::Stale { start_login }, Some(latest)) => {
                 failure = if start_login { core.start_login(&mut locked).err() } else { None };
@@ -430,10 +429,13 @@ impl TokenSource {
                 Step::Failed(error.with_retry_after(retry_after))
             }
             (Decision::Fail { error: None, retry_after }, _) => {
-                let text = format!("{}: no token, and no login may be made yet", core.table());
+                let text = format!(
+                    "login of `{}`: the last token had expired on arrival, so the next attempt is delayed",
+                    core.table()
+                );
                 Step::Failed(Error::new(Kind::LoginDown, text).with_retry_after(retry_after))
             }
-            // The cell holds the token that the state calls present, so this is `StartLogin`.
+            // The cell always holds the state's present token, so this is `StartLogin`.
             (Decision::StartLogin | Decision::Fresh | Decision::Stale { .. }, _) => {
                 match core.start_login(&mut locked) {
                     Ok(flight) => Step::Wait(flight),

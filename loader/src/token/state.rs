@@ -1,13 +1,13 @@
 //! `TokenState`: every transition of one account's token, as plain data.
 //!
-//! It knows no clock, thread, lock, network or I/O. The time, a token's age and the jitter are
+//! It uses no clock, thread, lock, network or I/O. The time, a token's age and the jitter are
 //! arguments; decisions are return values, which [`TokenSource`](crate::TokenSource) and the login
 //! thread carry out. The table of transitions in docs/token-source.md is tested row by row.
 //!
 //! ```text
 //!  FRESH ──lifetime × 0.75–0.85──► STALE ──lifetime − skew──► EXPIRED        EMPTY at start, REVOKED by a rejection
-//!  returned without a lock         returned, and a            wait for the login; during a back-off: the last error
-//!                                  login starts behind
+//!  returned without a lock         returned; a login starts   wait for the login; during a back-off: the last error
+//!                                  in the background
 //! ```
 
 pub(crate) mod backoff;
@@ -23,22 +23,21 @@ use crate::token::state::backoff::{Backoff, BackoffReason, SavedBackoff};
 use crate::token::state::loop_guard::{LoopGuard, LoopKind};
 use std::time::Duration;
 
-/// The number of a token within its source, from 1; a greater number is a younger token.
+/// The number of a token within its source, from 1; a greater number is a newer token.
 pub(crate) type TokenId = u64;
 
-/// The number of a profile within its source; a change of the file raises it.
+/// The number of a profile within its source; a change of the file increments it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ProfileVersion(u64);
 
-/// Everything that decides about one account's token. `L` is the handle on a login that callers
-/// wait for.
+/// The state of one account's token. `L` is the handle on a login that callers wait for.
 #[derive(Debug)]
 pub(crate) struct TokenState<L> {
     current: Option<CurrentToken>,
     last_id: TokenId,
     /// Tokens with this number or a lower one must not be sent any more.
     revoked: TokenId,
-    /// The login that is under way.
+    /// The running login.
     login: Option<L>,
     backoff: Backoff,
     guard: LoopGuard,
@@ -55,51 +54,51 @@ struct CurrentToken {
     deadlines: Deadlines,
 }
 
-/// How the last login of this process ended.
+/// The end of the last login of this process.
 #[derive(Clone, Debug)]
 pub(crate) struct LoginEnd {
     pub(crate) unix_time: Duration,
-    /// The status of the response that brought a token, or the error.
+    /// The status of the response that contained a token, or the error.
     pub(crate) result: Result<u16>,
 }
 
-/// The decision about a caller who asks for a token.
+/// The decision about a caller that requests a token.
 #[derive(Debug)]
 pub(crate) enum Decision<L> {
     /// The caller gets the present token.
     Fresh,
     /// The caller gets the present token, which is in the last part of its lifetime.
     Stale { start_login: bool },
-    /// There is no token to send: a login is to be started, and the caller waits for it.
+    /// There is no token to send: a login must be started, and the caller waits for it.
     StartLogin,
-    /// The caller waits for the login that is under way.
+    /// The caller waits for the running login.
     Wait(L),
-    /// No login may be made yet. Without an error, it was a token that had expired before it came.
+    /// No login may be made yet. `error` is `None` if the last token had expired on arrival.
     Fail { error: Option<Error>, retry_after: Duration },
     /// The file no longer has the profile.
     ProfileRemoved,
 }
 
-/// The decision about a token that a login brought.
+/// The decision about a token that a login obtained.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Publish {
-    /// It is the present token from now on, under this number; `recovered`: the login before it had
-    /// failed.
+    /// The token becomes the present token, under this number; `recovered` is set if the login
+    /// before it failed.
     New { id: TokenId, recovered: bool },
-    /// It had expired before it came, and the present token is still good and stays.
+    /// The token had expired on arrival, and the present token is still valid and stays.
     KeepPresent { recovered: bool },
-    /// The file no longer has the profile: nobody gets the token.
+    /// The file no longer has the profile: no caller gets the token.
     ProfileRemoved,
 }
 
 /// The decision about a rejected token.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Rejection {
-    /// It was revoked before: another caller reported it first.
+    /// The token was already revoked: another caller reported it first.
     AlreadyRevoked,
-    /// The loop guard holds logins back: the rejecting response is the caller's.
+    /// The loop guard suppresses logins: the caller gets the rejecting response.
     HeldBack,
-    /// Nobody gets it any more.
+    /// The token is revoked: no caller gets it any more.
     Revoked { found_loop: Option<LoopKind>, start_login: bool },
 }
 
@@ -121,14 +120,13 @@ impl<L> Default for TokenState<L> {
 }
 
 impl<L: Clone + PartialEq> TokenState<L> {
-    /// The state of a new source, with the back-off that an earlier process left and the error that
-    /// goes with it.
+    /// The state of a new source, with the back-off that an earlier process saved and its error.
     pub(crate) fn restored(backoff: Backoff, last_error: Option<Error>) -> TokenState<L> {
         TokenState { backoff, last_error, ..TokenState::default() }
     }
 
-    /// A caller asks for a token. `age` is the age of the present token; without one it does not
-    /// matter.
+    /// Decides about a caller that requests a token. `age` is the age of the present token; without
+    /// one it is ignored.
     pub(crate) fn request(&self, age: Duration, now: Duration) -> Decision<L> {
         let current = self.present();
         if current.is_some_and(|current| age < current.deadlines.refresh_at) {
@@ -151,18 +149,18 @@ impl<L: Clone + PartialEq> TokenState<L> {
         }
     }
 
-    /// A login was started.
+    /// Records that a login was started.
     pub(crate) fn login_started(&mut self, login: L) {
         self.login = Some(login);
     }
 
-    /// Whether a login that was made with the profile of this version has to be made again: the
-    /// file changed meanwhile.
+    /// Whether a login with this version of the profile must be repeated, because the file changed
+    /// meanwhile.
     pub(crate) fn is_outdated(&self, profile: ProfileVersion) -> bool {
         !self.profile_removed && profile != self.profile
     }
 
-    /// `login` brought a token. `age` is the age of the present token.
+    /// Records that `login` obtained a token. `age` is the age of the present token.
     pub(crate) fn login_succeeded(
         &mut self,
         login: &L,
@@ -179,7 +177,7 @@ impl<L: Clone + PartialEq> TokenState<L> {
         self.backoff.reset();
         if token.born_expired {
             self.backoff.token_born_expired(now.monotonic);
-            // A token that had expired before it came replaces nothing better.
+            // A token that had expired on arrival does not replace a valid one.
             if self.present().is_some_and(|current| age < current.deadlines.hard_at) {
                 return Publish::KeepPresent { recovered };
             }
@@ -187,8 +185,8 @@ impl<L: Clone + PartialEq> TokenState<L> {
         Publish::New { id: self.publish(token.deadlines), recovered }
     }
 
-    /// `login` failed, or could not be started (`None`). `explain` makes the error for callers;
-    /// `jitter` is from 0 to 1.
+    /// Records that `login` failed, or could not be started (`None`). `explain` returns the error
+    /// for callers; `jitter` is from 0 to 1.
     pub(crate) fn login_failed(
         &mut self,
         login: Option<&L>,
@@ -205,8 +203,9 @@ impl<L: Clone + PartialEq> TokenState<L> {
         (reason, error)
     }
 
-    /// A call was rejected with the token `id`. `worked`: a call had been accepted with it before;
-    /// `young`: it is younger than [`YOUNG`](loop_guard::YOUNG), or was at its first rejection.
+    /// Records that a call was rejected with the token `id`. `worked` is set if a call had been
+    /// accepted with it, and `young` if it is younger than [`YOUNG`](loop_guard::YOUNG), or was at
+    /// its first rejection.
     pub(crate) fn rejected(
         &mut self,
         id: TokenId,
@@ -217,7 +216,7 @@ impl<L: Clone + PartialEq> TokenState<L> {
         if id <= self.revoked {
             return Rejection::AlreadyRevoked;
         }
-        // A late report about an older token says nothing about the present one.
+        // A late report about an older token does not concern the present one.
         let is_present = self.current.is_none_or(|current| current.id <= id);
         let mut found_loop = None;
         if is_present {
@@ -233,29 +232,29 @@ impl<L: Clone + PartialEq> TokenState<L> {
         Rejection::Revoked { found_loop, start_login: is_present && self.may_start_login(now) }
     }
 
-    /// A call was accepted with the token `id`.
+    /// Records that a call was accepted with the token `id`.
     pub(crate) fn accepted(&mut self, id: TokenId, now: Duration) {
         if id > self.revoked {
             self.guard.accepted(now);
         }
     }
 
-    /// A replayed call was rejected, with the token that was fetched for it. Returns whether the
-    /// guard begins to hold.
+    /// Records that a replayed call was rejected with the token that was fetched for it. Returns
+    /// whether the guard begins to suppress logins.
     pub(crate) fn replay_rejected(&mut self, now: Duration) -> bool {
         self.guard.replay_rejected(now)
     }
 
-    /// The response to a call brought a newer token than `old`. Returns its number, or `None` if
-    /// `old` is not the present token any more: a late response must not bring a revoked session
-    /// back.
+    /// Publishes the newer token in the response to a call with the token `old`. Returns its
+    /// number, or `None` if `old` is no longer the present token: a late response must not restore
+    /// a revoked session.
     pub(crate) fn renewed(&mut self, old: TokenId, deadlines: Deadlines) -> Option<TokenId> {
         let current = self.present().filter(|current| current.id == old);
         current.map(|_| self.publish(deadlines))
     }
 
-    /// The file changed the profile or a value that it uses. The token stays only if it belongs to
-    /// the `same_session`.
+    /// Records that the profile or one of its values changed in the file. The token stays only if
+    /// it belongs to the `same_session`.
     pub(crate) fn profile_changed(&mut self, same_session: bool) {
         if !same_session {
             self.withdraw();
@@ -265,19 +264,19 @@ impl<L: Clone + PartialEq> TokenState<L> {
         self.reset_backoff();
     }
 
-    /// The file no longer has the profile.
+    /// Records that the file no longer has the profile.
     pub(crate) fn profile_removed(&mut self) {
         self.profile_removed = true;
         self.withdraw();
     }
 
-    /// Takes the present token away: nobody gets it any more.
+    /// Removes the present token: no caller gets it any more.
     pub(crate) fn withdraw(&mut self) {
         self.revoked = self.last_id;
         self.current = None;
     }
 
-    /// The token `id` makes room for a new session and is ended at the vendor.
+    /// Revokes the token `id`, which is logged out so that a new session can begin.
     pub(crate) fn replaced_by_login(&mut self, id: TokenId) {
         self.revoked = self.revoked.max(id);
     }
@@ -293,13 +292,13 @@ impl<L: Clone + PartialEq> TokenState<L> {
         self.login.is_none() && self.backoff.remaining(now).is_none()
     }
 
-    /// The token that was not revoked.
+    /// The present token, if it was not revoked.
     fn present(&self) -> Option<CurrentToken> {
         self.current.filter(|current| current.id > self.revoked)
     }
 
-    /// Numbers a token when it is published, not when its login starts: a rejection that comes
-    /// during the login must not hit it.
+    /// Numbers a token when it is published, not when its login starts: a rejection during the
+    /// login must not revoke it.
     fn publish(&mut self, deadlines: Deadlines) -> TokenId {
         self.last_id += 1;
         self.current = Some(CurrentToken { id: self.last_id, deadlines });
@@ -307,7 +306,7 @@ impl<L: Clone + PartialEq> TokenState<L> {
     }
 }
 
-/// What the state needs to know of a token that a login brought.
+/// The facts about a new token that the state needs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NewToken {
     pub(crate) deadlines: Deadlines,
@@ -316,7 +315,7 @@ pub(crate) struct NewToken {
     pub(crate) status: u16,
 }
 
-/// Questions, which change nothing.
+/// Queries, which change nothing.
 impl<L: Clone> TokenState<L> {
     pub(crate) fn revoked(&self) -> TokenId {
         self.revoked

@@ -23,30 +23,30 @@ pub struct Status {
     pub counts: Counts,
 }
 
-/// How a login ended.
+/// The end of a login.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LastLogin {
     /// When it ended.
     pub at: SystemTime,
-    /// The status of the response that brought a token, or the error.
-    pub said: Result<u16, Error>,
+    /// The status of the response that contained a token, or the error.
+    pub result: Result<u16, Error>,
 }
 
 impl TokenSource {
-    /// The present state. It fetches nothing.
+    /// The present state, without any request to the vendor.
     ///
     /// ```
     /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
     /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
     /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
     /// let acme = vault.token_source("acme")?;
-    /// assert!(acme.status().lifetime.is_none()); // nobody has asked for a token yet
+    /// assert!(acme.status().lifetime.is_none()); // no token was requested yet
     /// acme.token_blocking()?;
     /// let status = acme.status();
     /// let (lifetime, left) = status.lifetime.unwrap();
     /// assert!(left <= lifetime);
-    /// assert_eq!(status.last_login.unwrap().said.unwrap(), 200);
+    /// assert_eq!(status.last_login.unwrap().result.unwrap(), 200);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn status(&self) -> Status {
@@ -59,7 +59,7 @@ impl TokenSource {
         });
         let last_login = locked.state.last_login().map(|end| LastLogin {
             at: SystemTime::UNIX_EPOCH + end.unix_time,
-            said: end.result.clone(),
+            result: end.result.clone(),
         });
         Status {
             lifetime,

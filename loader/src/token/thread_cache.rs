@@ -1,13 +1,13 @@
-//! Per-thread cache of the present token: one reference count instead of a search.
+//! Per-thread cache of the present token: it saves a search, and costs one reference count.
 //!
-//! It keeps no token alive.
+//! The cache keeps no token alive.
 
 use crate::token::token::{Handle, Token};
 use std::cell::RefCell;
 use std::sync::{Arc, Weak};
 
-/// Slots of a thread. If a thread uses more sources than this, they evict each other and are
-/// searched for.
+/// The slots of a thread. If a thread uses more sources than this, they evict each other, and their
+/// tokens are searched for.
 const SLOTS: usize = 8;
 
 struct Seen {
@@ -78,7 +78,7 @@ mod tests {
         drop(token);
         assert!(recall(id, number).is_some_and(|token| token.0.number == number));
         drop(source);
-        // The thread of its login may be about to end.
+        // The thread of the login may still hold the token.
         let long = std::time::Instant::now() + std::time::Duration::from_secs(60);
         while recall(id, number).is_some() {
             assert!(std::time::Instant::now() < long);

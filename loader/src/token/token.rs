@@ -1,4 +1,4 @@
-//! Token: the secret, the instants at which it expires, and the number by which it is rejected.
+//! Token: the secret, its deadlines, and the number that identifies it in a rejection.
 
 use crate::login::account::{Account, Values};
 use crate::login::clock::{Clock, Moment};
@@ -12,7 +12,7 @@ use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// A token, as a cheap handle. It shows nothing of its content; [`Token::expose`] reads it.
+/// A token, as a cheap handle. `Debug` shows nothing of its content; [`Token::expose`] reads it.
 ///
 /// ```
 /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
@@ -27,8 +27,8 @@ use std::time::Duration;
 #[derive(Clone)]
 pub struct Token(pub(crate) Arc<Handle>);
 
-/// One of an entry's reference counts, on a cache line of its own. Each thread uses one of them, so
-/// that cores that read the same token do not pass one cache line back and forth.
+/// One of an entry's reference counts, on its own cache line. Each thread uses one of them, so that
+/// cores that read the same token do not contend for one cache line.
 #[repr(align(128))]
 pub(crate) struct Handle(Arc<Entry>);
 
@@ -77,17 +77,16 @@ impl Deref for Published {
     }
 }
 
-/// A token with all that is known of it.
+/// A token and its data.
 pub(crate) struct Entry {
     /// The number of its source.
     pub(crate) source: u64,
     pub(crate) secret: Secret,
-    /// Its number within the source, given when it was published; a greater one is younger.
+    /// Its number within the source, assigned when it is published; a greater number is newer.
     pub(crate) number: u64,
-    /// When its login was sent, or the call whose response brought it.
+    /// The time at which its login, or the call whose response contained it, was sent.
     pub(crate) sent: Moment,
-    /// The account that it was made with: it says where the token may go, how it is renewed and how
-    /// it is ended.
+    /// The account that obtained it, which determines the token's hosts, renewal and logout.
     pub(crate) account: Arc<Account>,
     pub(crate) status: u16,
     pub(crate) lifetime: Duration,
@@ -95,13 +94,13 @@ pub(crate) struct Entry {
     pub(crate) deadlines: Deadlines,
     /// The clock's tick at which it was last found fresh.
     pub(crate) fresh_at_tick: AtomicU64,
-    /// A call was accepted with it.
+    /// Whether a call was accepted with it.
     pub(crate) accepted: AtomicBool,
-    /// A call was rejected with it soon after its login.
+    /// Whether a call was rejected with it soon after its login.
     pub(crate) rejected_young: AtomicBool,
     pub(crate) rejected: AtomicBool,
-    /// For a token that lives on while it is used: how far the last accepted call moved its
-    /// deadlines, in milliseconds on the monotonic clock since its login was sent.
+    /// For a token whose lifetime is extended by use: the time from its login to the last accepted
+    /// call, in milliseconds on the monotonic clock. Its deadlines move by this much.
     pub(crate) moved: Option<AtomicU64>,
     pub(crate) fingerprint: u64,
     /// The values that the login captured with it.
@@ -111,11 +110,11 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// Its age, less what its use moved the deadlines.
+    /// Its age, minus the time by which use extended its lifetime.
     pub(crate) fn age(&self, clock: &dyn Clock) -> Duration {
         let age = self.sent.age(clock);
         if age >= self.account.profile.max_age {
-            // Use moves no deadline beyond `max_age`.
+            // Use extends no lifetime beyond `max_age`.
             return age;
         }
         let moved = self.moved.as_ref().map_or(0, |moved| moved.load(Ordering::Relaxed));
@@ -136,7 +135,7 @@ impl Entry {
         fresh
     }
 
-    /// A call that was sent at `sent`, on the monotonic clock, was accepted with it.
+    /// Records that a call, sent at `sent` on the monotonic clock, was accepted with it.
     pub(crate) fn used(&self, sent: Duration) {
         // Written only once, so that the cache line that all callers read stays shared.
         if !self.accepted.load(Ordering::Relaxed) {
@@ -152,7 +151,7 @@ impl Entry {
     }
 }
 
-/// A number by which logs tell two tokens apart. It reveals nothing of either: each process has its
+/// A number that distinguishes tokens in logs. It reveals nothing about them: each process has its
 /// own random key.
 pub(crate) fn fingerprint(secret: &Secret) -> u64 {
     static KEY: OnceLock<RandomState> = OnceLock::new();
@@ -186,8 +185,8 @@ impl Token {
         self.0.status
     }
 
-    /// The claims of a JWT, as JSON text; `None` if the token is not a JWT. They are the vendor's
-    /// word and are not checked. Without the signature they cannot be used as a token.
+    /// The claims of a JWT, as JSON text; `None` if the token is not a JWT. The claims are not
+    /// verified. Without the signature they cannot be used as a token.
     ///
     /// ```
     /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;

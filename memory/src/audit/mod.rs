@@ -1,8 +1,8 @@
 //! The audit: the process reads its own memory and counts the copies of its live secrets.
 //!
-//! Every 8-byte window of every secret goes into a table by a keyed hash; of memory every eighth
-//! offset is looked up. Any 16 bytes of a copy contain one such window. The table
-//! keeps only the bucket of a window, so it holds nothing that the search could find.
+//! Every 8-byte window of every secret is entered into a table by a keyed hash, and every eighth
+//! offset of memory is looked up. Any 16 bytes of a copy contain such a window. The table stores
+//! only the bucket of a window, so it contains nothing that the search could find.
 
 #[cfg_attr(not(all(target_os = "linux", not(miri))), path = "no_own_memory.rs")]
 mod own_memory;
@@ -19,12 +19,13 @@ use std::time::{Duration, Instant};
 const WINDOW: usize = 8;
 /// The shortest copy that counts as a fragment, in bytes.
 const FRAGMENT: usize = 16;
-/// Bytes read at once. Other threads wait that long for the slab: about 50 µs.
+/// The number of bytes read at once. Other threads wait for the slab meanwhile, about 50 µs.
 const PIECE: usize = 64 * 1024;
-/// A repetitive secret has the same window many times: this many of them suffice to find it.
+/// The maximum number of entries for one bucket: enough to find a secret that repeats the same
+/// window.
 const CHAIN: usize = 64;
 
-/// What [`audit`] found. It holds counts, nothing of any secret.
+/// The result of [`audit`]: counts only, no part of any secret.
 ///
 /// ```
 /// # #[cfg(target_os = "linux")] {
@@ -40,8 +41,8 @@ const CHAIN: usize = 64;
 pub struct Audit {
     /// Live secrets that were searched for.
     pub secrets: usize,
-    /// Live secrets that were not searched for: shorter than 8 bytes, or of one or two different
-    /// bytes. They would be found everywhere.
+    /// Live secrets that were not searched for because they would be found everywhere: shorter than
+    /// 8 bytes, or made of only one or two different bytes.
     pub not_searched: usize,
     /// Whole copies outside the secret pages.
     pub full: usize,
@@ -49,9 +50,9 @@ pub struct Audit {
     pub fragments: usize,
     /// Bytes read.
     pub bytes: usize,
-    /// Bytes that are mapped as readable and could not be read.
+    /// Bytes that are mapped as readable but could not be read.
     pub unread: usize,
-    /// How long it took.
+    /// The duration of the audit.
     pub took: Duration,
 }
 
@@ -104,7 +105,7 @@ impl fmt::Display for Audit {
 pub enum AuditError {
     /// Neither `/proc/self/mem` nor `process_vm_readv` is allowed, or this system has neither.
     NotReadable(io::Error),
-    /// No secret page for the bytes that are read.
+    /// No secret page is available to read into.
     Memory(MemoryError),
 }
 
@@ -113,7 +114,7 @@ impl fmt::Display for AuditError {
         match self {
             AuditError::NotReadable(error) => write!(
                 f,
-                "this process may not read its own memory: {error}. An audit needs /proc/self/maps, and /proc/self/mem or \
+                "this process is not allowed to read its own memory: {error}. An audit needs /proc/self/maps, and /proc/self/mem or \
                  process_vm_readv(2): Linux, /proc mounted, and no seccomp filter against both"
             ),
             AuditError::Memory(error) => {
@@ -141,14 +142,14 @@ impl From<MemoryError> for AuditError {
 /// Reads all memory that this process has written, and counts full copies and fragments of every
 /// live [`Secret`](crate::Secret).
 ///
-/// It takes about 10 ms for 17 MiB, and several times that if a secret is shorter than 15 bytes,
-/// because more offsets must be looked up. It is meant for tests and for an occasional health
-/// probe. Other threads continue; one that creates or drops a secret waits 50 µs at most.
+/// An audit takes about 10 ms for 17 MiB, and several times as long if a secret is shorter than 15
+/// bytes, because more offsets must be looked up. It is meant for tests and for an occasional
+/// health probe. Other threads continue to run; a thread that creates or drops a secret waits 50 µs
+/// at most.
 ///
-/// It does not look at registers, at the kernel's buffers, at what the program file itself holds,
-/// or at a [`SecretBuf`](crate::SecretBuf) that is still being written; nor does it search for
-/// other encodings of a secret. A short secret that is a common word is found wherever that word
-/// occurs.
+/// It does not search registers, the kernel's buffers, the contents of the program file, or a
+/// [`SecretBuf`](crate::SecretBuf) that is still being written, and it does not search for other
+/// encodings of a secret. A short secret that is a common word is found wherever that word occurs.
 ///
 /// # Errors
 /// [`AuditError::NotReadable`] if the process may not read its own memory, [`AuditError::Memory`]
@@ -199,9 +200,10 @@ struct Table {
     secrets: Vec<Key>,
     not_searched: usize,
     places: Vec<Place>,
-    /// First entry of a bucket, plus one; 0 is empty.
+    /// The first entry of each bucket, plus one; 0 means empty.
     buckets: Vec<u32>,
-    /// One bit for many hash values: small enough for the L1 cache, it rules out most of memory.
+    /// A filter with one bit for many hash values. It fits into the L1 cache and rules out most of
+    /// memory.
     seen: Vec<u64>,
     mix: u64,
     bucket_bits: u32,
@@ -290,7 +292,8 @@ impl Drop for Table {
     }
 }
 
-/// Zeros, blanks and rulers occur everywhere.
+/// Whether a window has at least three different bytes: zeros, blanks and ruler lines occur
+/// everywhere.
 fn varied(window: &[u8]) -> bool {
     let first = window[0];
     let second = window.iter().find(|byte| **byte != first);
@@ -310,12 +313,12 @@ struct Search {
     piece: Slot,
     /// Context before and after the piece, for a copy that crosses its ends.
     aside: Slot,
-    /// Where the search continues: after the last copy counted.
+    /// The address at which the search continues, after the last copy counted.
     next: usize,
     found: Audit,
 }
 
-/// A stretch of memory that is equal to a stretch of a secret.
+/// A range of memory that equals a range of a secret.
 #[derive(Clone, Copy)]
 struct Match {
     len: usize,
@@ -341,7 +344,7 @@ impl Search {
             }
             self.found.bytes += got;
             self.piece(address, got);
-            // Overlaps by one window, so that none is cut in two.
+            // Pieces overlap by one window, so that no window is split.
             let step = if got == wanted && address + got < end { got - WINDOW } else { got };
             self.found.bytes -= got - step;
             address += step;
@@ -372,7 +375,7 @@ impl Search {
         self.next = base + at;
     }
 
-    /// The longest match around `base + at` that is long enough to count; a full copy comes first.
+    /// The longest match around `base + at` that is long enough to count; a full copy is preferred.
     fn longest(
         &mut self,
         live: &Live,
@@ -408,7 +411,7 @@ impl Search {
         best
     }
 
-    /// How many bytes before `base + at` match the end of `secret`.
+    /// The number of bytes before `base + at` that match the end of `secret`.
     fn before(&mut self, secret: &[u8], base: usize, at: usize) -> usize {
         let same = |one: &[u8], other: &[u8]| {
             one.iter().rev().zip(other.iter().rev()).take_while(|(a, b)| a == b).count()
@@ -429,7 +432,7 @@ impl Search {
         matched
     }
 
-    /// How many bytes from `base + at` on match the beginning of `secret`.
+    /// The number of bytes from `base + at` on that match the beginning of `secret`.
     fn after(&mut self, secret: &[u8], base: usize, at: usize, len: usize) -> usize {
         let same =
             |one: &[u8], other: &[u8]| one.iter().zip(other).take_while(|(a, b)| a == b).count();

@@ -1,11 +1,11 @@
-//! Replaces `own_memory.rs` on systems where a process cannot read itself as an attacker would:
-//! macOS, Windows, Miri.
+//! The replacement of `own_memory.rs` on systems where a process cannot read its own memory as an
+//! attacker would: macOS, Windows, Miri.
 
 use std::convert::Infallible;
 use std::io;
 use std::ops::Range;
 
-/// There is none.
+/// A type without values: this system has no such reader.
 pub(crate) struct OwnMemory(Infallible);
 
 impl OwnMemory {

@@ -7,8 +7,8 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
-/// Two ways to read. `/proc/self/mem` belongs to root once the process is not dumpable;
-/// `process_vm_readv` on itself still works then.
+/// The two ways to read. `/proc/self/mem` belongs to root once the process is not dumpable;
+/// `process_vm_readv` on the process itself still works then.
 pub(crate) enum OwnMemory {
     File(File),
     Call,
@@ -31,8 +31,8 @@ impl OwnMemory {
                 let local = libc::iovec { iov_base: into.as_mut_ptr().cast(), iov_len: into.len() };
                 let remote =
                     libc::iovec { iov_base: address as *mut libc::c_void, iov_len: into.len() };
-                // SAFETY: the kernel writes into `into` alone, and answers with an error where the
-                // other address is not ours.
+                // SAFETY: the kernel writes only into `into`, and returns an error if the other
+                // address is not mapped in this process.
                 let got =
                     unsafe { libc::process_vm_readv(libc::getpid(), &local, 1, &remote, 1, 0) };
                 usize::try_from(got).unwrap_or(0)
@@ -41,7 +41,7 @@ impl OwnMemory {
     }
 }
 
-/// The ranges that can hold something the process wrote.
+/// The ranges that can contain data written by the process.
 pub(crate) fn written_ranges() -> io::Result<Vec<Range<usize>>> {
     let mut maps = String::new();
     File::open("/proc/self/maps")?.read_to_string(&mut maps)?;
@@ -49,7 +49,7 @@ pub(crate) fn written_ranges() -> io::Result<Vec<Range<usize>>> {
     let mut ranges = Vec::new();
     for mapping in maps.lines().filter_map(parse).filter(Mapping::may_hold_what_was_written) {
         match &pages {
-            // Most of a thread's stack was never touched, and would cost more to read than
+            // Most of a thread's stack was never touched, and reading it would cost more than
             // everything else.
             Some(pages) if mapping.anonymous => touched(pages, mapping.range, &mut ranges),
             _ => ranges.push(mapping.range),
@@ -69,7 +69,8 @@ struct Mapping {
 }
 
 impl Mapping {
-    /// Code and constants of a program file, which never depend on secrets.
+    /// Whether the process may have written here. Code and constants of a program file are
+    /// excluded, because they never depend on secrets.
     fn may_hold_what_was_written(&self) -> bool {
         self.readable && !self.never && (self.writable || self.anonymous || !self.private)
     }
@@ -104,7 +105,7 @@ fn touched(pages: &File, mapping: Range<usize>, ranges: &mut Vec<Range<usize>>) 
         let got =
             pages.read_at(&mut entries[..wanted], (address / size * 8) as u64).unwrap_or(0) / 8 * 8;
         if got == 0 {
-            // Unknown: take the whole range.
+            // The state is unknown: the whole range is taken.
             ranges.extend(open.take());
             ranges.push(address..mapping.end);
             return;
@@ -132,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_ways_read_the_same_and_stop_where_memory_ends() {
+    fn both_readers_return_the_same_bytes_and_stop_at_unmapped_memory() {
         let held = vec![0xA5_u8; 10_000];
         for memory in [OwnMemory::open().unwrap(), OwnMemory::Call] {
             let mut seen = vec![0; 10_000];
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_heap_and_statics_are_listed_code_and_untouched_pages_are_not() {
+    fn the_ranges_include_heap_and_statics_but_not_code_or_untouched_pages() {
         static WRITTEN: std::sync::Mutex<[u8; 3]> = std::sync::Mutex::new([1; 3]);
         WRITTEN.lock().unwrap()[0] = 2;
         let held = vec![0xA5_u8; 10_000];

@@ -8,11 +8,11 @@ use std::ptr;
 /// hold no secret.
 ///
 /// It wraps another allocator, [`System`] by default. A block that grows or shrinks moves to a new
-/// place and the old one is overwritten. It costs 10 to 20 ns for a small block, and 0.4 µs for 16
-/// KiB.
+/// address, and the old block is overwritten. Overwriting costs 10 to 20 ns for a small block, and
+/// 0.4 µs for 16 KiB.
 ///
-/// It does not touch blocks that are still in use, and it does not see what C libraries take from
-/// `malloc` themselves.
+/// It does not touch blocks that are still in use, or blocks that C libraries allocate with
+/// `malloc`.
 ///
 /// ```
 /// use bootseal_memory::WipingAllocator;
@@ -21,7 +21,7 @@ use std::ptr;
 /// static ALLOCATOR: WipingAllocator = WipingAllocator::new();
 ///
 /// let mut text = String::from("hunter2");
-/// text.push_str(" and more"); // moved; where it was is overwritten
+/// text.push_str(" and more"); // moved, and the old block is overwritten
 /// assert_eq!(text, "hunter2 and more");
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,8 +57,8 @@ impl<A> WipingAllocator<A> {
     }
 }
 
-// SAFETY: every block comes from the inner allocator and goes back to it with the layout that it
-// was given under.
+// SAFETY: every block comes from the inner allocator and is returned to it with the layout of its
+// allocation.
 unsafe impl<A: GlobalAlloc> GlobalAlloc for WipingAllocator<A> {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -74,15 +74,14 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for WipingAllocator<A> {
 
     #[inline]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the caller gives back a block of `layout.size()` bytes, which nobody uses any
-        // more.
+        // SAFETY: the caller returns a block of `layout.size()` bytes that is no longer used.
         unsafe {
             wipe(block, layout.size());
             self.0.dealloc(block, layout);
         }
     }
 
-    /// Never calls the inner allocator's `realloc`: that one frees the old block without
+    /// Never calls the inner allocator's `realloc`, which would free the old block without
     /// overwriting it.
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
@@ -91,8 +90,8 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for WipingAllocator<A> {
         let moved =
             unsafe { self.0.alloc(Layout::from_size_align_unchecked(new_size, layout.align())) };
         if !moved.is_null() {
-            // SAFETY: two blocks, each at least as long as what is copied; then the old one is
-            // given back, once.
+            // SAFETY: both blocks are at least as long as the copy; then the old block is freed
+            // once.
             unsafe {
                 ptr::copy_nonoverlapping(block, moved, layout.size().min(new_size));
                 self.dealloc(block, layout);
@@ -102,10 +101,10 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for WipingAllocator<A> {
     }
 }
 
-/// Overwrites bytes that nobody will read again; the compiler cannot remove the writes.
+/// Overwrites bytes that will not be read again; the compiler cannot remove the writes.
 ///
 /// # Safety
-/// `len` bytes from `start` on must be writable, and nobody else may look at them meanwhile.
+/// `len` bytes from `start` on must be writable, and nothing else may access them meanwhile.
 #[inline]
 pub(crate) unsafe fn wipe(start: *mut u8, len: usize) {
     // SAFETY: as the caller promises. Bytes of any state may be overwritten, uninitialised ones
@@ -132,11 +131,11 @@ mod tests {
     use super::*;
     use std::cell::RefCell;
 
-    /// Keeps freed blocks, so that a test may look at them.
+    /// Keeps freed blocks, so that a test can read them.
     #[derive(Default)]
     struct Keeper(RefCell<Vec<(*mut u8, Layout)>>);
 
-    // SAFETY: blocks come from the system and are freed once, when the Keeper goes.
+    // SAFETY: blocks come from the system and are freed once, when the Keeper is dropped.
     unsafe impl GlobalAlloc for Keeper {
         unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
             // SAFETY: as the caller promises.
@@ -151,20 +150,19 @@ mod tests {
     impl Drop for Keeper {
         fn drop(&mut self) {
             for (block, layout) in self.0.borrow().iter() {
-                // SAFETY: each was given back once, and not freed.
+                // SAFETY: each block was returned once and has not been freed yet.
                 unsafe { System.dealloc(*block, *layout) };
             }
         }
     }
 
     fn bytes<'a>(block: *mut u8, len: usize) -> &'a [u8] {
-        // SAFETY: the tests below look only at bytes of blocks that they hold, and that were
-        // written.
+        // SAFETY: the tests below read only initialised bytes of blocks that they own.
         unsafe { std::slice::from_raw_parts(block, len) }
     }
 
     #[test]
-    fn what_is_given_back_or_moved_from_is_zero_and_the_content_comes_along() {
+    fn freed_and_moved_blocks_are_zeroed_and_a_move_keeps_the_content() {
         for (old, new) in [
             (1, 2),
             (38, 4000),
@@ -175,7 +173,7 @@ mod tests {
         ] {
             let allocator = WipingAllocator::over(Keeper::default());
             let layout = Layout::from_size_align(old, 16).unwrap();
-            // SAFETY: blocks are used within their size, and given back under the layout they have.
+            // SAFETY: blocks are used within their size, and freed with their layout.
             unsafe {
                 let first = allocator.alloc(layout);
                 first.write_bytes(0xA5, old);
@@ -188,16 +186,16 @@ mod tests {
                 allocator.dealloc(second, Layout::from_size_align(new, 16).unwrap());
                 assert!(bytes(second, new).iter().all(|byte| *byte == 0));
             }
-            let given_back =
+            let freed =
                 allocator.0.0.borrow().iter().map(|(_, layout)| layout.size()).collect::<Vec<_>>();
-            assert_eq!(given_back, [old, new]);
+            assert_eq!(freed, [old, new]);
         }
     }
 
     #[test]
     fn a_realloc_that_fails_leaves_the_block_as_it_was() {
         struct Full;
-        // SAFETY: gives nothing, which an allocator may.
+        // SAFETY: an allocator may always fail.
         unsafe impl GlobalAlloc for Full {
             unsafe fn alloc(&self, _: Layout) -> *mut u8 {
                 ptr::null_mut()
@@ -205,7 +203,7 @@ mod tests {
             unsafe fn dealloc(&self, _: *mut u8, _: Layout) {}
         }
         let mut held = [0xA5_u8; 32];
-        // SAFETY: nothing is freed, since nothing was had.
+        // SAFETY: nothing is freed, because the allocation fails.
         let moved = unsafe {
             WipingAllocator::over(Full).realloc(
                 held.as_mut_ptr(),
@@ -221,7 +219,7 @@ mod tests {
     fn zeroed_blocks_are_zero() {
         let layout = Layout::from_size_align(5000, 8).unwrap();
         let allocator = WipingAllocator::new();
-        // SAFETY: used within its size, given back once.
+        // SAFETY: the block is used within its size and freed once.
         unsafe {
             let block = allocator.alloc_zeroed(layout);
             assert!(bytes(block, 5000).iter().all(|byte| *byte == 0));

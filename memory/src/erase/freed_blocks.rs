@@ -1,5 +1,4 @@
-//! Erasure of freed blocks during a login by glibc itself, on request: for a program without the
-//! wiping allocator.
+//! Erasure of freed blocks by glibc during a login, for a program without the wiping allocator.
 
 use std::io;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -18,39 +17,39 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 pub enum Erasure {
     /// glibc overwrites freed blocks for as long as a guard exists.
     On,
-    /// The user has set it for the whole process (`GLIBC_TUNABLES=glibc.malloc.perturb=…`,
-    /// `MALLOC_PERTURB_`); that setting stays.
+    /// The user configured glibc's overwriting for the whole process
+    /// (`GLIBC_TUNABLES=glibc.malloc.perturb=…`, `MALLOC_PERTURB_`); that setting stays.
     SetByUser,
-    /// Another C library: nothing is overwritten.
+    /// The C library is not glibc: nothing is overwritten.
     NotGlibc,
 }
 
 /// While one of these guards exists, glibc's `free` overwrites each block (`mallopt(M_PERTURB)`).
 /// When the last one is dropped, the old behaviour returns.
 ///
-/// glibc keeps up to 7 blocks of each small size (up to 1032 bytes) in a cache of each thread, and
-/// does not overwrite those until the thread ends. So the work belongs on a thread of its own, and
+/// Each thread has a cache of up to 7 blocks of each small size (up to 1032 bytes), which glibc
+/// does not overwrite until the thread ends. Therefore the work must run on a separate thread, and
 /// the guard must be held until that thread is joined; [`with_erased_frees`] does both. The last 8
 /// bytes of a block are never overwritten.
 ///
-/// Use it for the duration of a login: meanwhile all allocations of the process above 1032 bytes
-/// are filled too, which costs about as much as clearing them. It does nothing if the application's
-/// allocator is not the system's.
+/// Use it for the duration of a login only: meanwhile, all new allocations of the process above
+/// 1032 bytes are filled too, which costs about as much as clearing them. The guard has no effect
+/// if the application does not use the system's allocator.
 ///
 /// ```
 /// use bootseal_memory::ErasedFrees;
 ///
 /// let guard = ErasedFrees::begin();
 /// let login = std::thread::spawn(|| String::from("what a library freed"));
-/// let _ = login.join(); // from here on the thread's cache is overwritten too
+/// let _ = login.join(); // now the thread's cache is overwritten too
 /// drop(guard);
 /// ```
 #[derive(Debug)]
-#[must_use = "what is freed is overwritten only as long as this lives"]
+#[must_use = "freed blocks are overwritten only while this guard exists"]
 pub struct ErasedFrees(Erasure);
 
 impl ErasedFrees {
-    /// Switches erasure on, or counts one more guard if it is on.
+    /// Switches erasure on, or counts another guard if it is already on.
     ///
     /// ```
     /// let outer = bootseal_memory::ErasedFrees::begin();
@@ -90,13 +89,13 @@ impl Drop for ErasedFrees {
     }
 }
 
-/// Runs `work` on a thread of its own and overwrites what it freed, the thread's cache included,
-/// before returning.
+/// Runs `work` on a separate thread, and before it returns, overwrites the blocks that the work
+/// freed, including the thread's cache.
 ///
-/// It blocks until the work is done; a panic in the work continues in the caller.
+/// It blocks until the work is done. A panic in the work is propagated to the caller.
 ///
 /// # Errors
-/// If no thread can be started; the work was not begun.
+/// If no thread can be started, in which case the work did not start.
 ///
 /// ```
 /// let answer = bootseal_memory::with_erased_frees(|| format!("what a {} freed", "library").len())?;
@@ -106,8 +105,8 @@ impl Drop for ErasedFrees {
 pub fn with_erased_frees<R: Send>(work: impl FnOnce() -> R + Send) -> io::Result<R> {
     let guard = ErasedFrees::begin();
     let done = std::thread::scope(|scope| {
-        // join() waits until the thread itself has ended, and with it its cache; the end of the
-        // scope alone does not.
+        // join() waits until the thread and its cache are gone; the end of the scope alone does
+        // not.
         std::thread::Builder::new().spawn_scoped(scope, work).map(|thread| thread.join())
     })?;
     drop(guard);
@@ -140,7 +139,8 @@ fn possible() -> Erasure {
         if !cfg!(all(target_os = "linux", target_env = "gnu", not(miri))) {
             return Erasure::NotGlibc;
         }
-        // glibc has no way to ask for the value. It reads these two, once, when the process starts.
+        // glibc cannot be queried for the value. It reads these two variables once, when the
+        // process starts.
         let variable = |name| std::env::var(name).unwrap_or_default();
         if is_set(&variable("GLIBC_TUNABLES"), &variable("MALLOC_PERTURB_")) {
             Erasure::SetByUser
@@ -153,7 +153,7 @@ fn possible() -> Erasure {
 fn is_set(tunables: &str, older: &str) -> bool {
     let of_malloc =
         tunables.split(':').filter_map(|tunable| tunable.strip_prefix("glibc.malloc.perturb="));
-    // 0 is "off", in any notation; what glibc cannot read, it leaves out.
+    // 0 means "off" in any notation; glibc ignores values that it cannot parse.
     of_malloc.chain([older]).any(|value| {
         value.bytes().any(|byte| matches!(byte, b'1'..=b'9' | b'a'..=b'f' | b'A'..=b'F'))
     })
@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_user_has_set_is_recognised() {
+    fn settings_of_the_user_are_recognised() {
         assert!(is_set("glibc.malloc.perturb=90", ""));
         assert!(is_set("glibc.malloc.check=3:glibc.malloc.perturb=0x5a", ""));
         assert!(is_set("", "165"));
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_of_the_work_goes_on_and_the_result_comes_back() {
+    fn the_result_and_a_panic_of_the_work_reach_the_caller() {
         assert_eq!(with_erased_frees(|| 7).unwrap(), 7);
         let panic = std::panic::catch_unwind(|| {
             with_erased_frees(|| std::panic::resume_unwind(Box::new("stop")))
@@ -196,11 +196,11 @@ mod tests {
 
         const SIZES: [usize; 8] = [24, 200, 1000, 1032, 2000, 5000, 70_000, 100_000];
 
-        /// Takes blocks from malloc, fills and frees them, and says where they were.
+        /// Takes blocks from malloc, fills and frees them, and returns their addresses and sizes.
         fn fill_and_free() -> Vec<(usize, usize)> {
             let mut places = Vec::with_capacity(SIZES.len());
-            // SAFETY: blocks are written within their size and freed once. The small ones in
-            // between keep them from being merged.
+            // SAFETY: blocks are written within their size and freed once. The small blocks in
+            // between prevent merging.
             unsafe {
                 let mut between = Vec::with_capacity(SIZES.len());
                 for size in SIZES {
@@ -217,10 +217,10 @@ mod tests {
             places
         }
 
-        /// How many bytes are left of each block.
+        /// The number of bytes that are left of each block.
         fn left(places: Vec<(usize, usize)>) -> Vec<usize> {
             let memory = std::fs::File::open("/proc/self/mem").unwrap();
-            // On the stack: a heap block could be where the blocks were.
+            // The buffer is on the stack: a heap buffer could reuse the memory of the blocks.
             let mut bytes = [0; 100_000];
             let left = places.into_iter().map(|(block, size)| {
                 let got = memory.read_at(&mut bytes[..size], block as u64).unwrap_or(0);
@@ -230,8 +230,8 @@ mod tests {
         }
 
         #[test]
-        fn what_a_thread_freed_is_overwritten_when_it_has_ended() {
-            const NAME: &str = "erase::freed_blocks::tests::glibc::what_a_thread_freed_is_overwritten_when_it_has_ended";
+        fn blocks_freed_by_a_thread_are_overwritten_when_it_has_ended() {
+            const NAME: &str = "erase::freed_blocks::tests::glibc::blocks_freed_by_a_thread_are_overwritten_when_it_has_ended";
             if !is("frees") {
                 again(NAME, "frees");
                 return;
@@ -242,10 +242,10 @@ mod tests {
             assert_eq!(outer.erasure(), Erasure::On);
             let erased = left(with_erased_frees(fill_and_free).unwrap());
             assert!(erased.iter().all(|left| *left <= 8), "{erased:?}");
-            // The inner one of two is gone: it is still on.
+            // The inner guard is gone, but the outer one keeps erasure on.
             let erased = left(std::thread::spawn(fill_and_free).join().unwrap());
             assert!(erased.iter().all(|left| *left <= 8), "{erased:?}");
-            // A thread that lives keeps its cache: up to 1032 bytes nothing is overwritten.
+            // A live thread keeps its cache, so blocks up to 1032 bytes are not overwritten.
             let parked = left(fill_and_free());
             assert!(parked[1..4].iter().all(|left| *left >= 16), "{parked:?}");
             assert!(parked[4..].iter().all(|left| *left <= 8), "{parked:?}");
@@ -254,16 +254,16 @@ mod tests {
             assert!(plain.iter().filter(|left| **left >= 16).count() >= 4, "{plain:?}");
         }
 
-        /// With 0x5A in place of ONES this fails within a second.
+        /// With 0x5A instead of ONES, this fails within a second.
         #[test]
-        fn switching_off_does_not_spoil_what_another_thread_takes_zeroed() {
-            const NAME: &str = "erase::freed_blocks::tests::glibc::switching_off_does_not_spoil_what_another_thread_takes_zeroed";
+        fn switching_off_does_not_spoil_zeroed_blocks_of_another_thread() {
+            const NAME: &str = "erase::freed_blocks::tests::glibc::switching_off_does_not_spoil_zeroed_blocks_of_another_thread";
             if !is("calloc") {
                 again(NAME, "calloc");
                 return;
             }
-            // SAFETY: each large block a mapping of its own, for which the time between the two
-            // looks is longest.
+            // SAFETY: a setting of malloc. Each large block gets a separate mapping, which takes
+            // the longest time between the two checks.
             unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, 128 * 1024) };
             let taker = std::thread::spawn(|| {
                 let spoilt = |_: &usize| vec![0_u8; 4 << 20].chunks(512).any(|chunk| chunk[0] != 0);
@@ -277,9 +277,9 @@ mod tests {
         }
 
         #[test]
-        fn a_value_that_the_user_set_is_left_alone() {
+        fn a_setting_of_the_user_is_not_changed() {
             const NAME: &str =
-                "erase::freed_blocks::tests::glibc::a_value_that_the_user_set_is_left_alone";
+                "erase::freed_blocks::tests::glibc::a_setting_of_the_user_is_not_changed";
             if !is("tunable") {
                 crate::tests::degraded::again_with(
                     NAME,

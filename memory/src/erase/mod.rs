@@ -1,4 +1,4 @@
-//! Erasing what was freed: blocks, stacks and registers.
+//! Erasure of freed blocks, dead stack frames and registers.
 
 pub(crate) mod allocator;
 pub(crate) mod freed_blocks;

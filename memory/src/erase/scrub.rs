@@ -1,4 +1,4 @@
-//! Overwrites what is left of a secret in registers and on the stack after use.
+//! Overwrites the remains of a secret in registers and on the stack after use.
 //!
 //! glibc's `memcpy` and AES leave data in the vector registers, which a core dump contains.
 
@@ -231,7 +231,7 @@ mod tests {
                 "call {scrub}",
                 "vmovdqu [r13], ymm3",
                 "vmovdqu [r13 + 32], ymm15",
-                // Registers that the call gives back as they were.
+                // Registers that the call preserves.
                 in("r12") filled.as_ptr(),
                 in("r13") seen.as_mut_ptr(),
                 scrub = sym scrub_c,
@@ -246,7 +246,7 @@ mod tests {
         scrub_registers();
     }
 
-    /// What a function leaves below its caller.
+    /// Leaves a pattern on the stack below its caller, and returns the address.
     #[inline(never)]
     #[cfg(all(target_os = "linux", not(miri)))]
     fn leave_something(fill: u8) -> usize {
@@ -256,10 +256,10 @@ mod tests {
 
     #[test]
     #[cfg(all(target_os = "linux", not(miri)))]
-    fn what_a_function_left_on_the_stack_is_gone() {
+    fn the_remains_of_a_function_on_the_stack_are_overwritten() {
         use std::os::unix::fs::FileExt;
         let memory = std::fs::File::open("/proc/self/mem").unwrap();
-        // Read on another thread: the reading itself would overwrite this one's dead stack.
+        // Another thread reads, because reading would overwrite the dead stack of this thread.
         let left_at = |address: usize| {
             std::thread::scope(|scope| {
                 let read = scope.spawn(|| {
@@ -287,10 +287,10 @@ mod tests {
 
     #[test]
     #[cfg(all(target_os = "linux", not(miri)))]
-    fn the_end_of_a_small_stack_is_not_reached() {
+    fn the_scrub_stops_before_the_end_of_a_small_stack() {
         for size in [16, 32, 64, 128, 1024] {
             let thread = std::thread::Builder::new().stack_size(size * 1024).spawn(|| {
-                // Called at ever greater depth, until little of the stack is left.
+                // Calls itself ever deeper, until little of the stack is left.
                 fn deeper() -> usize {
                     let mut frame = [0_u8; 2048];
                     black_box(&mut frame);

@@ -11,7 +11,7 @@ pub(super) fn page_size() -> usize {
 }
 
 pub(super) fn why_not_secret() -> Option<String> {
-    Some("Miri has no pages of its own".into())
+    Some("Miri does not support guarded pages".into())
 }
 
 pub(super) fn map(len: usize, page: usize) -> io::Result<(NonNull<u8>, Level)> {
@@ -22,7 +22,7 @@ pub(super) fn map(len: usize, page: usize) -> io::Result<(NonNull<u8>, Level)> {
 }
 
 /// # Safety
-/// `start` and `len` must come from one call of `map` with this `page`, and be given back once.
+/// `start` and `len` must come from one call of `map` with this `page`, and be unmapped once.
 pub(super) unsafe fn unmap(start: NonNull<u8>, len: usize, page: usize) {
     // SAFETY: the same layout as in `map`, which accepted it.
     unsafe { dealloc(start.as_ptr(), Layout::from_size_align_unchecked(len, page)) }

@@ -1,14 +1,14 @@
-//! Guarded pages: regions that no dump shows, between two guard pages.
+//! Guarded pages: regions that are excluded from dumps, between two guard pages.
 //!
-//! Uses `memfd_secret(2)` if the kernel has it, else locked pages. See the table in the crate's
-//! docs.
+//! They use `memfd_secret(2)` if the kernel has it, otherwise locked pages. See the table in the
+//! crate's docs.
 
 use std::fmt;
 use std::io;
 use std::ptr::NonNull;
 use std::sync::OnceLock;
 
-/// How well the pages of this process are guarded; a greater level is a better one.
+/// The level at which the pages of this process are guarded; a greater level is better.
 ///
 /// ```
 /// use bootseal_memory::Level;
@@ -33,7 +33,7 @@ impl fmt::Display for Level {
     }
 }
 
-/// The guarded memory that this process got.
+/// The level of guarded memory that this process has.
 ///
 /// ```
 /// let report = bootseal_memory::report()?;
@@ -46,13 +46,13 @@ impl fmt::Display for Level {
 pub struct Report {
     /// The level that new secrets get.
     pub level: Level,
-    /// Why a better level could not be reached, for an operator; `None` at the best level.
+    /// The reason why no better level was reached, for an operator; `None` at the best level.
     pub reason: Option<String>,
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "secrets lie in {}", self.level)?;
+        write!(f, "secrets are stored in {}", self.level)?;
         match &self.reason {
             Some(reason) => write!(f, " ({reason})"),
             None => Ok(()),
@@ -74,7 +74,7 @@ impl fmt::Display for Report {
 #[derive(Debug)]
 pub struct MemoryError {
     wanted: usize,
-    /// How much the process had locked when it failed.
+    /// The number of bytes that the process had locked at the time of the error.
     locked: Option<u64>,
     source: io::Error,
 }
@@ -85,7 +85,7 @@ impl fmt::Display for MemoryError {
         match memlock_limit() {
             Some(limit) => write!(
                 f,
-                "; the limit on locked memory (RLIMIT_MEMLOCK) is {limit} bytes, {} are locked already and {} are needed. \
+                "; the limit on locked memory (RLIMIT_MEMLOCK) is {limit} bytes, of which {} are in use; {} are needed. \
                  Raise it: `ulimit -l` in a shell, LimitMEMLOCK= in a systemd unit, --ulimit memlock= for a container",
                 self.locked.unwrap_or(0),
                 self.locked.unwrap_or(0).saturating_add(whole_pages(self.wanted)),
@@ -115,10 +115,10 @@ pub fn report() -> Result<Report, MemoryError> {
     if let Some(known) = REPORT.get() {
         return Ok(known.clone());
     }
-    // A real mapping and a real write: where RLIMIT_MEMLOCK is 0 the system call succeeds and only
+    // A real mapping and a real write: if RLIMIT_MEMLOCK is 0, the system call succeeds and only
     // the mapping fails.
     let region = Region::new(1)?;
-    // SAFETY: the region is at least one byte long, mapped read-write, and nobody else knows of it.
+    // SAFETY: the region is at least one byte long, mapped read-write, and not shared.
     unsafe { region.start().as_ptr().write_volatile(0) };
     Ok(REPORT.get_or_init(|| Report { level: region.level, reason: sys::why_not_secret() }).clone())
 }
@@ -136,8 +136,7 @@ pub(crate) struct Region {
 
 // SAFETY: a Region owns its mapping; nothing about it is tied to a thread.
 unsafe impl Send for Region {}
-// SAFETY: a shared Region hands out only its address and length; who reads or writes there is the
-// slab's business.
+// SAFETY: a shared Region exposes only its address and length; the slab controls reads and writes.
 unsafe impl Sync for Region {}
 
 impl Region {
@@ -216,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn guards_stand_on_both_sides() {
+    fn a_region_has_a_guard_page_on_both_sides() {
         let region = Region::new(10_000).unwrap();
         let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
         let (start, end) =

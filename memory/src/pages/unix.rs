@@ -14,7 +14,7 @@ pub(super) fn page_size() -> usize {
     })
 }
 
-/// Why memfd_secret is not used: empty until it was tried, `None` inside if it works.
+/// The reason why memfd_secret is not used: unset until it was tried, `None` if it works.
 static NOT_SECRET: OnceLock<Option<String>> = OnceLock::new();
 
 pub(super) fn why_not_secret() -> Option<String> {
@@ -38,9 +38,9 @@ pub(super) fn map(len: usize, page: usize) -> io::Result<(NonNull<u8>, Level)> {
     if base == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: `page` lies inside the mapping of `total` bytes just made.
+    // SAFETY: `page` is inside the new mapping of `total` bytes.
     let inner = unsafe { base.cast::<u8>().add(page) };
-    // SAFETY: `inner` .. `inner + len` lies inside the reservation, which nobody else knows of.
+    // SAFETY: `inner` .. `inner + len` is inside the reservation, which is not shared.
     match unsafe { fill(inner, len) } {
         Ok(level) => NonNull::new(inner)
             .map(|start| (start, level))
@@ -85,18 +85,18 @@ unsafe fn fill(inner: *mut u8, len: usize) -> io::Result<Level> {
 unsafe fn fill_secret(inner: *mut u8, len: usize) -> io::Result<()> {
     use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
     let size = libc::off_t::try_from(len).map_err(|_| io::ErrorKind::OutOfMemory)?;
-    // SAFETY: memfd_secret takes flags only. (Its man page names FD_CLOEXEC; the kernel takes
+    // SAFETY: memfd_secret takes only flags. (Its man page names FD_CLOEXEC; the kernel expects
     // O_CLOEXEC.)
     let fd = unsafe { libc::syscall(libc::SYS_memfd_secret, libc::O_CLOEXEC) };
     let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0).ok_or_else(io::Error::last_os_error)?;
-    // SAFETY: a descriptor that the kernel just gave us. Closed when this function returns: an
-    // open one could be taken over by pidfd_getfd and mapped elsewhere.
+    // SAFETY: a new descriptor from the kernel. It is closed when this function returns, because
+    // another process could duplicate an open one with pidfd_getfd and map it.
     let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-    // SAFETY: a descriptor we own.
+    // SAFETY: this function owns the descriptor.
     if unsafe { libc::ftruncate(fd.as_raw_fd(), size) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: MAP_FIXED replaces exactly the caller's reserved pages. Where it fails they stay
+    // SAFETY: MAP_FIXED replaces exactly the caller's reserved pages. If it fails, they stay
     // inaccessible or unmapped, and the caller unmaps or refills them.
     let mapped = unsafe {
         libc::mmap(
@@ -119,7 +119,7 @@ unsafe fn fill_secret(inner: *mut u8, len: usize) -> io::Result<()> {
 
 #[cfg(not(target_os = "linux"))]
 /// # Safety
-/// None needed here; the signature is that of Linux.
+/// No requirements; the signature matches the one on Linux.
 unsafe fn fill_secret(_inner: *mut u8, _len: usize) -> io::Result<()> {
     Err(io::Error::from(io::ErrorKind::Unsupported))
 }
@@ -155,7 +155,7 @@ unsafe fn fill_locked(inner: *mut u8, len: usize) -> io::Result<()> {
 }
 
 /// # Safety
-/// `start` and `len` must come from one call of `map` with this `page`, and be given back once.
+/// `start` and `len` must come from one call of `map` with this `page`, and be unmapped once.
 pub(super) unsafe fn unmap(start: NonNull<u8>, len: usize, page: usize) {
     // SAFETY: the reservation began one page before `start` and ended one page after; munmap
     // unlocks too.

@@ -24,7 +24,7 @@ pub(super) fn page_size() -> usize {
 }
 
 pub(super) fn why_not_secret() -> Option<String> {
-    Some("Windows has no memory that a dump cannot reach".into())
+    Some("Windows has no memory that is excluded from dumps".into())
 }
 
 pub(super) fn map(len: usize, page: usize) -> io::Result<(NonNull<u8>, Level)> {
@@ -34,10 +34,10 @@ pub(super) fn map(len: usize, page: usize) -> io::Result<(NonNull<u8>, Level)> {
     if base.is_null() {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: inside the reservation just made.
+    // SAFETY: the address is inside the new reservation.
     let inner = unsafe { base.cast::<u8>().add(page) };
-    // SAFETY: commits and locks pages of our own reservation; on failure the whole of it is
-    // given back.
+    // SAFETY: commits and locks pages of this reservation; on failure the whole reservation is
+    // released.
     unsafe {
         if VirtualAlloc(inner.cast(), len, MEM_COMMIT, PAGE_READWRITE).is_null()
             || VirtualLock(inner.cast(), len) == 0
@@ -53,7 +53,7 @@ pub(super) fn map(len: usize, page: usize) -> io::Result<(NonNull<u8>, Level)> {
 }
 
 /// # Safety
-/// `start` must come from one call of `map` with this `page`, and be given back once.
+/// `start` must come from one call of `map` with this `page`, and be unmapped once.
 pub(super) unsafe fn unmap(start: NonNull<u8>, _len: usize, page: usize) {
     // SAFETY: the reservation began one page before `start`; releasing it unlocks too.
     unsafe { VirtualFree(start.as_ptr().sub(page).cast(), 0, MEM_RELEASE) };

@@ -1,9 +1,9 @@
-//! The memory limit of the cgroup: how much this process may still take before its container ends
+//! The memory limit of the cgroup: how much this process can still allocate before the kernel kills
 //! it.
 
 use std::path::Path;
 
-/// The memory that a container has left, and its limit. Both in bytes.
+/// The memory that a container has left, and its limit, both in bytes.
 ///
 /// ```
 /// if let Some(room) = bootseal_memory::room() {
@@ -12,19 +12,19 @@ use std::path::Path;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room {
-    /// How much can still be taken. The page cache does not count as taken: the kernel drops it on
-    /// demand.
+    /// The memory that can still be allocated. The page cache counts as free, because the kernel
+    /// drops it on demand.
     pub free: u64,
     /// The limit that applies.
     pub limit: u64,
 }
 
-/// Returns the least room that any of this process's cgroups (version 1 or 2) leaves; `None` if
-/// there is no limit or it cannot be read.
+/// Returns the room of the tightest of this process's cgroups (version 1 or 2); `None` if there is
+/// no limit or it cannot be read.
 ///
 /// ```
 /// let enough = bootseal_memory::room().is_none_or(|room| room.free >= 64 << 20);
-/// println!("64 MiB can be had: {enough}");
+/// println!("64 MiB are available: {enough}");
 /// ```
 pub fn room() -> Option<Room> {
     if !cfg!(target_os = "linux") {
@@ -33,7 +33,7 @@ pub fn room() -> Option<Room> {
     room_in(Path::new("/sys/fs/cgroup"), &std::fs::read_to_string("/proc/self/cgroup").ok()?)
 }
 
-/// The files of one version of cgroups, and the lines of `memory.stat` that are page cache.
+/// The file names of one version of cgroups, and the lines of `memory.stat` that count page cache.
 struct Names {
     limit: &'static str,
     used: &'static str,
@@ -48,7 +48,7 @@ const V1: Names = Names {
 const V2: Names =
     Names { limit: "memory.max", used: "memory.current", cache: ["inactive_file", "active_file"] };
 
-/// `root`: where cgroups are mounted; `membership`: what `/proc/self/cgroup` holds.
+/// `root` is the mount point of cgroups; `membership` is the content of `/proc/self/cgroup`.
 fn room_in(root: &Path, membership: &str) -> Option<Room> {
     let rooms = membership.lines().filter_map(|line| {
         let mut parts = line.splitn(3, ':');
@@ -63,8 +63,8 @@ fn room_in(root: &Path, membership: &str) -> Option<Room> {
     rooms.min_by_key(|room| room.free)
 }
 
-/// Every parent group counts too. In a container the path often exists on the host only: then the
-/// mount itself is the group.
+/// Every parent group counts too. In a container the path often exists only on the host; then the
+/// mount point is the group.
 fn tightest(mount: &Path, path: &str, names: &Names) -> Option<Room> {
     let mut parts: Vec<&str> =
         path.split('/').filter(|part| !matches!(*part, "" | "." | "..")).collect();
@@ -121,7 +121,7 @@ mod tests {
         );
         let room = Room { free: 68 * MIB, limit: 128 * MIB };
         assert_eq!(room_in(root.path(), "0::/app.slice/web\n"), Some(room));
-        // As in a container that does not see its own path.
+        // A container that does not see its own path.
         group(root.path(), &V2, "67108864", 60 * MIB, "");
         assert_eq!(
             room_in(root.path(), "0::/docker/abc\n"),
@@ -131,13 +131,13 @@ mod tests {
             room_in(root.path(), "0::/../../app.slice\n"),
             Some(Room { free: 4 * MIB, limit: 64 * MIB })
         );
-        // More is used than the limit allows: the limit was lowered.
+        // The usage exceeds the limit, because the limit was lowered.
         group(root.path(), &V2, "67108864", 90 * MIB, "");
         assert_eq!(room_in(root.path(), "0::/\n"), Some(Room { free: 0, limit: 64 * MIB }));
     }
 
     #[test]
-    fn version_1_is_read_where_memory_is_its_own() {
+    fn version_1_is_read_from_its_own_memory_hierarchy() {
         let root = tempfile::tempdir().unwrap();
         group(
             &root.path().join("memory/docker/abc"),
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_limit_or_without_cgroups_there_is_none() {
+    fn without_a_limit_or_cgroups_there_is_no_room() {
         let root = tempfile::tempdir().unwrap();
         assert_eq!(room_in(root.path(), "0::/a\n3:memory:/b\nnonsense\n"), None);
         group(root.path(), &V2, "max", 0, "");

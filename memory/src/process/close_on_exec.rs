@@ -2,15 +2,15 @@
 
 use std::io;
 
-/// Keeps descriptor `number` from every program that this process starts or executes from now on;
-/// it stays open in this process.
+/// Prevents every program that this process starts or executes from inheriting the descriptor
+/// `number`, which stays open in this process.
 ///
-/// A shell's `3< FILE` opens a descriptor for the program that it starts, which passes it on to its
-/// own children. The owner of the descriptor loses nothing: it is neither closed nor taken over.
+/// With `3< FILE`, a shell opens a descriptor for the program that it starts, whose children
+/// inherit it too. This function does not close the descriptor or take ownership of it.
 ///
 /// # Errors
 /// [`io::ErrorKind::InvalidInput`] for 0, 1 and 2: every program expects them, and the next file
-/// it opens would take their number. The system's error if the descriptor is not open.
+/// that the program opens would get their number. The system's error if the descriptor is not open.
 ///
 /// ```
 /// # #[cfg(unix)] {
@@ -28,24 +28,22 @@ pub fn keep_from_programs(number: u32) -> io::Result<()> {
         return Err(io::ErrorKind::InvalidInput.into());
     }
     let number = i32::try_from(number).map_err(|_| io::ErrorKind::InvalidInput)?;
-    // SAFETY: F_GETFD takes no pointer and changes nothing; a number that is not open gives an
-    // error.
+    // SAFETY: F_GETFD takes no pointer and changes nothing; a number that is not open is an error.
     let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
     if flags == -1 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: F_SETFD takes no pointer; the descriptor stays open and whose it was, so that no
-    // owner of it is deceived.
+    // SAFETY: F_SETFD takes no pointer; the descriptor stays open and keeps its owner.
     match unsafe { libc::fcntl(number, libc::F_SETFD, flags | libc::FD_CLOEXEC) } {
         -1 => Err(io::Error::last_os_error()),
         _ => Ok(()),
     }
 }
 
-/// Does nothing: on this system no program inherits a descriptor by its number.
+/// Does nothing: on this system, no program inherits descriptors by number.
 ///
 /// # Errors
-/// None here.
+/// Never fails on this system.
 ///
 /// ```
 /// assert!(cfg!(unix) || bootseal_memory::keep_from_programs(3).is_ok());
@@ -61,10 +59,11 @@ mod tests {
     use std::os::fd::AsRawFd;
 
     #[test]
-    fn what_is_kept_from_programs_stays_open_here() {
+    fn a_descriptor_kept_from_programs_stays_open_in_this_process() {
         let (mut reader, writer) = io::pipe().unwrap();
-        // A number without the flag, as a shell leaves it: dup clears it. SAFETY: the descriptor is
-        // open, and dup takes no pointer; what it gives is ours alone, and closed below.
+        // dup clears the flag, so that the descriptor is like one from a shell. SAFETY: the
+        // descriptor is open, and dup takes no pointer; the test owns the result and closes it
+        // below.
         let plain = unsafe { libc::dup(writer.as_raw_fd()) };
         drop(writer);
         let seen = || {
@@ -81,7 +80,7 @@ mod tests {
         assert!(!cfg!(target_os = "linux") || seen());
         keep_from_programs(plain.unsigned_abs()).unwrap();
         assert!(!cfg!(target_os = "linux") || !seen());
-        // SAFETY: `plain` is open and ours; it is closed here and not used again.
+        // SAFETY: the test owns `plain`, which is open; it is closed here and not used again.
         unsafe {
             assert_eq!((libc::write(plain, b"x".as_ptr().cast(), 1), libc::close(plain)), (1, 0))
         };

@@ -1,5 +1,5 @@
-//! Process hardening: no core files, not dumpable; settings that only the system can change are
-//! looked up.
+//! Process hardening: no core files and not dumpable. Settings that only the system can change are
+//! reported.
 
 use std::fmt;
 
@@ -12,13 +12,13 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Setting {
-    /// It is in force from now on.
+    /// The setting is in force from now on.
     Done,
     /// The system refused, for this reason.
     Refused(String),
     /// The system has no such setting.
     NotHere,
-    /// It was not asked for.
+    /// The setting was not requested.
     NotAsked,
 }
 
@@ -28,12 +28,12 @@ impl fmt::Display for Setting {
             Setting::Done => f.write_str("yes"),
             Setting::Refused(reason) => write!(f, "refused: {reason}"),
             Setting::NotHere => f.write_str("this system has no such setting"),
-            Setting::NotAsked => f.write_str("not asked for"),
+            Setting::NotAsked => f.write_str("not requested"),
         }
     }
 }
 
-/// What [`harden`] did and found.
+/// The result of [`harden`].
 ///
 /// ```no_run
 /// eprintln!("{}", bootseal_memory::harden());
@@ -41,8 +41,8 @@ impl fmt::Display for Setting {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Hardened {
-    /// Not dumpable (`PR_SET_DUMPABLE`): no core from the kernel, and processes of the same user
-    /// cannot attach.
+    /// Not dumpable (`PR_SET_DUMPABLE`): no core from the kernel, and no other process of the same
+    /// user can attach.
     pub not_dumpable: Setting,
     /// No core files (`RLIMIT_CORE`), for the children too.
     pub no_core_files: Setting,
@@ -60,8 +60,8 @@ impl Hardened {
     /// Permanently prevents programs that this process starts from gaining privileges by
     /// set-user-ID or file capabilities.
     ///
-    /// It applies to this thread and those that it starts afterwards, so call it in `main` before
-    /// any other thread exists. Do not use it in a program that starts `sudo`.
+    /// The setting applies to this thread and the threads that it starts afterwards, so call it in
+    /// `main` before any other thread exists. Do not use it in a program that starts `sudo`.
     ///
     /// ```no_run
     /// let hardened = bootseal_memory::harden().and_no_new_privileges();
@@ -79,30 +79,30 @@ impl fmt::Display for Hardened {
         write!(f, "not dumpable: {}; no core files: {}", self.not_dumpable, self.no_core_files)?;
         write!(f, "; no new privileges: {}; ", self.no_new_privileges)?;
         match self.ptrace_scope {
-            Some(3) => f.write_str("kernel.yama.ptrace_scope is 3: nobody may attach"),
+            Some(3) => f.write_str("kernel.yama.ptrace_scope is 3: no process may attach"),
             Some(scope) => {
                 write!(f, "kernel.yama.ptrace_scope is {scope}: root may attach (3 stops that)")
             }
             None => f.write_str("no Yama: root may attach"),
         }?;
         f.write_str(match self.swap {
-            Some(true) => "; swap is on: what is not on secret pages may be written to it",
+            Some(true) => "; swap is on: memory outside secret pages may be written to it",
             Some(false) => "; no swap",
-            None => "; whether there is swap is not known",
+            None => "; it is not known whether there is swap",
         })
     }
 }
 
-/// Permanently makes this process not dumpable and switches core files off. A setting that is
-/// refused is reported, and the others are still made.
+/// Permanently makes this process not dumpable and switches core files off. If the system refuses a
+/// setting, the result reports it, and the other settings are still applied.
 ///
-/// A program calls this first thing in `main`; the library never does. Afterwards `/proc/self/*`
-/// belongs to root: a debugger, profiler or crash reporter of the same user can no longer reach the
-/// process. [`audit`](crate::audit) still works. A program started by `exec` does not inherit this,
-/// except for the core limit and the privileges.
+/// A program should call this at the start of `main`; the library never calls it. Afterwards
+/// `/proc/self/*` belongs to root: a debugger, profiler or crash reporter of the same user can no
+/// longer reach the process. [`audit`](crate::audit) still works. A program started by `exec` does
+/// not inherit this, except for the core limit and the privileges.
 ///
-/// Works on Linux; on other Unix systems it sets only the core limit, elsewhere nothing. The report
-/// says which.
+/// All settings work on Linux. On other Unix systems this sets only the core limit, and elsewhere
+/// nothing. The result shows which settings were applied.
 ///
 /// ```no_run
 /// use bootseal_memory::{Setting, harden};
@@ -120,7 +120,7 @@ pub fn harden() -> Hardened {
         no_new_privileges: Setting::NotAsked,
         ptrace_scope: file("/proc/sys/kernel/yama/ptrace_scope")
             .and_then(|scope| scope.trim().parse().ok()),
-        // One line for each setting.
+        // The first line is a heading; each swap area adds a line.
         swap: file("/proc/swaps").map(|swaps| swaps.lines().count() > 1),
     }
 }
@@ -197,7 +197,7 @@ mod tests {
             again(NAME, "harden");
             return;
         }
-        // Root may open everything: the case that matters is another user.
+        // Root may open everything, so the test runs as another user.
         crate::tests::degraded::allow_locked_bytes(8 << 20);
         let hardened = harden();
         println!("{hardened}");

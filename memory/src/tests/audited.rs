@@ -1,7 +1,6 @@
-//! Tests of the audit: it counts copies that are planted, and a second process counts them from
-//! outside.
+//! Tests of the audit: it counts planted copies, and a second process counts the same from outside.
 //!
-//! Each runs in a process of its own, because other tests hold secrets and copies of them.
+//! Each test runs in a separate process, because other tests have secrets and copies of them.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
@@ -12,7 +11,7 @@ use std::hint::black_box;
 use std::io::Read;
 use zeroize::Zeroize;
 
-/// A secret of random bytes that exist nowhere else.
+/// Creates a secret of random bytes that exist nowhere else.
 fn random(len: usize) -> Secret {
     let mut buffer = SecretBuf::zeroed(len).unwrap();
     buffer
@@ -32,7 +31,7 @@ fn planted_copies_are_counted_and_nothing_else() {
         again("tests::audited::planted_copies_are_counted_and_nothing_else", "planted");
         return;
     }
-    // Short ones make the search step more finely, so they come alone.
+    // Short secrets make the search step more finely, so they are tested alone.
     for len in [8, 9, 10, 12, 15] {
         let secret = random(len);
         for shift in [1, 2] {
@@ -45,7 +44,7 @@ fn planted_copies_are_counted_and_nothing_else() {
     let first = audit().unwrap();
     assert_eq!((first.secrets, first.not_searched, first.full, first.fragments), (5, 0, 0, 0));
     for secret in &secrets {
-        // The longest is cut by every piece that is read.
+        // The longest secret is longer than a piece that is read.
         for shift in [0, 1, 7, 11] {
             let mut heap = secret.expose(|bytes| [&[0; 16][..shift], bytes].concat());
             assert_eq!(counts(), (1, 0), "{} bytes, shifted by {shift}", secret.len());
@@ -58,9 +57,9 @@ fn planted_copies_are_counted_and_nothing_else() {
         heap.zeroize();
     }
     let mut heap = secrets[1].expose(|bytes| bytes[3..18].to_vec());
-    assert_eq!(counts(), (0, 0), "15 bytes are no fragment");
+    assert_eq!(counts(), (0, 0), "15 bytes are not a fragment");
     heap.zeroize();
-    // Side by side, and again after they are gone with their secret.
+    // Adjacent copies are counted separately, and not at all once their secret is dropped.
     let mut heap = secrets[1].expose(|bytes| [bytes, bytes, &bytes[..20], bytes].concat());
     assert_eq!(counts(), (3, 1));
     drop(secrets);
@@ -69,9 +68,9 @@ fn planted_copies_are_counted_and_nothing_else() {
 }
 
 #[test]
-fn what_would_be_found_everywhere_is_not_searched_for() {
+fn uniform_and_short_secrets_are_not_searched_for() {
     if !is("uniform") {
-        again("tests::audited::what_would_be_found_everywhere_is_not_searched_for", "uniform");
+        again("tests::audited::uniform_and_short_secrets_are_not_searched_for", "uniform");
         return;
     }
     let held = [vec![0; 64], b"        ----------------".to_vec(), b"1234567".to_vec(), Vec::new()];
@@ -87,12 +86,12 @@ fn what_would_be_found_everywhere_is_not_searched_for() {
 }
 
 #[test]
-fn what_everybody_may_know_is_not_searched_for() {
+fn public_bytes_are_not_searched_for() {
     if !is("public") {
-        again("tests::audited::what_everybody_may_know_is_not_searched_for", "public");
+        again("tests::audited::public_bytes_are_not_searched_for", "public");
         return;
     }
-    let user = b"a user's name that stands in the file, too".to_vec();
+    let user = b"a user's name that the file contains, too".to_vec();
     let held = (Secret::of_public(&user).unwrap(), random(38));
     let found = audit().unwrap();
     assert_eq!((found.secrets, found.full, found.fragments), (1, 0, 0));
@@ -100,12 +99,9 @@ fn what_everybody_may_know_is_not_searched_for() {
 }
 
 #[test]
-fn secret_pages_are_not_counted_where_the_kernel_would_show_them() {
+fn secret_pages_are_not_counted_even_if_they_are_readable() {
     if !is("fallback") {
-        again(
-            "tests::audited::secret_pages_are_not_counted_where_the_kernel_would_show_them",
-            "fallback",
-        );
+        again("tests::audited::secret_pages_are_not_counted_even_if_they_are_readable", "fallback");
         return;
     }
     refuse_memfd_secret();
@@ -119,9 +115,9 @@ fn secret_pages_are_not_counted_where_the_kernel_would_show_them() {
 }
 
 #[test]
-fn others_make_and_drop_secrets_meanwhile() {
+fn other_threads_may_create_and_drop_secrets_during_an_audit() {
     if !is("busy") {
-        again("tests::audited::others_make_and_drop_secrets_meanwhile", "busy");
+        again("tests::audited::other_threads_may_create_and_drop_secrets_during_an_audit", "busy");
         return;
     }
     let kept = random(100);
@@ -158,7 +154,7 @@ fn an_outside_scan_counts_the_same() {
         let copies = secret.expose(|bytes| [bytes.to_vec(), bytes.to_vec(), bytes[5..30].to_vec()]);
         let found = audit().unwrap();
         println!("\ncounted {} {}", found.full, found.fragments);
-        // The parent looks, then ends this line.
+        // The parent scans this process, then sends a line.
         std::fs::File::open("/dev/stdin").unwrap().read_exact(&mut [0]).unwrap();
         black_box(copies);
         return;
@@ -175,7 +171,7 @@ fn an_outside_scan_counts_the_same() {
     input.write_all(&secret).unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
     let counted = lines.find_map(|line| line.strip_prefix("counted ").map(str::to_owned)).unwrap();
-    // The plain way: every readable mapping, every place.
+    // The simple method: every offset of every readable mapping.
     let maps = std::fs::read_to_string(format!("/proc/{}/maps", child.id())).unwrap();
     let memory = std::fs::File::open(format!("/proc/{}/mem", child.id())).unwrap();
     let (mut full, mut fragments) = (0, 0);

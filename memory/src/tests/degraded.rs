@@ -1,5 +1,5 @@
-//! Tests on a system that gives less. Each case runs in a process of its own that lost something
-//! before it began.
+//! Tests with reduced system features. Each case runs in a separate process that gave up a feature
+//! at its start.
 //!
 //! The test starts itself again with the name of the case in the environment.
 
@@ -15,7 +15,7 @@ pub(crate) fn again(name: &str, case: &str) -> String {
     again_with(name, case, "BOOTSEAL_MEMORY_TEST", "")
 }
 
-/// The same with one more variable in the environment.
+/// Like `again`, with another environment variable.
 pub(crate) fn again_with(name: &str, case: &str, variable: &str, value: &str) -> String {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture", "--test-threads=1"])
@@ -23,10 +23,10 @@ pub(crate) fn again_with(name: &str, case: &str, variable: &str, value: &str) ->
         .env(variable, value)
         .output()
         .unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
-    assert!(said.contains("1 passed"), "no test is called {name}: {said}");
-    said
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(printed.contains("1 passed"), "no test is called {name}: {printed}");
+    printed
 }
 
 pub(crate) fn is(case: &str) -> bool {
@@ -55,7 +55,7 @@ pub(crate) fn refuse_memfd_secret() {
     }
 }
 
-/// Takes away locked memory, and the right to ignore the limit on it.
+/// Limits locked memory, and drops the privilege to ignore the limit.
 pub(crate) fn allow_locked_bytes(bytes: u64) {
     let limit = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
     // SAFETY: plain system calls with valid arguments.
@@ -68,15 +68,17 @@ pub(crate) fn allow_locked_bytes(bytes: u64) {
 }
 
 #[test]
-fn where_memfd_secret_is_refused_locked_pages_take_over_and_say_so() {
+fn locked_pages_are_used_and_reported_if_memfd_secret_is_refused() {
     if !is("seccomp") {
-        let said = again(
-            "tests::degraded::where_memfd_secret_is_refused_locked_pages_take_over_and_say_so",
+        let printed = again(
+            "tests::degraded::locked_pages_are_used_and_reported_if_memfd_secret_is_refused",
             "seccomp",
         );
         assert!(
-            said.contains("secrets lie in locked pages (memfd_secret: Operation not permitted"),
-            "{said}"
+            printed.contains(
+                "secrets are stored in locked pages (memfd_secret: Operation not permitted"
+            ),
+            "{printed}"
         );
         return;
     }
@@ -106,13 +108,13 @@ fn where_memfd_secret_is_refused_locked_pages_take_over_and_say_so() {
 }
 
 #[test]
-fn a_limit_that_is_reached_is_an_error_that_names_it_and_how_to_raise_it() {
+fn an_exhausted_limit_is_an_error_that_says_how_to_raise_it() {
     if !is("limit") {
-        let said = again(
-            "tests::degraded::a_limit_that_is_reached_is_an_error_that_names_it_and_how_to_raise_it",
+        let printed = again(
+            "tests::degraded::an_exhausted_limit_is_an_error_that_says_how_to_raise_it",
             "limit",
         );
-        assert!(said.contains("RLIMIT_MEMLOCK) is 65536 bytes"), "{said}");
+        assert!(printed.contains("RLIMIT_MEMLOCK) is 65536 bytes"), "{printed}");
         return;
     }
     allow_locked_bytes(64 * 1024);
@@ -133,13 +135,11 @@ fn a_limit_that_is_reached_is_an_error_that_names_it_and_how_to_raise_it() {
 }
 
 #[test]
-fn with_no_locked_memory_at_all_nothing_falls_back_to_the_heap() {
+fn without_locked_memory_nothing_falls_back_to_the_heap() {
     if !is("none") {
-        let said = again(
-            "tests::degraded::with_no_locked_memory_at_all_nothing_falls_back_to_the_heap",
-            "none",
-        );
-        assert!(said.contains("no guarded memory"), "{said}");
+        let printed =
+            again("tests::degraded::without_locked_memory_nothing_falls_back_to_the_heap", "none");
+        assert!(printed.contains("no guarded memory"), "{printed}");
         return;
     }
     allow_locked_bytes(0);

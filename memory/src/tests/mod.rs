@@ -1,4 +1,4 @@
-//! Tests that need a process of their own, or one without guarded pages.
+//! Tests that need a separate process, or a process without guarded pages.
 
 mod audited;
 pub(crate) mod degraded;

@@ -1,7 +1,7 @@
-//! Tests of the slab under strain: many secrets, large ones, many threads, forks, and what is left
-//! behind.
+//! Tests of the slab under load: many secrets, large secrets, many threads, forks, and the remains
+//! of dropped secrets.
 //!
-//! Tests that end a process or count its pages run in one of their own.
+//! Tests that kill a process or count its pages run in a separate process.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
@@ -16,12 +16,9 @@ fn locked() -> usize {
 }
 
 #[test]
-fn a_hundred_thousand_secrets_and_large_ones_come_and_go_without_a_rest() {
+fn many_and_large_secrets_leave_no_memory_locked() {
     if !is("many") {
-        again(
-            "tests::strained::a_hundred_thousand_secrets_and_large_ones_come_and_go_without_a_rest",
-            "many",
-        );
+        again("tests::strained::many_and_large_secrets_leave_no_memory_locked", "many");
         return;
     }
     let mut secrets: Vec<Secret> =
@@ -46,9 +43,9 @@ fn a_hundred_thousand_secrets_and_large_ones_come_and_go_without_a_rest() {
 }
 
 #[test]
-fn rounds_of_mixed_sizes_do_not_need_more_and_more() {
+fn repeated_use_of_mixed_sizes_does_not_grow_memory() {
     if !is("rounds") {
-        again("tests::strained::rounds_of_mixed_sizes_do_not_need_more_and_more", "rounds");
+        again("tests::strained::repeated_use_of_mixed_sizes_does_not_grow_memory", "rounds");
         return;
     }
     let mut seed = 7_u64;
@@ -91,12 +88,12 @@ fn sixty_four_threads_read_one_secret() {
 }
 
 #[test]
-fn what_a_secret_leaves_in_its_place_is_zero() {
+fn the_memory_of_a_dropped_secret_is_zero() {
     if !is("wiped") {
-        again("tests::strained::what_a_secret_leaves_in_its_place_is_zero", "wiped");
+        again("tests::strained::the_memory_of_a_dropped_secret_is_zero", "wiped");
         return;
     }
-    // One that stays, so that the page does.
+    // A secret that stays, so that the page stays mapped.
     let kept = Secret::copy_of(&[1; 100]).unwrap();
     let secret = Secret::copy_of(&[0xA5; 100]).unwrap();
     let place = secret.expose(<[u8]>::as_ptr);
@@ -108,7 +105,7 @@ fn what_a_secret_leaves_in_its_place_is_zero() {
     drop(kept);
 }
 
-/// The exit code of a child that runs `work`, or the signal that ended it as a negative number.
+/// The exit code of a child that runs `work`, or the signal that killed it as a negative number.
 fn child(work: impl FnOnce() -> i32) -> i32 {
     let mut status = 0;
     // SAFETY: the child does nothing but `work`, which takes no lock and allocates nothing, and
@@ -116,7 +113,7 @@ fn child(work: impl FnOnce() -> i32) -> i32 {
     unsafe {
         let child = libc::fork();
         if child == 0 {
-            // The test's own handler would print; the default ends the child.
+            // The test harness's handler would print; the default action kills the child.
             libc::signal(libc::SIGSEGV, libc::SIG_DFL);
             libc::_exit(work());
         }
@@ -126,13 +123,14 @@ fn child(work: impl FnOnce() -> i32) -> i32 {
 }
 
 fn read(address: *const u8) -> i32 {
-    // SAFETY: for a child process alone, whose end by a signal is what the test asks about.
+    // SAFETY: only called in a child process, whose possible death by a signal is the subject of
+    // the test.
     i32::from(unsafe { address.read_volatile() })
 }
 
 #[test]
-fn beyond_a_region_a_read_ends_the_process() {
-    // Larger than any class, so it has a region of its own, of whole pages.
+fn a_read_beyond_a_region_kills_the_process() {
+    // Larger than any size class, so it has a separate region of whole pages.
     let mut buffer = SecretBuf::zeroed(64 * 1024).unwrap();
     let start = buffer.expose_mut(|bytes| bytes.as_mut_ptr());
     assert_eq!(child(|| read(start.wrapping_sub(1))), -libc::SIGSEGV);
@@ -140,7 +138,7 @@ fn beyond_a_region_a_read_ends_the_process() {
 }
 
 #[test]
-fn a_child_sees_no_secret() {
+fn a_forked_child_cannot_read_a_secret() {
     let secret = Secret::copy_of(&[7; 32]).unwrap();
     let place = secret.expose(<[u8]>::as_ptr);
     let expected = if report().unwrap().level == Level::MemfdSecret { -libc::SIGSEGV } else { 0 };
@@ -149,9 +147,9 @@ fn a_child_sees_no_secret() {
 }
 
 #[test]
-fn a_child_sees_no_secret_where_pages_are_locked() {
+fn a_forked_child_reads_zeros_on_locked_pages() {
     if !is("fork") {
-        again("tests::strained::a_child_sees_no_secret_where_pages_are_locked", "fork");
+        again("tests::strained::a_forked_child_reads_zeros_on_locked_pages", "fork");
         return;
     }
     refuse_memfd_secret();

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// The loader's surroundings: a unit with its key, and a folder for what it saw.
+/// The environment of a loader: a unit with its key and a state folder.
 fn as_loader(repo: &Repo, variables: &[(&str, &str)], args: &[&str]) -> Ran {
     let mut command = repo.command("eve", &[&["verify", "--as-loader"][..], args].concat());
     for (name, value) in variables {
@@ -12,7 +12,7 @@ fn as_loader(repo: &Repo, variables: &[(&str, &str)], args: &[&str]) -> Ran {
 }
 
 #[test]
-fn as_loader_prints_what_came_from_where_and_writes_nothing() {
+fn as_loader_prints_each_source_and_writes_nothing() {
     let repo = Repo::new();
     let (key, state) = (repo.home.at("app.key"), repo.home.at("state"));
     let variables =
@@ -32,11 +32,11 @@ fn as_loader_prints_what_came_from_where_and_writes_nothing() {
         "BOOTSEAL_IDENTITY",
         "BOOTSEAL_STATE",
         "nothing seen yet",
-        "profile acme: can work",
+        "profile acme: valid",
     ] {
         assert!(ran.out.contains(words), "{words}: {}", ran.out);
     }
-    assert!(!state.exists(), "it only looks");
+    assert!(!state.exists(), "the check writes no state");
     assert!(!repo.home.at("eve/.local").exists());
     repo.loader().load().unwrap();
     let seen = |name: &str| -> Vec<(String, Vec<u8>)> {
@@ -68,7 +68,7 @@ fn as_loader_prints_what_came_from_where_and_writes_nothing() {
 }
 
 #[test]
-fn as_loader_ends_as_the_loader_does() {
+fn as_loader_ends_with_the_error_of_the_loader() {
     let repo = Repo::new();
     let (key, state) = (repo.home.at("app.key"), repo.home.at("state"));
     let (key, state) = (key.to_str().unwrap(), state.to_str().unwrap());
@@ -118,7 +118,7 @@ fn as_loader_ends_as_the_loader_does() {
 }
 
 #[test]
-fn as_loader_ends_with_1_where_a_profile_cannot_work_and_names_all_of_them() {
+fn as_loader_exits_with_1_and_names_every_broken_profile() {
     let repo = Repo::new();
     repo.ok(&["set", "acme.login.url", "--plain", "http://api.acme.example/login"]);
     repo.ok(&["set", "good.password", "--generate"]);
@@ -130,7 +130,7 @@ fn as_loader_ends_with_1_where_a_profile_cannot_work_and_names_all_of_them() {
     assert!(
         ran.out.contains("profile acme: ")
             && ran.out.contains("is not https")
-            && ran.out.contains("profile good: can work"),
+            && ran.out.contains("profile good: valid"),
         "{}",
         ran.out
     );
@@ -144,11 +144,11 @@ fn as_loader_ends_with_1_where_a_profile_cannot_work_and_names_all_of_them() {
 }
 
 #[test]
-fn as_loader_takes_one_file_and_one_identity() {
+fn as_loader_accepts_one_file_and_one_identity() {
     let repo = Repo::new();
     assert_eq!(as_loader(&repo, &[], &[FILE, FILE]).code, 2);
     assert_eq!(as_loader(&repo, &[], &[FILE, "-i", "app.key", "-i", "app.key"]).code, 2);
     let ran = as_loader(&repo, &[], &[FILE, "-i", "app.key"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
-    assert!(ran.out.contains("none: an older file would be taken"), "{}", ran.out);
+    assert!(ran.out.contains("none: an older file would be accepted"), "{}", ran.out);
 }

@@ -1,10 +1,10 @@
-//! `git check` and its hook: secrets in clear, broken vaults and old files before a commit.
+//! `git check` and its hook: plaintext secrets, broken vaults and old files before a commit.
 
 use super::*;
 
 #[cfg(target_os = "linux")]
 #[test]
-fn check_does_not_pass_over_what_it_cannot_look_at() {
+fn check_reports_files_it_cannot_check() {
     use std::os::unix::ffi::OsStrExt;
     let repo = Repo::new();
     std::fs::write(repo.home.path().join(std::ffi::OsStr::from_bytes(b"caf\xe9.txt")), "x")
@@ -21,8 +21,8 @@ fn check_does_not_pass_over_what_it_cannot_look_at() {
     repo.home.write("App.toml", "[acme]\npassword = \"hunter2\"\n");
     repo.home.write("broken.toml", "a = \"secret:hunter2\"\nb = \n");
     repo.git_ok(&["add", "-A"]);
-    finding(&repo, &["git", "check", "--staged"], 1, "acme.password, which is sealed in");
-    finding(&repo, &["git", "check", "--staged"], 1, "not TOML that could be sealed");
+    finding(&repo, &["git", "check", "--staged"], 1, "acme.password in clear, which is sealed in");
+    finding(&repo, &["git", "check", "--staged"], 1, "not TOML that can be sealed");
 }
 
 fn finding(repo: &Repo, args: &[&str], code: i32, words: &str) {
@@ -45,7 +45,7 @@ fn finding(repo: &Repo, args: &[&str], code: i32, words: &str) {
 }
 
 #[test]
-fn check_finds_nothing_where_nothing_is() {
+fn check_finds_nothing_in_a_clean_repository() {
     let repo = Repo::new();
     let ran = repo.run(&["git", "check"]);
     assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (0, "", ""));
@@ -57,31 +57,31 @@ fn check_finds_nothing_where_nothing_is() {
 }
 
 #[test]
-fn check_finds_plain_secrets_of_every_kind() {
+fn check_finds_plaintext_secrets_of_every_kind() {
     let plain = [
         ("deploy.toml", "[a]\npassword = \"secret:hunter2\"\n", "a.password is in clear"),
         ("alice.txt", "# created\n  AGE-SECRET-KEY-1QQQHUNTER\n", "an age identity in clear"),
         (
             "app.properties",
             "acme.password=hunter2\n",
-            "acme.password, which is sealed in app.sealed.toml",
+            "acme.password in clear, which is sealed in app.sealed.toml",
         ),
         (
             "app.yaml",
             "acme:\n  password: hunter2\n",
-            "acme.password, which is sealed in app.sealed.toml",
+            "acme.password in clear, which is sealed in app.sealed.toml",
         ),
         (
             "app.json",
             "{\"acme\": {\"password\": \"hunter2\"}}\n",
-            "acme.password, which is sealed in app.sealed.toml",
+            "acme.password in clear, which is sealed in app.sealed.toml",
         ),
         (
             "app.toml",
             "acme.password = \"hunter2\"\n",
-            "acme.password, which is sealed in app.sealed.toml",
+            "acme.password in clear, which is sealed in app.sealed.toml",
         ),
-        ("app.yml", "acme: [\n", "may be what app.sealed.toml was sealed from"),
+        ("app.yml", "acme: [\n", "may be the unsealed original of app.sealed.toml"),
     ];
     for (name, text, words) in plain {
         let repo = Repo::new();
@@ -98,8 +98,8 @@ fn check_finds_plain_secrets_of_every_kind() {
 }
 
 #[test]
-fn check_finds_what_seal_was_given_wherever_it_lies() {
-    // `.env` is sealed into `env.sealed.toml`, in a folder of its own.
+fn check_finds_the_plaintext_input_of_seal() {
+    // `.env` is sealed into `env.sealed.toml` in its own folder.
     let repo = Repo::new();
     std::fs::create_dir(repo.home.at("deploy")).unwrap();
     repo.home.write("deploy/.env", "PASSWORD=hunter2\n");
@@ -112,7 +112,7 @@ fn check_finds_what_seal_was_given_wherever_it_lies() {
     assert_eq!(sealed.code, 0, "{}", sealed.err);
     repo.git_ok(&["add", "-A"]);
     finding(&repo, &["git", "check", "--staged"], 1, "deploy/.env");
-    // Of another folder it is none.
+    // In another folder the same file is no finding.
     repo.git_ok(&["rm", "-q", "-f", "deploy/.env"]);
     repo.home.write(".env", "COLOUR=blue\n");
     repo.git_ok(&["add", "-A"]);
@@ -120,7 +120,7 @@ fn check_finds_what_seal_was_given_wherever_it_lies() {
 }
 
 #[test]
-fn check_leaves_ordinary_settings_beside_a_vault_alone() {
+fn check_accepts_ordinary_settings_beside_a_vault() {
     let repo = Repo::new();
     repo.home.write("app.toml", "[acme]\ncolour = \"blue\"\n");
     repo.git_ok(&["add", "-A"]);
@@ -129,7 +129,8 @@ fn check_leaves_ordinary_settings_beside_a_vault_alone() {
     repo.git_ok(&["add", "-A"]);
     let ran = repo.run(&["git", "check", "--staged"]);
     assert!(
-        ran.code == 1 && ran.err.contains("acme.password, which is sealed in app.sealed.toml"),
+        ran.code == 1
+            && ran.err.contains("acme.password in clear, which is sealed in app.sealed.toml"),
         "{}",
         ran.err
     );
@@ -137,7 +138,7 @@ fn check_leaves_ordinary_settings_beside_a_vault_alone() {
 }
 
 #[test]
-fn check_finds_a_vault_that_does_not_verify_and_one_with_markers() {
+fn check_finds_a_vault_that_does_not_verify_and_one_with_conflict_markers() {
     for edit in [("\"10s\"", "\"20s\""), ("[acme]\n", "<<<<<<< HEAD\n[acme]\n")] {
         let repo = Repo::new();
         repo.edit(edit.0, edit.1);
@@ -159,7 +160,7 @@ fn check_finds_two_files_of_one_vault() {
 }
 
 #[test]
-fn check_takes_a_rename_for_one_file() {
+fn check_treats_a_renamed_file_as_one_file() {
     let repo = Repo::new();
     repo.git_ok(&["mv", FILE, "payments.sealed.toml"]);
     repo.ok(&["git", "check", "--staged"]);
@@ -173,14 +174,14 @@ fn check_finds_an_older_file_that_is_staged() {
     repo.set("acme.password", "new");
     repo.commit("new");
     repo.git_ok(&["checkout", old.trim(), "--", FILE]);
-    finding(&repo, &["git", "check", "--staged"], 3, "an older or a different file was brought in");
+    finding(&repo, &["git", "check", "--staged"], 3, "an older or a different file was added");
     assert_ne!(repo.git(&["commit", "-m", "older"]).code, 0);
 }
 
 #[test]
-fn staged_looks_at_the_index_and_not_at_the_working_tree() {
+fn staged_checks_the_index_and_not_the_working_tree() {
     let repo = Repo::new();
-    // Bad in the working tree only: the commit may go on.
+    // Bad in the working tree only: the commit is allowed.
     repo.set("acme.token", "t2");
     repo.git_ok(&["add", "-A"]);
     repo.edit("\"10s\"", "\"20s\"");
@@ -188,7 +189,7 @@ fn staged_looks_at_the_index_and_not_at_the_working_tree() {
     repo.ok(&["git", "check", "--staged"]);
     assert_eq!(repo.run(&["git", "check"]).code, 3);
     repo.git_ok(&["commit", "-q", "-m", "t2"]);
-    // Bad in the index only.
+    // Bad in the index only: the commit is refused.
     repo.git_ok(&["add", "notes.toml"]);
     repo.home.write("notes.toml", "a = 1\n");
     finding(&repo, &["git", "check", "--staged"], 1, "notes.toml");
@@ -197,7 +198,7 @@ fn staged_looks_at_the_index_and_not_at_the_working_tree() {
 }
 
 #[test]
-fn check_looks_at_odd_names_and_leaves_what_is_not_its_own() {
+fn check_handles_odd_file_names_and_skips_pipes_and_links() {
     let repo = Repo::new();
     let name = "a b\u{202e}ü'\"\n.toml";
     repo.home.write(name, "a = \"secret:hunter2\"\n");
@@ -224,7 +225,7 @@ fn check_looks_at_odd_names_and_leaves_what_is_not_its_own() {
 }
 
 #[test]
-fn check_takes_a_name_that_git_could_read_in_another_way_as_the_name() {
+fn check_takes_a_file_name_that_looks_like_a_pathspec_literally() {
     for name in
         ["2:leak.toml", ":leak.toml", "*.toml", "HEAD:leak.toml", "-leak.toml", "leak[1].toml"]
     {

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn diff_takes_revisions_files_and_both() {
+fn diff_compares_revisions_and_files() {
     let repo = Repo::new();
     assert_eq!(repo.ok(&["diff"]), "");
     let old = repo.text();
@@ -39,7 +39,7 @@ fn diff_takes_revisions_files_and_both() {
 }
 
 #[test]
-fn diff_names_ends_as_diff_does() {
+fn diff_names_has_the_exit_codes_of_diff() {
     let repo = Repo::new();
     assert_eq!(repo.fails(&["diff", "--names", "HEAD", FILE], 0), "");
     repo.set("acme.password", "another value is no other name");
@@ -61,7 +61,7 @@ fn diff_names_ends_as_diff_does() {
 }
 
 #[test]
-fn diff_reveals_only_with_a_key_and_only_when_told() {
+fn diff_reveals_values_only_with_a_key_and_on_request() {
     let repo = Repo::new();
     repo.set("acme.password", "second-password");
     let plain = repo.ok(&["diff", "HEAD"]);
@@ -92,7 +92,7 @@ fn diff_reveals_only_with_a_key_and_only_when_told() {
 }
 
 #[test]
-fn diff_after_new_keys_shows_only_what_really_changed() {
+fn diff_after_new_keys_shows_only_changed_values() {
     let repo = Repo::new();
     repo.ok(&["rotate"]);
     repo.set("acme.token", "t2");
@@ -108,7 +108,7 @@ fn diff_after_new_keys_shows_only_what_really_changed() {
 }
 
 #[test]
-fn diff_shows_escapes_and_directions_harmless() {
+fn diff_escapes_control_and_bidi_characters() {
     let repo = Repo::new();
     repo.ok(&["set", "acme.user", "--plain", NASTY]);
     repo.edit("# who logs in", "# \u{202e}nigol ohw\u{200b}");
@@ -130,7 +130,7 @@ fn diff_shows_escapes_and_directions_harmless() {
 }
 
 #[test]
-fn diff_shows_a_broken_file_as_it_is_and_says_so() {
+fn diff_shows_a_broken_file_with_a_warning() {
     let repo = Repo::new();
     repo.edit("\"10s\"", "\"20s\"");
     let ran = repo.run(&["diff", "HEAD"]);
@@ -144,7 +144,7 @@ fn diff_shows_a_broken_file_as_it_is_and_says_so() {
 }
 
 #[test]
-fn a_diff_at_a_terminal_reveals_nothing_either() {
+fn a_diff_at_a_terminal_reveals_no_value() {
     let repo = Repo::new();
     repo.set("acme.password", "second-password");
     let Some((code, seen, _)) = at_a_terminal(&repo.home, &["diff", "HEAD"], &[]) else { return };

@@ -19,7 +19,7 @@ fn error(ran: &Ran) -> Value {
     document["error"].clone()
 }
 
-/// Ends with 3 and this kind, for people and for scripts.
+/// Expects exit code 3 and this error kind, as text and as JSON.
 fn not_authentic(repo: &Repo, args: &[&str], kind: &str, words: &str) {
     let said = repo.fails(args, 3);
     assert!(said.contains(words), "{words}: {said}");

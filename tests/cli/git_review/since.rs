@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn since_says_what_did_not_change_and_what_did() {
+fn since_reports_unchanged_and_changed_files() {
     let repo = Repo::new();
     let said = repo.ok(&["verify", "--since", "HEAD"]);
     assert!(said.contains("unchanged since HEAD"), "{said}");
@@ -28,12 +28,12 @@ fn since_says_what_did_not_change_and_what_did() {
     }
     assert!(
         said.find("! acme.login.url") < said.find("acme.password"),
-        "where a secret goes comes first"
+        "a change of the login URL comes first"
     );
 }
 
 #[test]
-fn since_in_json() {
+fn since_reports_the_changes_in_json() {
     let repo = Repo::new();
     repo.ok(&["set", "acme.timeout", "--plain", "30s"]);
     let document = repo.json(&["verify", "--since", "HEAD"]);
@@ -54,19 +54,19 @@ fn since_in_json() {
 }
 
 #[test]
-fn since_needs_no_key_and_no_memory() {
+fn since_needs_no_key_and_no_known_vaults() {
     let repo = Repo::new();
     repo.set("acme.password", "new");
     std::fs::create_dir(repo.home.at("eve")).unwrap();
     let said = repo.ok_as("eve", &["verify", "--since", "HEAD", "--pin", &repo.pin()], b"");
     assert!(said.contains("acme.password: sealed value changed"), "{said}");
     let ran = repo.run_as("eve", &["verify", "--since", "HEAD"], b"");
-    assert!(ran.code == 0 && ran.err.contains("nothing says which vault"), "{}", ran.err);
+    assert!(ran.code == 0 && ran.err.contains("this vault is not pinned"), "{}", ran.err);
     assert!(!repo.home.at("eve/.local").exists());
 }
 
 #[test]
-fn since_takes_all_files_of_the_repository_or_a_glob_and_says_new_and_gone_ones() {
+fn since_covers_all_files_or_a_glob_and_reports_new_and_deleted_ones() {
     let repo = Repo::new();
     std::fs::create_dir(repo.home.at("deploy")).unwrap();
     for name in ["dev", "prod", "old"] {
@@ -106,13 +106,13 @@ fn since_takes_all_files_of_the_repository_or_a_glob_and_says_new_and_gone_ones(
             ("deploy/prod.sealed.toml", false)
         ]
     );
-    // One bad file among good ones: all are looked at, and the end is 3.
+    // One bad file among good ones: all are checked, and the exit code is 3.
     repo.write(&Home::with_vault("a = \"secret:x\"\n").read(FILE));
     std::fs::remove_dir_all(repo.home.at(".local")).unwrap();
     let ran = repo.run(&["verify", "--since", "HEAD"]);
     assert_eq!(ran.code, 3, "{}", ran.err);
     assert!(
-        ran.err.contains("another vault is here") && ran.out.contains("deploy/prod"),
+        ran.err.contains("this is a different vault") && ran.out.contains("deploy/prod"),
         "{}{}",
         ran.out,
         ran.err
@@ -132,23 +132,33 @@ fn since_takes_all_files_of_the_repository_or_a_glob_and_says_new_and_gone_ones(
 }
 
 #[test]
-fn since_a_revision_that_is_none_is_said() {
+fn since_an_invalid_revision_is_an_error() {
     let repo = Repo::new();
     assert!(repo.fails(&["verify", "--since", "nonsense"], 1).contains("no revision"));
     assert!(repo.fails(&["verify", "--since", "--all"], 2).contains("error"));
 }
 
 #[test]
-fn since_refuses_a_foreign_vault_at_the_path_with_and_without_memory() {
+fn since_refuses_a_foreign_vault_whether_or_not_the_vault_is_known() {
     let repo = Repo::new();
     repo.write(&Home::with_vault("[acme]\npassword = \"secret:x\"\n").read(FILE));
-    not_authentic(&repo, &["verify", "--since", "HEAD"], "wrong-vault", "another vault is here");
+    not_authentic(
+        &repo,
+        &["verify", "--since", "HEAD"],
+        "wrong-vault",
+        "this is a different vault",
+    );
     std::fs::remove_dir_all(repo.home.at(".local")).unwrap();
-    not_authentic(&repo, &["verify", "--since", "HEAD"], "wrong-vault", "another vault is here");
+    not_authentic(
+        &repo,
+        &["verify", "--since", "HEAD"],
+        "wrong-vault",
+        "this is a different vault",
+    );
 }
 
 #[test]
-fn since_finds_an_old_signed_file_that_git_brought_in_without_a_driver() {
+fn since_finds_an_old_signed_file_that_git_merged_without_a_driver() {
     let repo = Repo::new();
     let old = repo.git_ok(&["rev-parse", "HEAD"]);
     repo.set("acme.password", "changed after the leak");
@@ -158,11 +168,11 @@ fn since_finds_an_old_signed_file_that_git_brought_in_without_a_driver() {
         &repo,
         &["verify", "--since", "HEAD"],
         "old-generation",
-        "an older or a different file was brought in",
+        "an older or a different file was added",
     );
     repo.git_ok(&["checkout", "HEAD", "--", FILE]);
-    // A branch that only puts the old file back: git takes it in a merge as the one side that
-    // changed, and asks no driver.
+    // A branch that only restores the old file: in a merge it is the only side that changed, so git
+    // takes it without calling a driver.
     repo.branch("evil", |repo| drop(repo.git_ok(&["checkout", old.trim(), "--", FILE])));
     repo.home.write("other.txt", "x");
     repo.commit("main goes on");
@@ -173,12 +183,12 @@ fn since_finds_an_old_signed_file_that_git_brought_in_without_a_driver() {
         &repo,
         &["verify", "--since", "HEAD^1"],
         "old-generation",
-        "generation 3, at HEAD^1 it was 4",
+        "generation 3, but at HEAD^1 it was 4",
     );
 }
 
 #[test]
-fn the_hook_stops_a_merge_that_brings_an_old_signed_file_in() {
+fn the_hook_stops_a_merge_that_restores_an_old_signed_file() {
     // format.md: "Git also takes an old signed file without calling any driver: `verify --since` in
     // CI and in the hook."
     let repo = Repo::new();
@@ -190,7 +200,7 @@ fn the_hook_stops_a_merge_that_brings_an_old_signed_file_in() {
     repo.commit("main goes on");
     let merge = repo.git(&["merge", "--no-edit", "evil"]);
     assert_ne!(merge.code, 0, "{}{}", merge.out, merge.err);
-    assert!(merge.err.contains("an older or a different file was brought in"), "{}", merge.err);
+    assert!(merge.err.contains("an older or a different file was added"), "{}", merge.err);
 }
 
 #[test]
@@ -204,34 +214,29 @@ fn since_refuses_another_text_of_the_same_generation() {
         &repo,
         &["verify", "--since", "HEAD"],
         "old-generation",
-        "generation 4, at HEAD it was 4",
+        "generation 4, but at HEAD it was 4",
     );
 }
 
 #[test]
-fn since_takes_a_handover_and_refuses_a_former_id() {
+fn since_accepts_a_handover_and_refuses_a_former_id() {
     let repo = Repo::new();
     repo.invite("bob", &["--writer"]);
     repo.commit("bob");
     let (before, old_pin) = (repo.text(), repo.pin());
     repo.ok(&["access", "remove", "bob", "--yes"]);
     let said = repo.ok(&["verify", "--since", "HEAD"]);
-    assert!(said.contains(&format!("vault: {old_pin} is {} from here on", repo.pin())), "{said}");
+    assert!(said.contains(&format!("vault: {old_pin} is replaced by {}", repo.pin())), "{said}");
     assert!(said.contains("access: bob is removed"), "{said}");
     repo.commit("bob is gone");
-    // He still has the old key, and continues counting.
+    // Bob still has the old key and signs higher generations.
     repo.write(&before);
     for _ in 0..4 {
         repo.ok_as("bob", &["set", "acme.password", "-", "--pin", &old_pin], b"bob's");
     }
     std::fs::remove_dir_all(repo.home.at(".local")).unwrap();
     assert!(repo.file().generation() > 6);
-    not_authentic(
-        &repo,
-        &["verify", "--since", "HEAD"],
-        "wrong-vault",
-        "a former writer may have made it",
-    );
+    not_authentic(&repo, &["verify", "--since", "HEAD"], "wrong-vault", "a former writer may have");
 }
 
 #[test]
@@ -246,11 +251,16 @@ fn since_refuses_a_higher_generation_from_before_new_keys() {
     repo.commit("app is removed");
     repo.git_ok(&["checkout", "other", "--", FILE]);
     assert!(repo.file().generation() > 4);
-    not_authentic(&repo, &["verify", "--since", "HEAD"], "old-generation", "from before new keys");
+    not_authentic(
+        &repo,
+        &["verify", "--since", "HEAD"],
+        "old-generation",
+        "a version with older keys",
+    );
 }
 
 #[test]
-fn since_a_broken_version_the_last_good_one_counts() {
+fn since_a_broken_version_compares_with_the_last_valid_one() {
     let repo = Repo::new();
     let good = repo.text();
     repo.edit("\"10s\"", "\"20s\"");
@@ -261,11 +271,11 @@ fn since_a_broken_version_the_last_good_one_counts() {
     repo.set("acme.token", "t2");
     repo.ok(&["verify", "--since", broken.trim()]);
     repo.write(&Home::with_vault("a = \"secret:x\"\n").read(FILE));
-    not_authentic(&repo, &["verify", "--since", broken.trim()], "wrong-vault", "another vault");
+    not_authentic(&repo, &["verify", "--since", broken.trim()], "wrong-vault", "a different vault");
 }
 
 #[test]
-fn since_a_folder_that_became_a_link_leads_to_no_other_vault() {
+fn since_refuses_another_vault_behind_a_folder_that_became_a_link() {
     let repo = Repo::new();
     for folder in ["deploy", "evil"] {
         std::fs::create_dir(repo.home.at(folder)).unwrap();
@@ -281,25 +291,30 @@ fn since_a_folder_that_became_a_link_leads_to_no_other_vault() {
         &repo,
         &["verify", "--since", "HEAD~1", "deploy/prod.sealed.toml"],
         "wrong-vault",
-        "another vault is here",
+        "this is a different vault",
     );
     let ran = repo.run(&["verify", "--since", "HEAD~1"]);
-    assert!(ran.code == 3 && ran.err.contains("another vault is here"), "{}{}", ran.out, ran.err);
-    // The file itself, too.
+    assert!(
+        ran.code == 3 && ran.err.contains("this is a different vault"),
+        "{}{}",
+        ran.out,
+        ran.err
+    );
+    // The same for the file itself.
     repo.git_ok(&["mv", FILE, "moved.sealed.toml"]);
     std::os::unix::fs::symlink("evil/prod.sealed.toml", repo.home.at(FILE)).unwrap();
     not_authentic(
         &repo,
         &["verify", "--since", "HEAD", FILE],
         "wrong-vault",
-        "another vault is here",
+        "this is a different vault",
     );
 }
 
-/// Found by review: a vault of anyone's in between must not be what a broken version is followed up
-/// by.
+/// Found by review: a foreign vault in between must not become the version that a broken one is
+/// compared with.
 #[test]
-fn since_a_broken_version_is_followed_up_by_the_vault_that_it_names() {
+fn since_a_broken_version_compares_only_with_the_vault_it_names() {
     let repo = Repo::new();
     let good = repo.text();
     repo.edit("\"10s\"", "\"20s\"");
@@ -320,7 +335,7 @@ fn since_a_broken_version_is_followed_up_by_the_vault_that_it_names() {
 }
 
 #[test]
-fn since_a_renamed_file_is_still_to_be_newer() {
+fn since_a_renamed_file_must_still_be_newer() {
     let repo = Repo::new();
     let old = repo.text();
     repo.set("acme.password", "changed after the leak");
@@ -331,7 +346,7 @@ fn since_a_renamed_file_is_still_to_be_newer() {
     let pin = ["--pin", repo.json(&["verify", "prod.sealed.toml"])["vault"].as_str().unwrap()]
         .map(str::to_owned);
     let args = ["verify", "--since", "HEAD", "prod.sealed.toml", &pin[0], &pin[1]];
-    not_authentic(&repo, &args, "old-generation", "an older or a different file was brought in");
+    not_authentic(&repo, &args, "old-generation", "an older or a different file was added");
     let check = repo.fails(&["git", "check", "--staged"], 3);
     assert!(check.contains("prod.sealed.toml"), "{check}");
     repo.git_ok(&["show", &format!("HEAD:{FILE}")]);
@@ -341,7 +356,7 @@ fn since_a_renamed_file_is_still_to_be_newer() {
 }
 
 #[test]
-fn since_as_markdown_cannot_be_broken_out_of() {
+fn since_as_markdown_resists_injection() {
     let repo = Repo::new();
     repo.ok(&["set", "acme.user", "--plain", NASTY]);
     repo.ok(&["set", "acme.\"`@all` | <b>: x\"", "--plain", "v"]);
@@ -353,7 +368,7 @@ fn since_as_markdown_cannot_be_broken_out_of() {
         "{text}"
     );
     assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'), "{text}");
-    // Whatever is outside of code spans is ours.
+    // All text outside code spans is written by bootseal.
     let mut outside = String::new();
     for line in text.lines() {
         outside.push_str(&outside_of_code(line));
@@ -362,10 +377,9 @@ fn since_as_markdown_cannot_be_broken_out_of() {
     for word in ["<", ">", "@", "[", "evil", "onerror", "drawkcab", "team"] {
         assert!(!outside.contains(word), "{word}: {outside}\n{text}");
     }
-    // In a table, whether `\|` ends a cell where another backslash stands before it is answered in
-    // two ways by two renderers.
+    // The output has no tables: renderers disagree whether `\\|` ends a cell.
     assert!(!text.lines().any(|line| line.starts_with('|')), "{text}");
-    assert!(text.contains("onerror") && text.contains("@team"), "it is shown, though: {text}");
+    assert!(text.contains("onerror") && text.contains("@team"), "but the text is shown: {text}");
 }
 
 /// A line without its code spans, by CommonMark's rule: a run of backticks is closed by the next
@@ -392,7 +406,7 @@ fn outside_of_code(line: &str) -> String {
 }
 
 #[test]
-fn since_as_markdown_marks_what_says_where() {
+fn since_as_markdown_marks_a_changed_login_url() {
     let repo = Repo::new();
     repo.ok(&["set", "acme.login.url", "--plain", "https://other.example/login"]);
     let text = repo.ok(&["verify", "--since", "HEAD", "--format", "markdown"]);

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn git_diff_shows_names_and_people_and_no_ciphertext() {
+fn git_diff_shows_names_and_recipients_and_no_ciphertext() {
     let repo = Repo::new();
     let before = repo.text();
     repo.set("acme.password", "new");
@@ -28,16 +28,16 @@ fn git_diff_shows_names_and_people_and_no_ciphertext() {
     );
     assert!(shown.contains("web1") && shown.contains(", generation 5, epoch 1"), "{shown}");
     assert!(!shown.contains("-token") && !shown.contains("+token"), "{shown}");
-    // Nothing of it asks for a key.
+    // None of this asks for a key.
     std::fs::create_dir(repo.home.at("eve")).unwrap();
     assert_eq!(repo.git_as("eve", &["diff", "HEAD"]).out, shown);
 }
 
 #[test]
-fn textconv_says_what_does_not_verify_and_still_hides_the_sealed_text() {
+fn textconv_marks_an_unverified_file_and_still_hides_sealed_values() {
     let repo = Repo::new();
     let sealed = Repo::sealed(&repo.text(), "acme.password");
-    // As a hand edit may write it: a literal string is TOML as well.
+    // A hand edit may use a literal TOML string.
     repo.edit(&format!("\"{sealed}\""), &format!("'{sealed}'"));
     let text = repo.ok(&["git", "textconv", FILE]);
     assert!(text.starts_with("# NOT VERIFIED: "), "{text}");

@@ -1,9 +1,10 @@
-//! Crafted files: bad vectors, files that a reader wrote, and sealed and readable values exchanged.
+//! Crafted files: bad vectors, files that a reader wrote, and sealed and readable values swapped.
 
 use super::*;
 
-/// Crafted files, each signed so that nothing but the named fault is wrong: cut, moved, in arrays,
-/// twins, small orders. Every row of the vectors, once more, through the binary and the loader.
+/// Every row of the vectors through the binary and the loader. The crafted files have a valid
+/// signature, so that only the named fault is wrong: truncated or moved values, values in arrays,
+/// duplicates, small-order keys.
 #[test]
 fn every_bad_vector_is_refused_by_the_binary_and_by_the_loader() {
     let vectors = root().join("tests/vectors");
@@ -43,7 +44,7 @@ fn every_bad_vector_is_refused_by_the_binary_and_by_the_loader() {
         if code == 3 && !has_help(&ran.err) {
             wrong.push(format!("verify {whole}: no next step\n{}", ran.err));
         }
-        // The loader never opens the writers' block.
+        // A fault in the writers' block does not concern the loader, which never opens it.
         let Some(pin) = text("pin").filter(|_| !name.starts_with("bad/write-key-")) else {
             continue;
         };
@@ -67,7 +68,7 @@ fn rows_code(kind: &str) -> i32 {
     }
 }
 
-/// Whoever may read has the data key, and still cannot make a file that another reader takes.
+/// A reader has the data key, and still cannot make a file that another reader accepts.
 #[test]
 fn a_reader_cannot_change_the_file() {
     let scene = Scene::new();
@@ -104,8 +105,7 @@ fn a_reader_cannot_change_the_file() {
         0
     );
 
-    // In the library: a reader's identity opens no signing seed. `Vault<CanRead>` has nothing to
-    // sign with.
+    // In the library, a reader's identity opens no signing seed: `Vault<CanRead>` cannot sign.
     let identities = IdentityFile::read(&web.at("app.key")).unwrap().identities;
     let verified = || {
         SealedFile::parse(scene.text.clone().into_bytes())
@@ -117,8 +117,7 @@ fn a_reader_cannot_change_the_file() {
     let error = verified().open_for_writing(&identities).unwrap_err();
     assert_eq!(error.kind(), Kind::NoIdentity);
 
-    // What a reader can make: all of it anew, every value and name and recipient, under a key of
-    // his own.
+    // A reader can make a new file with every value, name and recipient, signed with another key.
     let opened = verified().open(&identities).unwrap();
     let user = scene.text.split("[bootseal]\n").next().unwrap();
     let plain =
@@ -145,8 +144,8 @@ fn a_reader_cannot_change_the_file() {
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 
-    // The same with the old data key and blocks, only the last two lines new: computed outside this
-    // code, for it has no way to.
+    // The same with the old data key and blocks and only the last two lines new. This text is
+    // computed here, because the library offers no way to make it.
     let taken = root().join("tests/vectors/bad/taken-over.sealed.toml");
     let pin = line(
         &std::fs::read_to_string(root().join("tests/vectors/good/acme.sealed.toml")).unwrap(),
@@ -162,10 +161,10 @@ fn a_reader_cannot_change_the_file() {
 }
 
 #[test]
-fn ciphertext_is_never_handed_out_as_a_value() {
+fn ciphertext_is_never_returned_as_a_value() {
     let scene = Scene::new();
     let ciphertext = sealed(&scene.text, "acme", "password");
-    // No writer puts it where it could be taken for a value.
+    // A writer refuses to store ciphertext as a readable value.
     let me = bootseal_core::Identity::generate().unwrap();
     let access = || vec![Access::new("me", Role::Writer, me.recipient()).unwrap()];
     for text in [
@@ -186,7 +185,7 @@ fn ciphertext_is_never_handed_out_as_a_value() {
             "{text}"
         );
     }
-    // Signed by a writer all the same (crafted files): no verb and no loader gives it out.
+    // Even if a writer signed it (crafted files), no verb and no loader returns it.
     let vectors = root().join("tests/vectors");
     let home = Home::new();
     let key = std::fs::read_to_string(vectors.join("alice.key")).unwrap();
@@ -244,7 +243,7 @@ fn ciphertext_is_never_handed_out_as_a_value() {
 }
 
 #[test]
-fn what_is_readable_is_no_secret_and_the_reverse() {
+fn a_readable_value_is_never_returned_as_a_secret_or_the_reverse() {
     let scene = Scene::new();
     let key = scene.alice.at("app.key");
     let secrets = Loader::exactly(scene.alice.at(FILE))
@@ -271,10 +270,10 @@ fn what_is_readable_is_no_secret_and_the_reverse() {
     }
 }
 
-/// What lies in the file's place is no file, or not one to wait for.
+/// The path is a folder, a pipe or another special file.
 #[cfg(unix)]
 #[test]
-fn what_is_no_file_is_not_waited_for() {
+fn a_path_that_is_no_regular_file_is_refused_without_blocking() {
     let scene = Scene::new();
     let place = scene.alice.at(FILE);
     let key = pinned_key(&scene.alice.read("app.key"), &scene.pin);

@@ -9,7 +9,7 @@ fn other_nonce(sealed: &str) -> String {
     format!("{}{other}{}", &sealed[..at], &sealed[at + 1..])
 }
 
-/// S + L: the same equation, in other bytes.
+/// The signature with S + L: the same equation in other bytes.
 fn s_plus_l(text: &str) -> Vec<u8> {
     const L: [u8; 32] = [
         0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde,
@@ -25,19 +25,19 @@ fn s_plus_l(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// The last character with one of the bits set that carry nothing: the same 64 bytes.
+/// The last base64 character with an unused bit set: it decodes to the same 64 bytes.
 fn base64_twin(text: &str) -> String {
     let old = signature(text);
     let last = old.chars().last().unwrap();
     edit(text, old, &format!("{}{}", &old[..85], char::from(last as u8 + 1)))
 }
 
-/// One way to change the file: its name, the edit, and as what it must be refused.
+/// An edit of the file: its name, the edit, and the error kind that it must cause.
 type Attack = (&'static str, fn(&Scene) -> String, Kind);
 
 #[rustfmt::skip] // one attack a line
 const ATTACKS: &[Attack] = &[
-    // What sops 3.11.0 accepts, or accepted.
+    // Edits that sops 3.11.0 accepts or earlier versions accepted.
     ("a property renamed", |s| edit(&s.text, "\nurl = ", "\nevil = "), Kind::Forged),
     ("two names swapped", |s| edit(&edit(&edit(&s.text, "\nurl = ", "\nX = "), "\nport = ", "\nurl = "), "\nX = ", "\nport = "), Kind::Forged),
     ("two readable values swapped", |s| edit(&s.text, "\"https://acme.example/login\"\nport = \"8443\"", "\"8443\"\nport = \"https://acme.example/login\""), Kind::Forged),
@@ -87,7 +87,7 @@ const ATTACKS: &[Attack] = &[
     ("a handover", |s| edit(&s.text, "read_key = ", &format!("handover = [{{ from = \"{}\", generation = 1, signature = \"{}\" }}]\nread_key = ", s.pin, signature(&s.text))), Kind::Forged),
     ("a comment in [bootseal]", |s| edit(&s.text, "epoch = 1\n", "epoch = 1 # all is well\n"), Kind::Forged),
     ("[bootseal] twice", |s| edit(&s.text, "[bootseal]\n", "[bootseal]\nformat = 1\n[bootseal]\n"), Kind::Forged),
-    // The last two lines.
+    // Edits of the last two lines.
     ("another vault's id", |s| edit(&s.text, line(&s.text, "vault = "), line(&s.foreign, "vault = ")), Kind::Forged),
     ("another vault's id and signature", |s| edit(&edit(&s.text, line(&s.text, "vault = "), line(&s.foreign, "vault = ")), signature(&s.text), signature(&s.foreign)), Kind::Forged),
     ("another vault's signature", |s| edit(&s.text, signature(&s.text), signature(&s.foreign)), Kind::Forged),
@@ -101,7 +101,7 @@ const ATTACKS: &[Attack] = &[
     ("a line between the last two", |s| edit(&s.text, "signature = ", "# note\nsignature = "), Kind::Malformed),
     ("the last two lines swapped", |s| edit(&edit(&s.text, line(&s.text, "vault = "), ""), line(&s.text, "signature = "), &format!("{}{}", line(&s.text, "signature = "), line(&s.text, "vault = "))), Kind::Malformed),
     ("a property before them", |s| edit(&s.text, "vault = \"", "note = 1\nvault = \""), Kind::Forged),
-    // Behind them.
+    // Additions behind the last two lines.
     ("a line behind the signature", |s| format!("{}acme.url = \"https://evil.example\"\n", s.text), Kind::Malformed),
     ("a comment behind the signature", |s| format!("{}# note\n", s.text), Kind::Malformed),
     ("a table behind the signature", |s| format!("{}\n[acme.login]\nurl = \"https://evil.example\"\n", s.text), Kind::Malformed),
@@ -156,7 +156,7 @@ fn every_edit_is_refused_by_every_reader() {
 }
 
 #[test]
-fn bytes_that_are_no_text_are_refused() {
+fn invalid_utf_8_is_refused() {
     let scene = Scene::new();
     let mut wrong = Vec::new();
     for bytes in [&b"\xff"[..], b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80"] {
@@ -168,18 +168,18 @@ fn bytes_that_are_no_text_are_refused() {
 }
 
 #[test]
-fn a_file_cut_anywhere_is_refused() {
+fn a_file_truncated_anywhere_is_refused() {
     let scene = Scene::new();
     let bytes = scene.text.as_bytes();
     let mut wrong = Vec::new();
-    // Everywhere, in this process; without its last newline only is it still whole.
+    // At every byte, in this process. Only without its last newline is the file still complete.
     for at in 0..bytes.len() - 1 {
         match scene.values(&bytes[..at]) {
             Err(error) if error.kind() == Kind::Malformed => {}
             other => wrong.push(format!("cut at byte {at}: {other:?}")),
         }
     }
-    // After every line, and at some bytes, by the real readers.
+    // After every line and at some bytes, with the real readers.
     let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
     for at in ends.chain((1..bytes.len()).step_by(89)).filter(|at| *at < bytes.len() - 1) {
         let problems = scene.readings(&bytes[..at], &scene.pin).into_iter();
@@ -193,7 +193,7 @@ fn a_file_cut_anywhere_is_refused() {
 }
 
 #[test]
-fn lines_deleted_doubled_or_moved_are_refused() {
+fn lines_deleted_duplicated_or_moved_are_refused() {
     let scene = Scene::new();
     let lines: Vec<&str> = scene.text.split_inclusive('\n').collect();
     let refused = |what: &str, text: String| {
@@ -218,8 +218,8 @@ fn lines_deleted_doubled_or_moved_are_refused() {
     }
 }
 
-/// Every byte of a small file, each bit, and what a line end may become. Nothing is believed that
-/// was not signed.
+/// Flips every bit of every byte of a small file, and replaces line ends. No unsigned change is
+/// accepted.
 #[test]
 fn every_flipped_byte_is_refused() {
     let home = Home::with_vault("# a\n[acme]\nurl = \"x\"\nkey = \"secret:hunter2\"\n");
@@ -259,7 +259,7 @@ fn every_flipped_byte_is_refused() {
                             "{form}, byte {at}, {old:02x} to {new:02x}: {error}"
                         )
                     }
-                    // Nothing but a line end in another spelling may still be the same file.
+                    // Only another form of a line end may still be the same file.
                     Ok(read) => {
                         let ends = |byte: u8| byte == b'\n' || byte == b'\r';
                         assert!(
@@ -273,7 +273,8 @@ fn every_flipped_byte_is_refused() {
     }
 }
 
-/// Line ends as git, editors and mail make them: the same values, and the next write mends it.
+/// Line ends as git, editors and mail change them: the values are the same, and the next write
+/// restores LF.
 #[test]
 fn other_line_ends_change_no_value() {
     let scene = Scene::new();
@@ -315,7 +316,7 @@ fn other_line_ends_change_no_value() {
             !mended.contains('\r') && mended.ends_with("\"\n") && !mended.ends_with("\n\n"),
             "{name}"
         );
-        // One value is its line, the generation and the signature.
+        // Changing one value changes its line, the generation and the signature.
         let changed = mended.lines().zip(&lines).filter(|(new, old)| new != *old).count();
         assert_eq!((changed, mended.lines().count()), (3, lines.len()), "{name}");
         scene.alice.write(FILE, &scene.text);

@@ -1,4 +1,4 @@
-//! Attacks on a sealed file by someone who can write it and holds no key, against every reader.
+//! Attacks on a sealed file by someone who can write it and has no key, against every reader.
 
 mod crafted_files;
 mod edits;
@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 const FILE: &str = "app.sealed.toml";
-/// What may be seen by nobody who was refused.
+/// Texts that a refused reader must never show.
 const SECRETS: [&str; 3] = ["svc-payments", "hunter2-canary", "s3cret-canary"];
 const INPUT: &str = r#"# Acme payments: call +1 555 0100 before a change
 release = "2026-11"
@@ -37,14 +37,14 @@ json = { user = "${username}", password = "${password}" }
 password = "secret:s3cret-canary"
 "#;
 
-/// A vault of alice's with a reader, and what an attacker may have besides: another vault, and an
-/// older copy.
+/// A vault of alice with a reader, and the attacker's material: another vault and an older copy.
 struct Scene {
     alice: Home,
     text: String,
     older: String,
     pin: String,
-    /// Mallory's vault: the same names, his values, sealed for our recipients, signed with his key.
+    /// Mallory's vault: the same names with other values, sealed for our recipients, signed with
+    /// Mallory's key.
     foreign: String,
 }
 
@@ -70,7 +70,7 @@ impl Scene {
         }
     }
 
-    /// How each reader takes `bytes` in the place of the file, under `pin`.
+    /// The result of each reader for `bytes` in place of the file, under `pin`.
     fn readings(&self, bytes: &[u8], pin: &str) -> Vec<Reading> {
         self.alice.write(FILE, bytes);
         let ran = |name, ran: Ran| Reading {
@@ -94,7 +94,7 @@ impl Scene {
         self.pin.parse().unwrap()
     }
 
-    /// Every property of `text` under our pin: its value, or its ciphertext's.
+    /// Every property of `text` under our pin, with its value opened.
     fn values(&self, text: &[u8]) -> bootseal_core::Result<BTreeMap<String, String>> {
         let file = SealedFile::parse(text.to_vec())?.verify(&[self.pinned()])?;
         let identities = IdentityFile::read(&self.alice.at("app.key"))?.identities;
@@ -110,7 +110,7 @@ impl Scene {
     }
 }
 
-/// How one reader ended.
+/// The result of one reader.
 struct Reading {
     name: &'static str,
     kind: Option<String>,
@@ -120,8 +120,8 @@ struct Reading {
 }
 
 impl Reading {
-    /// Refused as `kind`, with its exit code, with the next step, and without a word of what is
-    /// sealed.
+    /// Checks that the reader failed with `kind`, its exit code and a next step, and showed no
+    /// secret.
     fn problem(&self, kind: Kind) -> Option<String> {
         let told = if self.kind.as_deref() != Some(kind.as_str())
             || self.code != i32::from(kind.exit_code())
@@ -157,7 +157,7 @@ fn has_help(err: &str) -> bool {
     }
 }
 
-/// An application's start, with nothing in its environment.
+/// The start of an application with an empty environment.
 fn load(file: &Path, key: &str) -> Reading {
     let folder = tempfile::tempdir().unwrap();
     let key_file = folder.path().join("app.key");
@@ -197,7 +197,7 @@ fn access_of(home: &Home) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The text with `from`, which must stand there, replaced once.
+/// The text with the first `from`, which must occur, replaced.
 fn edit(text: &str, from: &str, to: &str) -> String {
     assert!(text.contains(from), "{from}");
     text.replacen(from, to, 1)
@@ -210,7 +210,7 @@ fn line<'a>(text: &'a str, start: &str) -> &'a str {
         .unwrap_or_else(|| panic!("{start}"))
 }
 
-/// What stands between `start` and the next `end`, both included.
+/// The text from `start` to the next `end`, both included.
 fn part<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
     let from = text.find(start).unwrap_or_else(|| panic!("{start}"));
     let length = text[from + start.len()..].find(end).unwrap() + start.len() + end.len();

@@ -3,9 +3,10 @@
 use super::*;
 
 #[test]
-fn an_older_copy_is_refused_where_the_pin_has_a_floor() {
+fn an_older_copy_is_refused_if_the_pin_has_a_minimum_generation() {
     let scene = Scene::new();
-    // Authentic, so accepted by who has no floor; refused by who has one, and by no other name.
+    // The copy is authentic, so a pin without a minimum generation accepts it. A pin with one
+    // refuses it, and the error kind is `old-generation`.
     for (pin, code) in [(scene.pin.clone(), 0), (format!("{}@1", scene.pin), 0)] {
         let read = scene.alice.at(FILE);
         scene.alice.write(FILE, &scene.older);
@@ -22,15 +23,15 @@ fn an_older_copy_is_refused_where_the_pin_has_a_floor() {
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(scene.readings(scene.text.as_bytes(), &floor).iter().all(|reading| reading.code == 0));
-    // A lower floor for the same vault does not lower the higher one; nor does a pin for another
-    // vault stand in for it.
+    // A second pin with a lower minimum does not lower the first one, and a pin for another vault
+    // does not replace it.
     scene.alice.write(FILE, &scene.older);
     let foreign = line(&scene.foreign, "vault = ")[9..73].to_owned();
     for other in [scene.pin.clone(), foreign] {
         assert_eq!(scene.alice.run(&["verify", "--pin", &floor, "--pin", &other]).code, 3);
         assert_eq!(scene.alice.run(&["verify", "--pin", &other, "--pin", &floor]).code, 3);
     }
-    // No verb that writes goes on from there either.
+    // No verb that writes accepts the copy either.
     let before = scene.alice.read(FILE);
     assert_eq!(
         scene.alice.run_with(&["set", "acme.password", "-", "--pin", &floor], b"new").code,
@@ -39,10 +40,10 @@ fn an_older_copy_is_refused_where_the_pin_has_a_floor() {
     assert_eq!(scene.alice.read(FILE), before);
 }
 
-/// The attack that a pin or a memory is for: a whole vault of someone else's, made for our
-/// recipients, lies in the place.
+/// The attack that pins and known vaults prevent: someone else's complete vault, made for our
+/// recipients, in place of ours.
 #[test]
-fn a_foreign_vault_in_place_is_given_nothing() {
+fn a_foreign_vault_in_place_gets_no_secret() {
     let scene = Scene::new();
     let clone = Home::new();
     let identity = scene.alice.at(".config/bootseal/identity.txt");
@@ -72,15 +73,15 @@ fn a_foreign_vault_in_place_is_given_nothing() {
             );
             assert!(!home.at("bob.key").exists(), "{args:?}");
         }
-        // Nothing of this, and no reading, makes it known.
+        // None of this makes the vault known, and neither does reading it.
         for args in [&["verify"][..], &["list"], &["get", "acme.url"], &["access", "list"]] {
             let code = home.run(&[args, &["-i", identity]].concat()).code;
             assert_eq!(code, if remembered.is_some() { 3 } else { 0 }, "{args:?}");
         }
         assert_eq!(std::fs::read(home.at(".local/state/bootseal/known_vaults")).ok(), remembered);
     }
-    // A loader that nobody told which vault it must be does not start, and one that may start does
-    // not log in.
+    // A loader without a pin does not start, and one that is allowed to start unpinned does not log
+    // in.
     let bare = clone.at("bare.key");
     let key: String = scene
         .alice
@@ -100,7 +101,7 @@ fn a_foreign_vault_in_place_is_given_nothing() {
     );
 }
 
-/// A home with `prod` and `staging`; in the second mallory is a reader.
+/// A home with the vaults `prod` and `staging`; mallory is a reader of the second.
 fn two_vaults_of_one_team() -> (Home, Home) {
     let (home, mallory) = (Home::new(), Home::new());
     mallory.ok(&["keygen"]);
@@ -112,7 +113,7 @@ fn two_vaults_of_one_team() -> (Home, Home) {
 }
 
 #[test]
-fn a_link_to_another_known_vault_does_not_stand_in_for_it() {
+fn a_link_to_another_known_vault_is_refused() {
     let (home, _mallory) = two_vaults_of_one_team();
     std::fs::remove_file(home.at("prod.sealed.toml")).unwrap();
     std::os::unix::fs::symlink("staging.sealed.toml", home.at("prod.sealed.toml")).unwrap();
@@ -120,7 +121,7 @@ fn a_link_to_another_known_vault_does_not_stand_in_for_it() {
     let ran = home.run_with(&["set", "acme.password", "-f", "prod.sealed.toml"], b"PROD-SECRET");
     assert_eq!(ran.code, 3, "{}", ran.err);
     assert_eq!(home.read("staging.sealed.toml"), before);
-    // A folder that became a link is no other case.
+    // The same for a folder that became a link.
     std::fs::create_dir(home.at("staging")).unwrap();
     std::fs::create_dir(home.at("live")).unwrap();
     home.ok(&["init", "-f", "staging/app.sealed.toml"]);
@@ -134,7 +135,7 @@ fn a_link_to_another_known_vault_does_not_stand_in_for_it() {
 }
 
 #[test]
-fn an_empty_pin_does_not_switch_off_that_of_the_key_file() {
+fn an_empty_pin_does_not_override_the_pin_of_the_key_file() {
     let home = Home::with_vault("password = \"hunter2\"\n");
     home.ok(&["access", "add", "app", "--new-key", "app.key", "--yes"]);
     for empty in [" ", "\t", "\n"] {
@@ -148,8 +149,8 @@ fn an_empty_pin_does_not_switch_off_that_of_the_key_file() {
 }
 
 #[test]
-fn what_a_former_writer_signs_after_a_handover_is_not_taken_from_memory() {
-    // The vault of this vector was handed over twice; `old` is its first id.
+fn a_remembered_id_is_no_longer_trusted_after_its_handover() {
+    // The vault of this vector has two handovers; `old` is its first id.
     let rows: Vec<serde_json::Value> = serde_json::from_str(
         &std::fs::read_to_string(root().join("tests/vectors/vectors.json")).unwrap(),
     )
@@ -173,8 +174,7 @@ fn what_a_former_writer_signs_after_a_handover_is_not_taken_from_memory() {
     .unwrap();
     let id = home.vault_id();
     let old = pins.iter().find(|pin| **pin != id).unwrap();
-    // The writer's machine knew the old id, took the handover, and now knows that the old one is
-    // dead.
+    // The writer's machine knew the old id, accepted the handover, and no longer trusts the old id.
     let ran = home.run_with(&["set", "note", "-i", "alice.key", "--pin", old], b"x");
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert!(ran.err.contains("renew the pin"), "{}", ran.err);
@@ -188,7 +188,7 @@ fn what_a_former_writer_signs_after_a_handover_is_not_taken_from_memory() {
 }
 
 #[test]
-fn a_pin_never_makes_a_new_vault() {
+fn a_pin_is_refused_if_a_new_vault_is_made() {
     let home = Home::with_vault("password = \"hunter2\"\n");
     let id = home.vault_id();
     home.write("in.toml", "a = \"b\"\n");
@@ -203,7 +203,7 @@ fn a_pin_never_makes_a_new_vault() {
 }
 
 #[test]
-fn a_key_without_a_pin_does_not_outvote_one_whose_pin_refuses() {
+fn a_key_without_a_pin_does_not_override_the_pin_of_another_key() {
     let (ours, mallory) = (Home::with_vault("a = \"1\"\n"), Home::new());
     ours.ok(&["access", "add", "app", "--new-key", "app.key", "--yes"]);
     ours.ok(&["keygen", "-o", "bare.key"]);

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a_client_is_shaped_by_its_builder() {
+async fn the_options_of_the_builder_apply_to_the_client() {
     let raw = Raw::vendor(|_| reply(200, &[], ""));
     let source = raw.source("");
     source
@@ -15,7 +15,8 @@ async fn a_client_is_shaped_by_its_builder() {
         .await
         .unwrap();
     assert_eq!(raw.calls()[0].all("user-agent"), ["orders/1.4"]);
-    // Through a proxy's tunnel, with credentials for it, and not for the vendor. This one refuses.
+    // Through a proxy's tunnel; the proxy's credentials do not reach the vendor. This proxy
+    // refuses.
     let proxy = Raw::start(|_| reply(403, &[], ""));
     let password = bootseal::Secret::copy_of(b"hunter2").unwrap();
     let through =
@@ -37,15 +38,15 @@ async fn a_client_is_shaped_by_its_builder() {
     let wrong = source.client_builder().proxy("http://app:hunter2@proxy.example").build();
     let error = wrong.get(raw.url("/orders")).send().await.unwrap_err();
     assert!(error.kind() == Kind::Usage && !error.to_string().contains("hunter2"), "{error}");
-    // The name is resolved as we say.
+    // The name is resolved as the builder says.
     let address = ([127, 0, 0, 1], raw.port).into();
     let named = source.client_builder().resolve("api.acme.example", address).http1_only().build();
     let error = named.get("http://api.acme.example/").send().await.unwrap_err();
-    assert_eq!(error.kind(), Kind::Usage, "that is still no host of the profile");
+    assert_eq!(error.kind(), Kind::Usage, "that host is still not in the profile");
 }
 
-/// A proxy that makes tunnels; what went through them, either way, and the heads that asked for
-/// one.
+/// A proxy that makes tunnels and records the bytes in both directions and the heads of the
+/// requests.
 #[derive(Clone, Default)]
 struct Tunnels {
     heads: Arc<Mutex<Vec<String>>>,
@@ -98,7 +99,7 @@ impl Tunnels {
 }
 
 #[tokio::test]
-async fn a_call_goes_through_a_proxys_tunnel_which_sees_its_own_password_and_no_token() {
+async fn a_proxy_tunnel_sees_the_proxy_password_and_no_token() {
     let tunnels = Tunnels::default();
     let acme = acme("");
     let password = bootseal::Secret::copy_of(b"hunter2").unwrap();
@@ -108,7 +109,7 @@ async fn a_call_goes_through_a_proxys_tunnel_which_sees_its_own_password_and_no_
         let client = if http1_only { builder.http1_only() } else { builder }.build();
         let answer = client.post(acme.vendor.url("/orders")).body("a lamp").send().await.unwrap();
         assert_eq!(answer.status().as_u16(), 201);
-        // The answer has been read when the next one is: on the same connection.
+        // The first response has been read before the next call, so both use one connection.
         assert_eq!(client.get(acme.vendor.url("/orders")).send().await.unwrap().status(), 200);
     }
     let heads = tunnels.heads.lock().unwrap().clone();
@@ -125,7 +126,7 @@ async fn a_call_goes_through_a_proxys_tunnel_which_sees_its_own_password_and_no_
 }
 
 #[tokio::test]
-async fn the_roots_of_a_builder_stand_in_place_of_the_profiles() {
+async fn the_root_certificates_of_a_builder_replace_those_of_the_profile() {
     let (acme, other) = (acme(""), Vendor::start().unwrap());
     let url = acme.vendor.url("/orders");
     let right = acme.source.client_builder().roots(acme.vendor.ca_pem()).build();

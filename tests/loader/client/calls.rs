@@ -1,9 +1,9 @@
-//! A call carries the token, and only the token that the client puts on it.
+//! A call carries the client's token and no other.
 
 use super::*;
 
 #[tokio::test]
-async fn the_token_goes_along_and_nothing_printable_shows_it() {
+async fn a_call_carries_the_token_and_debug_output_hides_it() {
     let acme = acme("");
     let token = acme.source.token().await.unwrap();
     let text = token.expose(|bytes| String::from_utf8(bytes.to_vec()).unwrap());
@@ -25,7 +25,7 @@ async fn the_token_goes_along_and_nothing_printable_shows_it() {
 }
 
 #[tokio::test]
-async fn the_callers_own_header_is_replaced_whatever_it_says_and_however_often() {
+async fn the_callers_own_token_header_is_replaced_however_often_it_is_set() {
     let raw = Raw::vendor(|_| reply(200, &[], ""));
     for (more, header, expected) in [
         ("", "authorization", "Bearer token-1"),
@@ -49,7 +49,7 @@ async fn the_callers_own_header_is_replaced_whatever_it_says_and_however_often()
         assert_eq!(calls.len(), 2);
         assert!(calls.iter().all(|heard| heard.all(header) == [expected]), "{calls:?}");
     }
-    // Where the token has another header, theirs stays theirs.
+    // If the token is sent in another header, the caller's header is kept.
     let client =
         raw.source("inject = { header = \"X-Auth-Token\", value = \"${token}\" }").client();
     client.get(raw.url("/")).header("authorization", "Basic bWluZQ==").send().await.unwrap();
@@ -57,7 +57,7 @@ async fn the_callers_own_header_is_replaced_whatever_it_says_and_however_often()
 }
 
 #[tokio::test]
-async fn the_builders_send_what_they_say() {
+async fn the_methods_of_the_request_builder_send_the_expected_request() {
     let raw = Raw::vendor(|_| reply(200, &[], ""));
     let client = raw.source("").client();
     let mut headers = HeaderMap::new();
@@ -106,7 +106,7 @@ async fn the_builders_send_what_they_say() {
 }
 
 #[tokio::test]
-async fn both_versions_of_http_carry_the_token_and_renew_it() {
+async fn http_1_and_http_2_carry_and_renew_the_token() {
     for (http1_only, version) in
         [(false, reqwest::Version::HTTP_2), (true, reqwest::Version::HTTP_11)]
     {

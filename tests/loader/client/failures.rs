@@ -1,9 +1,9 @@
-//! Failures below a call or a login: timeouts, outages, certificates.
+//! Failures of the connection below a call or a login: timeouts, outages, certificates.
 
 use super::*;
 
 #[tokio::test]
-async fn a_call_that_times_out_is_the_clients_error_and_not_sent_again() {
+async fn a_call_that_times_out_is_an_error_and_is_not_replayed() {
     let raw = Raw::vendor(|_| Reply { bytes: Vec::new(), held: true });
     let source = raw.source("");
     source.ready().await.unwrap();
@@ -18,7 +18,7 @@ async fn a_call_that_times_out_is_the_clients_error_and_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_login_that_is_not_answered_in_time_is_sent_once_and_all_who_wait_are_told() {
+async fn a_login_that_times_out_is_sent_once_and_every_waiter_gets_the_error() {
     let raw = Raw::start(|_| Reply { bytes: Vec::new(), held: true });
     let client = raw.source("login_timeout = \"1s\"").client();
     let calls: Vec<_> = (0..20).map(|_| tokio::spawn(client.get(raw.url("/")).send())).collect();
@@ -31,7 +31,7 @@ async fn a_login_that_is_not_answered_in_time_is_sent_once_and_all_who_wait_are_
 }
 
 #[tokio::test]
-async fn an_error_of_the_vendor_is_the_callers_and_costs_no_login() {
+async fn a_vendor_error_is_returned_to_the_caller_without_a_login() {
     for status in [400, 403, 404, 409, 429, 500, 502, 503] {
         let raw = Raw::vendor(move |_| reply(status, &[], "sorry"));
         let answer = raw.source("").client().post(raw.url("/")).body("x").send().await.unwrap();
@@ -43,7 +43,7 @@ async fn an_error_of_the_vendor_is_the_callers_and_costs_no_login() {
     }
 }
 
-/// HTTP, and how many logins it is done with.
+/// HTTP, with a count of finished logins.
 struct Counted(Arc<AtomicUsize>);
 
 impl Transport for Counted {
@@ -60,7 +60,7 @@ impl Transport for Counted {
 type Sending = Pin<Box<dyn Future<Output = Result<LoginResponse, TransportError>> + Send>>;
 
 #[tokio::test]
-async fn a_vendor_that_is_down_is_an_error_and_calls_go_on_with_a_living_token() {
+async fn a_vendor_outage_is_an_error_and_calls_continue_with_a_valid_token() {
     let acme_down = acme("");
     acme_down.vendor.down(true);
     let error = acme_down.get("/orders").await.unwrap_err();
@@ -79,12 +79,12 @@ async fn a_vendor_that_is_down_is_an_error_and_calls_go_on_with_a_living_token()
         || async { Ok::<_, Error>(client.get(api.url("/")).send().await?.status().as_u16()) };
     assert_eq!(call().await.unwrap(), 200);
     login.down(true);
-    clock.advance(Duration::from_secs(800)); // of 900: a login starts behind the call
+    clock.advance(Duration::from_secs(800)); // of 900: a login starts in the background
     for _ in 0..10 {
         assert_eq!(call().await.unwrap(), 200);
     }
     until("the login behind the call", || done.load(Ordering::SeqCst) == 2).await;
-    clock.advance(Duration::from_secs(100)); // over
+    clock.advance(Duration::from_secs(100)); // expired
     let error = call().await.unwrap_err();
     assert_eq!((error.kind(), error.status()), (Kind::LoginDown, Some(503)), "{error}");
     assert_eq!(api.calls().len(), 11);
@@ -94,7 +94,7 @@ async fn a_vendor_that_is_down_is_an_error_and_calls_go_on_with_a_living_token()
 }
 
 #[tokio::test]
-async fn where_nobody_listens_login_and_call_say_so() {
+async fn a_refused_connection_is_reported_by_login_and_call() {
     let port = crate::ports::free_port();
     let gone = format!("http://127.0.0.1:{port}/login");
     let error = vault(&gone, "", JSON).token_source("acme").unwrap().token().await.unwrap_err();
@@ -109,9 +109,9 @@ async fn where_nobody_listens_login_and_call_say_so() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_nobody_vouches_for_ends_the_login_at_once_and_is_not_tried_again() {
+async fn an_untrusted_certificate_ends_the_login_without_a_retry() {
     let (vendor, other) = (Vendor::start().unwrap(), Vendor::start().unwrap());
-    // Counts connections, and passes their bytes on.
+    // Counts connections and forwards their bytes.
     let relay = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = relay.local_addr().unwrap().port();
     let target = vendor.url("").trim_start_matches("https://").trim_end_matches('/').to_owned();
@@ -144,13 +144,13 @@ async fn a_certificate_that_nobody_vouches_for_ends_the_login_at_once_and_is_not
         assert_eq!((connections.load(Ordering::SeqCst), source.counts().logins), (index + 1, 1));
     }
     assert_eq!(vendor.seen(), []);
-    // The same way with the right one: it was the certificate.
+    // With the right certificate the same path works, so the certificate was the cause.
     vault(&url, vendor.ca_pem(), JSON).token_source("acme").unwrap().token().await.unwrap();
     assert_eq!(vendor.logins(), 1);
 }
 
 #[tokio::test]
-async fn a_server_that_speaks_no_tls_gets_no_password() {
+async fn a_server_without_tls_gets_no_password() {
     let raw = Raw::start(|_| reply(200, &[], ""));
     let source = vault(&raw.url("/login").replacen("http", "https", 1), "", JSON)
         .token_source("acme")

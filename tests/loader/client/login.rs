@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn every_way_to_log_in_works_at_the_vendor() {
+async fn every_kind_of_login_request_works_at_the_vendor() {
     for (path, lines) in [
         ("/login", JSON),
         ("/login", "form = { username = \"${username}\", password = \"${password}\" }"),
@@ -28,10 +28,10 @@ async fn every_way_to_log_in_works_at_the_vendor() {
 }
 
 #[tokio::test]
-async fn the_answer_says_how_long_the_token_lives_in_every_unit() {
+async fn the_response_sets_the_lifetime_of_the_token_in_every_unit() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     for (expiry, field, header, from) in [
-        ("", json!(1800), "", ExpiryFrom::Json), // expires_in, without a word in the profile
+        ("", json!(1800), "", ExpiryFrom::Json), // expires_in, without `expiry` in the profile
         ("expiry = { json = \"/ttl\" }", json!(1800), "", ExpiryFrom::Json),
         ("expiry = { json = \"/ttl\" }", json!("1800"), "", ExpiryFrom::Json),
         ("expiry = { json = \"/ttl\", unit = \"s\" }", json!(1800.0), "", ExpiryFrom::Json),
@@ -86,13 +86,13 @@ async fn the_answer_says_how_long_the_token_lives_in_every_unit() {
         let raw = Raw::start(move |_| reply(200, &[header], &body));
         let token = raw.source(expiry).token().await.unwrap();
         let lifetime = token.lifetime().as_secs_f64();
-        // A moment has passed since `now`; on a machine under load a long one.
+        // Some time has passed since `now`, more on a loaded machine.
         assert!((1740.0..=1800.5).contains(&lifetime), "{expiry}: {lifetime}");
         assert_eq!(token.expiry_from(), from, "{expiry}");
     }
 }
 
-/// A time since 1970 as RFC 3339, `ahead` seconds east of Greenwich, and with this end.
+/// A Unix time as RFC 3339, `ahead` seconds east of Greenwich, with the suffix `end`.
 fn iso(at: u64, ahead: u64, end: &str) -> String {
     let (days, seconds) = ((at + ahead) / 86_400, (at + ahead) % 86_400);
     // Howard Hinnant's civil_from_days, for dates after 1970.
@@ -114,9 +114,9 @@ fn iso(at: u64, ahead: u64, end: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_token_that_runs_out_is_never_sent_afterwards() {
+async fn an_expired_token_is_never_sent() {
     let acme = acme("");
-    acme.vendor.lifetime(Duration::from_secs(3)); // a login may take a third of it, on a machine under load
+    acme.vendor.lifetime(Duration::from_secs(3)); // on a loaded machine a login may take a third
     assert_eq!(acme.get("/orders").await.unwrap(), 200);
     tokio::time::sleep(acme.source.token().await.unwrap().lifetime()).await;
     assert_eq!(acme.get("/orders").await.unwrap(), 200);
@@ -125,20 +125,20 @@ async fn a_token_that_runs_out_is_never_sent_afterwards() {
 }
 
 #[test]
-fn the_login_needs_no_runtime_of_the_caller() {
+fn a_login_needs_no_runtime_of_the_caller() {
     let acme = acme("");
     let token = acme.source.token_blocking().unwrap();
     assert!(token.claims().unwrap().contains("quickstart"));
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     assert_eq!(runtime().block_on(acme.get("/orders")).unwrap(), 200);
     acme.vendor.revoke_all();
-    // The runtime of the first calls is gone, and its connections with it.
+    // The runtime of the first calls has ended, and its connections with it.
     assert_eq!(runtime().block_on(acme.get("/orders")).unwrap(), 200);
     assert_eq!(acme.vendor.logins(), 2);
 }
 
 #[tokio::test]
-async fn a_token_that_no_header_can_carry_is_an_error_that_does_not_show_it() {
+async fn a_token_that_is_invalid_in_a_header_is_an_error_that_hides_it() {
     for token in ["", "line\nbreak", "carriage\rreturn", "nul\0", "del\u{7f}"] {
         let raw = Raw::start(move |_| token_reply(token));
         let error = raw.source("").client().get(raw.url("/")).send().await.unwrap_err();

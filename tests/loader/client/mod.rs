@@ -1,5 +1,5 @@
-//! The client, over real sockets: it adds the token, renews it, replays a rejected call, and sends
-//! the token nowhere else.
+//! The client over real sockets: it adds the token, renews it, replays a rejected call, and sends
+//! the token to no other host.
 
 mod builder;
 mod calls;
@@ -29,7 +29,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 const JSON: &str = "json = { username = \"${username}\", password = \"${password}\" }\n";
 const PASSWORD: &str = "open sesame";
 
-/// A vault with one profile, `acme`, whose login is at `url` and says what `lines` say.
+/// A vault with one profile, `acme`, whose login is at `url` and has these further lines.
 fn vault(url: &str, ca: &str, lines: &str) -> Secrets {
     let ca = if ca.is_empty() { String::new() } else { format!("ca = '''{ca}'''\n") };
     let values = [("acme.username", "quickstart"), ("acme.password", PASSWORD)];
@@ -37,7 +37,7 @@ fn vault(url: &str, ca: &str, lines: &str) -> Secrets {
         .unwrap()
 }
 
-/// A vendor over TLS, and a client of it.
+/// A vendor over TLS and a client for it.
 struct Acme {
     vendor: Vendor,
     source: TokenSource,
@@ -57,30 +57,30 @@ impl Acme {
         Ok(self.client.get(self.vendor.url(path)).send().await?.status().as_u16())
     }
 
-    /// How often this method and path was asked for.
+    /// The number of requests with this method and path.
     fn asked(&self, method: &str, path: &str) -> usize {
         self.vendor.seen().iter().filter(|seen| seen.method == method && seen.path == path).count()
     }
 }
 
-/// Waits for what another thread is about to do.
+/// Waits until another thread has made `done` true.
 async fn until(what: &str, mut done: impl FnMut() -> bool) {
     let start = Instant::now();
     while !done() {
-        assert!(start.elapsed() < Duration::from_secs(60), "never came: {what}");
+        assert!(start.elapsed() < Duration::from_secs(60), "did not happen: {what}");
         tokio::task::yield_now().await;
     }
 }
 
-/// The result of what must not take for ever.
+/// The result of work that must end within a minute.
 async fn soon<T>(what: &str, work: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), work)
         .await
         .unwrap_or_else(|_| panic!("hangs: {what}"))
 }
 
-/// A server in clear, of which the test says what it answers; it hears everything, and closes after
-/// each answer.
+/// A server without TLS. The test chooses its responses; it records every request and closes each
+/// connection after the response.
 struct Raw {
     port: u16,
     heard: Arc<Mutex<Vec<Heard>>>,
@@ -117,7 +117,7 @@ impl Heard {
     }
 }
 
-/// What is written back; `held`: the connection is then kept open until the other side closes it.
+/// The response; with `held` the connection stays open until the other side closes it.
 struct Reply {
     bytes: Vec<u8>,
     held: bool,
@@ -162,8 +162,8 @@ impl Raw {
         raw
     }
 
-    /// One that logs in everybody, each with the next of the tokens `token-1`, `token-2`, …, and
-    /// answers calls with `call`.
+    /// A vendor that accepts every login, issues `token-1`, `token-2`, …, and responds to calls
+    /// with `call`.
     fn vendor(call: impl Fn(&Heard) -> Reply + Send + Sync + 'static) -> Raw {
         let logins = AtomicUsize::new(0);
         Raw::start(move |heard| match heard.path() {
@@ -182,7 +182,7 @@ impl Raw {
         vault(&self.url("/login"), "", &format!("{JSON}{more}")).token_source("acme").unwrap()
     }
 
-    /// What was heard beside logins.
+    /// The requests other than logins.
     fn calls(&self) -> Vec<Heard> {
         self.heard
             .lock()

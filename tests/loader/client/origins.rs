@@ -3,24 +3,24 @@
 use super::*;
 
 #[tokio::test]
-async fn a_call_elsewhere_is_an_error_before_anything_is_sent() {
+async fn a_call_to_another_origin_is_an_error_before_anything_is_sent() {
     let elsewhere = Raw::start(|_| reply(200, &[], ""));
     let acme = acme("");
     let own = acme.vendor.url("").rsplit_once(':').unwrap().1.trim_end_matches('/').to_owned();
     for url in [
-        elsewhere.url("/orders?key=hidden"), // another port, in clear
+        elsewhere.url("/orders?key=hidden"), // another port, without TLS
         format!("https://127.0.0.1:{}/?key=hidden", elsewhere.port), // another port
-        format!("https://localhost:{own}/orders?key=hidden"), // another name of the same
+        format!("https://localhost:{own}/orders?key=hidden"), // another name of the same host
         format!("http://localhost:{own}/orders?key=hidden"),
         format!("https://127.0.0.2:{own}/orders?key=hidden"),
         format!("https://127.0.0.1@localhost:{own}/orders?key=hidden"),
-        "https://127.0.0.1/orders?key=hidden".into(), // the port that is not written is 443
+        "https://127.0.0.1/orders?key=hidden".into(), // the default port is 443
         "https://127.0.0.1.acme.example/orders?key=hidden".into(),
     ] {
         let error = acme.client.get(&url).send().await.unwrap_err();
         assert_eq!(error.kind(), Kind::Usage, "{url}: {error}");
         assert!(
-            error.to_string().contains("may not go to http")
+            error.to_string().contains("must not be sent to http")
                 && !error.to_string().contains("hidden"),
             "{error}"
         );
@@ -31,17 +31,16 @@ async fn a_call_elsewhere_is_an_error_before_anything_is_sent() {
     assert_eq!(
         (elsewhere.connections.load(Ordering::SeqCst), acme.vendor.seen().len()),
         (0, 0),
-        "no login for nothing, too"
+        "nor is a login made"
     );
 }
 
 #[tokio::test]
-async fn a_host_of_the_profile_is_not_called_in_clear() {
+async fn a_host_of_the_profile_is_not_called_without_tls() {
     let clear = Raw::start(|_| reply(200, &[], ""));
     for (host, url) in [
         (format!("localhost:{}", clear.port), format!("http://localhost:{}/", clear.port)),
-        // `hosts` means https, also where the login's own URL would be let off for its loopback
-        // address.
+        // `hosts` means https, even for a loopback address at which the login URL may be http.
         (format!("127.0.0.1:{}", clear.port), format!("http://127.0.0.1:{}/", clear.port)),
     ] {
         let acme = acme(&format!("hosts = [\"{host}\"]"));
@@ -52,7 +51,7 @@ async fn a_host_of_the_profile_is_not_called_in_clear() {
 }
 
 #[tokio::test]
-async fn the_origin_of_an_https_login_is_not_called_in_clear() {
+async fn the_origin_of_an_https_login_is_not_called_without_tls() {
     let acme = acme("");
     let url = acme.vendor.url("/orders").replacen("https", "http", 1);
     let error = acme.client.get(url).send().await.unwrap_err();
@@ -69,6 +68,6 @@ async fn a_host_that_the_profile_adds_gets_the_token() {
     assert_eq!(
         client.get(login.url("/orders")).send().await.unwrap_err().kind(),
         Kind::Usage,
-        "a list is the whole list"
+        "`hosts` replaces the default"
     );
 }

@@ -1,4 +1,4 @@
-//! Redirects: followed within the origin, returned to the caller elsewhere.
+//! Redirects are followed within the origin; others are returned to the caller.
 
 use super::*;
 
@@ -10,7 +10,7 @@ async fn a_redirect_within_the_origin_is_followed_with_the_token() {
         let answer = acme.client.get(acme.vendor.url("/redirect")).send().await.unwrap();
         assert_eq!((answer.status(), answer.url().path()), (StatusCode::OK, "/orders"));
     }
-    // Rejected behind a redirect is rejected: the call goes the whole way again.
+    // A rejection after a redirect counts: the call is replayed from its first URL.
     acme.vendor.revoke_all();
     assert_eq!(acme.get("/redirect").await.unwrap(), 200);
     assert_eq!(
@@ -23,7 +23,7 @@ async fn a_redirect_within_the_origin_is_followed_with_the_token() {
 }
 
 #[tokio::test]
-async fn a_redirect_that_the_profile_calls_a_rejection_is_one() {
+async fn a_redirect_listed_in_rejected_status_is_a_rejection() {
     let raw = Raw::vendor(|heard| match heard.token() {
         "token-1" => reply(302, &["Location: /welcome"], ""),
         _ => reply(200, &[], ""),
@@ -33,12 +33,12 @@ async fn a_redirect_that_the_profile_calls_a_rejection_is_one() {
     assert_eq!((answer.status().as_u16(), raw.logins()), (200, 2));
     assert!(
         raw.calls().iter().all(|call| call.path() == "/orders"),
-        "nobody went to the login page"
+        "the login page was not requested"
     );
 }
 
 #[tokio::test]
-async fn a_redirect_to_another_origin_is_returned_as_it_is_and_nothing_gets_there() {
+async fn a_redirect_to_another_origin_is_returned_and_not_followed() {
     let secure = Vendor::start().unwrap();
     for inject in ["", "inject = { header = \"X-Auth-Token\", value = \"${token}\" }"] {
         for status in [301, 302, 303, 307, 308] {
@@ -49,8 +49,8 @@ async fn a_redirect_to_another_origin_is_returned_as_it_is_and_nothing_gets_ther
                 "/near" => reply(307, &["Location: /far"], ""),
                 _ => reply(status, &[&format!("Location: {}", location.lock().unwrap())], "moved"),
             });
-            // Also where the profile would let the token go there: whoever answers here does not
-            // choose.
+            // Even if the profile allows that host: the responding server must not choose where the
+            // token goes.
             let hosts =
                 format!("hosts = [\"127.0.0.1:{}\", \"127.0.0.1:{}\"]\n", here.port, there.port);
             let client = here.source(&format!("{hosts}{inject}")).client();
@@ -79,7 +79,7 @@ async fn a_redirect_to_another_origin_is_returned_as_it_is_and_nothing_gets_ther
 }
 
 #[tokio::test]
-async fn a_redirect_from_https_to_http_or_to_another_vendor_is_returned_as_it_is() {
+async fn a_redirect_to_http_or_to_another_vendor_is_returned_and_not_followed() {
     let (clear, other) = (Raw::start(|_| reply(200, &[], "")), Vendor::start().unwrap());
     for inject in ["", "inject = { header = \"X-Auth-Token\", value = \"${token}\" }"] {
         let acme = acme(inject);
@@ -103,7 +103,7 @@ async fn a_redirect_from_https_to_http_or_to_another_vendor_is_returned_as_it_is
 }
 
 #[tokio::test]
-async fn a_login_that_is_redirected_is_an_error_that_names_the_origin_only() {
+async fn a_redirected_login_is_an_error_that_names_only_the_origin() {
     let there = Raw::start(|_| token_reply("stolen"));
     for status in [301, 302, 303, 307, 308] {
         for lines in [JSON, "form = { u = \"${username}\", p = \"${password}\" }", "basic = true"] {
@@ -122,10 +122,10 @@ async fn a_login_that_is_redirected_is_an_error_that_names_the_origin_only() {
             let again = source.client().get(vendor.url("/orders")).send().await.unwrap_err();
             assert_eq!(again.kind(), Kind::LoginProtocol);
             assert!(again.retry_after().is_some_and(|wait| wait > Duration::from_secs(30)));
-            assert_eq!(vendor.heard.lock().unwrap().len(), 1, "asked again");
+            assert_eq!(vendor.heard.lock().unwrap().len(), 1, "the login was sent again");
         }
     }
-    // Not even within the origin.
+    // Redirects within the origin are not followed either.
     let vendor = Raw::start(|_| reply(307, &["Location: /login"], ""));
     assert_eq!(vendor.source("").token().await.unwrap_err().kind(), Kind::LoginProtocol);
     assert_eq!((vendor.logins(), there.connections.load(Ordering::SeqCst)), (1, 0));

@@ -18,7 +18,7 @@ async fn a_rejected_call_is_answered_after_one_login_and_one_replay() {
 }
 
 #[tokio::test]
-async fn the_second_rejection_in_a_row_is_the_callers() {
+async fn a_rejected_replay_is_returned_to_the_caller() {
     let acme = acme("");
     assert_eq!(acme.get("/orders").await.unwrap(), 200);
     acme.vendor.reject_calls_with(Some(401));
@@ -27,15 +27,15 @@ async fn the_second_rejection_in_a_row_is_the_callers() {
         (answer.status().as_u16(), answer.json::<Value>().await.unwrap()),
         (401, json!({ "error": "rejected" }))
     );
-    assert_eq!((acme.vendor.calls(), acme.vendor.logins()), (3, 2), "a third try");
-    // The fresh token is not blamed: it goes on.
+    assert_eq!((acme.vendor.calls(), acme.vendor.logins()), (3, 2), "there was a third attempt");
+    // The fresh token stays in use.
     acme.vendor.reject_calls_with(None);
     assert_eq!(acme.get("/orders").await.unwrap(), 200);
     assert_eq!((acme.vendor.calls(), acme.vendor.logins()), (4, 2));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_hundred_calls_after_a_revocation_are_answered_by_one_login() {
+async fn a_hundred_rejected_calls_share_one_login() {
     for used_before in [true, false] {
         let acme = acme("");
         acme.source.ready().await.unwrap();
@@ -62,7 +62,7 @@ async fn a_hundred_calls_after_a_revocation_are_answered_by_one_login() {
 }
 
 #[tokio::test]
-async fn a_body_of_bytes_is_sent_again_whole() {
+async fn a_body_of_bytes_is_replayed_in_full() {
     let raw =
         Raw::vendor(|heard| reply(if heard.token() == "token-1" { 401 } else { 201 }, &[], ""));
     let client = raw.source("").client();
@@ -87,9 +87,9 @@ async fn a_body_of_bytes_is_sent_again_whole() {
 }
 
 #[tokio::test]
-async fn a_stream_that_can_be_made_anew_is_sent_again_whole() {
+async fn a_stream_that_can_be_recreated_is_replayed_in_full() {
     let acme = acme("");
-    // Streams: the answers to earlier calls, one for each sending.
+    // The streams are responses to earlier calls, one for each attempt.
     let mut answers = Vec::new();
     for _ in 0..2 {
         answers.push(acme.client.get(acme.vendor.url("/orders")).send().await.unwrap());
@@ -110,10 +110,10 @@ async fn a_stream_that_can_be_made_anew_is_sent_again_whole() {
 }
 
 #[tokio::test]
-async fn a_streamed_body_is_not_sent_again_but_the_token_is_replaced() {
+async fn a_streamed_body_is_not_replayed_but_the_token_is_replaced() {
     for wrap in [|answer: reqwest::Response| Body::wrap_stream(answer.bytes_stream()), Body::from] {
         let acme = acme("");
-        // The answer to one call is streamed into the next.
+        // The response to one call is streamed into the next.
         let stream = wrap(acme.client.get(acme.vendor.url("/orders")).send().await.unwrap());
         acme.vendor.revoke_all();
         let answer =
@@ -122,7 +122,7 @@ async fn a_streamed_body_is_not_sent_again_but_the_token_is_replaced() {
         assert_eq!(
             answer.json::<Value>().await.unwrap()["error"],
             "invalid_token",
-            "the first answer is the caller's, whole"
+            "the caller gets the complete first response"
         );
         let sent = acme
             .vendor
@@ -169,7 +169,7 @@ async fn the_profile_says_which_calls_are_replayed() {
             if replayed { (200, 2) } else { (401, 1) },
             "{replay} {method}"
         );
-        // Replaced in any case.
+        // The token is replaced in any case.
         assert_eq!(client.get(raw.url("/")).send().await.unwrap().status().as_u16(), 200);
         assert_eq!(
             (raw.logins(), source.counts().replays),
@@ -180,7 +180,7 @@ async fn the_profile_says_which_calls_are_replayed() {
 }
 
 #[tokio::test]
-async fn a_lack_of_rights_is_no_rejection() {
+async fn insufficient_scope_is_not_a_rejection() {
     for (challenges, rejection) in [
         (
             vec![
@@ -195,7 +195,7 @@ async fn a_lack_of_rights_is_no_rejection() {
             ],
             false,
         ),
-        // Not all of a header is ASCII.
+        // A header with bytes that are not ASCII.
         (vec!["WWW-Authenticate: Bearer realm=\"Zürich\", error=\"insufficient_scope\""], false),
         (vec!["WWW-Authenticate: Bearer error=\"invalid_token\""], true),
         (vec![], true),
@@ -221,7 +221,7 @@ async fn a_lack_of_rights_is_no_rejection() {
 }
 
 #[tokio::test]
-async fn the_profile_says_which_statuses_reject() {
+async fn the_profile_says_which_statuses_are_rejections() {
     for (rejected, other) in [(403, 401), (419, 403), (401, 403)] {
         let more =
             if rejected == 401 { String::new() } else { format!("rejected_status = [{rejected}]") };
@@ -244,7 +244,7 @@ async fn the_profile_says_which_statuses_reject() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_vendor_that_rejects_each_fresh_token_is_asked_for_a_few_only() {
+async fn a_vendor_that_rejects_every_fresh_token_gets_few_logins() {
     for at_once in [1, 50] {
         let acme = acme("");
         acme.vendor.reject_calls_with(Some(401));
@@ -262,8 +262,8 @@ async fn a_vendor_that_rejects_each_fresh_token_is_asked_for_a_few_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_good_replay_does_not_lift_the_guard_for_a_call_that_is_always_rejected() {
-    // A login ends the session before, and 401 also stands for a lack of rights.
+async fn an_accepted_replay_does_not_lift_the_loop_guard_of_a_call_always_rejected() {
+    // Each login ends the previous session, and the vendor also uses 401 for missing permissions.
     let (newest, hold) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
     let (arrived, arrivals) = mpsc::channel::<mpsc::Sender<()>>();
     let (count, held) = (newest.clone(), hold.clone());
@@ -282,7 +282,7 @@ async fn a_good_replay_does_not_lift_the_guard_for_a_call_that_is_always_rejecte
     });
     let client = raw.source("").client();
     for _ in 0..10 {
-        // On its way while the other is denied, and judged afterwards.
+        // This call is in flight while the other is denied, and its response comes later.
         hold.store(true, Ordering::SeqCst);
         let good = tokio::spawn(client.get(raw.url("/orders")).send());
         let go = arrivals.recv_timeout(Duration::from_secs(60)).unwrap();
@@ -295,7 +295,7 @@ async fn a_good_replay_does_not_lift_the_guard_for_a_call_that_is_always_rejecte
 }
 
 #[tokio::test]
-async fn a_rejected_answer_whose_body_never_ends_does_not_hold_the_replay() {
+async fn an_endless_rejection_body_does_not_delay_the_replay() {
     for body in ["Content-Length: 5\r\n\r\nab", "Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n"] {
         let raw = Raw::vendor(move |heard| match heard.token() {
             "token-1" => {
@@ -310,7 +310,7 @@ async fn a_rejected_answer_whose_body_never_ends_does_not_hold_the_replay() {
 }
 
 #[tokio::test]
-async fn of_a_rejected_answer_not_more_than_a_little_is_read() {
+async fn only_a_little_of_a_rejection_body_is_read() {
     let raw = Raw::vendor(|heard| match heard.token() {
         "token-1" => reply(401, &[], &"x".repeat(64 << 20)),
         _ => reply(200, &[], ""),
@@ -321,7 +321,7 @@ async fn of_a_rejected_answer_not_more_than_a_little_is_read() {
 }
 
 #[tokio::test]
-async fn where_no_new_token_is_to_be_had_the_call_fails_with_the_logins_error_and_logs_in_once() {
+async fn a_call_that_gets_no_new_token_fails_with_the_login_error_after_one_login() {
     let acme = acme("");
     assert_eq!(acme.get("/orders").await.unwrap(), 200);
     acme.vendor.revoke_all();

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a_200_that_says_expired_is_a_rejection_and_every_other_body_arrives_whole() {
+async fn a_200_that_says_expired_is_a_rejection_and_other_bodies_arrive_in_full() {
     let long = format!("[{}1]", "1,".repeat(100_000));
     let served = long.clone();
     let raw = Raw::vendor(move |heard| match (heard.path(), heard.token()) {
@@ -35,12 +35,12 @@ async fn a_200_that_says_expired_is_a_rejection_and_every_other_body_arrives_who
 }
 
 #[tokio::test]
-async fn a_stream_is_handed_on_at_once_and_what_it_says_of_the_token_still_counts() {
+async fn a_stream_is_passed_on_at_once_and_still_reports_an_expired_token() {
     const WHEN: &str = "rejected_when = { json = \"/error/code\", contains = \"EXPIRED\" }\n";
     let chunk = |text: &str| format!("{:x}\r\n{text}\r\n", text.len());
     let head =
         "HTTP/1.1 200 Yes\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
-    // Held open, as a watch is: nothing yet, the beginning of something, an event, and many.
+    // Streams that stay open, as a watch does: empty, partial, with one event, and with many.
     for body in [
         String::new(),
         chunk("{\"type\":"),
@@ -64,8 +64,8 @@ async fn a_stream_is_handed_on_at_once_and_what_it_says_of_the_token_still_count
         }
         assert_eq!((raw.logins(), source.counts().rejections), (1, 0), "{body}");
     }
-    // What comes after the head may be seen too late for a replay: then the caller has the answer,
-    // and the next call another token.
+    // Data that arrives after the head may be too late for a replay: the caller then gets the
+    // response, and the next call a new token.
     let rejection =
         format!("{head}{}0\r\n\r\n", chunk("{\"error\":{\"code\":\"SESSION_EXPIRED\"}}"));
     let raw = Raw::vendor(move |heard| match heard.token() {
@@ -82,7 +82,7 @@ async fn a_stream_is_handed_on_at_once_and_what_it_says_of_the_token_still_count
 }
 
 #[tokio::test]
-async fn a_newer_cookie_in_an_ordinary_answer_takes_the_place_of_the_token() {
+async fn a_newer_cookie_in_a_response_replaces_the_token() {
     let raw = Raw::start(|heard| match heard.path() {
         "/login" => reply(200, &["Set-Cookie: AuthSession=one; Max-Age=600"], "{}"),
         "/slide" => reply(200, &["Set-Cookie: AuthSession=two; Max-Age=600"], ""),
@@ -109,7 +109,7 @@ async fn a_newer_cookie_in_an_ordinary_answer_takes_the_place_of_the_token() {
             "AuthSession=two"
         ]
     );
-    assert!(source.reject(&late), "a late word about the old one");
+    assert!(source.reject(&late), "a late rejection of the old token");
     client.get(raw.url("/d")).send().await.unwrap();
     assert_eq!(raw.calls().last().unwrap().all("cookie"), ["AuthSession=two"]);
     assert_eq!(raw.logins(), 1);

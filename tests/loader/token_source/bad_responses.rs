@@ -1,9 +1,9 @@
-//! Responses without a token, and responses that tell when to come again.
+//! Responses without a token, and responses that set the time of the next attempt.
 
 use super::*;
 
 #[test]
-fn an_answer_without_a_token_is_a_protocol_error_and_asked_again_after_5_seconds() {
+fn a_response_without_a_token_is_a_protocol_error_retried_after_5_seconds() {
     for body in [
         "",
         "{",
@@ -23,23 +23,23 @@ fn an_answer_without_a_token_is_a_protocol_error_and_asked_again_after_5_seconds
         let acme = Acme::new([answer(200, body)]);
         let error = acme.error();
         assert_eq!((error.kind(), error.status()), (Kind::LoginProtocol, Some(200)), "{body}");
-        acme.stays_shut_for(5 * SECOND);
+        acme.backs_off_for(5 * SECOND);
         assert_eq!((acme.token().as_str(), acme.sends()), ("token-2", 2));
     }
 }
 
 #[test]
-fn three_answers_without_a_token_may_be_a_wrong_password_in_disguise() {
+fn three_responses_without_a_token_count_as_a_wrong_password() {
     let acme = Acme::new(vec![answer(200, r#"{"error":"wrong password"}"#); 4]);
     for wait in [5 * SECOND, 10 * SECOND, 15 * MINUTE, 30 * MINUTE] {
         assert_eq!(acme.error().kind(), Kind::LoginProtocol);
-        acme.stays_shut_for(wait);
+        acme.backs_off_for(wait);
     }
     assert_eq!(acme.token(), "token-5");
 }
 
 #[test]
-fn a_redirect_is_not_followed_and_names_the_origin_only() {
+fn a_login_redirect_is_not_followed_and_the_error_names_only_the_origin() {
     for (location, named) in [
         (
             "https://evil.example:8443/canary-path?password=canary-query",
@@ -59,14 +59,14 @@ fn a_redirect_is_not_followed_and_names_the_origin_only() {
                 "{error}"
             );
             assert_eq!(acme.sends(), 1);
-            acme.stays_shut_for(MINUTE);
+            acme.backs_off_for(MINUTE);
         }
     }
 }
 
 #[test]
-fn the_vendor_says_when_to_come_again() {
-    // The clock stands at 2026-01-01T00:00:00Z.
+fn the_vendors_retry_after_sets_the_next_attempt() {
+    // The clock shows 2026-01-01T00:00:00Z.
     for (status, retry_after, seconds) in [
         (429, "7", 7),
         (429, " 7 ", 7),
@@ -84,22 +84,22 @@ fn the_vendor_says_when_to_come_again() {
         let acme = Acme::new([answer(status, "").with("retry-after", retry_after)]);
         acme.clock.set_jitter(0.0);
         assert_eq!(acme.error().kind(), Kind::LoginThrottled, "{status} {retry_after}");
-        acme.stays_shut_for(seconds * SECOND);
+        acme.backs_off_for(seconds * SECOND);
         assert_eq!(acme.token(), "token-2", "{status} {retry_after}");
     }
 }
 
 #[test]
-fn the_vendors_wait_is_stretched_by_up_to_a_tenth_so_that_not_all_come_at_once() {
+fn retry_after_is_extended_by_a_jitter_of_up_to_a_tenth() {
     let acme = Acme::new([answer(429, "").with("retry-after", "100")]);
     acme.clock.set_jitter(1.0);
     acme.error();
-    acme.stays_shut_for(110 * SECOND);
+    acme.backs_off_for(110 * SECOND);
     assert_eq!(acme.token(), "token-2");
 }
 
 #[test]
-fn a_503_that_names_no_time_is_an_outage() {
+fn a_503_without_retry_after_is_an_outage() {
     for retry_after in ["", "soon"] {
         let acme = Acme::new([answer(503, "").with("retry-after", retry_after)]);
         assert_eq!(acme.error().kind(), Kind::LoginDown);
@@ -109,21 +109,21 @@ fn a_503_that_names_no_time_is_an_outage() {
 }
 
 #[test]
-fn a_wait_beyond_all_numbers_is_the_longest_we_wait() {
+fn a_retry_after_that_overflows_is_the_longest_wait() {
     let acme = Acme::new([answer(429, "").with("retry-after", "99999999999999999999")]);
     acme.clock.set_jitter(0.0);
     acme.error();
-    acme.stays_shut_for(15 * MINUTE);
+    acme.backs_off_for(15 * MINUTE);
 }
 
 #[test]
-fn a_date_to_come_again_counts_from_the_vendors_now() {
-    // Our clock says midnight, theirs an hour earlier: they ask for two minutes.
+fn a_retry_after_date_is_relative_to_the_vendors_clock() {
+    // Our clock shows midnight, the vendor's an hour earlier: the wait is two minutes.
     let reply = answer(429, "")
         .with("date", "Wed, 31 Dec 2025 23:00:00 GMT")
         .with("retry-after", "Wed, 31 Dec 2025 23:02:00 GMT");
     let acme = Acme::new([reply]);
     acme.clock.set_jitter(0.0);
     acme.error();
-    acme.stays_shut_for(2 * MINUTE);
+    acme.backs_off_for(2 * MINUTE);
 }

@@ -14,13 +14,13 @@ fn a_fresh_token_is_returned_without_a_login() {
 }
 
 #[test]
-fn a_stale_token_is_returned_at_once_and_one_login_starts_behind() {
+fn a_stale_token_is_returned_at_once_and_one_login_starts_in_the_background() {
     let acme = Acme::new([]);
     acme.token();
     acme.clock.advance(STALE);
     acme.vendor.hold();
     for _ in 0..1000 {
-        assert_eq!(acme.token(), "token-1", "the login is held, so nobody waited for it");
+        assert_eq!(acme.token(), "token-1", "the login is held, so no caller waited for it");
     }
     acme.vendor.sent.wait_for(2);
     acme.vendor.release();
@@ -29,14 +29,14 @@ fn a_stale_token_is_returned_at_once_and_one_login_starts_behind() {
 }
 
 #[test]
-fn an_old_token_is_served_to_its_end_while_the_vendor_is_down_and_no_longer() {
+fn during_an_outage_a_token_is_returned_until_it_expires_and_no_longer() {
     let acme = Acme::new([vec![token("first", 3600)], vec![answer(503, ""); 20]].concat());
     acme.token();
     acme.clock.advance(STALE);
     for failures in 1..=11 {
         assert_eq!(acme.token(), "first");
         acme.landings.wait_for(1 + failures);
-        assert_eq!(acme.token(), "first", "a failed login takes nothing away");
+        assert_eq!(acme.token(), "first", "a failed login does not remove the token");
         acme.clock.advance(MINUTE - MILLISECOND);
     }
     acme.clock.advance(10 * MILLISECOND);
@@ -48,7 +48,7 @@ fn an_old_token_is_served_to_its_end_while_the_vendor_is_down_and_no_longer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_finds_an_expired_token_waits_for_the_one_login() {
+async fn callers_with_an_expired_token_wait_for_one_login() {
     let acme = Acme::new([]);
     acme.token();
     acme.clock.advance(DEAD);
@@ -62,7 +62,7 @@ async fn who_finds_an_expired_token_waits_for_the_one_login() {
 }
 
 #[test]
-fn nobody_logs_in_while_nobody_asks() {
+fn no_login_is_made_unless_a_token_is_requested() {
     let acme = Acme::new([]);
     acme.token();
     acme.clock.advance(24 * 60 * MINUTE);
@@ -70,7 +70,7 @@ fn nobody_logs_in_while_nobody_asks() {
 }
 
 #[test]
-fn without_refresh_ahead_a_login_is_made_only_when_the_token_is_dead() {
+fn without_refresh_ahead_a_login_is_made_only_after_expiry() {
     let acme = Acme::with("refresh_ahead = false", []);
     acme.token();
     acme.clock.advance(DEAD - MILLISECOND);
@@ -80,7 +80,7 @@ fn without_refresh_ahead_a_login_is_made_only_when_the_token_is_dead() {
 }
 
 #[test]
-fn a_token_without_an_expiry_of_its_own_lives_until_a_call_is_rejected_or_a_day() {
+fn a_token_without_an_expiry_lasts_until_a_rejection_or_for_a_day() {
     let acme = Acme::with("expiry = \"on-reject\"", []);
     let first = acme.source.token_blocking().unwrap();
     assert_eq!((first.lifetime(), first.expiry_from()), (24 * 60 * MINUTE, ExpiryFrom::OnReject));
@@ -91,7 +91,7 @@ fn a_token_without_an_expiry_of_its_own_lives_until_a_call_is_rejected_or_a_day(
 }
 
 #[test]
-fn the_life_of_a_token_counts_from_the_sending_of_its_login() {
+fn the_lifetime_of_a_token_starts_when_its_login_is_sent() {
     let acme = Acme::with("refresh_ahead = false", []);
     acme.log_in_for(9 * SECOND);
     acme.clock.advance(DEAD - 9 * SECOND - MILLISECOND);
@@ -101,18 +101,22 @@ fn the_life_of_a_token_counts_from_the_sending_of_its_login() {
 }
 
 #[test]
-fn a_suspended_machine_wakes_up_with_an_older_token() {
+fn a_token_ages_while_the_machine_is_suspended() {
     let acme = Acme::new([]);
     acme.token();
     acme.clock.advance(10 * MINUTE);
-    assert_eq!((acme.token().as_str(), acme.sends()), ("token-1", 1), "still good");
+    assert_eq!((acme.token().as_str(), acme.sends()), ("token-1", 1), "still valid");
     acme.clock.advance(60 * MINUTE);
-    assert_eq!((acme.token().as_str(), acme.sends()), ("token-2", 2), "slept through its end");
+    assert_eq!(
+        (acme.token().as_str(), acme.sends()),
+        ("token-2", 2),
+        "it expired during the suspension"
+    );
 }
 
 #[test]
-fn a_token_grows_old_by_the_clock_that_moved_whichever_it_was() {
-    // A suspended machine whose wall clock was held back, then one whose boot clock stood still.
+fn a_token_ages_by_whichever_clock_moved() {
+    // A suspended machine whose wall clock was held back, then one whose boot clock stopped.
     for boot_moves in [true, false] {
         let acme = Acme::new([]);
         acme.token();
@@ -129,11 +133,11 @@ fn a_token_grows_old_by_the_clock_that_moved_whichever_it_was() {
 }
 
 #[test]
-fn tokens_of_a_second_or_less_make_a_login_a_second_at_most() {
+fn tokens_of_a_second_or_less_cause_at_most_one_login_a_second() {
     for lifetime in ["1", "0.5", "0.001", "1.9"] {
         let body = format!(r#"{{"access_token":"x","expires_in":{lifetime}}}"#);
         let acme = Acme::new(vec![answer(200, &body); 20]);
-        // Under load: a call each fifty milliseconds for ten seconds.
+        // A call every fifty milliseconds for ten seconds.
         for _ in 0..200 {
             acme.token();
             acme.clock.advance(50 * MILLISECOND);
@@ -143,7 +147,7 @@ fn tokens_of_a_second_or_less_make_a_login_a_second_at_most() {
 }
 
 #[test]
-fn a_token_that_is_dead_when_it_comes_takes_the_place_of_no_good_one() {
+fn a_token_that_arrives_expired_does_not_replace_a_valid_one() {
     let acme = Acme::new([token("good", 3600), token("dead", 0), token("newer", 3600)]);
     acme.token();
     acme.clock.advance(STALE);
@@ -159,7 +163,7 @@ fn a_token_that_is_dead_when_it_comes_takes_the_place_of_no_good_one() {
 }
 
 #[test]
-fn a_wall_clock_that_is_set_forward_makes_a_token_older_once() {
+fn a_wall_clock_set_forward_ages_a_token_once() {
     let acme = Acme::new([]);
     acme.token();
     acme.clock.set_unix_time(NEW_YEAR + 60 * MINUTE);
@@ -171,7 +175,7 @@ fn a_wall_clock_that_is_set_forward_makes_a_token_older_once() {
 }
 
 #[test]
-fn a_wall_clock_that_is_set_back_makes_no_token_younger() {
+fn a_wall_clock_set_back_does_not_make_a_token_younger() {
     let acme = Acme::new([]);
     acme.token();
     acme.clock.set_unix_time(NEW_YEAR - 24 * 60 * MINUTE);
@@ -182,8 +186,8 @@ fn a_wall_clock_that_is_set_back_makes_no_token_younger() {
 }
 
 #[test]
-fn a_host_whose_clock_is_wrong_by_an_hour_neither_loops_nor_serves_dead_tokens() {
-    // What the vendor's clock shows, when ours says midnight.
+fn a_clock_skew_of_an_hour_causes_no_login_loop_and_no_expired_token() {
+    // The vendor's clock when ours shows midnight.
     for (there, date) in [
         (NEW_YEAR - 60 * MINUTE, "Wed, 31 Dec 2025 23:00:00 GMT"),
         (NEW_YEAR + 60 * MINUTE, "Thu, 01 Jan 2026 01:00:00 GMT"),
@@ -206,7 +210,7 @@ fn a_host_whose_clock_is_wrong_by_an_hour_neither_loops_nor_serves_dead_tokens()
 }
 
 #[test]
-fn a_token_that_was_dead_when_it_came_is_kept_5_seconds_and_makes_no_loop() {
+fn a_token_that_arrives_expired_is_kept_5_seconds_and_causes_no_loop() {
     let dead = jwt(&format!(r#"{{"exp":{}}}"#, NEW_YEAR.as_secs() - 1));
     for body in [
         format!(r#"{{"access_token":"{dead}"}}"#),
@@ -227,7 +231,7 @@ fn a_token_that_was_dead_when_it_came_is_kept_5_seconds_and_makes_no_loop() {
 }
 
 #[test]
-fn a_token_that_was_dead_when_it_came_is_kept_5_seconds_however_slow_its_login_was() {
+fn a_token_that_arrives_expired_is_kept_5_seconds_after_a_slow_login() {
     let acme = Acme::new([token("dead", 0)]);
     acme.log_in_for(6 * SECOND);
     acme.clock.advance(5 * SECOND - MILLISECOND);
@@ -235,14 +239,14 @@ fn a_token_that_was_dead_when_it_came_is_kept_5_seconds_however_slow_its_login_w
 }
 
 #[test]
-fn a_token_that_ran_out_during_its_login_makes_no_loop() {
+fn a_token_that_expires_during_its_login_causes_no_loop() {
     let acme = Acme::new(vec![token("short", 2); 3]);
     acme.log_in_for(3 * SECOND);
     acme.vendor.hold();
     let mut asked = pin!(acme.source.token());
     assert!(
         poll_once(asked.as_mut()).is_ready(),
-        "kept for a moment, or an error for a moment: no login at each call"
+        "a token or an error is kept for a moment: no login at each call"
     );
     acme.vendor.release();
 }

@@ -1,4 +1,4 @@
-//! The token source, against a scripted vendor and a clock that stands still: no test sleeps or
+//! The token source against a scripted vendor, with a clock that the test moves: no test sleeps or
 //! opens a socket.
 
 mod bad_responses;
@@ -22,8 +22,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
-// A token lives an hour unless a test says otherwise: with the clock's draw of 0.5 it is stale
-// after 2880 s and dead after 3540 s.
+// Unless a test says otherwise, a token has a lifetime of an hour: with the clock's fixed jitter of
+// 0.5 it is stale after 2880 s and expired after 3540 s.
 const STALE: Duration = Duration::from_secs(2880);
 const DEAD: Duration = Duration::from_secs(3540);
 const SECOND: Duration = Duration::from_secs(1);
@@ -33,13 +33,13 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 const NEW_YEAR: Duration = Duration::from_secs(1_767_225_600);
 const TOKEN: &str = r#"{"access_token":"found"}"#;
 
-/// One account: its source, the clock that it lives by, and its vendor.
+/// One account: its source, its clock and its vendor.
 struct Acme {
     source: TokenSource,
     clock: Clock,
-    /// How many logins have come to their end.
+    /// The number of finished logins.
     landings: Counter,
-    /// How often the clock was read; it can be held.
+    /// The number of reads of the clock, which can be held.
     reads: Counter,
     time: Latch,
     vendor: Vendor,
@@ -50,8 +50,8 @@ impl Acme {
         Acme::with("", replies)
     }
 
-    /// `profile` is added to `[acme.login]`; once the replies are used up, login n gives the token
-    /// `token-n`, for an hour.
+    /// `profile` is added to `[acme.login]`. After the last reply, login n returns the token
+    /// `token-n` with a lifetime of an hour.
     fn with(profile: &str, replies: impl IntoIterator<Item = Reply>) -> Acme {
         let (clock, vendor) = (Clock::new(), Vendor::default());
         *vendor.replies.lock().unwrap() = replies.into_iter().collect();
@@ -76,7 +76,7 @@ impl Acme {
         self.vendor.sent.get()
     }
 
-    /// A thousand tasks that wait for a login which is held.
+    /// A thousand tasks that wait for a held login.
     fn ask_a_thousand_times(&self) -> Vec<tokio::task::JoinHandle<Result<Token, Error>>> {
         let arrivals = Counter::default();
         let ask = |_| {
@@ -88,7 +88,7 @@ impl Acme {
         tasks
     }
 
-    /// The first login, which takes `time`.
+    /// Makes the first login, which takes `time`.
     fn log_in_for(&self, time: Duration) {
         self.vendor.hold();
         let mut asked = pin!(self.source.token());
@@ -99,8 +99,8 @@ impl Acme {
         self.landings.wait_for(1);
     }
 
-    /// Lets `wait` pass, and asks in vain a millisecond before it is over.
-    fn stays_shut_for(&self, wait: Duration) {
+    /// Advances the clock by `wait`, and checks that there is no attempt a millisecond before.
+    fn backs_off_for(&self, wait: Duration) {
         let before = self.sends();
         self.clock.advance(wait - MILLISECOND);
         assert_eq!(self.error().retry_after(), Some(MILLISECOND));
@@ -120,8 +120,8 @@ fn vault(profile: &str) -> bootseal::Secrets {
     .unwrap()
 }
 
-/// The test's clock, watched: each login draws once, under the lock under which its result is
-/// published.
+/// The test's clock with counters: each login draws its jitter once, under the lock that publishes
+/// its result.
 #[derive(Default)]
 struct Watched {
     clock: Clock,
@@ -151,7 +151,7 @@ impl bootseal::Clock for Watched {
     }
 }
 
-/// A vendor by script.
+/// A scripted vendor.
 #[derive(Clone, Default)]
 struct Vendor {
     replies: Arc<Mutex<VecDeque<Reply>>>,
@@ -169,7 +169,7 @@ enum Reply {
     },
     Error(TransportError),
     Panic,
-    /// Before there is even a future.
+    /// Panics before a future is returned.
     PanicAtOnce,
     Hang,
 }
@@ -214,7 +214,7 @@ impl Transport for Vendor {
         self.requests.lock().unwrap().push(request);
         let number = self.sent.add();
         let reply = reply.unwrap_or_else(|| token(&format!("token-{number}"), 3600));
-        // A login has a thread of its own, so it may be blocked.
+        // A login runs on its own thread, so it may block.
         self.held.pass();
         assert!(!matches!(reply, Reply::PanicAtOnce), "canary: this panic belongs to a test");
         Box::pin(async move {
@@ -232,7 +232,7 @@ impl Transport for Vendor {
     }
 }
 
-/// A number that only grows, and that can be waited for.
+/// A counter that only grows and that a test can wait for.
 #[derive(Clone, Default)]
 struct Counter(Arc<(Mutex<usize>, Condvar)>);
 
@@ -253,7 +253,7 @@ impl Counter {
     }
 }
 
-/// Passed at once, but while it is held.
+/// A gate that lets callers through unless it is held.
 #[derive(Clone, Default)]
 struct Latch(Arc<(Mutex<bool>, Condvar)>);
 
@@ -272,7 +272,7 @@ impl Latch {
     }
 }
 
-/// `future`, which says that it has been polled for the first time.
+/// `future`, with a counter increment at its first poll.
 async fn arriving<T>(arrivals: Counter, future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     let first = poll_once(future.as_mut());
@@ -283,7 +283,7 @@ async fn arriving<T>(arrivals: Counter, future: impl Future<Output = T>) -> T {
     }
 }
 
-/// Wakes nobody: who goes on polls again.
+/// Polls once without a waker; the caller polls again later.
 fn poll_once<T>(future: Pin<&mut impl Future<Output = T>>) -> Poll<T> {
     future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_login_that_panics_is_an_error_for_all_and_the_next_one_works() {
+async fn a_login_that_panics_is_an_error_for_every_waiter_and_the_next_works() {
     for reply in [Reply::Panic, Reply::PanicAtOnce] {
         let acme = Acme::new([reply]);
         acme.vendor.hold();
@@ -22,7 +22,7 @@ async fn a_login_that_panics_is_an_error_for_all_and_the_next_one_works() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_login_that_hangs_is_given_up_5_seconds_after_its_timeout() {
+async fn a_login_that_hangs_is_abandoned_5_seconds_after_its_timeout() {
     for (profile, seconds) in [("", 15), ("login_timeout = \"3s\"", 8)] {
         let acme = Acme::with(profile, [Reply::Hang]);
         let mut asked = pin!(acme.source.token());
@@ -33,7 +33,10 @@ async fn a_login_that_hangs_is_given_up_5_seconds_after_its_timeout() {
         acme.clock.advance(MILLISECOND);
         let error = asked.await.unwrap_err();
         assert_eq!(error.kind(), Kind::LoginDown);
-        assert!(error.to_string().contains(&format!("no answer within {seconds}s")), "{error}");
+        assert!(
+            error.to_string().contains(&format!("did not respond within {seconds}s")),
+            "{error}"
+        );
         assert_eq!(acme.error().kind(), Kind::LoginDown);
         acme.clock.advance(SECOND);
         assert_eq!(acme.token(), "token-2");
@@ -41,7 +44,7 @@ async fn a_login_that_hangs_is_given_up_5_seconds_after_its_timeout() {
 }
 
 #[test]
-fn only_a_failure_to_connect_is_tried_again_within_a_login_and_only_once() {
+fn only_a_failed_connection_is_retried_within_a_login_and_only_once() {
     let connect = || Reply::Error(TransportError::Connect("refused".into()));
     let acme = Acme::new([connect()]);
     assert_eq!(
@@ -53,7 +56,7 @@ fn only_a_failure_to_connect_is_tried_again_within_a_login_and_only_once() {
     assert_eq!(acme.error().kind(), Kind::LoginDown);
     assert_eq!(acme.sends(), 2);
 
-    // What the second attempt comes to is what counts.
+    // The result of the second attempt counts.
     let acme = Acme::new([connect(), answer(401, "")]);
     assert_eq!(acme.error().kind(), Kind::LoginRefused);
 
@@ -70,28 +73,28 @@ fn only_a_failure_to_connect_is_tried_again_within_a_login_and_only_once() {
     ] {
         let acme = Acme::new([reply]);
         assert_eq!(acme.error().kind(), kind);
-        assert_eq!(acme.error().kind(), kind, "the next one gets the same");
+        assert_eq!(acme.error().kind(), kind, "the next caller gets the same error");
         assert_eq!(acme.sends(), 1, "{kind:?}");
     }
 }
 
 #[test]
-fn an_outage_is_asked_after_ever_more_rarely_until_it_is_over() {
+fn an_outage_is_retried_with_growing_backoff() {
     let acme = Acme::new(vec![answer(502, ""); 10]);
     acme.clock.set_jitter(1.0);
     for milliseconds in [500, 1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000, 60_000] {
         assert_eq!(acme.error().kind(), Kind::LoginDown);
-        acme.stays_shut_for(milliseconds * MILLISECOND);
+        acme.backs_off_for(milliseconds * MILLISECOND);
     }
     assert_eq!((acme.token().as_str(), acme.sends()), ("token-11", 11));
 }
 
 #[test]
-fn no_trustworthy_connection_waits_half_a_minute_at_least() {
+fn a_tls_failure_waits_at_least_half_a_minute() {
     let acme = Acme::new(vec![Reply::Error(TransportError::Tls("expired".into())); 5]);
     for seconds in [30, 60, 120, 240, 300] {
         assert_eq!(acme.error().kind(), Kind::LoginTls);
-        acme.stays_shut_for(seconds * SECOND);
+        acme.backs_off_for(seconds * SECOND);
     }
 }
 

@@ -3,13 +3,13 @@
 use super::*;
 
 #[test]
-fn five_hundred_calls_that_are_rejected_at_once_make_one_login() {
-    // Whether its token was young or had lived a while.
+fn five_hundred_concurrent_rejections_cause_one_login() {
+    // For a young token and for one that had been used for a while.
     for age in [Duration::ZERO, 11 * SECOND] {
         let acme = Acme::new([]);
         let dead = acme.source.token_blocking().unwrap();
         acme.clock.advance(age);
-        // The first holds the clock, and the lock with it, until all others are on their way.
+        // The first rejection holds the clock, and with it the lock, until all others have started.
         let (reads, started) = (acme.reads.get(), Counter::default());
         acme.time.hold();
         std::thread::scope(|scope| {
@@ -25,7 +25,7 @@ fn five_hundred_calls_that_are_rejected_at_once_make_one_login() {
             acme.time.release();
         });
         assert_eq!((acme.sends(), acme.source.counts().rejections), (2, 1));
-        // One token was rejected, however often: the second one makes no loop yet.
+        // Only one token was rejected, however often, so the second one does not count as a loop.
         assert!(acme.source.reject(&acme.source.token_blocking().unwrap()));
         assert_eq!(acme.token(), "token-3");
     }
@@ -39,14 +39,14 @@ fn a_rejected_token_is_never_returned_again() {
     assert_eq!(
         acme.error().kind(),
         Kind::LoginDown,
-        "its login failed, and the rejected token is no way out"
+        "its login failed, and the rejected token is not used instead"
     );
     assert!(acme.source.reject(&dead));
     assert_eq!((acme.error().kind(), acme.sends()), (Kind::LoginDown, 2));
 }
 
 #[test]
-fn a_late_word_about_an_older_token_touches_nothing() {
+fn a_late_rejection_of_an_older_token_is_ignored() {
     let acme = Acme::new([]);
     let old = acme.source.token_blocking().unwrap();
     acme.clock.advance(STALE);
@@ -54,13 +54,13 @@ fn a_late_word_about_an_older_token_touches_nothing() {
     acme.landings.wait_for(2);
     assert_eq!(acme.token(), "token-2");
     for _ in 0..100 {
-        assert!(acme.source.reject(&old), "there is a newer one: worth while to call again");
+        assert!(acme.source.reject(&old), "there is a newer token, so a replay is worthwhile");
     }
     assert_eq!((acme.token().as_str(), acme.sends()), ("token-2", 2));
 }
 
 #[test]
-fn a_rejection_during_a_login_does_not_kill_its_token() {
+fn a_rejection_during_a_login_does_not_affect_its_token() {
     let acme = Acme::new([]);
     let old = acme.source.token_blocking().unwrap();
     acme.clock.advance(STALE);
@@ -69,7 +69,10 @@ fn a_rejection_during_a_login_does_not_kill_its_token() {
     acme.vendor.sent.wait_for(2);
     assert!(acme.source.reject(&old));
     let mut asked = pin!(acme.source.token());
-    assert!(poll_once(asked.as_mut()).is_pending(), "the old one is dead, so who asks now waits");
+    assert!(
+        poll_once(asked.as_mut()).is_pending(),
+        "the old token is rejected, so callers wait now"
+    );
     acme.vendor.release();
     acme.landings.wait_for(2);
     acme.clock.advance(STALE - MILLISECOND);
@@ -77,7 +80,7 @@ fn a_rejection_during_a_login_does_not_kill_its_token() {
 }
 
 #[test]
-fn fresh_tokens_that_are_rejected_again_and_again_make_no_loop() {
+fn repeated_rejections_of_fresh_tokens_cause_no_loop() {
     let acme = Acme::new([]);
     for login in 1..=2 {
         let young = acme.source.token_blocking().unwrap();
@@ -86,7 +89,7 @@ fn fresh_tokens_that_are_rejected_again_and_again_make_no_loop() {
     }
     let third = acme.source.token_blocking().unwrap();
     for _ in 0..1000 {
-        assert!(!acme.source.reject(&third), "the vendor's answer is the caller's");
+        assert!(!acme.source.reject(&third), "the caller gets the vendor's response");
     }
     acme.clock.advance(30 * SECOND - MILLISECOND);
     assert!(!acme.source.reject(&third));
@@ -97,7 +100,7 @@ fn fresh_tokens_that_are_rejected_again_and_again_make_no_loop() {
 }
 
 #[test]
-fn retry_now_ends_the_hold_on_rejections_too() {
+fn reset_backoff_also_ends_the_loop_guard() {
     let acme = Acme::new([]);
     for _ in 0..2 {
         acme.source.reject(&acme.source.token_blocking().unwrap());
@@ -110,7 +113,7 @@ fn retry_now_ends_the_hold_on_rejections_too() {
 }
 
 #[test]
-fn tokens_that_lived_a_while_are_renewed_however_often_they_are_rejected() {
+fn tokens_that_worked_for_a_while_are_renewed_after_every_rejection() {
     let acme = Acme::new([]);
     for login in 1..=20 {
         let token = acme.source.token_blocking().unwrap();
@@ -121,7 +124,7 @@ fn tokens_that_lived_a_while_are_renewed_however_often_they_are_rejected() {
 }
 
 #[test]
-fn a_rejection_makes_no_login_while_the_vendor_asks_for_patience() {
+fn a_rejection_causes_no_login_during_retry_after() {
     let acme = Acme::new([token("first", 3600), answer(429, "").with("retry-after", "600")]);
     let first = acme.source.token_blocking().unwrap();
     acme.clock.advance(STALE);
@@ -132,7 +135,7 @@ fn a_rejection_makes_no_login_while_the_vendor_asks_for_patience() {
 }
 
 #[test]
-fn while_fresh_tokens_are_rejected_there_is_one_login_for_each_hold() {
+fn rejected_fresh_tokens_cause_one_login_per_wait() {
     let acme = Acme::new([]);
     for _ in 0..2 {
         assert!(acme.source.reject(&acme.source.token_blocking().unwrap()));
@@ -144,21 +147,21 @@ fn while_fresh_tokens_are_rejected_there_is_one_login_for_each_hold() {
     let fourth = acme.source.token_blocking().unwrap();
     assert!(
         !acme.source.reject(&fourth),
-        "rejected as young as the ones before: the next hold, a minute"
+        "rejected as young as those before: the next wait, a minute"
     );
     acme.clock.advance(MINUTE);
     assert!(acme.source.reject(&fourth));
 }
 
 #[test]
-fn a_rejected_token_that_was_dead_when_it_came_tells_how_long_to_wait() {
+fn the_error_after_rejecting_a_token_that_arrived_expired_has_the_wait() {
     let acme = Acme::new([token("dead", 0)]);
     acme.source.reject(&acme.source.token_blocking().unwrap());
     assert_eq!(acme.error().retry_after(), Some(5 * SECOND));
 }
 
 #[test]
-fn another_accounts_token_cannot_be_rejected_here() {
+fn a_token_of_another_account_cannot_be_rejected() {
     let (ours, theirs) = (Acme::new([]), Acme::new([]));
     for _ in 0..5 {
         theirs.token();

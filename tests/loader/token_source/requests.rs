@@ -1,9 +1,9 @@
-//! The login request, and what is never shown of it.
+//! The login request, and the secrecy of its contents.
 
 use super::*;
 
 #[test]
-fn what_is_sent_is_what_the_profile_says() {
+fn the_login_request_follows_the_profile() {
     let profile = "method = \"PUT\"\nlogin_timeout = \"4s\"\nheaders = { X-Client = \"bootseal ${username}\" }";
     let acme = Acme::with(profile, []);
     acme.token();
@@ -32,7 +32,7 @@ fn what_is_sent_is_what_the_profile_says() {
 }
 
 #[test]
-fn a_password_that_cannot_be_put_into_a_header_is_never_sent() {
+fn a_password_that_is_invalid_in_a_header_is_never_sent() {
     let vault = bootseal::testing::vault(
         [("acme.key", "canary\r\nX-Admin: yes")],
         "[acme.login]\nurl = \"https://api.acme.example\"\nheaders = { X-Key = \"${key}\" }\n",
@@ -50,7 +50,7 @@ fn a_password_that_cannot_be_put_into_a_header_is_never_sent() {
 }
 
 #[test]
-fn nothing_that_is_shown_holds_password_token_or_body() {
+fn debug_output_and_errors_contain_no_password_token_or_body() {
     let body =
         r#"{"error":"canary-error","access_token":"canary-token","message":"canary-message"}"#;
     let cut = &body[..body.len() - 1];
@@ -92,7 +92,7 @@ fn nothing_that_is_shown_holds_password_token_or_body() {
 }
 
 #[test]
-fn an_answer_does_not_show_the_token_in_its_header() {
+fn debug_output_of_a_response_hides_the_token_header() {
     let mut headers = HeaderMap::new();
     headers.insert("x-subject-token", HeaderValue::from_static("canary"));
     let answer = LoginResponse { status: 201, headers, body: Secret::copy_of(b"canary").unwrap() };

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_tasks_that_ask_at_once_make_one_login_and_get_one_token() {
+async fn a_thousand_concurrent_tasks_share_one_login_and_one_token() {
     let acme = Acme::new([]);
     acme.vendor.hold();
     let tasks = acme.ask_a_thousand_times();
@@ -70,10 +70,10 @@ async fn threads_and_tasks_wait_for_the_same_login() {
 }
 
 #[test]
-fn token_blocking_needs_no_runtime_and_does_not_mind_one() {
+fn token_blocking_works_with_and_without_a_runtime() {
     let acme = Acme::new([]);
     assert_eq!(acme.token(), "token-1");
-    // On the only thread of a runtime: the login does not need it.
+    // On the only thread of a runtime, which the login does not need.
     let acme = Acme::new([]);
     tokio::runtime::Builder::new_current_thread()
         .build()
@@ -82,15 +82,14 @@ fn token_blocking_needs_no_runtime_and_does_not_mind_one() {
 }
 
 #[test]
-fn the_future_of_a_token_needs_no_runtime_either() {
+fn the_token_future_needs_no_runtime() {
     let acme = Acme::new([]);
     acme.vendor.hold();
     let mut asked = pin!(acme.source.token());
     assert!(poll_once(asked.as_mut()).is_pending());
     acme.vendor.release();
     acme.landings.wait_for(1);
-    // The cell is filled before the waiters are woken, so that whoever asks now is answered at
-    // once.
+    // The cell is filled before the waiters are woken, so a request now returns at once.
     assert_eq!(acme.token(), "token-1");
     assert_eq!(acme.sends(), 1);
 }

@@ -1,4 +1,4 @@
-//! A refused password: when the login is tried again.
+//! The backoff after a refused password.
 
 use super::*;
 
@@ -17,12 +17,12 @@ async fn a_wrong_password_is_tried_once_and_then_after_15_30_and_60_minutes() {
         for _ in 0..1000 {
             assert_eq!(acme.source.token().await.unwrap_err().kind(), Kind::LoginRefused);
         }
-        acme.stays_shut_for(minutes * MINUTE);
+        acme.backs_off_for(minutes * MINUTE);
     }
 }
 
 #[test]
-fn who_comes_while_nobody_may_log_in_is_told_how_long() {
+fn a_request_during_the_backoff_gets_the_remaining_time() {
     let acme = Acme::new([answer(403, "")]);
     assert_eq!(acme.error().retry_after(), None, "the waiters of the login itself");
     assert_eq!(acme.error().retry_after(), Some(15 * MINUTE));
@@ -33,7 +33,7 @@ fn who_comes_while_nobody_may_log_in_is_told_how_long() {
 }
 
 #[test]
-fn a_good_token_is_served_to_its_end_though_the_password_is_refused() {
+fn a_valid_token_is_returned_until_it_expires_after_a_refused_password() {
     let acme = Acme::new([token("first", 3600), answer(401, "")]);
     assert_eq!(acme.token(), "first");
     acme.clock.advance(STALE);
@@ -47,7 +47,7 @@ fn a_good_token_is_served_to_its_end_though_the_password_is_refused() {
 }
 
 #[test]
-fn a_probe_that_works_opens_the_gate_and_forgets_the_refusals() {
+fn a_successful_attempt_ends_the_backoff_and_resets_the_refusals() {
     let acme = Acme::new([answer(401, ""), answer(401, ""), token("good", 60), answer(401, "")]);
     acme.error();
     acme.clock.advance(15 * MINUTE);
@@ -56,19 +56,19 @@ fn a_probe_that_works_opens_the_gate_and_forgets_the_refusals() {
     assert_eq!(acme.token(), "good");
     acme.clock.advance(MINUTE);
     acme.error();
-    acme.stays_shut_for(15 * MINUTE);
+    acme.backs_off_for(15 * MINUTE);
 }
 
 #[test]
-fn a_400_is_a_refusal_when_it_comes_again_after_30_seconds() {
+fn a_repeated_400_after_30_seconds_is_a_refusal() {
     for status in [400, 422] {
         let acme =
             Acme::new([answer(status, "{}"), answer(status, r#"{"error":"invalid_request"}"#)]);
         assert_eq!(acme.error().kind(), Kind::LoginRefused);
-        acme.stays_shut_for(30 * SECOND);
+        acme.backs_off_for(30 * SECOND);
         assert_eq!(acme.error().kind(), Kind::LoginRefused);
         assert_eq!(acme.sends(), 2);
-        acme.stays_shut_for(15 * MINUTE);
+        acme.backs_off_for(15 * MINUTE);
     }
     let acme = Acme::new([answer(400, ""), token("it was not the password", 60)]);
     acme.error();
@@ -77,7 +77,7 @@ fn a_400_is_a_refusal_when_it_comes_again_after_30_seconds() {
 }
 
 #[test]
-fn these_answers_are_a_refusal_at_once() {
+fn clear_refusals_count_at_once() {
     for (profile, status, body) in [
         ("", 401, ""),
         ("", 403, ""),
@@ -91,12 +91,12 @@ fn these_answers_are_a_refusal_at_once() {
     ] {
         let acme = Acme::with(profile, [answer(status, body)]);
         assert_eq!(acme.error().kind(), Kind::LoginRefused, "{profile} {status} {body}");
-        acme.stays_shut_for(15 * MINUTE);
+        acme.backs_off_for(15 * MINUTE);
     }
 }
 
 #[test]
-fn where_the_profile_lists_what_is_refused_nothing_else_is() {
+fn refused_status_replaces_the_default_refusals() {
     for (status, kind) in [
         (401, Kind::LoginProtocol),
         (400, Kind::LoginProtocol),
@@ -110,7 +110,7 @@ fn where_the_profile_lists_what_is_refused_nothing_else_is() {
 }
 
 #[test]
-fn the_profile_says_which_answers_are_success() {
+fn ok_status_says_which_responses_are_success() {
     let acme = Acme::with("ok_status = [299, 404]", [answer(200, TOKEN), answer(404, TOKEN)]);
     assert_eq!(acme.error().kind(), Kind::LoginProtocol);
     acme.clock.advance(5 * SECOND);
@@ -118,7 +118,7 @@ fn the_profile_says_which_answers_are_success() {
 }
 
 #[test]
-fn retry_now_opens_the_gate_and_forgets_what_was() {
+fn reset_backoff_ends_the_backoff_and_resets_the_refusals() {
     let acme = Acme::new([answer(401, ""), answer(401, ""), answer(429, ""), token("at last", 60)]);
     acme.error();
     acme.source.reset_backoff();

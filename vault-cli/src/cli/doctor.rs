@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-/// Look for common mistakes, and print for each finding the command that fixes it
+/// Check for common mistakes, and print the command that fixes each of them
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/doctor.txt").trim_end())]
 pub(crate) struct Doctor {}

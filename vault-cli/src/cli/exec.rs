@@ -17,8 +17,8 @@ pub(crate) struct Exec {
     /// is expanded
     #[arg(long, value_name = "FILE")]
     pub(crate) env_file: Option<PathBuf>,
-    /// Write each value to a file in a memory file system; BOOTSEAL_FILES holds the folder
-    /// [default: a new folder in $XDG_RUNTIME_DIR, else /dev/shm]
+    /// Write each value to a file in a memory file system; BOOTSEAL_FILES is its path [default: a
+    /// new folder in $XDG_RUNTIME_DIR, else /dev/shm]
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
     pub(crate) files: Option<Option<PathBuf>>,
     /// Put all files into one folder, as acme_password, instead of one folder for each table

@@ -15,7 +15,7 @@ pub(crate) enum Git {
     Merge(GitMerge),
 }
 
-/// Check for secrets in clear and for vaults that do not verify: for the hook and for CI
+/// Check for secrets in clear and for vaults that do not verify, in the hook and in CI
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/git_check.txt").trim_end())]
 pub(crate) struct GitCheck {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/import.txt").trim_end())]
 pub(crate) struct Import {
-    /// The tool that sealed FILE
+    /// The tool that wrote FILE
     #[arg(long, value_name = "TOOL")]
     pub(crate) from: Tool,
     /// The file of the other tool

@@ -1,6 +1,6 @@
 //! The command line: verbs and options, with the texts of `--help`.
 //!
-//! One file for each verb; its longer help stands in `help/`.
+//! Each verb has one file; the longer help texts are in `help/`.
 
 mod accept;
 mod access;
@@ -161,7 +161,7 @@ pub(crate) enum Verb {
     #[command(hide = true)]
     ClearClipboard(ClearClipboard),
     Exec(Exec),
-    /// Remove a folder in memory when its process has ended
+    /// Remove a folder in memory when the process that uses it has ended
     #[command(hide = true)]
     Sweep,
 }

@@ -25,10 +25,10 @@ pub(crate) struct Profile {
     /// CA certificates (PEM) to trust instead of the system's; they are written into the profile
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
-    /// The field of the curl line that holds the user
+    /// The field of the curl line that contains the user
     #[arg(long, value_name = "FIELD", requires = "from_curl")]
     pub(crate) username_field: Option<String>,
-    /// The field of the curl line that holds the password
+    /// The field of the curl line that contains the password
     #[arg(long, value_name = "FIELD", requires = "from_curl")]
     pub(crate) password_field: Option<String>,
     /// Write the profile of a curl line without trying a login

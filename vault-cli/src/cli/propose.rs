@@ -9,7 +9,7 @@ use std::path::PathBuf;
 pub(crate) struct Propose {
     /// The property as a TOML dotted key: acme.password
     pub(crate) path: String,
-    /// `-`: read the value from stdin, as is done whenever stdin is not a terminal
+    /// `-`: read the value from stdin; this is the default if stdin is not a terminal
     #[arg(value_name = "-", hide_possible_values = true)]
     pub(crate) stdin: Option<String>,
     /// The sealed file for which the value is meant
@@ -21,7 +21,7 @@ pub(crate) struct Propose {
     /// Write the proposal to this new file, which only you can read [default: stdout]
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: Option<PathBuf>,
-    /// Read the value from this file, every byte of it
+    /// Read the value from this file, byte for byte
     #[arg(long, value_name = "FILE", conflicts_with = "stdin")]
     pub(crate) from_file: Option<PathBuf>,
     /// Generate a random value of letters and digits [default length: 32]

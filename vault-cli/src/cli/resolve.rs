@@ -12,7 +12,7 @@ pub(crate) struct Resolve {
     /// If both sides changed a property, take this side's value
     #[arg(long, value_name = "SIDE")]
     pub(crate) take: Option<Which>,
-    /// The revision of our side [default: as git has it from the merge]
+    /// The revision of our side [default: from git's merge state]
     #[arg(long, value_name = "REV", requires = "theirs")]
     pub(crate) ours: Option<String>,
     /// The revision of their side

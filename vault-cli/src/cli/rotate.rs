@@ -6,8 +6,8 @@ use clap::Args;
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/rotate.txt").trim_end())]
 pub(crate) struct Rotate {
-    /// Renew the signing key as well, and with it the vault id; the old id hands over to the new
-    /// one
+    /// Renew the signing key as well, and with it the vault id; the old key signs the change to the
+    /// new id
     #[arg(long)]
     pub(crate) signing_key: bool,
 }

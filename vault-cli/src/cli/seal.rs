@@ -14,10 +14,10 @@ pub(crate) struct Seal {
     /// name it with -f
     #[arg(short, long, value_name = "FILE", conflicts_with = "file")]
     pub(crate) output: Option<PathBuf>,
-    /// Seal only the properties that match; repeatable
+    /// Seal only matching properties; repeatable
     #[arg(long, value_name = "GLOB")]
     pub(crate) only: Vec<String>,
-    /// Keep the properties that match readable; repeatable
+    /// Leave matching properties readable; repeatable
     #[arg(long, value_name = "GLOB")]
     pub(crate) plain: Vec<String>,
     /// The input format, if it is not clear from the file name

@@ -9,10 +9,10 @@ use std::path::PathBuf;
 pub(crate) struct Set {
     /// The property as a TOML dotted key: acme.password
     pub(crate) path: String,
-    /// `-`: read the value from stdin, as is done whenever stdin is not a terminal
+    /// `-`: read the value from stdin; this is the default if stdin is not a terminal
     #[arg(value_name = "-", hide_possible_values = true)]
     pub(crate) stdin: Option<String>,
-    /// Read the value from this file, every byte of it
+    /// Read the value from this file, byte for byte
     #[arg(long, value_name = "FILE", conflicts_with = "stdin")]
     pub(crate) from_file: Option<PathBuf>,
     /// Set a readable value: anyone who has the file can read it

@@ -3,7 +3,7 @@
 use clap::Args;
 use std::path::PathBuf;
 
-/// Accept an edit made by hand: shows exactly what changes, asks, and signs
+/// Accept a manual edit: shows exactly what changes, asks for confirmation, and signs
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/sign.txt").trim_end())]
 pub(crate) struct Sign {
@@ -14,7 +14,7 @@ pub(crate) struct Sign {
     /// verifies]
     #[arg(long, value_name = "FILE")]
     pub(crate) against: Option<PathBuf>,
-    /// Give the file a generation above this one
+    /// Give the file a generation above N
     #[arg(long, value_name = "N")]
     pub(crate) above: Option<u64>,
     /// Accept sealed values that are older than those they replace

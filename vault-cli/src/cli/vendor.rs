@@ -21,7 +21,7 @@ pub(crate) struct Vendor {
     /// Refuse every login, as if the password were wrong
     #[arg(long)]
     pub(crate) refuse: bool,
-    /// Answer 503 to everything
+    /// Respond to every request with status 503
     #[arg(long)]
     pub(crate) down: bool,
     /// Delay every response by 3 s, or by --slow=TIME
@@ -29,7 +29,7 @@ pub(crate) struct Vendor {
     pub(crate) slow: Option<std::time::Duration>,
 }
 
-/// `500ms`, `30s`, `5m`.
+/// Parses a time such as `500ms`, `30s` or `5m`.
 fn time(text: &str) -> Result<std::time::Duration, String> {
     let span: Option<jiff::SignedDuration> = text.parse().ok();
     span.filter(jiff::SignedDuration::is_positive)

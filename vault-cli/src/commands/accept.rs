@@ -1,4 +1,4 @@
-//! `bootseal accept`: seals a value that someone proposed, whose sender is not verified.
+//! `bootseal accept`: seals a proposed value; the sender of a proposal is not verified.
 
 use crate::cli::Accept;
 use crate::context::Context;
@@ -34,11 +34,11 @@ pub(crate) fn run(options: &Accept, context: &mut Context<'_>) -> Result<(), Exi
 
     let known_to = target.change(context, |vault| {
         if vault.consider(&proposal, now)? != before {
-            let text = format!(
-                "{} was changed while you were asked; nothing was changed",
-                proposal.path()
+            let text =
+                format!("{} was changed during the prompt; nothing was written", proposal.path());
+            return Err(
+                Failure::new(Kind::Conflict, text).with_help("To review it again: bootseal accept")
             );
-            return Err(Failure::new(Kind::Conflict, text).with_help("Look again: bootseal accept"));
         }
         vault.accept(&proposal, now)?;
         Ok(vault
@@ -49,14 +49,18 @@ pub(crate) fn run(options: &Accept, context: &mut Context<'_>) -> Result<(), Exi
             .collect::<Vec<_>>())
     })?;
     if !known_to.is_empty() {
-        let text = "was proposed before a removal, and counts as known to";
+        let text = "was proposed before a member was removed, and counts as known to";
         context.ui.warn(format_args!(
             "{} {text} {}; set it again",
             proposal.path(),
             known_to.join(", ")
         ));
     }
-    context.ui.detail(format_args!("{}: {} is sealed", shown(target.path()), proposal.path()));
+    context.ui.detail(format_args!(
+        "{}: {} is sealed",
+        Shown::path(target.path()),
+        proposal.path()
+    ));
     if context.ui.style.json {
         context.ui.document(&json!({
             "name": proposal.path().to_string(),
@@ -68,10 +72,6 @@ pub(crate) fn run(options: &Accept, context: &mut Context<'_>) -> Result<(), Exi
         }))?;
     }
     Ok(())
-}
-
-fn shown(path: &Path) -> String {
-    Shown::path(path).to_string()
 }
 
 fn read(path: &Path, context: &mut Context<'_>) -> Result<String> {
@@ -90,7 +90,7 @@ fn read(path: &Path, context: &mut Context<'_>) -> Result<String> {
     match done {
         Ok(_) => Ok(text),
         Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
-            Err(Error::new(Kind::Malformed, "is not text: this is not a proposal")
+            Err(Error::new(Kind::Malformed, "is not text, so it is not a proposal")
                 .in_file(path)
                 .into())
         }
@@ -107,7 +107,7 @@ fn described(proposal: &Proposal, before: Option<u64>, file: &Path) -> String {
         note => format!("\"{}\"", Shown(note)),
     };
     let rows = [
-        format!("a proposal for {}; its sender is not verified", shown(file)),
+        format!("a proposal for {}; its sender is not verified", Shown::path(file)),
         format!("  property     {}", proposal.path()),
         format!("  currently    {there}"),
         format!("  proposed at  {}, according to the proposal", timestamp(proposal.proposed_at())),

@@ -1,5 +1,5 @@
-//! `bootseal clear-clipboard`: the process that `get --clip` leaves behind, which clears the
-//! clipboard after a while.
+//! `bootseal clear-clipboard`: the background process of `get --clip`, which clears the clipboard
+//! after a delay.
 
 use crate::cli::ClearClipboard;
 use crate::context::Context;

@@ -1,5 +1,5 @@
-//! `bootseal completions`: prints the script through which a shell asks this program for
-//! completions.
+//! `bootseal completions`: prints the script with which a shell requests completions from this
+//! program.
 
 use crate::cli::Completions;
 use crate::completion::script;

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 pub(crate) fn run(options: &Diff, context: &mut Context<'_>) -> Result<(), Exit> {
     let done = compare(options, context);
     match done {
-        // As for diff itself, 1 means that they differ, so an error is 2.
+        // As with diff(1), exit code 1 means that the names differ, so an error is 2.
         Err(Exit::Failed(failure)) if options.names => {
             context.ui.failure(&failure);
             Err(Exit::Reported(2))
@@ -32,7 +32,7 @@ pub(crate) fn run(options: &Diff, context: &mut Context<'_>) -> Result<(), Exit>
 struct Version {
     name: String,
     edit: HandEdit,
-    /// The verified file, if its signature holds, whoever made it.
+    /// The verified file, if its signature is valid; no pin is checked.
     verified: Option<VerifiedFile>,
     values: Option<Vec<(PropertyPath, OpenedValue)>>,
 }
@@ -113,7 +113,7 @@ pub(super) fn bytes_of(named: &str, path: &Path) -> Result<(String, Vec<u8>)> {
     };
     let repository = Repository::of(&path).map_err(|_| {
         let text = format!(
-            "{} is not a file, and there is no git repository of which it could be a revision",
+            "{} is not a file, and cannot be a revision, because there is no git repository",
             Typed(named)
         );
         Failure::new(Kind::NotFound, text)
@@ -129,7 +129,7 @@ pub(super) fn bytes_of(named: &str, path: &Path) -> Result<(String, Vec<u8>)> {
     }
 }
 
-/// The sealed values, if an identity at hand opens them: they show which values really changed, and
+/// Opens the sealed values if an available identity can. They show which values really changed, and
 /// when.
 fn values(
     file: &VerifiedFile,
@@ -179,7 +179,7 @@ fn reveal(
     let (Some(before), Some(after)) = (&old.values, &new.values) else {
         return Err(Failure::new(
             Kind::NoIdentity,
-            "--reveal takes an identity that opens both versions",
+            "--reveal needs an identity that opens both versions",
         )
         .with_help("Name it with -i FILE."));
     };

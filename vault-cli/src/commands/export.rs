@@ -16,14 +16,16 @@ pub(crate) fn run(options: &Export, context: &mut Context<'_>) -> Result<(), Exi
         (None, false) => ExportFormat::Toml,
         (None | Some(ExportFormat::Json), true) => ExportFormat::Json,
         (Some(_), true) => {
-            return Err(
-                Failure::new(Kind::Usage, "--json and another --format: one of both").into()
-            );
+            return Err(Failure::new(
+                Kind::Usage,
+                "--json and another --format exclude each other",
+            )
+            .into());
         }
     };
     if !options.force && (context.ui.stdout_is_terminal || context.ui.stdout_is_file) {
         let what = if context.ui.stdout_is_terminal {
-            "a terminal, which keeps what it shows"
+            "a terminal, whose history keeps it"
         } else {
             "a file, in clear"
         };
@@ -51,7 +53,7 @@ pub(crate) fn run(options: &Export, context: &mut Context<'_>) -> Result<(), Exi
         match value {
             Some(value) => values.push((path, value)),
             None => context.ui.warn(format_args!(
-                "{path} is bytes, which no text format holds; it is left out: bootseal get {path} --out FILE"
+                "{path} contains bytes, which a text format cannot hold, and is left out: bootseal get {path} --out FILE"
             )),
         }
     }
@@ -65,13 +67,13 @@ pub(crate) fn run(options: &Export, context: &mut Context<'_>) -> Result<(), Exi
     };
     let text = text?;
     match context.ui.stdout.write_all(text.as_bytes()) {
-        // The reader, `head` for example, may have seen enough.
+        // The reader, `head` for example, may close the pipe early.
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
 }
 
-/// A sealed value, opened; `None` for bytes.
+/// Returns the value in clear; `None` for bytes.
 fn clear(path: &PropertyPath, opened: &OpenedValue) -> Result<Option<Value>> {
     let malformed = |what| Error::new(Kind::Malformed, what).at(path);
     match opened.kind {
@@ -91,7 +93,7 @@ fn clear(path: &PropertyPath, opened: &OpenedValue) -> Result<Option<Value>> {
     }
 }
 
-/// The properties that are printed, with the values of readable ones.
+/// Returns the properties to print, with the values of readable properties.
 fn wanted(
     file: &VerifiedFile,
     only: &[PropertyPath],

@@ -60,7 +60,7 @@ pub(crate) fn run(options: &Get, context: &mut Context<'_>) -> Result<(), Exit> 
         if shown != text || value.kind == ValueKind::Bytes {
             context
                 .ui
-                .warn("invisible characters are escaped; a pipe or --out gives the exact bytes");
+                .warn("invisible characters are escaped; for the exact bytes, use a pipe or --out");
         }
         writeln!(context.ui.stdout, "{shown}")
     } else {

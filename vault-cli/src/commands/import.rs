@@ -12,7 +12,7 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-const ADVICE: &str = "change these credentials at the vendor: anyone who ever had the old file can try passwords at the full speed of a machine";
+const ADVICE: &str = "change these credentials at the vendor: anyone who has ever had the old file can guess passwords offline, at full speed";
 
 pub(crate) fn run(options: &Import, context: &mut Context<'_>) -> Result<(), Exit> {
     if options.key_fd.is_some() && options.key_fd == context.passphrase_fd {
@@ -59,7 +59,7 @@ pub(crate) fn run(options: &Import, context: &mut Context<'_>) -> Result<(), Exi
     Ok(())
 }
 
-/// The file that is written, and whether it exists and is added to.
+/// Returns the file to write, and whether it exists, so that the values are added to it.
 fn out(options: &Import, context: &Context<'_>) -> Result<(PathBuf, bool)> {
     if let Some(out) = &options.output {
         crate::commands::init::refuse_existing(out)?;
@@ -84,7 +84,7 @@ fn refuse_lists(options: &Import) -> Result<()> {
         true => Ok(()),
         false => {
             let text =
-                "--writer and --reader set the access list of a new file, and this one exists";
+                "--writer and --reader set the access list of a new file, but this file exists";
             Err(Failure::new(Kind::Usage, text).with_help("bootseal access add NAME RECIPIENT"))
         }
     }
@@ -126,7 +126,7 @@ fn opened(text: &str, options: &Import, context: &mut Context<'_>) -> Result<Imp
     }
 }
 
-/// The outcome for everything that the file contained.
+/// The outcome for all properties of the other file.
 struct Table {
     sealed: Vec<String>,
     readable: Vec<String>,

@@ -37,8 +37,8 @@ pub(crate) fn run(options: &Init, context: &mut Context<'_>) -> Result<(), Exit>
     Ok(())
 }
 
-/// The user's role in the new vault; `None` also if their identity cannot be read, since nothing
-/// here needs it.
+/// The user's role in the new vault; `None` also if the user's identity cannot be read, because it
+/// is only used for this report.
 fn role_of(options: &Init, access: &[Access], context: &mut Context<'_>) -> Option<String> {
     if options.writer.is_empty() && options.like.is_none() {
         return Some(Role::Writer.to_string());
@@ -75,7 +75,7 @@ pub(crate) fn exists(error: bootseal_core::Error) -> bootseal_core::Error {
     }
 }
 
-/// The access list of a new vault: the named members, else the user.
+/// Returns the access list of a new vault: the named members, and the user if no writer is named.
 pub(crate) fn access_list(
     writers: &[String],
     readers: &[String],
@@ -93,11 +93,11 @@ pub(crate) fn access_list(
         if keys.named || keyring::own_identity_file(context).is_ok_and(|path| path.exists()) {
             own = own.or_else(|| keys.locked.first().map(|key| Some(key.recipient().clone())));
         } else {
-            // An SSH key that happens to exist was not meant to be the only key of a vault.
+            // An SSH key that happens to exist must not become the only key of a vault.
             let path = keyring::own_identity_file(context)?;
             own = Some(keygen::make(&path, None)?.recipient());
             context.ui.note(format_args!(
-                "you had no identity; made {}. Keep it: without it, nothing can be opened",
+                "you had no identity, so {} was made. Keep it: without it, nothing can be opened",
                 Shown::path(&path)
             ));
         }
@@ -157,7 +157,7 @@ fn login_name(context: &Context<'_>) -> String {
 }
 
 /// Copies the access list of another vault, and adds the named members. The other vault must be
-/// vouched for: its list decides who will read what is sealed here.
+/// trusted, because its list determines who can open the new vault.
 fn alike(like: &Path, options: &Init, context: &mut Context<'_>) -> Result<Vec<Access>> {
     let keys = Keys::find(context)?;
     let mut found = locate::find_at(like, keys.clone(), keys.pins, context)?;
@@ -171,7 +171,7 @@ fn alike(like: &Path, options: &Init, context: &mut Context<'_>) -> Result<Vec<A
     Ok(list)
 }
 
-/// Remembers and reports a file that was just created.
+/// Adds a file that was just created to the known vaults, and reports it.
 pub(crate) fn after_creation(path: &Path, file: &VerifiedFile, context: &mut Context<'_>) {
     remember(path, file, context);
     let shown = Shown::path(path).to_string();
@@ -183,6 +183,6 @@ pub(crate) fn after_creation(path: &Path, file: &VerifiedFile, context: &mut Con
         .collect();
     context.ui.note(format_args!("made {shown}; writers: {}", writers.join(", ")));
     if let [only] = writers.as_slice() {
-        context.ui.note(format_args!("{only} is the only writer: if that key is lost, nobody can change the file. A second one: bootseal access add NAME RECIPIENT --writer"));
+        context.ui.note(format_args!("{only} is the only writer: if that key is lost, nobody can change the file. To add a second one: bootseal access add NAME RECIPIENT --writer"));
     }
 }

@@ -23,7 +23,7 @@ pub(crate) fn run(options: &Keygen, context: &mut Context<'_>) -> Result<(), Exi
             .collect();
         for plugin in file.identities.iter().filter(|identity| identity.is_plugin()) {
             context.ui.warn(format_args!(
-                "of {plugin}, only the plugin knows the recipient; it prints it when it makes the identity"
+                "{plugin}: only the plugin knows the recipient; it prints the recipient when it creates the identity"
             ));
         }
         context.ui.answer(&json!({ "recipients": recipients }), recipients.join("\n"))?;
@@ -55,7 +55,7 @@ pub(crate) fn run(options: &Keygen, context: &mut Context<'_>) -> Result<(), Exi
     Ok(())
 }
 
-/// Renames an identity that is to be replaced: it may still be needed for what it opens.
+/// Renames an identity that is to be replaced: it may still be needed to open existing files.
 fn set_aside(path: &Path, context: &mut Context<'_>) -> Result<()> {
     let mut old = path.as_os_str().to_owned();
     old.push(format!(".{}.old", context.now()));
@@ -82,14 +82,13 @@ fn passphrase(path: &Path, context: &mut Context<'_>) -> Result<Secret> {
         return Err(Failure::new(Kind::Usage, "the passphrase is empty; nothing was made"));
     }
     if characters < SHORT {
-        let text =
-            "the passphrase has fewer than 12 characters: anyone who gets the file can try many";
-        context.ui.warn(format_args!("{text}. Six random words make a good one"));
+        let text = "the passphrase has fewer than 12 characters: anyone who gets the file can guess it offline";
+        context.ui.warn(format_args!("{text}. Six random words make a good passphrase"));
     }
     Ok(passphrase)
 }
 
-/// Creates an identity at `path`, with missing folders; never replaces an existing one.
+/// Creates an identity at `path`, with missing folders; never replaces an existing file.
 pub(crate) fn make(path: &Path, passphrase: Option<&Secret>) -> Result<Identity> {
     let identity = Identity::generate()?;
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
@@ -117,6 +116,6 @@ pub(crate) fn make(path: &Path, passphrase: Option<&Secret>) -> Result<Identity>
 
 fn exists(path: &Path) -> Failure {
     let shown = Shown::path(path).to_string();
-    Failure::new(Kind::Exists, format!("{shown}: exists already, and may be the only key to something; nothing was changed"))
-        .with_help("Its recipient: bootseal keygen -y FILE. To create another one: bootseal keygen -o OTHER; to replace it: --force")
+    Failure::new(Kind::Exists, format!("{shown}: exists already, and may be the only key to a file; nothing was changed"))
+        .with_help("To print its recipient: bootseal keygen -y FILE. To create another one: bootseal keygen -o OTHER; to replace it: --force")
 }

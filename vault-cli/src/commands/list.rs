@@ -1,4 +1,5 @@
-//! `bootseal list`: names, whether sealed or readable, and when each value was set.
+//! `bootseal list`: lists the names, whether they are sealed or readable, and when each value was
+//! set.
 
 use crate::cli::List;
 use crate::context::Context;
@@ -28,7 +29,7 @@ struct Row {
     name: String,
     sealed: bool,
     set_at: Option<u64>,
-    /// Unknown without an identity.
+    /// The removed members who know the value; `None` without an identity.
     known_to: Option<Vec<String>>,
 }
 
@@ -44,7 +45,7 @@ fn rows(found: OpenedFile, prefix: Option<&PropertyPath>) -> Result<Vec<Row>> {
     if let (Some(prefix), true) = (prefix, names.is_empty()) {
         return Err(file.not_found(prefix).into());
     }
-    // The dates are sealed with the values, so they need an identity.
+    // The dates are encrypted with the values, so that reading them needs an identity.
     let vault = if file.role_of(&keys.identities).is_some() {
         Some(file.open(&keys.identities)?)
     } else {

@@ -20,9 +20,9 @@ pub(crate) fn run(options: &Login, context: &mut Context<'_>) -> Result<(), Exit
 
 fn log_in(found: OpenedFile, options: &Login, context: &mut Context<'_>) -> Result<(), Exit> {
     let OpenedFile { path, mut keys, pins, memory, mut file } = found;
-    // The file decides where a password is sent: it must be vouched for.
+    // The file determines where a password is sent, so it must be trusted.
     vouch(&mut file, &memory, &path, context)?;
-    // Before anything is opened: an unknown name is answered with the names that exist.
+    // Checked before anything is opened; the error for an unknown name lists the existing ones.
     Profile::read(&file, &options.profile.parse()?)?;
     keys.unlock(&file, context)?;
     let loader = keys
@@ -45,7 +45,7 @@ fn log_in(found: OpenedFile, options: &Login, context: &mut Context<'_>) -> Resu
             if source.profile().logout.is_some() && !options.reveal {
                 match source.log_out_blocking() {
                     Ok(()) => context.ui.detail("logged out again"),
-                    Err(error) => context.ui.note(format_args!("the logout did not work: {error}")),
+                    Err(error) => context.ui.note(format_args!("the logout failed: {error}")),
                 }
             }
             let called = called?;
@@ -68,7 +68,7 @@ fn log_in(found: OpenedFile, options: &Login, context: &mut Context<'_>) -> Resu
             let class = error.kind().as_str().strip_prefix("login-");
             let Some(class) = class else { return Err(error.into()) };
             let refused = error.kind() == Kind::LoginRefused;
-            // The wait that the vendor asked for, else the back-off of the token source.
+            // The wait time that the vendor asked for, else the backoff of the token source.
             let throttled = error.kind() == Kind::LoginThrottled;
             let held =
                 error.retry_after().or_else(|| source.status().held_for.filter(|_| throttled));
@@ -89,27 +89,25 @@ fn log_in(found: OpenedFile, options: &Login, context: &mut Context<'_>) -> Resu
                 context.ui.note(value);
             }
             if let Some(wait) = held.filter(|_| throttled) {
-                context
-                    .ui
-                    .note(format_args!("it can be tried again in {} s", wait.as_secs_f64().ceil()));
+                context.ui.note(format_args!("try again in {} s", wait.as_secs_f64().ceil()));
             }
             Err(here(error, &options.profile).into())
         }
     }
 }
 
-/// The error with help for a prompt: nothing retries by itself here, and `login` is what was just
-/// run.
+/// Replaces the help of the error, because this command does not retry, and the user has just run
+/// `login`.
 fn here(error: bootseal::Error, profile: &str) -> Failure {
     let help = match error.kind() {
         Kind::LoginRefused => {
             format!(
-                "The vendor says that these credentials are wrong. Set the right ones: bootseal set {profile}.…"
+                "The vendor refused these credentials. Set the right ones: bootseal set {profile}.…"
             )
         }
-        Kind::LoginDown => "Is the vendor up, and reachable from here?".into(),
+        Kind::LoginDown => "Check that the vendor is up and reachable from here.".into(),
         Kind::LoginProtocol => format!(
-            "[{profile}.login] says what the response must contain (token, ok_status and others): bootseal edit"
+            "[{profile}.login] defines what the response must contain (token, ok_status and others): bootseal edit"
         ),
         _ => return error.into(),
     };
@@ -125,8 +123,8 @@ fn may_go(profile: &Profile, text: &str) -> Result<Url> {
         return Ok(url);
     }
     let to = url.origin().ascii_serialization();
-    Err(wrong(format!("goes to {to}, where the token of {} may not go", profile.table)).with_help(format!(
-        "It goes to {}, over TLS. Another host is added in the profile: [{}.login] hosts = [\"…\"]",
+    Err(wrong(format!("names {to}, to which the token of {} must not be sent", profile.table)).with_help(format!(
+        "It may be sent to {}, over TLS. To allow another host, add it to the profile: [{}.login] hosts = [\"…\"]",
         profile.hosts_display(),
         profile.table
     )))
@@ -182,7 +180,8 @@ fn say(mut document: Value, token: Option<String>, context: &mut Context<'_>) ->
     Ok(())
 }
 
-/// Possible reasons in a refused value: its age, and invisible characters.
+/// A sealed value of a refused login, with possible reasons for the refusal: its age, and invisible
+/// characters.
 struct LookedAt {
     name: String,
     set_at: u64,
@@ -219,8 +218,8 @@ fn remarks(text: &str) -> Vec<&'static str> {
         (blank(text.chars().next()), "begins with a blank"),
         (blank(text.chars().next_back()), "ends with a blank"),
         (text.ends_with(['\n', '\r']), "ends with a line break"),
-        (text.contains('\u{a0}'), "holds a no-break space"),
-        (text.chars().any(unseen), "holds an invisible character"),
+        (text.contains('\u{a0}'), "contains a no-break space"),
+        (text.chars().any(unseen), "contains an invisible character"),
     ]
     .into_iter()
     .filter_map(|(so, remark)| so.then_some(remark))
@@ -250,7 +249,7 @@ fn ago(seconds: u64) -> String {
     format!("{count} {unit}{} ago", if count == 1 { "" } else { "s" })
 }
 
-/// `899` as `14 min 59 s`.
+/// Formats `899` as `14 min 59 s`.
 fn spelled(seconds: u64) -> String {
     let parts = [(seconds / 3600, "h"), (seconds % 3600 / 60, "min"), (seconds % 60, "s")];
     let parts: Vec<String> = parts
@@ -270,6 +269,8 @@ fn rule(word: &str) -> &'static str {
         "cookie" => "the cookie's Max-Age or Expires",
         "fixed" => "the profile: a fixed lifetime",
         "on-reject" => "the profile: until a call rejects it, or max_age",
-        _ => "nothing in the response, so default_life of the profile; set `expiry` to be precise",
+        _ => {
+            "the profile: default_life, since the response has no lifetime; set `expiry` to be precise"
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! `bootseal man`: manual pages, from the same definitions as `--help`.
+//! `bootseal man`: prints manual pages, from the same definitions as `--help`.
 
 use crate::cli::{Cli, Man};
 use crate::context::Context;
@@ -31,13 +31,13 @@ pub(crate) fn run(options: &Man, context: &mut Context<'_>) -> Result<(), Exit> 
     }
     let shown = Shown::path(folder).to_string();
     context.ui.note(format_args!(
-        "{} pages in {shown}; one is shown by: man -l {shown}/bootseal.1",
+        "{} pages in {shown}; to read one: man -l {shown}/bootseal.1",
         names.len()
     ));
     Ok(())
 }
 
-/// The command and each verb below it, without the hidden ones.
+/// Returns the command and each verb below it, without hidden verbs.
 fn with_verbs(command: &Command) -> Vec<&Command> {
     let verbs = command.get_subcommands().filter(|verb| !verb.is_hide_set());
     std::iter::once(command).chain(verbs.flat_map(with_verbs)).collect()
@@ -59,7 +59,7 @@ fn page(command: &Command) -> Result<String> {
     }
     let mut page = title + &String::from_utf8_lossy(&page);
     if !examples.is_empty() {
-        // Line by line, since clap_mangen would join the lines.
+        // Written line by line, because clap_mangen would join the lines.
         page.push_str(".SH EXAMPLES\n.nf\n");
         for line in examples.lines().filter(|line| !matches!(*line, "Examples:" | "Example:" | ""))
         {

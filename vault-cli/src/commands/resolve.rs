@@ -1,5 +1,5 @@
-//! `bootseal resolve`: makes a valid file of a merge that git left in conflict. The sides come from
-//! git, never from the text with the markers.
+//! `bootseal resolve`: resolves a merge conflict that git left in a sealed file. Both sides are
+//! read from git, never from the text with the markers.
 
 use crate::cli::{Resolve, Which};
 use crate::commands::sign::refuse_dates;
@@ -37,7 +37,8 @@ pub(crate) fn run(options: &Resolve, context: &mut Context<'_>) -> Result<(), Ex
         .and_then(|bytes| SealedFile::parse(bytes.clone()).ok()?.verify(&[]).ok());
     let judged = |bytes: &[u8], context: &mut Context<'_>| -> Result<MergeSide> {
         Ok(match judge(bytes, path, &keys, &pins, context)? {
-            // Nothing vouches for it yet: the user is asked before it becomes the basis.
+            // An unknown vault is not trusted yet: the user is asked before the file becomes the
+            // basis.
             Judged::Trusted(file) | Judged::Unknown(file) => MergeSide::Signed(file),
             Judged::Refused(why) => MergeSide::Refused(why),
         })
@@ -54,7 +55,7 @@ pub(crate) fn run(options: &Resolve, context: &mut Context<'_>) -> Result<(), Ex
     keys.unlock_to_write(&into, context)?;
     let both_signed = other.is_some() && common.is_some();
     let old = into.text();
-    // A sealed value of a hand edit must occur in a signed version.
+    // A sealed value of an unsigned side must occur in a signed version.
     let versions = Versions::of_line(repository.versions(None, &name)?, &into, &keys);
     let mut above = versions.highest().max(Memory::of(path, context)?.generation(&into.vault_id()));
     let mut vault = into.open_for_writing(&keys.identities)?;
@@ -100,7 +101,8 @@ pub(crate) fn run(options: &Resolve, context: &mut Context<'_>) -> Result<(), Ex
     report(path, &file, &merged, &changes, context)
 }
 
-/// Signs the merged file and replaces the file with the markers, unless that changed meanwhile.
+/// Signs the merged file and replaces the file with the markers, unless that file has changed in
+/// the meantime.
 fn write(
     path: &Path,
     vault: Vault<CanWrite>,
@@ -113,7 +115,7 @@ fn write(
     if HandEdit::read_bytes(path)? != before {
         return Err(Failure::new(
             Kind::Conflict,
-            "the file was changed while you were asked; nothing was changed",
+            "the file was changed during the prompt; nothing was written",
         ));
     }
     lock.write(&text)?;
@@ -130,8 +132,8 @@ fn report(
     context: &mut Context<'_>,
 ) -> Result<(), Exit> {
     context.ui.note(format_args!(
-        "{}: signed as generation {}; now: git add {0}",
-        shown(path),
+        "{}: signed as generation {}; next: git add {0}",
+        Shown::path(path),
         file.generation()
     ));
     if context.ui.style.json {
@@ -155,8 +157,8 @@ struct Sides {
 }
 
 impl Sides {
-    /// Reads them from the index during a merge, from the parents if HEAD is a merge commit, or else
-    /// from the revisions that were named.
+    /// Reads the versions from the revisions that were named, else from the index during a merge,
+    /// else from the parents if HEAD is a merge commit.
     fn of(repository: &Repository, name: &str, options: &Resolve) -> Result<Sides> {
         let missing = |which: &str| {
             Failure::new(Kind::NotFound, format!("{which} has no {}", Shown(name)))
@@ -183,10 +185,10 @@ impl Sides {
             (Ok(ours), Ok(theirs)) => Sides::at(repository, name, &ours, &theirs, missing),
             _ => Err(Failure::new(
                 Kind::NotFound,
-                "git has no merge under way, and HEAD is no merge: there are no sides",
+                "no merge is in progress, and HEAD is not a merge commit, so there are no two sides",
             )
             .with_help(
-                "Name them: bootseal resolve FILE --ours REV --theirs REV. After an edit by hand: bootseal sign",
+                "Name them: bootseal resolve FILE --ours REV --theirs REV. After a manual edit: bootseal sign",
             )),
         }
     }
@@ -208,7 +210,7 @@ impl Sides {
     }
 }
 
-/// The side that wins for a property that both sides changed.
+/// Chooses the side for a property that both sides changed.
 fn choose(
     clash: &Clash,
     options: &Resolve,
@@ -224,7 +226,7 @@ fn choose(
         None => "removed".to_owned(),
         Some(Property::Readable(value)) => change_report::readable(value),
         Some(Property::Sealed(_)) => {
-            format!("sealed, given {}", at.map_or("some time".into(), timestamp))
+            format!("sealed, set {}", at.map_or("at an unknown time".into(), timestamp))
         }
     };
     let text = format!(
@@ -235,7 +237,7 @@ fn choose(
     );
     if !context.ui.can_ask() {
         let failure = Failure::new(Kind::NoTerminal, text)
-            .with_help("Say which for all of them: --take ours, or --take theirs");
+            .with_help("Choose one side for all of them: --take ours, or --take theirs");
         undecided.get_or_insert(failure);
         return None;
     }
@@ -256,24 +258,24 @@ fn choose(
 }
 
 fn described(path: &Path, merged: &Merged, changes: &Changes) -> String {
-    let mut text = format!("{}: made of both sides\n", shown(path));
+    let mut text = format!("{}: merged from both sides\n", Shown::path(path));
     for (property, side) in &merged.took {
         text.push_str(&format!("  {property}: from {}\n", word(*side)));
     }
     for comment in &merged.left_out {
-        text.push_str(&format!("  left out, a comment of theirs: {}\n", Shown(comment)));
+        text.push_str(&format!("  left out, a comment of their side: {}\n", Shown(comment)));
     }
     for access in &merged.not_let_in {
-        let what = "on one side only, and the other has newer keys, or there is no common version; let them in again if you want that";
+        let what = "a member on one side only, while the other side has newer keys, or there is no common version; to give access again: bootseal access add";
         text.push_str(&format!(
-            "  not let in: {} ({}, {}), {what}\n",
+            "  without access: {} ({}, {}), {what}\n",
             access.name, access.role, access.recipient
         ));
     }
     match changes.is_empty() {
-        true => text.push_str("nothing changes against the side that it goes on from"),
+        true => text.push_str("there are no changes against the side that it is based on"),
         false => text.push_str(&format!(
-            "what changes against the side that it goes on from:\n{}",
+            "the changes against the side that it is based on:\n{}",
             change_report::text(changes)
         )),
     }
@@ -285,8 +287,4 @@ fn word(side: Taken) -> &'static str {
         Taken::Ours => "ours",
         Taken::Theirs => "theirs",
     }
-}
-
-fn shown(path: &Path) -> String {
-    Shown::path(path).to_string()
 }

@@ -29,14 +29,15 @@ pub(crate) fn run(options: &Rotate, context: &mut Context<'_>) -> Result<(), Exi
     })
 }
 
-/// Reports a new signing key: pins of the old id still hold by the handover, and should be renewed.
+/// Reports a new signing key: pins of the old id still match because of the handover, but should be
+/// renewed.
 pub(crate) fn say_new_id(
     target: &Target,
     vault: &bootseal_core::VaultId,
     context: &mut Context<'_>,
 ) {
     context.ui.note(format_args!(
-            "{}: the vault was {}, and is {vault} from now on. Pins of the old id still hold, with a warning, but whoever had the old \
+            "{}: the vault id was {}, and is {vault} from now on. Pins of the old id still match, with a warning, but anyone with the old \
              key can sign for them: renew them (bootseal access pin KEYFILE, BOOTSEAL_PIN, bootseal.pin)",
             Shown::path(target.path()),
             target.vault_id(),

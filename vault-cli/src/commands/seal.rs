@@ -17,7 +17,8 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 
-/// The shortest value that is searched for in comments; shorter ones appear there by chance.
+/// The minimum length of a value that is searched for in comments; a shorter value may appear there
+/// by chance.
 const TELLING: usize = 6;
 
 pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit> {
@@ -59,8 +60,8 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
     if options.shred && options.input != Path::new("-") {
         shred(&options.input)?;
         context.ui.note(format_args!(
-            "{} was overwritten and removed; copies of the disk and of git's history keep what they have",
-            shown(&options.input)
+            "{} was overwritten and removed; copies of the disk and git's history may still contain it",
+            Shown::path(&options.input)
         ));
     }
     report(&path, &input, &sealed, context)?;
@@ -68,12 +69,12 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
     let into_another = named_file.is_some()
         && input.document.as_ref().is_some_and(|document| document.comments().next().is_some());
     if input.left_out_comments || into_another && added {
-        context.ui.note("comments of the input were left out: they may hold old values");
+        context.ui.note("comments of the input were left out: they may contain old values");
     }
     if input_stays {
         context.ui.warn(format_args!(
-            "{} still holds the values in clear; --shred removes it",
-            shown(&options.input)
+            "{} still contains the values in clear; --shred removes it",
+            Shown::path(&options.input)
         ));
     }
     Ok(())
@@ -84,11 +85,11 @@ fn refuse_access_list(options: &Seal) -> Result<()> {
     if options.writer.is_empty() && options.reader.is_empty() {
         return Ok(());
     }
-    let text = "--writer and --reader set the access list of a new file, and this one exists";
+    let text = "--writer and --reader set the access list of a new file, but this file exists";
     Err(Failure::new(Kind::Usage, text).with_help("bootseal access add NAME RECIPIENT"))
 }
 
-/// Says which properties are sealed, and which stay readable.
+/// Reports which properties are sealed, and which stay readable.
 fn report(
     path: &Path,
     input: &Input,
@@ -107,7 +108,7 @@ fn report(
     } else {
         context.ui.line(format_args!(
             "sealed in {}: {}",
-            shown(path),
+            Shown::path(path),
             if names.is_empty() { "nothing".into() } else { names.join(", ") }
         ))?;
         context.ui.line(format_args!(
@@ -128,7 +129,7 @@ fn warn_of_profiles(
 ) {
     for property in literal_credentials(input, special, sealed) {
         let text =
-            "looks like a credential, and stays readable, because it is in a login profile itself";
+            "looks like a credential, and stays readable, because it is part of a login profile";
         context.ui.warn(format_args!(
             "{property} {text}. Make it a value of the table above, and use it as ${{name}}"
         ));
@@ -140,15 +141,12 @@ fn warn_of_profiles(
     }
 }
 
-fn shown(path: &Path) -> String {
-    Shown::path(path).to_string()
-}
-
-/// `app.properties` → `app.sealed.toml`, `.env.prod` → `env.prod.sealed.toml`, in the same folder.
+/// Returns the sealed file's path: `app.properties` → `app.sealed.toml`, `.env.prod` →
+/// `env.prod.sealed.toml`, in the same folder.
 pub(crate) fn beside(input: &Path) -> Result<PathBuf> {
     let name = input.file_name().and_then(|name| name.to_str()).filter(|_| input != Path::new("-"));
     let stem = match name.and_then(|name| name.strip_prefix('.')) {
-        // A hidden file is easily overlooked, and many a .gitignore lists `.env*`.
+        // A hidden file is easily overlooked, and many .gitignore files list `.env*`.
         Some(name) if name == "env" || name.starts_with("env.") => Some(name),
         _ => input.file_stem().and_then(|stem| stem.to_str()).filter(|_| name.is_some()),
     };
@@ -159,8 +157,8 @@ pub(crate) fn beside(input: &Path) -> Result<PathBuf> {
     }
 }
 
-/// Properties with placeholders that another tool would expand; `${name}` in a profile is meant for
-/// the login.
+/// Finds properties with placeholders that another tool would expand, except `${name}` in a
+/// profile, which the login expands.
 fn unexpanded<'a>(input: &'a Input, special: &SpecialTables) -> Vec<&'a PropertyPath> {
     let looks = |property: &&InputProperty| {
         let holds =
@@ -177,7 +175,7 @@ fn special_tables(input: &Input) -> SpecialTables {
     let all: HashMap<&PropertyPath, &InputProperty> =
         input.properties.iter().map(|property| (&property.path, property)).collect();
     SpecialTables::of(input.properties.iter().map(|property| &property.path), |path| {
-        all.get(path).map(|property| Cow::Owned(property.as_it_will_stand()))
+        all.get(path).map(|property| Cow::Owned(property.to_property()))
     })
 }
 
@@ -233,8 +231,8 @@ fn choose(input: &Input, special: &SpecialTables, options: &Seal) -> Result<Hash
     Ok(input.properties.iter().filter(wanted).map(|property| property.path.clone()).collect())
 }
 
-/// Sealed properties that are unknown keys of a profile, which would not work, each with a similar
-/// key.
+/// Finds sealed properties that are unknown keys of a profile and would not work, each with a
+/// similar known key.
 fn unknown_to_profiles<'a>(
     input: &'a Input,
     special: &SpecialTables,
@@ -253,7 +251,7 @@ fn unknown_to_profiles<'a>(
     sealed.filter_map(unknown).collect()
 }
 
-/// Texts in a profile that look like credentials by their names, and are not `${name}`.
+/// Finds texts in a profile whose names suggest credentials, and which do not contain `${name}`.
 fn literal_credentials<'a>(
     input: &'a Input,
     special: &SpecialTables,
@@ -278,7 +276,8 @@ fn literal_credentials<'a>(
     input.properties.iter().filter(literal).map(|property| &property.path).collect()
 }
 
-/// The text of the new file before its values are sealed, with an empty string for each of them.
+/// The text of the new file before its values are sealed, with an empty string for each sealed
+/// value.
 fn readable_text(input: &Input, sealed: &HashSet<PropertyPath>) -> Result<String> {
     if let Some(document) = &input.document {
         let text = document.emptied(sealed)?;
@@ -314,7 +313,7 @@ fn readable_text(input: &Input, sealed: &HashSet<PropertyPath>) -> Result<String
     Ok(text)
 }
 
-/// Refuses a comment that contains a value to be sealed: it would get into git in clear.
+/// Refuses a comment that contains a value to be sealed: the comment would get into git in clear.
 fn check_comments(input: &Input, sealed: &HashSet<PropertyPath>) -> Result<()> {
     let Some(document) = &input.document else { return Ok(()) };
     // Values are indexed by a keyed hash of their first bytes, so that each comment is scanned
@@ -339,7 +338,7 @@ fn check_comments(input: &Input, sealed: &HashSet<PropertyPath>) -> Result<()> {
     for (line, comment) in document.comments() {
         let Some(InputProperty { path, .. }) = value_in(comment.as_bytes()) else { continue };
         let text = format!(
-            "the comment in line {line} holds the value of {path} in clear; nothing was written"
+            "the comment in line {line} contains the value of {path} in clear; nothing was written"
         );
         return Err(Failure::new(Kind::Conflict, text).with_help(format!(
             "Remove it from the comment; or, if it is not a secret: --plain '{path}'"
@@ -390,7 +389,7 @@ pub(crate) fn add(
             let text = format!(
                 "{} is sealed in {}, and would become readable",
                 property.path,
-                shown(path)
+                Shown::path(path)
             );
             return Err(Failure::new(Kind::Conflict, text).with_help(
                 "Remove it from the input, or use --force: bootseal set PATH --plain VALUE --force",
@@ -441,15 +440,15 @@ fn check(vault: &Vault<CanWrite>, input: &Input, sealed: &HashSet<PropertyPath>)
         if !same {
             return Err(Failure::new(
                 Kind::Malformed,
-                format!("{path} does not open to what was sealed; nothing was written"),
+                format!("{path} does not open to the value that was sealed; nothing was written"),
             ));
         }
     }
     Ok(())
 }
 
-/// Overwrites and removes the input. Copies in journals and snapshots cannot be reached, which is
-/// reported.
+/// Overwrites and removes the input. Copies in journals and snapshots remain, and the caller
+/// reports this.
 fn shred(path: &Path) -> Result<()> {
     use std::io::{Seek, Write};
     let overwrite = || -> std::io::Result<()> {

@@ -18,7 +18,7 @@ pub(crate) fn run(options: &Set, context: &mut Context<'_>) -> Result<(), Exit> 
     };
     source.refuse_typed("set", &options.path)?;
     let path: PropertyPath = options.path.parse()?;
-    // Everything that can be refused is refused before a person is asked for the value.
+    // All checks are made before the prompt for the value.
     let mut targets = Vec::new();
     for (file, found) in having(&path, Target::find_all(context)?, context)? {
         targets.push((
@@ -59,7 +59,7 @@ pub(crate) fn run(options: &Set, context: &mut Context<'_>) -> Result<(), Exit> 
     })
 }
 
-/// Keeps those of several files that have the property; a single file need not have it yet.
+/// Keeps, of several files, those that have the property; a single file is always kept.
 pub(crate) fn having(
     path: &PropertyPath,
     targets: Targets,
@@ -105,7 +105,7 @@ fn check(
         return Ok(before);
     }
     if in_profile(&file, path) {
-        let what = "belongs to a login profile, which stays readable, so that a review sees where a password goes";
+        let what = "belongs to a login profile, which stays readable, so that a review shows where a password is sent";
         return Err(refuse(Kind::Conflict, what)
             .with_help(format!("bootseal set {path} --plain VALUE"))
             .into());

@@ -1,4 +1,4 @@
-//! `bootseal sign`: signs a hand edit, on the basis of the newest version that verifies.
+//! `bootseal sign`: signs a manual edit, on the basis of the newest version that verifies.
 
 use crate::cli::Sign;
 use crate::context::Context;
@@ -30,7 +30,7 @@ pub(crate) fn run(options: &Sign, context: &mut Context<'_>) -> Result<(), Exit>
     let edit = HandEdit::read(&path)?;
     let on_disk = edit.text();
     let (here, mut known) = in_git(&path);
-    // The file may be correctly signed, and only older than a version seen before.
+    // The file may have a valid signature, but be older than a version seen before.
     let mut candidates = here;
     candidates.push(on_disk.clone().into_bytes());
     known.extend(candidates.iter().cloned());
@@ -56,9 +56,9 @@ pub(crate) fn run(options: &Sign, context: &mut Context<'_>) -> Result<(), Exit>
             if basis.text() == on_disk && basis.generation() >= above {
                 context.ui.note(format_args!(
                     "{} is signed already; there is nothing to accept",
-                    shown(&path)
+                    Shown::path(&path)
                 ));
-                return said(
+                return report(
                     &path,
                     basis.vault_id(),
                     basis.generation(),
@@ -90,7 +90,7 @@ pub(crate) fn run(options: &Sign, context: &mut Context<'_>) -> Result<(), Exit>
     write(&path, &edit, vault, above, &changes, context)
 }
 
-/// Describes the basis and the present file for the person who decides whether to sign.
+/// Describes the basis and the current file for the user, who decides whether to sign.
 fn headline(
     path: &Path,
     edit: &HandEdit,
@@ -98,7 +98,7 @@ fn headline(
     basis: &VerifiedFile,
     versions: &Versions,
 ) -> String {
-    let mut headline = format!("{}: against generation {}", shown(path), basis.generation());
+    let mut headline = format!("{}: against generation {}", Shown::path(path), basis.generation());
     if let Some(old) =
         basis.handed_over_from().or(memory.vault_id()).filter(|old| *old != basis.vault_id())
     {
@@ -109,36 +109,37 @@ fn headline(
         ));
     }
     if let Some(generation) = versions.generation_of(&edit.text()) {
-        headline.push_str(&format!("; what lies here was signed as generation {generation}"));
+        headline.push_str(&format!("; this content was signed as generation {generation}"));
     } else if edit.differs_in_own_table(basis) {
         headline.push_str(
-            ", whose access list and keys stay; what [bootseal] says here is not taken over",
+            ", whose access list and keys are kept; changes to [bootseal] in this file are ignored",
         );
     }
     let seen = memory.generation(&basis.vault_id());
     if seen > versions.highest().max(basis.generation()) {
         headline.push_str(&format!(
-            "\ngeneration {seen} was signed here and is not in git: what it changed in access is not in the basis, and is to be done again"
+            "\ngeneration {seen} was signed on this machine, but is not in git: its changes of access are not in the basis, and must be made again"
         ));
     }
     headline
 }
 
 /// Refuses suspicious dates. A sealed value that is older than the one it replaces may have leaked
-/// and been pasted back in; one dated in the future would count as the newest for too long.
+/// and been pasted back in; a value that is dated in the future would count as the newest for too
+/// long.
 pub(crate) fn refuse_dates(changes: &Changes, allowed: bool, now: u64, path: &Path) -> Result<()> {
     const AHEAD: u64 = 300;
     if let Some(change) =
         changes.properties.iter().find(|change| change.set_at.1.is_some_and(|at| at > now + AHEAD))
     {
         let what = format!(
-            "is dated {}, which is yet to come",
+            "is dated {}, which is in the future",
             change.set_at.1.map_or(String::new(), timestamp)
         );
         return Err(bootseal_core::Error::new(Kind::Conflict, what)
             .at(&change.path)
             .in_file(path)
-            .with_help("Someone dated it by hand. Leave it out, and set it again: bootseal set")
+            .with_help("The date was changed manually. Leave the value out, and set it again: bootseal set")
             .into());
     }
     let older = changes.properties.iter().filter(|change| change.is_older());
@@ -146,7 +147,7 @@ pub(crate) fn refuse_dates(changes: &Changes, allowed: bool, now: u64, path: &Pa
         .map(|change| {
             let date = |at: Option<u64>| at.map_or(String::new(), timestamp);
             format!(
-                "{} (given {}, what it replaces {})",
+                "{} (set {}, replaces a value set {})",
                 change.path,
                 date(change.set_at.1),
                 date(change.set_at.0)
@@ -156,17 +157,15 @@ pub(crate) fn refuse_dates(changes: &Changes, allowed: bool, now: u64, path: &Pa
     if allowed || older.is_empty() {
         return Ok(());
     }
-    let what = format!("older than what they replace: {}", older.join(", "));
+    let what = format!("some values are older than those that they replace: {}", older.join(", "));
     Err(bootseal_core::Error::new(Kind::Conflict, what)
         .in_file(path)
-        .with_help(
-            "An old value may be known to someone. If you want it back nevertheless: --older",
-        )
+        .with_help("An old value may be known to someone. To restore it anyway: --older")
         .into())
 }
 
-/// Without a basis, shows the whole file, as for a vault seen for the first time. `--yes` is not
-/// enough here.
+/// Asks for a confirmation of the whole file, because there is no basis to compare it with; `--yes`
+/// is not enough here.
 fn first(
     path: &Path,
     edit: &HandEdit,
@@ -181,20 +180,22 @@ fn first(
         Some(id) => (vouched(id)?, memory.epoch(&id)),
         None => (false, 0),
     };
-    // No plugin runs for a text that nobody signed.
+    // No plugin is run for an unsigned text.
     let own: Vec<_> =
         keys.identities.iter().filter(|identity| !identity.is_plugin()).cloned().collect();
     let vault =
         Vault::without_basis(edit, &own, epoch, !vouched).map_err(|error| error.in_file(path))?;
     let id = vault.file().vault_id();
     let unknown = format!(
-        "{}: no version of it that verifies can be found, in git or with --against",
-        shown(path)
+        "{}: no version of it that verifies was found, in git or with --against",
+        Shown::path(path)
     );
     if !context.ui.can_ask() {
         return Err(Failure::new(
             Kind::NoTerminal,
-            format!("{unknown}; all of it is asked for, and there is no terminal to ask at"),
+            format!(
+                "{unknown}; its whole content must be confirmed, and there is no terminal to ask at"
+            ),
         )
         .with_help("Name a version that verifies: --against FILE"));
     }
@@ -210,10 +211,10 @@ fn first(
         .collect();
     let claimed = edit.claimed_vault().filter(|claimed| *claimed != id);
     let id = claimed.map_or(format!("{id}"), |claimed| {
-        format!("{id}, with new keys: nothing vouches for {claimed}, which it says to be")
+        format!("{id}, with new keys: the file names {claimed}, which is not verified")
     });
     let question = format!(
-        "{unknown}.\nIt would be signed as it stands, vault {id}. Its values can be read by:\n{}\nIt holds:\n{}\nSign all of this?",
+        "{unknown}.\nIt would be signed as it is, as vault {id}. Its values can be read by:\n{}\nIt contains:\n{}\nSign all of this?",
         tables::access(vault.file().access()),
         properties.join("\n"),
     );
@@ -236,18 +237,22 @@ fn write(
     if HandEdit::read(path)? != *edit {
         return Err(Failure::new(
             Kind::Conflict,
-            "the file was changed while you were asked; nothing was changed",
+            "the file was changed during the prompt; nothing was written",
         )
-        .with_help("Look again: bootseal sign")
+        .with_help("To review it again: bootseal sign")
         .into());
     }
     lock.write(&text)?;
     remember(path, &file, context);
-    context.ui.note(format_args!("{}: signed as generation {}", shown(path), file.generation()));
-    said(path, file.vault_id(), file.generation(), changes, context)
+    context.ui.note(format_args!(
+        "{}: signed as generation {}",
+        Shown::path(path),
+        file.generation()
+    ));
+    report(path, file.vault_id(), file.generation(), changes, context)
 }
 
-fn said(
+fn report(
     path: &Path,
     vault: VaultId,
     generation: u64,
@@ -261,8 +266,4 @@ fn said(
         }))?;
     }
     Ok(())
-}
-
-fn shown(path: &Path) -> String {
-    Shown::path(path).to_string()
 }

@@ -1,5 +1,5 @@
-//! `bootseal sweep`, hidden: removes values from a memory file system when the process that used
-//! them has ended.
+//! `bootseal sweep`, a hidden command: removes values from a memory file system when the process
+//! that used them has ended.
 
 use crate::ui::failure::Exit;
 

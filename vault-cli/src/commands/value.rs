@@ -1,5 +1,5 @@
-//! The source of a value: a prompt without echo, a pipe, a file, or random generation. It goes
-//! straight onto a guarded page, and never comes from argv.
+//! The source of a value: a prompt without echo, a pipe, a file, or random generation. The value is
+//! read directly into guarded memory, and never from argv.
 
 use crate::context::Context;
 use crate::ui::failure::{Failure, Result, unreadable};
@@ -13,7 +13,7 @@ const MAX_VALUE: usize = 12 << 20;
 
 /// The options for the source of a value.
 pub(super) struct Source<'a> {
-    /// The word after the path: `-` or a mistake.
+    /// The argument after the path: `-`, or a value that is refused.
     pub(super) stdin: Option<&'a str>,
     pub(super) from_file: Option<&'a Path>,
     pub(super) generate: Option<usize>,
@@ -29,7 +29,7 @@ impl Source<'_> {
             return Err(Failure::new(Kind::Usage, text));
         }
         if self.stdin.is_some_and(|word| word != "-") {
-            let text = "a value must not be on the command line: others on this machine can see it there, and the shell keeps it";
+            let text = "a value must not be on the command line: others on this machine can see it there, and the shell's history keeps it";
             return Err(Failure::new(Kind::Usage, text).with_help(format!(
                 "Type it at the prompt (bootseal {verb} {}), or use a pipe.",
                 Shown(path)
@@ -38,7 +38,7 @@ impl Source<'_> {
         Ok(())
     }
 
-    /// Reads the value for `path`, with warnings about what is easily overlooked.
+    /// Reads the value for `path`, with warnings about characters that are easily overlooked.
     pub(super) fn read(
         &self,
         path: &PropertyPath,
@@ -50,7 +50,7 @@ impl Source<'_> {
         let secret = if let Some(file) = self.from_file {
             from_file(file)?
         } else if !context.ui.stdin_is_terminal {
-            // After `-i -` has read stdin, the rest must not look like an empty value.
+            // If `-i -` has already read stdin, the value would seem to be empty.
             if context.ui.stdin_taken {
                 return Err(Failure::new(Kind::Usage, "stdin cannot be both a key and the value"));
             }
@@ -70,7 +70,7 @@ impl Source<'_> {
                 remarks.push("begins or ends with a blank");
             }
             if text.contains('\u{a0}') {
-                remarks.push("holds a no-break space");
+                remarks.push("contains a no-break space");
             }
             if text.ends_with(['\n', '\r']) {
                 remarks.push("ends with a line break");
@@ -78,7 +78,7 @@ impl Source<'_> {
             if text.chars().any(|character| {
                 bootseal_core::is_hidden(character) && !"\n\r\t".contains(character)
             }) {
-                remarks.push("holds an invisible character");
+                remarks.push("contains an invisible character");
             }
             remarks
         });
@@ -101,7 +101,7 @@ fn read(source: &mut dyn Read) -> Result<SecretBuf> {
         Ok(true) => Ok(page),
         Ok(false) => Err(Failure::new(
             Kind::Usage,
-            "the value is longer than 12 MiB; a sealed file may have 16",
+            "the value is longer than 12 MiB; a sealed file may have 16 MiB MiB",
         )),
         Err(error) => Err(Failure::new(Kind::Io, format!("the value cannot be read: {error}"))),
     }

@@ -32,11 +32,11 @@ pub(crate) fn run(options: &Vendor, context: &mut Context<'_>) -> Result<(), Exi
     };
     let address = address(&profile, options.port);
     let vendor = Imitation::start(&profile, address, behaviour).map_err(|error| {
-        Failure::new(Kind::Io, format!("{address} cannot be had: {error}"))
-            .with_help("Another port: --port PORT; a free one: --port 0")
+        Failure::new(Kind::Io, format!("cannot listen at {address}: {error}"))
+            .with_help("To choose another port: --port PORT; for a free one: --port 0")
     })?;
     end_on_interrupt(sender)?;
-    // Printed last, for scripts that wait for the address.
+    // The address is printed last, for scripts that wait for it.
     context.ui.note(how_to_use(&profile, &path, context.options.file.is_empty(), &vendor));
     let document = json!({ "profile": options.profile, "url": vendor.origin() });
     context.ui.answer(&document, vendor.origin())?;
@@ -51,7 +51,8 @@ pub(crate) fn run(options: &Vendor, context: &mut Context<'_>) -> Result<(), Exi
     Ok(())
 }
 
-/// The profile's own address if it is plain HTTP on this machine: then the profile needs no change.
+/// Returns the profile's own address if it is plain HTTP on this machine, so that the profile needs
+/// no change.
 fn address(profile: &Profile, port: Option<u16>) -> SocketAddr {
     let url = profile.login.url.base();
     let own = match url.host() {
@@ -79,7 +80,7 @@ fn how_to_use(profile: &Profile, path: &Path, unnamed: bool, vendor: &Imitation)
             "Try:    bootseal login {name}{option}\n  A call: bootseal login {name}{option} --call {origin}/orders"
         ),
         false => format!(
-            "The profile in {file} goes elsewhere. For one that comes here, in a vault of your own:\n    \
+            "The profile in {file} has another address. To make one with this address, in a vault of your own:\n    \
              bootseal init -f dev.sealed.toml\n    \
              bootseal profile {name} --from {file} --url {origin} -f dev.sealed.toml   (any user and password)\n    \
              bootseal login {name} -f dev.sealed.toml"
@@ -96,11 +97,11 @@ fn say(served: &Served, context: &mut Context<'_>) {
             .to_string(),
         false => format!("{method} {path} {status} {what}"),
     };
-    // The log's reader may be gone; the vendor keeps serving.
+    // A write error is ignored: the vendor continues even if nobody reads the log.
     let _ = writeln!(context.ui.stderr, "{line}");
 }
 
-/// Handles Ctrl-C from the moment it returns, so that the vendor can be ended as soon as its
+/// Installs the handler of Ctrl-C before it returns, so that the vendor can be ended as soon as its
 /// address is printed.
 fn end_on_interrupt(sender: Sender<Event>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -1,4 +1,4 @@
-//! The entries of another tool's file, before its importer opens what is sealed in it.
+//! The entries of another tool's file, before its importer decrypts the values.
 
 use crate::cli::Format;
 use crate::formats::input::{Input, by_name, parse};
@@ -43,7 +43,7 @@ pub(crate) fn documents(text: &str, format: Format) -> Result<(Vec<Table>, Vec<S
     }
 }
 
-/// Parses all values of a file, in the format that its name shows.
+/// Parses all values of a file, in the format that its name indicates.
 pub(crate) fn entries(text: &str, path: &Path) -> Result<Entries> {
     let format = by_name(path).ok_or_else(|| {
         let name = Shown::path(path).to_string();
@@ -78,7 +78,7 @@ pub(crate) fn entries(text: &str, path: &Path) -> Result<Entries> {
     }
 }
 
-/// Shows a property's name in errors, even if it is not a valid one.
+/// Formats a property's name for errors, even if the name is not valid.
 pub(crate) fn shown(path: &[String]) -> String {
     PropertyPath::new(path.to_vec())
         .map_or_else(|_| Shown(&path.join(".")).to_string(), |path| path.to_string())

@@ -1,4 +1,4 @@
-//! `.env` files, read as data: nothing is expanded or run, whatever a shell would do.
+//! `.env` files, read as data: unlike in a shell, nothing is expanded or run.
 //!
 //! Lines are `NAME=value`, optionally after `export`. `'…'` is literal; in `"…"` the escapes `\n \r
 //! \t \" \\ \$ \`` are replaced, and every other backslash is kept; both may span several lines. An
@@ -17,8 +17,8 @@ pub(super) struct Pair {
     pub(super) comment_cut: bool,
 }
 
-/// Parses all pairs in order, including duplicate names. An error has line and column, and nothing
-/// of the text.
+/// Parses all pairs in order, including duplicate names. An error contains line and column, but no
+/// part of the text.
 pub(super) fn parse(text: &str) -> Result<Vec<Pair>, Error> {
     let mut source = Source { text, at: 0, counted: (0, 1) };
     let mut pairs = Vec::new();
@@ -122,7 +122,6 @@ impl<'a> Source<'a> {
     fn quoted(&mut self, quote: char) -> Result<Zeroizing<String>, Error> {
         let open = self.at;
         self.at += 1;
-        // With room for all that is left, so that it never moves and leaves a copy behind.
         let rest = self.rest();
         let mut escaped = false;
         let end = rest.find(|next| {
@@ -149,6 +148,7 @@ impl<'a> Source<'a> {
 }
 
 fn unescaped(raw: &str) -> Zeroizing<String> {
+    // Allocated at its maximum size, because growth would leave copies in memory.
     let mut value = Zeroizing::new(String::with_capacity(raw.len()));
     let mut characters = raw.chars().peekable();
     while let Some(next) = characters.next() {
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_there_is_taken_as_data() {
+    fn values_are_read_literally_as_data() {
         for (text, name, value) in [
             ("A=b", "A", "b"),
             ("export A=b", "A", "b"),
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_have_a_place_and_nothing_of_the_text() {
+    fn errors_contain_the_position_and_no_text() {
         for (text, words) in [
             ("hunter2", "line 1, column 8: a name is not followed"),
             ("A=1\nhunter2 x=1", "line 2, column 9: a name is not followed"),
@@ -242,14 +242,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_quoted_is_read_again(name in "[A-Za-z_][A-Za-z0-9_.-]{0,8}", values in prop::collection::vec(any::<String>(), 1..5), comment in "( # [ -~]{0,9})?") {
+        fn double_quoted_values_round_trip(name in "[A-Za-z_][A-Za-z0-9_.-]{0,8}", values in prop::collection::vec(any::<String>(), 1..5), comment in "( # [ -~]{0,9})?") {
             let text: String = values.iter().map(|value| format!("{name} = {}{comment}\n", double_quoted(value))).collect();
             let wanted: Vec<_> = values.into_iter().map(|value| (name.clone(), value)).collect();
             prop_assert_eq!(pairs(&text), wanted);
         }
 
         #[test]
-        fn single_quotes_and_none_take_what_stands_there(value in "[ -&(-~\u{e4}\n]{0,30}", bare in "[!$-&(-~\u{e4}]([ -\"$-~]{0,20}[!-\"$-~])?") {
+        fn single_quoted_and_unquoted_values_are_literal(value in "[ -&(-~\u{e4}\n]{0,30}", bare in "[!$-&(-~\u{e4}]([ -\"$-~]{0,20}[!-\"$-~])?") {
             let text = format!("A='{value}'\nB={bare}\nC='end'");
             prop_assert_eq!(pairs(&text), [("A".to_owned(), value), ("B".to_owned(), bare), ("C".to_owned(), "end".to_owned())]);
         }

@@ -1,4 +1,4 @@
-//! The input of `seal`: its properties, whatever its format.
+//! The input of `seal`: its properties, in any format.
 
 use crate::cli::Format;
 use crate::context::Context;
@@ -11,13 +11,13 @@ use std::io::Read;
 use std::path::Path;
 use zeroize::{Zeroize, Zeroizing};
 
-/// The most bytes of an input; a sealed file may have no more.
+/// The maximum number of bytes of an input, which is also the limit of a sealed file.
 const MAX_INPUT: usize = 16 << 20;
 
 /// The properties, and the readable text from which the sealed file is made.
 pub(crate) struct Input {
     pub(crate) properties: Vec<InputProperty>,
-    /// A TOML input keeps its text.
+    /// The document of a TOML input, whose text is kept.
     pub(crate) document: Option<PlainDocument>,
     pub(crate) left_out_comments: bool,
     /// Warnings on how the input was read.
@@ -51,7 +51,7 @@ pub(crate) fn read(
     parse(&text, path, format()?)
 }
 
-/// Parses a text in the format that the name of `path` shows; `None` if it shows none.
+/// Parses a text in the format that the name of `path` indicates; `None` if it indicates none.
 pub(crate) fn parse_named(text: &str, path: &Path) -> Option<Result<Input>> {
     by_name(path).map(|format| parse(text, path, format))
 }
@@ -90,7 +90,8 @@ pub(crate) fn by_name(path: &Path) -> Option<Format> {
     }
 }
 
-/// The whole text; it grows without leaving pieces of itself behind, and is wiped when it goes.
+/// Reads the whole text. The buffer grows without leaving copies in memory, and is wiped when it is
+/// dropped.
 pub(crate) fn whole(source: &mut impl Read, expected: usize) -> Result<Zeroizing<String>, Error> {
     let mut bytes = Zeroizing::new(vec![0; expected.min(MAX_INPUT) + 1]);
     let mut length = 0;
@@ -98,7 +99,7 @@ pub(crate) fn whole(source: &mut impl Read, expected: usize) -> Result<Zeroizing
         if length > MAX_INPUT {
             return Err(Error::new(
                 Kind::Malformed,
-                "larger than 16 MiB, the most that a sealed file may have",
+                "larger than 16 MiB, the limit of a sealed file",
             ));
         }
         if length == bytes.len() {
@@ -163,7 +164,7 @@ fn from_properties(text: &str, path: &Path) -> Result<Input> {
         found.properties.iter().find(|property| tables.contains(property.path.segments()))
     {
         let text = format!(
-            "{} is a value and has others below it ({0}.…); TOML cannot have both",
+            "{} is a value and has other values below it ({0}.…), which TOML does not allow",
             both.path
         );
         return Err(
@@ -184,8 +185,7 @@ fn from_env(text: &str) -> Result<Input, Error> {
         found.add(property, &pair.value, pair.line, "")?;
     }
     if !cut.is_empty() {
-        let text =
-            "what follows ` #` was taken as a comment; if it is part of the value, quote the value";
+        let text = "the text after ` #` was taken as a comment; if it is part of the value, quote the value";
         found.remarks.push(format!("{}: {text}", cut.join(", ")));
     }
     Ok(found.input(text.lines().any(|line| line.trim_start().starts_with('#'))))

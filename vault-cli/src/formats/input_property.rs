@@ -1,8 +1,8 @@
-//! One property of an input, with its value as it would be sealed and as it would stand readable.
+//! One property of an input, with its value for sealing and as readable TOML.
 
 use bootseal_core::{BasicString, Property, PropertyPath, Secret, ValueKind};
 
-/// One property of an input, with its value as it would be sealed and as it would stand readable.
+/// One property of an input.
 pub(crate) struct InputProperty {
     pub(crate) path: PropertyPath,
     pub(crate) kind: ValueKind,
@@ -12,8 +12,8 @@ pub(crate) struct InputProperty {
 }
 
 impl InputProperty {
-    /// The property as a reader of the sealed file would see it, if only marked values were sealed.
-    pub(crate) fn as_it_will_stand(&self) -> Property {
+    /// Returns the property as it would be in the sealed file if only marked values were sealed.
+    pub(crate) fn to_property(&self) -> Property {
         if self.marked {
             return Property::Sealed(String::new());
         }

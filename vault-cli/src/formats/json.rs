@@ -12,7 +12,7 @@ pub(super) fn parse(text: &str) -> Result<Table, Error> {
     parse_with(text, false)
 }
 
-/// As [`parse`]; `nulls` keeps null values, for an importer that handles them.
+/// Does the same as [`parse`]; `nulls` keeps null values, for an importer that handles them.
 pub(super) fn parse_with(text: &str, nulls: bool) -> Result<Table, Error> {
     let mut json = serde_json::Deserializer::from_str(text);
     let mut place = Place { nulls, ..Place::default() };
@@ -22,42 +22,43 @@ pub(super) fn parse_with(text: &str, nulls: bool) -> Result<Table, Error> {
         Ok(_) => Err(Error::new(Kind::Malformed, "is not a JSON object: only an object has names")
             .at_line(1, 1)),
         Err(error) => {
-            let told = place.problem.take().unwrap_or_else(|| {
+            let failed = place.problem.take().unwrap_or_else(|| {
                 let what = error.to_string();
                 // The messages of `serde_json` are fixed texts, followed by the position.
                 let what = what.split(" at line ").next().unwrap_or_default();
-                let told = Error::new(Kind::Malformed, format!("not JSON: {what}"));
-                if what == "number out of range" { place.told(told) } else { told }
+                let failed = Error::new(Kind::Malformed, format!("not JSON: {what}"));
+                if what == "number out of range" { place.placed(failed) } else { failed }
             });
-            Err(told.at_line(error.line(), error.column().max(1)))
+            Err(failed.at_line(error.line(), error.column().max(1)))
         }
     }
 }
 
-/// The parser's place in the tree, and what it found wrong there.
+/// The parser's place in the tree, and the error that it found there.
 #[derive(Default)]
 struct Place {
     /// The names that lead to the property.
     path: Vec<String>,
-    /// The number of open arrays: a value in one is part of the array's property.
+    /// The number of open arrays: a value in an array is part of the array's property.
     arrays: usize,
     problem: Option<Error>,
     nulls: bool,
 }
 
 impl Place {
-    fn told(&self, error: Error) -> Error {
+    fn placed(&self, error: Error) -> Error {
         match PropertyPath::new(self.path.clone()) {
             Ok(path) => error.at(&path),
             Err(_) => error,
         }
     }
 
-    /// Keeps the error, since `serde_json` carries only text; its own error adds line and column.
+    /// Keeps the error, because an error of `serde_json` contains only text. Line and column are
+    /// added from the error of `serde_json`.
     fn wrong<E: serde::de::Error>(&mut self, what: &str) -> E {
         let what =
             if self.arrays > 0 { format!("{what} (in this array)") } else { what.to_owned() };
-        self.problem = Some(self.told(Error::new(Kind::Malformed, what)));
+        self.problem = Some(self.placed(Error::new(Kind::Malformed, what)));
         E::custom("")
     }
 }
@@ -136,7 +137,7 @@ impl<'de> Visitor<'de> for Value<'_> {
     }
 }
 
-const BEYOND: &str = "is a number that TOML's 64 bits do not hold; write it as a string";
+const BEYOND: &str = "is a number that does not fit into TOML's 64 bits; write it as a string";
 
 struct Key<'a> {
     place: &'a mut Place,
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_have_a_place_and_never_a_value() {
+    fn errors_contain_the_position_and_never_a_value() {
         for (text, words) in [
             ("{\"a\": {\"b\": null}}", "line 1, column 16: a.b: is null"),
             ("{\"a\": [1,\n null]}", "line 2, column 5: a: is null"),

@@ -1,4 +1,4 @@
-//! Settings files in clear: one file for each format.
+//! Parsers of settings files in clear, one module for each format.
 
 mod entries;
 mod env;

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 pub(crate) struct Pair {
     pub(crate) key: String,
     pub(crate) value: Zeroizing<String>,
-    /// The line it begins on, from 1.
+    /// The line on which it begins, from 1.
     pub(crate) line: usize,
 }
 
@@ -55,7 +55,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Pair>> {
 
 const BLANKS: [char; 3] = [' ', '\t', '\u{c}'];
 
-/// Ends in an odd number of backslashes.
+/// Whether the line ends in an odd number of backslashes, and so continues on the next line.
 fn continues(line: &str) -> bool {
     line.bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 1
 }
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// As `java.util.Properties.store` writes it.
+    /// Escapes a text as `java.util.Properties.store` does.
     fn escaped(text: &str, key: bool) -> String {
         let mut out = String::new();
         for (at, unit) in text.encode_utf16().enumerate() {
@@ -130,7 +130,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_java_writes_is_read_again(key in any::<String>(), value in any::<String>()) {
+        fn properties_written_by_java_are_read_back(key in any::<String>(), value in any::<String>()) {
             let text = format!("{}={}\n", escaped(&key, true), escaped(&value, false));
             prop_assert_eq!(pairs(&text), [(key, value)]);
         }
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_escape_names_its_line_and_not_the_value() {
+    fn the_error_of_an_invalid_escape_contains_the_line_but_not_the_value() {
         for text in [
             "x=1\na=hunter2\\u12",
             "\na=hunter2\\uzzzz",

@@ -1,5 +1,5 @@
-//! Nested objects as properties: an object is a table, an array is one property, written as one
-//! TOML value.
+//! Converts nested objects to properties: an object becomes a table, and an array becomes one
+//! property with one TOML value.
 
 use crate::formats::input_property::InputProperty;
 use bootseal_core::{BasicString, Error, Kind, PropertyPath, ValueKind};
@@ -14,7 +14,7 @@ pub(crate) enum Node {
     Toml(Zeroizing<String>),
     Array(Vec<Node>),
     Table(Table),
-    /// In files of other tools only; elsewhere it is an error.
+    /// Null, which occurs only in files of other tools; elsewhere it is an error.
     Null,
     /// The text after `!vault` in a file of Ansible; elsewhere a tag is an error.
     Vault(Zeroizing<String>),
@@ -24,7 +24,7 @@ pub(crate) type Table = Vec<(String, Node)>;
 
 /// The deepest nesting of arrays and inline tables in one value.
 const MAX_NESTING: usize = 64;
-/// The deepest nesting that parsers follow: arrays 64 deep, in tables of 16 segments.
+/// The deepest nesting that parsers accept: arrays 64 deep, in tables of 16 segments.
 pub(super) const MAX_DEPTH: usize = 80;
 
 /// Returns all properties in order, and the empty tables.
@@ -57,7 +57,7 @@ fn collect(
 /// Makes a property of one value that is not a table.
 pub(crate) fn property(path: PropertyPath, value: &Node) -> Result<InputProperty, Error> {
     if depth(value) > MAX_NESTING {
-        let what = "nests more than 64 arrays and objects, the most that a value may have";
+        let what = "nests more than 64 arrays and objects, which is the limit of a value";
         return Err(Error::new(Kind::Malformed, what).at(&path));
     }
     let mut page = Page(SecretBuf::with_capacity(256)?);
@@ -104,7 +104,7 @@ fn toml_text(node: &Node, page: &mut Page) -> std::fmt::Result {
             }
             page.write_str(if table.is_empty() { "}" } else { " }" })
         }
-        // These were removed or opened before.
+        // These nodes were removed or decrypted before.
         Node::Null | Node::Vault(_) => Err(std::fmt::Error),
     }
 }

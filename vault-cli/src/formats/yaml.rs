@@ -1,10 +1,10 @@
-//! YAML files, by the core schema of YAML 1.2. Anything that could expand, run or be ambiguous is
-//! an error or a remark.
+//! YAML files, by the core schema of YAML 1.2. Constructs that could expand, run something or be
+//! ambiguous cause an error or a remark.
 //!
 //! `saphyr-parser` emits events with positions and interprets nothing. Aliases, merge keys, tags
 //! except `!!str`, a second document, duplicate names and null are errors. `yes`, `no`, `on`,
-//! `off`, `0123`, `1_000` and `12:30` without quotes are text, as in 1.2, with a remark, since
-//! older YAML takes them for booleans and numbers.
+//! `off`, `0123`, `1_000` and `12:30` without quotes are text, as in 1.2, with a remark, because
+//! older YAML reads them as booleans and numbers.
 
 use crate::formats::tree::{MAX_DEPTH, Node, Table};
 use bootseal_core::{Error, Kind, PropertyPath};
@@ -13,14 +13,15 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use zeroize::Zeroizing;
 
-/// Parses a YAML mapping, with remarks for a person. An error contains a position and names, never
+/// Parses a YAML mapping, with remarks for the user. An error contains a position and names, never
 /// a value.
 pub(super) fn parse(text: &str) -> Result<(Table, Vec<String>), Error> {
     let (mut documents, remarks) = parse_with(text, Lenience::default())?;
     Ok((documents.pop().unwrap_or_default(), remarks))
 }
 
-/// What a file of another tool may contain in addition; its importer handles it.
+/// The additional constructs that a file of another tool may contain, and that its importer
+/// handles.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Lenience {
     pub(super) nulls: bool,
@@ -29,7 +30,8 @@ pub(super) struct Lenience {
     pub(super) documents: bool,
 }
 
-/// As [`parse`], for a file of another tool: returns each document that is not empty.
+/// Does the same as [`parse`] for a file of another tool, and returns each document that is not
+/// empty.
 pub(super) fn parse_with(
     text: &str,
     lenience: Lenience,
@@ -38,9 +40,9 @@ pub(super) fn parse_with(
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
         let (event, span) = event.map_err(|error| {
-            // This message would repeat a character of the text.
-            let told = error.info().split(": `").next().unwrap_or_default();
-            at(Error::new(Kind::Malformed, format!("not YAML: {told}")), error.marker())
+            // The message would quote a character of the text, so its end is cut off.
+            let reason = error.info().split(": `").next().unwrap_or_default();
+            at(Error::new(Kind::Malformed, format!("not YAML: {reason}")), error.marker())
         })?;
         builder.take(event, &span.start)?;
     }
@@ -90,14 +92,14 @@ impl Builder {
                     .at_line(place.line(), 1)),
             },
             Event::DocumentStart(_) if self.root.is_some() => {
-                Err(self.wrong("holds a second document", place))
+                Err(self.wrong("contains a second document", place))
             }
             Event::Alias(_) => {
-                Err(self
-                    .wrong("is an alias (`*name`), and nothing is expanded: write it out", place))
+                Err(self.wrong("is an alias (`*name`), which is not expanded: write it out", place))
             }
             Event::Scalar(text, style, _, tag) => {
-                // The parser's own copy, with escapes replaced, is dropped with this one.
+                // This takes over the parser's copy, in which escapes are replaced, so that it is
+                // wiped.
                 let text = Zeroizing::new(text.into_owned());
                 if self.wants_key() {
                     self.key(&text, style, place)
@@ -136,7 +138,7 @@ impl Builder {
         self.open.iter().any(|open| matches!(open, Open::Array(_)))
     }
 
-    fn told(&self, error: Error, place: &Marker) -> Error {
+    fn placed(&self, error: Error, place: &Marker) -> Error {
         let error = at(error, place);
         match PropertyPath::new(self.path.clone()) {
             Ok(path) => error.at(&path),
@@ -147,7 +149,7 @@ impl Builder {
     fn wrong(&self, what: &str, place: &Marker) -> Error {
         let what =
             if self.in_array() { format!("{what} (in this array)") } else { what.to_owned() };
-        self.told(Error::new(Kind::Malformed, what), place)
+        self.placed(Error::new(Kind::Malformed, what), place)
     }
 
     fn enter(&mut self, open: Open, place: &Marker) -> Result<(), Error> {
@@ -155,7 +157,7 @@ impl Builder {
             return Err(self.wrong("has a name that is not plain text", place));
         }
         if self.open.len() >= MAX_DEPTH {
-            return Err(self.wrong("nests deeper than any sealed file", place));
+            return Err(self.wrong("nests deeper than a sealed file allows", place));
         }
         self.open.push(open);
         Ok(())
@@ -165,7 +167,7 @@ impl Builder {
         let plain = style == ScalarStyle::Plain;
         if plain && text == "<<" {
             return Err(
-                self.wrong("has a merge key (`<<`), and nothing is expanded: write it out", place)
+                self.wrong("has a merge key (`<<`), which is not expanded: write it out", place)
             );
         }
         if plain && matches!(text, "" | "~" | "null" | "Null" | "NULL") {
@@ -207,7 +209,7 @@ impl Builder {
             }
             Some(Plain::Beyond) => {
                 return Err(self.wrong(
-                    "is a number that TOML's 64 bits do not hold; put it in quotes",
+                    "is a number that does not fit into TOML's 64 bits; put it in quotes",
                     place,
                 ));
             }
@@ -216,7 +218,7 @@ impl Builder {
                 let path = PropertyPath::new(self.path.clone())
                     .map_or_else(|_| String::new(), |path| path.to_string());
                 self.remarks.push(format!(
-                    "{path}: the value in line {} is taken as text, as in YAML 1.2; older YAML takes it for {otherwise}. Quote it to be clear",
+                    "{path}: the value in line {} is taken as text, as in YAML 1.2; older YAML reads it as {otherwise}. Quote it to be explicit",
                     place.line()
                 ));
                 Node::Text(text)
@@ -226,7 +228,7 @@ impl Builder {
         Ok(())
     }
 
-    /// Refuses a tag: it can name a type of some program, with unknown effects.
+    /// Refuses a tag, because it can name a type of a program, with unknown effects.
     fn refuse_tag(&self, tag: Option<&Tag>, harmless: &str, place: &Marker) -> Result<(), Error> {
         match tag {
             Some(tag) if !(tag.is_yaml_core_schema() && tag.suffix == harmless) => {
@@ -266,7 +268,7 @@ enum Plain {
     OlderYaml(&'static str),
 }
 
-/// The core schema of YAML 1.2.2, section 10.3.2.
+/// Interprets an unquoted scalar by the core schema of YAML 1.2.2, section 10.3.2; `None` for text.
 fn plain(text: &str) -> Option<Plain> {
     let toml = |text: &str| Some(Plain::Toml(Zeroizing::new(text.to_owned())));
     let (negative, unsigned) = match text.strip_prefix(['+', '-']) {
@@ -286,7 +288,7 @@ fn plain(text: &str) -> Option<Plain> {
     if ["y", "n", "yes", "no", "on", "off"].iter().any(|word| text.eq_ignore_ascii_case(word)) {
         return Some(Plain::OlderYaml("true or false"));
     }
-    // A longer value is no number that fits anywhere, and need not be parsed.
+    // An integer beyond 64 bits does not fit into TOML.
     let integer = |radix: u32, prefix: &str| {
         let value = i64::from_str_radix(&unsigned[prefix.len()..], radix).ok();
         value.map_or(Some(Plain::Beyond), |value| toml(&value.to_string()))
@@ -328,7 +330,7 @@ fn plain(text: &str) -> Option<Plain> {
     if !number {
         return None;
     }
-    // Kept as written if TOML allows it, or 1.10 would become 1.1.
+    // The literal is kept if TOML allows it; otherwise 1.10 would become 1.1.
     let literal = Zeroizing::new(format!("{sign}{unsigned}"));
     let value = literal.parse::<f64>().ok().filter(|value| value.is_finite());
     let Some(value) = value else { return Some(Plain::Beyond) };
@@ -336,7 +338,7 @@ fn plain(text: &str) -> Option<Plain> {
     if same { Some(Plain::Toml(literal)) } else { toml(&toml::Value::Float(value).to_string()) }
 }
 
-/// `[0-9]+`, `1.5`, `.5`, `1.`, each with or without an exponent.
+/// Whether a text is `[0-9]+`, `1.5`, `.5` or `1.`, with or without an exponent.
 fn is_float(text: &str) -> bool {
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => {
@@ -365,17 +367,17 @@ mod tests {
         let (mut table, remarks) =
             parse(&format!("a: {text}\n")).unwrap_or_else(|error| panic!("{text}: {error}"));
         let node = table.pop().unwrap().1;
-        let said = match node {
+        let text = match node {
             Node::Text(text) => format!("text {}", *text),
             Node::Toml(text) => text.to_string(),
             _ => "tree".into(),
         };
-        (said, !remarks.is_empty())
+        (text, !remarks.is_empty())
     }
 
     #[test]
-    fn scalars_are_those_of_yaml_1_2() {
-        for (yaml, said) in [
+    fn scalars_are_read_as_in_yaml_1_2() {
+        for (yaml, text) in [
             ("true", "true"),
             ("False", "false"),
             ("tRue", "text tRue"),
@@ -410,7 +412,7 @@ mod tests {
             if yaml == "-" {
                 continue; // a list of one null
             }
-            assert_eq!(value(yaml), (said.into(), false), "{yaml}");
+            assert_eq!(value(yaml), (text.into(), false), "{yaml}");
         }
         for yaml in [
             "yes", "No", "on", "OFF", "y", "n", "0123", "-007", "1_000", "12:30", "12:30:45",
@@ -421,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_have_a_place_and_never_a_value() {
+    fn errors_contain_the_position_and_never_a_value() {
         let bomb = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n";
         let deep = format!("a: {}1{}\n", "[".repeat(200), "]".repeat(200));
         let tables = format!("{}1{}\n", "{a: ".repeat(40), "}".repeat(40));
@@ -475,7 +477,7 @@ mod tests {
         }
 
         #[test]
-        fn quoted_text_is_read_again(text in any::<String>()) {
+        fn quoted_text_round_trips(text in any::<String>()) {
             // A JSON string is a YAML string.
             let quoted = serde_json::to_string(&text).unwrap().replace('\u{7f}', "\\u007f").replace('\u{feff}', "\\ufeff");
             prop_assert_eq!(value(&quoted).0, format!("text {text}"));

@@ -8,12 +8,12 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The most versions of one file that are read, newest first.
+/// The maximum number of versions of one file that are read, newest first.
 const MOST_VERSIONS: usize = 2000;
-/// The most bytes of all versions together: anyone who can push a branch decides how many there
-/// are.
+/// The maximum number of bytes of all versions together: anyone who can push a branch can add
+/// versions.
 const MOST_BYTES: u64 = 256 << 20;
-/// The most bytes of one version, which is the limit of a sealed file.
+/// The maximum number of bytes of one version, which is the limit of a sealed file.
 const LARGEST: u64 = 16 << 20;
 
 /// A working tree.
@@ -23,9 +23,10 @@ pub(crate) struct Repository {
 
 /// The error of a git command that failed.
 fn failed(what: &str, output: &[u8]) -> Failure {
-    let said = String::from_utf8_lossy(output);
-    let said = said.lines().next().unwrap_or_default().trim_start_matches("fatal: ").to_owned();
-    Failure::new(Kind::Io, format!("git {what}: {}", Shown(&said)))
+    let message = String::from_utf8_lossy(output);
+    let message =
+        message.lines().next().unwrap_or_default().trim_start_matches("fatal: ").to_owned();
+    Failure::new(Kind::Io, format!("git {what}: {}", Shown(&message)))
 }
 
 impl Repository {
@@ -59,7 +60,7 @@ impl Repository {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new("git");
-        // A name with `*` or `:` in it is a name, not a pattern.
+        // A name with `*` or `:` is taken literally, not as a pattern.
         command.arg("--literal-pathspecs").arg("-C").arg(&self.top).args(args).stdin(Stdio::null());
         command
     }
@@ -70,10 +71,11 @@ impl Repository {
     /// If the command fails.
     pub(crate) fn ask(&self, args: &[&str]) -> Result<Vec<u8>> {
         let output = self.try_ask(args)?;
-        output.map_err(|said| failed(args.first().unwrap_or(&""), &said))
+        output.map_err(|message| failed(args.first().unwrap_or(&""), &message))
     }
 
-    /// As [`Repository::ask`], but a failed command is an inner error with its message.
+    /// Does the same as [`Repository::ask`], but returns a failed command as an inner error with
+    /// its message.
     pub(crate) fn try_ask(&self, args: &[&str]) -> Result<std::result::Result<Vec<u8>, Vec<u8>>> {
         let output = self.command(args).output();
         let output = output
@@ -81,7 +83,7 @@ impl Repository {
         Ok(if output.status.success() { Ok(output.stdout) } else { Err(output.stderr) })
     }
 
-    /// A file's path within the repository, with slashes. The file itself need not exist.
+    /// Returns a file's path within the repository, with slashes. The file itself need not exist.
     pub(crate) fn name_of(&self, path: &Path) -> Result<String> {
         let outside = || {
             let text = format!(
@@ -102,8 +104,8 @@ impl Repository {
         Ok(parts.ok_or_else(outside)?.join("/"))
     }
 
-    /// As [`Repository::name_of`], without following links: the name of a file that a link may have
-    /// replaced.
+    /// Does the same as [`Repository::name_of`] without following links: returns the name of a file
+    /// that a link may have replaced.
     pub(crate) fn name_as_written(&self, path: &Path) -> Option<String> {
         let mut written = PathBuf::new();
         for part in std::path::absolute(path).ok()?.components() {
@@ -126,7 +128,7 @@ impl Repository {
         let text = answer.map_err(|_| {
             Failure::new(
                 Kind::NotFound,
-                format!("git knows no revision {}", bootseal_core::Typed(revision)),
+                format!("git has no revision {}", bootseal_core::Typed(revision)),
             )
         })?;
         Ok(String::from_utf8_lossy(&text).trim().to_owned())

@@ -1,5 +1,5 @@
-//! The sides of a merge: which of them is trusted, and into which the other is merged, for git's
-//! driver and for `resolve`.
+//! The sides of a merge, for git's driver and for `resolve`: decides whether a side is trusted, and
+//! reads it.
 
 use crate::context::Context;
 use crate::trust::keyring::Keys;
@@ -12,9 +12,9 @@ use std::path::Path;
 
 /// The verdict on one side of a merge.
 pub(crate) enum Judged {
-    /// It verifies, and a pin or this machine's memory vouches for it.
+    /// It verifies, and its vault is pinned or known on this machine.
     Trusted(Box<VerifiedFile>),
-    /// Its signature is valid, but nothing vouches for it.
+    /// Its signature is valid, but its vault is neither pinned nor known.
     Unknown(Box<VerifiedFile>),
     /// It does not verify, or it is refused for this reason.
     Refused(String),
@@ -51,8 +51,8 @@ pub(crate) fn side(file: VerifiedFile, keys: &mut Keys, context: &mut Context<'_
     }
 }
 
-/// Reads the user's part of a side that does not verify, or that nothing vouches for. Its sealed
-/// values must occur in signed versions.
+/// Reads the user's part of a side that does not verify, or is not trusted. Its sealed values must
+/// occur in signed versions.
 pub(crate) fn edited(
     bytes: &[u8],
     vault: &Vault<CanWrite>,
@@ -60,8 +60,7 @@ pub(crate) fn edited(
 ) -> Result<Side> {
     let edit = HandEdit::parse(bytes.to_vec()).map_err(|error| match error.kind() {
         Kind::Malformed => Failure::from(
-            error
-                .with_help("Take the other side as a whole: git checkout --ours FILE, or --theirs"),
+            error.with_help("Take the whole other side: git checkout --ours FILE, or --theirs"),
         ),
         _ => error.into(),
     })?;

@@ -12,7 +12,7 @@ use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::path::Path;
 
-/// The versions, not verified.
+/// Versions that are not verified.
 pub(crate) type Texts = Vec<Vec<u8>>;
 
 /// The verified versions of one vault and of its former ids, newest first.
@@ -20,8 +20,8 @@ pub(crate) type Texts = Vec<Vec<u8>>;
 pub(crate) struct Versions(Vec<VerifiedFile>);
 
 impl Versions {
-    /// The versions that verify under the pins, or under the id that this machine remembers for
-    /// `path`. With neither, those of the same vault as the first one that verifies.
+    /// The versions that verify under the pins, or under the known vault of `path`. Without both,
+    /// the versions of the same vault as the first one that verifies.
     pub(crate) fn of(
         texts: Texts,
         path: &Path,
@@ -40,11 +40,11 @@ impl Versions {
         }
         if let Some((one, other)) = fork(&found) {
             let what = format!(
-                "what is known of this vault goes on in two ways, as {one} and as {other}: a former writer may have made one of them"
+                "this vault was handed over twice, to {one} and to {other}: a former writer may have made one of them"
             );
             return Err(bootseal_core::Error::new(Kind::WrongVault, what)
                 .in_file(path)
-                .with_help("Say which it is: --pin VAULT. Whoever removed the last writer knows.")
+                .with_help("Choose the right one: --pin VAULT. Ask the person who removed the last writer.")
                 .into());
         }
         Ok(Versions::sorted(found))
@@ -57,15 +57,15 @@ impl Versions {
         )
     }
 
-    /// The versions with a valid signature, by any vault: for a source that is trusted itself, such
-    /// as the branch that receives a change.
+    /// The versions with a valid signature, by any vault: for a trusted source, such as the branch
+    /// that receives a change.
     pub(crate) fn signed(texts: Texts) -> Versions {
         Versions::sorted(verified(texts, &[]).collect())
     }
 
-    /// The versions with a valid signature whose vault is that of `basis`, one of its former ids, or
-    /// a successor. Nothing vouches for a former id any more: its values can be read, and nothing
-    /// else relies on it.
+    /// The versions with a valid signature whose vault is that of `basis`, one of its former ids,
+    /// or a successor. A former id is no longer trusted: its values can be read, but nothing else
+    /// relies on it.
     pub(crate) fn of_line(texts: Texts, basis: &VerifiedFile, keys: &Keys) -> Versions {
         let (vault, former) = (basis.vault_id(), basis.former_ids());
         let line = verified(texts, &[]).filter(|file| related(file, vault, &former));
@@ -76,9 +76,10 @@ impl Versions {
         let Some(first) = found.first() else { return Versions::default() };
         let (vault, former) = (first.vault_id(), first.former_ids());
         found.retain(|file| related(file, vault, &former));
-        // A version of a former id counts as older whatever its generation, because a former writer
-        // can raise the generation. So does a version of an earlier epoch, because a branch can.
-        // With equal generations the first is the newer one: git lists the newest first.
+        // A version of a former id counts as older, whatever its generation, because a former
+        // writer can raise the generation. A version of an earlier epoch counts as older too,
+        // because a branch can raise its generation. Of equal generations, the first one is newer:
+        // git lists the newest first.
         let dead = handed_over(&found);
         found.sort_by_key(|file| {
             Reverse((!dead.contains(&file.vault_id()), file.epoch(), file.generation()))
@@ -86,15 +87,15 @@ impl Versions {
         Versions(found)
     }
 
-    /// The highest generation among them, or 0. Former ids do not count: anyone who still has such a
-    /// key could use up the numbers.
+    /// The highest generation of these versions, or 0. Former ids do not count: anyone who still
+    /// has a former key could sign the highest possible generation.
     pub(crate) fn highest(&self) -> u64 {
         let dead = handed_over(&self.0);
         let alive = self.0.iter().filter(|file| !dead.contains(&file.vault_id()));
         alive.map(VerifiedFile::generation).max().unwrap_or_default()
     }
 
-    /// The generation of the version with this text.
+    /// Returns the generation of the version with this text.
     pub(crate) fn generation_of(&self, text: &str) -> Option<u64> {
         self.0.iter().find(|file| file.text() == text).map(VerifiedFile::generation)
     }
@@ -104,8 +105,8 @@ impl Versions {
         if self.0.is_empty() { None } else { Some(self.0.remove(0)) }
     }
 
-    /// Opens the versions that contain a sealed text of `edited` that `basis` lacks. It opens no
-    /// others, because each may require a touch of a hardware key.
+    /// Opens the versions that contain a ciphertext of `edited` that `basis` lacks. No others are
+    /// opened, because each may require a touch of a hardware key.
     pub(crate) fn opened(self, keys: &Keys, edited: &str, basis: &str) -> Vec<Vault<CanRead>> {
         let mut found: HashSet<(PropertyPath, String)> = HashSet::new();
         let mut vaults = Vec::new();

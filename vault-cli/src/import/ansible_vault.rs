@@ -1,5 +1,5 @@
-//! ansible-vault: whole files, or single values after `!vault`, sealed with PBKDF2, AES-256-CTR and
-//! an HMAC of the ciphertext.
+//! ansible-vault: whole files, or single values after `!vault`, encrypted with PBKDF2, AES-256-CTR
+//! and an HMAC of the ciphertext.
 
 use super::{Imported, KeySource, Leaf, MAX_DERIVATIONS, Weak, unhex, wrong};
 use crate::cli::Format;
@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 const ITERATIONS: u32 = 10_000;
 const MARK: &str = "$ANSIBLE_VAULT;";
-/// The most passwords; no playbook is known with more vault ids.
+/// The maximum number of passwords; no playbook is known with more vault ids.
 const MAX_PASSWORDS: usize = 16;
 const WEAK: &str = "10,000 rounds of SHA-256 make guessing the password cheap";
 
@@ -32,10 +32,13 @@ pub(crate) fn import(
     let mut vault = match text.contains(MARK) {
         true => Passwords::find(keys, context)?,
         false => {
-            return Err(Error::new(Kind::Malformed, "holds nothing that ansible-vault has sealed")
-                .in_file(path)
-                .with_help("A file in clear: bootseal seal INPUT")
-                .into());
+            return Err(Error::new(
+                Kind::Malformed,
+                "contains nothing that ansible-vault has encrypted",
+            )
+            .in_file(path)
+            .with_help("For a file in clear: bootseal seal INPUT")
+            .into());
         }
     };
     let in_file = |error: Error| Failure::from(error.in_file(path));
@@ -81,8 +84,8 @@ pub(crate) fn import(
 /// The entries of an opened file, if it is YAML or JSON; `None` if it is a single value.
 fn tables(plain: &[u8], path: &Path) -> Result<Option<Entries>> {
     let format = by_name(path);
-    let told = matches!(format, Some(Format::Yaml | Format::Json));
-    if !told && (format.is_some() || path.extension().is_some()) {
+    let named = matches!(format, Some(Format::Yaml | Format::Json));
+    if !named && (format.is_some() || path.extension().is_some()) {
         return Ok(None);
     }
     let parsed = std::str::from_utf8(plain)
@@ -97,8 +100,8 @@ fn tables(plain: &[u8], path: &Path) -> Result<Option<Entries>> {
     match parsed {
         Ok(entries) => Ok(Some(entries)),
         // A file without an extension may be anything.
-        Err(_) if !told => Ok(None),
-        Err(error) => Err(Error::new(error.kind(), format!("what it holds, opened: {error}"))
+        Err(_) if !named => Ok(None),
+        Err(error) => Err(Error::new(error.kind(), format!("its decrypted content: {error}"))
             .in_file(path)
             .into()),
     }
@@ -111,7 +114,7 @@ fn name_of(path: &Path) -> Result<String> {
         .ok_or_else(|| Failure::new(Kind::Usage, "the file's name is not text"))
 }
 
-/// The passwords at hand, and the keys derived from them.
+/// The given passwords, and the keys derived from them.
 struct Passwords {
     passwords: Vec<Secret>,
     keys: HashMap<(usize, Vec<u8>), Zeroizing<[u8; 80]>>,
@@ -136,7 +139,8 @@ impl Passwords {
         Ok(Passwords { passwords: stripped.collect::<Result<_, _>>()?, keys: HashMap::new() })
     }
 
-    /// Opens one value that is marked with `!vault`; `sealed` is whether the whole file was sealed.
+    /// Opens one value that is marked with `!vault`; `sealed` is whether the whole file was
+    /// encrypted.
     fn value(&mut self, names: &[String], node: Node, sealed: bool) -> Result<Leaf, Error> {
         match node {
             Node::Vault(envelope) => Ok(Leaf::opened(self.open(&envelope, names)?)),
@@ -164,8 +168,9 @@ impl Passwords {
             cipher.apply_keystream(&mut plain);
             let padding = plain.last().map_or(0, |last| usize::from(*last));
             let length = plain.len().checked_sub(padding).filter(|_| (1..=16).contains(&padding));
-            let length = length
-                .ok_or_else(|| wrong(Kind::Malformed, "opens to what has no padding", names))?;
+            let length = length.ok_or_else(|| {
+                wrong(Kind::Malformed, "has no valid padding after decryption", names)
+            })?;
             plain.truncate(length);
             return Ok(plain);
         }
@@ -174,7 +179,7 @@ impl Passwords {
             _ => "none of the vault passwords opens it, or it was changed",
         };
         Err(wrong(Kind::WrongPassphrase, what, names)
-            .with_help("For another one: --key-file, which can be repeated"))
+            .with_help("To give another password: --key-file, which can be repeated"))
     }
 
     fn key(&mut self, index: usize, salt: &[u8]) -> Result<Zeroizing<[u8; 80]>, Error> {
@@ -184,7 +189,7 @@ impl Passwords {
         }
         if self.keys.len() >= MAX_DERIVATIONS {
             let what =
-                format!("the file asks for more than {MAX_DERIVATIONS} password derivations");
+                format!("the file requires more than {MAX_DERIVATIONS} password derivations");
             return Err(Error::new(Kind::Malformed, what));
         }
         let mut key = Zeroizing::new([0; 80]);
@@ -197,7 +202,7 @@ impl Passwords {
     }
 }
 
-/// Salt, HMAC and ciphertext.
+/// Splits an envelope into salt, HMAC and ciphertext.
 fn parts(envelope: &str) -> Result<[Vec<u8>; 3], &'static str> {
     let mut lines = envelope.trim().lines();
     let header: Vec<&str> = lines.next().unwrap_or_default().trim().split(';').collect();
@@ -205,7 +210,7 @@ fn parts(envelope: &str) -> Result<[Vec<u8>; 3], &'static str> {
         ["$ANSIBLE_VAULT", "1.1" | "1.2", "AES256", ..] => {}
         ["$ANSIBLE_VAULT", "1.0", ..] => {
             return Err(
-                "is of ansible-vault 1.0, which newer Ansible does not open either: `ansible-vault rekey` with an old one first",
+                "is in the format of ansible-vault 1.0, which current versions cannot open either: first run `ansible-vault rekey` of an old version",
             );
         }
         _ => return Err("does not begin with $ANSIBLE_VAULT;1.1;AES256 or 1.2"),
@@ -226,7 +231,7 @@ fn refuse_program(path: &Path) -> Result<()> {
     }) {
         return Err(Error::new(
             Kind::Usage,
-            "is a program, as far as its mode tells, and nothing is run here",
+            "is an executable file, and bootseal import runs no program",
         )
         .in_file(path)
         .with_help("Run it yourself: FILE | bootseal import --from ansible-vault … --key-fd 0")
@@ -240,7 +245,7 @@ fn password_file(path: &Path) -> Result<Secret> {
     key_source::from_file(path)
 }
 
-/// As Python's `bytes.strip`.
+/// Removes blanks at both ends, as Python's `bytes.strip` does.
 fn strip(bytes: &[u8]) -> &[u8] {
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t'..=b'\r');
     let from = bytes.iter().position(|byte| !blank(byte)).unwrap_or(bytes.len());

@@ -1,4 +1,4 @@
-//! The ciphers of other tools, AES and DES as they use them; none of them is used to seal.
+//! The ciphers of other tools, AES and DES, for decryption only; none of them is used to seal.
 
 use aes_gcm::aead::array::ArraySize;
 use aes_gcm::aead::{AeadInOut, KeyInit};

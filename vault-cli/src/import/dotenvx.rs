@@ -1,4 +1,4 @@
-//! dotenvx: a `.env` file whose values are each sealed for a secp256k1 key (ECIES with
+//! dotenvx: a `.env` file in which each value is encrypted for a secp256k1 key (ECIES with
 //! AES-256-GCM).
 //!
 //! The dialect is dotenv's own, which differs from the one that `seal` reads: an unquoted value
@@ -37,9 +37,9 @@ pub(crate) fn import(
     let (own, values): (Vec<_>, Vec<_>) =
         pairs.into_iter().partition(|pair| is_own(&pair.name, PUBLIC));
     if !values.iter().any(|pair| pair.value.starts_with(MARK)) {
-        return Err(Error::new(Kind::Malformed, "holds nothing that dotenvx has sealed")
+        return Err(Error::new(Kind::Malformed, "contains nothing that dotenvx has encrypted")
             .in_file(path)
-            .with_help("A file in clear: bootseal seal INPUT")
+            .with_help("For a file in clear: bootseal seal INPUT")
             .into());
     }
     let public: Vec<(&str, Option<PublicKey>)> = own
@@ -52,7 +52,7 @@ pub(crate) fn import(
         })
         .collect();
     let private = private_keys(path, &public, keys, context)?;
-    // The last of several values of one name counts, as in dotenvx.
+    // If a name has several values, the last one counts, as in dotenvx.
     let mut entries = Entries {
         comments: text.lines().any(|line| line.trim_start().starts_with('#')),
         ..Entries::default()
@@ -78,10 +78,10 @@ pub(crate) fn import(
         Node::Text(value) => match value.strip_prefix(MARK) {
             Some(sealed) => {
                 let blob = BASE64_STANDARD.decode(sealed.trim()).ok().filter(|blob| blob.len() >= 65 + 16 + 16);
-                let blob = blob.ok_or_else(|| wrong(Kind::Malformed, "`encrypted:` holds no whole value", names))?;
+                let blob = blob.ok_or_else(|| wrong(Kind::Malformed, "the value after `encrypted:` is incomplete", names))?;
                 let plain = private.iter().find_map(|key| open(key, &blob));
                 let plain = plain.ok_or_else(|| {
-                    let what = "does not open by the key of this file: it was changed, or sealed for another key";
+                    let what = "does not open with the key of this file: it was changed, or encrypted for another key";
                     wrong(Kind::Forged, what, names)
                 })?;
                 Ok(Leaf::opened(plain))
@@ -96,7 +96,7 @@ pub(crate) fn import(
         .map(|pair| (super::shown(std::slice::from_ref(&pair.name)), "dotenvx's own key".into()));
     imported.left_out.extend(left_out);
     imported.remarks.push(
-        "dotenvx signs nothing: anyone who could write the file could add, swap and remove values. Review what was imported"
+        "dotenvx signs nothing: anyone who could write the file could add, swap and remove values. Review the imported values"
             .into(),
     );
     Ok(imported)
@@ -106,8 +106,9 @@ fn is_own(name: &str, own: &str) -> bool {
     name.strip_prefix(own).is_some_and(|suffix| suffix.is_empty() || suffix.starts_with('_'))
 }
 
-/// The private keys: the named ones, else from `.env.keys` beside the file, else from the
-/// environment, else typed. If the file contains public keys, only the matching ones.
+/// Returns the private keys: the named ones, else those in `.env.keys` beside the file, else those
+/// in the environment, else the typed ones. If the file contains public keys, only matching private
+/// keys are returned.
 fn private_keys(
     path: &Path,
     public: &[(&str, Option<PublicKey>)],
@@ -116,7 +117,7 @@ fn private_keys(
 ) -> Result<Vec<SecretKey>> {
     let beside = path.with_file_name(".env.keys");
     let mut found = keys.named(context)?;
-    let mut tried = "what was named";
+    let mut tried = "the named keys";
     if found.is_empty() && beside.exists() {
         tried = ".env.keys beside it";
         found.push(key_source::from_file(&beside)?);
@@ -131,7 +132,7 @@ fn private_keys(
             .collect::<Result<_>>()?;
     }
     if found.is_empty() {
-        tried = "what was typed";
+        tried = "the typed key";
         found = keys.or_asked(None, "dotenvx's private key", context)?;
     }
     let mut parsed = Vec::new();
@@ -143,14 +144,15 @@ fn private_keys(
     };
     parsed.retain(fits);
     if parsed.is_empty() {
-        let what = format!("no private key at hand matches this file's public key; tried {tried}");
-        let help = "Another one: --key-file FILE, a .env.keys or the key's 64 hexadecimal digits";
+        let what =
+            format!("no available private key matches this file's public key; tried {tried}");
+        let help = "To give another key: --key-file FILE, with a .env.keys or the key's 64 hexadecimal digits";
         return Err(Error::new(Kind::NoIdentity, what).in_file(path).with_help(help).into());
     }
     Ok(parsed)
 }
 
-/// A `.env.keys`, or the bare digits; several keys are separated by commas.
+/// Reads the keys in a `.env.keys`, or given as digits; several keys are separated by commas.
 fn keys_in(secret: &Secret) -> Result<Vec<SecretKey>, Error> {
     secret.expose(|bytes| {
         let text = std::str::from_utf8(bytes)
@@ -178,7 +180,7 @@ fn keys_in(secret: &Secret) -> Result<Vec<SecretKey>, Error> {
     })
 }
 
-/// ephemeral key 65 ‖ nonce 16 ‖ tag 16 ‖ ciphertext
+/// Opens `ephemeral key ‖ nonce ‖ tag ‖ ciphertext`, of 65, 16 and 16 bytes and the rest.
 fn open(key: &SecretKey, blob: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let (ephemeral, rest) = blob.split_at_checked(65)?;
     let (nonce, rest) = rest.split_at_checked(16)?;
@@ -240,7 +242,7 @@ fn after_line(text: &str) -> &str {
 fn read_value(text: &str) -> (Zeroizing<String>, &str) {
     let quote = text.chars().next().filter(|first| "'\"`".contains(*first));
     if let Some(quote) = quote {
-        // An escaped quote does not end the value; the backslash stays in it.
+        // An escaped quote does not end the value; the backslash stays in the value.
         let mut escaped = false;
         let end = text[1..].find(|next| {
             let ends = next == quote && !escaped;
@@ -291,8 +293,8 @@ mod tests {
     }
 
     #[test]
-    fn a_large_file_takes_no_longer_than_its_length() {
-        // Would take seconds if each line counted all lines before it.
+    fn the_parsing_time_is_linear_in_the_length() {
+        // This would take seconds if each line counted all lines before it.
         assert_eq!(parse(&"A=1\n".repeat(1 << 18)).unwrap().len(), 1 << 18);
     }
 

@@ -29,7 +29,7 @@ const USUAL: [&str; 4] = [
     "PBEWITHSHA256AND256BITAES-CBC-BC",
 ];
 
-/// The means of opening values, once the password is known.
+/// The algorithm and the key or password that open the values.
 enum Scheme {
     Pbe(Pbe, Password, u32),
     /// The scheme of jasypt-spring-boot.
@@ -46,7 +46,8 @@ impl Scheme {
                 cipher::gcm::<U12>(key, iv, b"", text, tag)?
             }
         };
-        // Jasypt seals text without a MAC: a result that is not text was not sealed with this key.
+        // Jasypt encrypts text without a MAC: a result that is not text was not encrypted with this
+        // key.
         std::str::from_utf8(&plain).is_ok().then_some(plain)
     }
 }
@@ -66,15 +67,15 @@ pub(crate) fn import(
     if blobs.is_empty() {
         return Err(bootseal_core::Error::new(
             Kind::Malformed,
-            "holds no ENC(…): nothing that Jasypt has sealed",
+            "contains no ENC(…), so nothing that Jasypt has encrypted",
         )
         .in_file(path)
-        .with_help("A file in clear: bootseal seal INPUT")
+        .with_help("For a file in clear: bootseal seal INPUT")
         .into());
     }
     if blobs.len() > MAX_DERIVATIONS {
         let what = format!(
-            "holds more than {MAX_DERIVATIONS} sealed values; each takes a password derivation"
+            "contains more than {MAX_DERIVATIONS} encrypted values; each requires a password derivation"
         );
         return Err(bootseal_core::Error::new(Kind::Malformed, what).in_file(path).into());
     }
@@ -102,12 +103,12 @@ pub(crate) fn import(
     Ok(imported)
 }
 
-/// `ENC(…)` around a whole value, as Jasypt takes it.
+/// Returns the content of `ENC(…)` around a whole value, as Jasypt does.
 fn wrapped(value: &str) -> Option<&str> {
     value.trim().strip_prefix("ENC(")?.strip_suffix(')')
 }
 
-/// Every sealed value, including those in arrays.
+/// Collects every encrypted value, including those in arrays.
 fn collect(
     names: &[String],
     node: &Node,
@@ -138,15 +139,16 @@ fn blob(inner: &str, names: &[String]) -> Result<Vec<u8>, bootseal_core::Error> 
         true => unhex(inner.as_bytes()),
         false => BASE64_STANDARD.decode(inner).ok(),
     };
-    let what = "ENC(…) holds neither base64 nor hexadecimal digits";
+    let what = "ENC(…) contains neither base64 nor hexadecimal digits";
     blob.ok_or_else(|| wrong(Kind::Malformed, what, names))
 }
 
 fn refused(name: &str, names: &[String]) -> bootseal_core::Error {
-    wrong(Kind::WrongPassphrase, format!("does not open by this password with {name}"), names)
+    wrong(Kind::WrongPassphrase, format!("does not open with this password and {name}"), names)
 }
 
-/// The named algorithm with the given password; else the only common one that opens every value.
+/// Returns the named algorithm with the given password, else the only common one that opens every
+/// value.
 fn scheme(
     blobs: &[(Vec<String>, Vec<u8>)],
     path: &Path,
@@ -195,7 +197,7 @@ fn scheme(
         (1, Some(found)) => Ok(found),
         (0, _) => {
             let what = format!(
-                "no usual algorithm opens all values by this password; tried {}",
+                "no common algorithm opens all values with this password; tried {}",
                 USUAL.join(", ")
             );
             Err(bootseal_core::Error::new(Kind::WrongPassphrase, what)
@@ -205,7 +207,7 @@ fn scheme(
         }
         _ => {
             let what = "several algorithms open these values, which have no MAC";
-            let help = "Name it, as jasypt.encryptor.algorithm does: --algorithm PBEWithMD5AndDES";
+            let help = "Name the one in jasypt.encryptor.algorithm, for example: --algorithm PBEWithMD5AndDES";
             Err(bootseal_core::Error::new(Kind::Conflict, what)
                 .in_file(path)
                 .with_help(help)
@@ -214,8 +216,8 @@ fn scheme(
     }
 }
 
-const LOST_IV: &str = "A wrong password and a wrong algorithm look the same here: --algorithm names one. What was sealed with an AES \
-    algorithm and NoIvGenerator cannot be opened by anyone: its IV was never kept (jasypt-spring-boot issue 226).";
+const LOST_IV: &str = "The error is the same for a wrong password and a wrong algorithm: name one with --algorithm. Values encrypted with an AES \
+    algorithm and NoIvGenerator cannot be opened at all: their IV was never stored (jasypt-spring-boot issue 226).";
 
 fn unknown(name: &str) -> Failure {
     let what = match name.to_ascii_uppercase().contains("RSA") {
@@ -224,13 +226,13 @@ fn unknown(name: &str) -> Failure {
     };
     Failure::new(Kind::Usage, what).with_help(format!(
         "{}, PBEWithSHA1AndDESede, PBEWITHHMACSHA{{1,224,256,384,512}}ANDAES_{{128,256}}, PBEWITHSHA{{,256}}AND{{128,192,256}}BITAES-CBC-BC, AES/GCM/NoPadding. \
-         For another one let the application itself print the values into: bootseal seal - --format properties",
+         For another one, let the application print the values, and pipe them into: bootseal seal - --format properties",
         USUAL.join(", ")
     ))
 }
 
-/// `gcm-secret-key-string`, 32 bytes in base64; with a salt `gcm-secret-key-password` and
-/// `gcm-secret-key-salt`.
+/// Returns the key of AES/GCM: `gcm-secret-key-string`, 32 bytes in base64; with a salt, the key
+/// derived from `gcm-secret-key-password` and `gcm-secret-key-salt`.
 fn gcm_key(password: &Password, settings: &Settings<'_>) -> Result<Zeroizing<Vec<u8>>> {
     let Some(salt) = settings.salt else {
         let key = BASE64_STANDARD
@@ -240,7 +242,9 @@ fn gcm_key(password: &Password, settings: &Settings<'_>) -> Result<Zeroizing<Vec
             .filter(|key| key.len() == 32);
         return key.ok_or_else(|| {
             Failure::new(Kind::WrongPassphrase, "the key of AES/GCM is not 32 bytes in base64")
-                .with_help("Where it is a password, its salt belongs to it: --salt, as gcm-secret-key-salt has it.")
+                .with_help(
+                    "If it is a password, give its salt as well, from gcm-secret-key-salt: --salt",
+                )
         });
     };
     let salt = BASE64_STANDARD

@@ -9,7 +9,7 @@ use bootseal_memory::SecretBuf;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// The most bytes of a key or password; a file of identities may have several lines.
+/// The maximum number of bytes of a key or password; a file of identities may have several lines.
 const MAX_KEY: usize = 64 << 10;
 
 /// The options for the source.
@@ -46,10 +46,10 @@ impl KeySource<'_> {
         if !context.ui.can_ask_passphrase() {
             return Err(Failure::new(
                 Kind::NoTerminal,
-                format!("{prompt}: there is no terminal to ask at"),
+                format!("{prompt}: there is no terminal to ask for it"),
             )
             .with_help(
-                "Name a file that holds it with --key-file, or a descriptor with --key-fd.",
+                "Name a file that contains it with --key-file, or a descriptor with --key-fd.",
             ));
         }
         Ok(vec![context.ui.terminal()?.secret(&format!("{prompt}: ")).map_err(no_answer)?])
@@ -85,7 +85,7 @@ fn from_descriptor(descriptor: u32, context: &mut Context<'_>) -> Result<Secret>
             "on this system a key is read from descriptor 0 only",
         ));
     }
-    // By its path in /dev/fd: adopting the bare number would need unsafe code.
+    // Opened by its path in /dev/fd, because adopting the number would need unsafe code.
     let mut source = std::fs::File::open(format!("/dev/fd/{descriptor}")).map_err(|error| {
         Failure::new(Kind::Io, format!("descriptor {descriptor} cannot be read: {error}"))
             .with_help(format!(
@@ -103,7 +103,7 @@ fn read(source: &mut dyn Read) -> Result<Secret> {
     let mut source = source;
     match page.read_to_end(&mut source, MAX_KEY) {
         Ok(true) => Ok(page.freeze()),
-        Ok(false) => Err(Failure::new(Kind::Usage, "longer than 64 KiB: this is not a key")),
+        Ok(false) => Err(Failure::new(Kind::Usage, "longer than 64 KiB, so it is not a key")),
         Err(error) => Err(Failure::new(Kind::Io, format!("the key cannot be read: {error}"))),
     }
 }

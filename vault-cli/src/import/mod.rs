@@ -1,5 +1,5 @@
-//! Importers of other tools' files, one for each tool: they open what was sealed, and report what
-//! was readable.
+//! Importers of other tools' files, one for each tool: they decrypt values, and report which values
+//! were readable.
 //!
 //! An importer only reads: it runs, expands and fetches nothing that a file names. It starts a
 //! program only if the user's own age identity belongs to a plugin. Its work is bounded: 16 MiB of
@@ -23,18 +23,18 @@ use bootseal_core::{Error, Kind, PropertyPath, Result, Secret, ValueKind};
 use std::collections::HashSet;
 use zeroize::Zeroizing;
 
-/// The most password derivations: each takes some milliseconds, and a file of 16 MiB could ask for
-/// tens of thousands.
+/// The maximum number of password derivations: each takes some milliseconds, and a file of 16 MiB
+/// could require tens of thousands.
 const MAX_DERIVATIONS: usize = 10_000;
 
 /// The contents of a file of another tool.
 #[derive(Default)]
 pub(crate) struct Imported {
     pub(crate) properties: Vec<InputProperty>,
-    /// The properties that were sealed in it.
+    /// The properties that were encrypted in the file.
     pub(crate) sealed: HashSet<PropertyPath>,
     pub(crate) weak: Vec<Weak>,
-    /// What was left out, and why.
+    /// The entries that were left out, each with the reason.
     pub(crate) left_out: Vec<(String, String)>,
     pub(crate) remarks: Vec<String>,
 }
@@ -42,21 +42,21 @@ pub(crate) struct Imported {
 /// A protection that is too weak against someone who has the file.
 pub(crate) struct Weak {
     pub(crate) scheme: String,
-    /// Why it is weak.
+    /// The reason why it is weak.
     pub(crate) why: &'static str,
 }
 
 /// The result of an importer for one value.
 pub(crate) enum Leaf {
     Readable(Node),
-    /// A text that was sealed.
+    /// A text that was encrypted.
     Opened(Node),
-    /// Bytes that were sealed, and are not text.
+    /// Bytes that were encrypted, and are not text.
     OpenedBytes(Zeroizing<Vec<u8>>),
 }
 
 impl Leaf {
-    /// A sealed value: as text if it is UTF-8, else as bytes.
+    /// Returns a decrypted value: as text if it is UTF-8, else as bytes.
     fn opened(bytes: Zeroizing<Vec<u8>>) -> Leaf {
         match std::str::from_utf8(&bytes) {
             Ok(text) => Leaf::Opened(Node::Text(Zeroizing::new(text.to_owned()))),
@@ -89,13 +89,13 @@ impl Imported {
             if null {
                 imported
                     .left_out
-                    .push((shown(&path), "holds null, which TOML does not have".into()));
+                    .push((shown(&path), "contains null, which TOML does not have".into()));
                 continue;
             }
             let path = PropertyPath::new(path)?;
             if !seen.insert(path.clone()) {
                 let what =
-                    "appears twice, as in several documents of one file; nothing was written";
+                    "appears twice, perhaps in several documents of one file; nothing was written";
                 return Err(Error::new(Kind::Conflict, what).at(&path));
             }
             let (property, sealed) = match property {
@@ -114,10 +114,10 @@ impl Imported {
         let empty = entries
             .empty
             .iter()
-            .map(|path| (shown(path), "an empty table, and so no property".into()));
+            .map(|path| (shown(path), "an empty table, which contains no property".into()));
         imported.left_out.extend(empty);
         if entries.comments {
-            imported.left_out.push(("comments".into(), "they may hold old values".into()));
+            imported.left_out.push(("comments".into(), "they may contain old values".into()));
         }
         Ok(imported)
     }
@@ -138,7 +138,7 @@ fn property_of(path: PropertyPath, node: &Node) -> Result<InputProperty> {
     property(path, node)
 }
 
-/// Opens the values in an array; if one of them was sealed, the whole array counts as sealed.
+/// Opens the values in an array; if one of them was encrypted, the whole array is sealed.
 struct Walk<'a, F> {
     open: &'a mut F,
     sealed: bool,
@@ -175,7 +175,7 @@ impl<F: FnMut(&[String], Node) -> Result<Leaf>> Walk<'_, F> {
                 Leaf::OpenedBytes(_) => {
                     return Err(Error::new(
                         Kind::Malformed,
-                        "holds bytes that are no text, in an array",
+                        "contains bytes that are not text, in an array",
                     )
                     .at(&PropertyPath::new(names.clone())?));
                 }

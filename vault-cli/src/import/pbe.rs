@@ -1,5 +1,4 @@
-//! Key derivation from a password as in Jasypt: PKCS#5 v1.5 as the JDK does it, PBKDF2, and
-//! PKCS#12.
+//! Key derivation from a password as in Jasypt: PKCS#5 v1.5 as in the JDK, PBKDF2, and PKCS#12.
 
 use crate::import::cipher::{aes_cbc, cbc};
 use bootseal_core::Secret;
@@ -71,8 +70,7 @@ impl Pbe {
         bytes(bits).map(|bytes| Pbe::Pkcs12(hash, bytes))
     }
 
-    /// Opens `salt ‖ iv ‖ ciphertext`; `None` if the password is wrong, as far as the padding
-    /// shows.
+    /// Opens `salt ‖ iv ‖ ciphertext`; `None` if the padding shows that the password is wrong.
     pub(super) fn open(
         self,
         password: &Password,
@@ -140,7 +138,7 @@ impl Pbe {
 }
 
 impl Hash {
-    /// PBKDF2 with the HMAC of this hash; `None` for an invalid key.
+    /// Derives a key by PBKDF2 with the HMAC of this hash; `None` for an invalid password.
     pub(super) fn pbkdf2(
         self,
         password: &[u8],
@@ -174,7 +172,7 @@ impl Password {
         })
     }
 
-    /// Whether it is printable ASCII: Java's own providers accept nothing else.
+    /// Returns the password if it is printable ASCII; Java's own providers accept nothing else.
     fn ascii(&self) -> Option<&[u8]> {
         self.0.bytes().all(|byte| (0x20..0x7F).contains(&byte)).then_some(self.0.as_bytes())
     }
@@ -183,7 +181,8 @@ impl Password {
         self.0.as_bytes()
     }
 
-    /// RFC 7292, appendix B.2, for hashes with blocks of 64 bytes: `id` 1 makes a key, 2 an IV.
+    /// Derives a key (`id` 1) or an IV (`id` 2) by RFC 7292, appendix B.2, for hashes with blocks
+    /// of 64 bytes.
     fn pkcs12<D: Digest + FixedOutputReset>(
         &self,
         id: u8,
@@ -225,7 +224,7 @@ impl Password {
     }
 }
 
-/// MD5 of the parts, then MD5 of that, and so on.
+/// Hashes the parts with MD5, and then each result again, `rounds` times in all.
 fn md5_repeated(parts: &[&[u8]], rounds: u32) -> Zeroizing<Vec<u8>> {
     let mut digest = Md5::new();
     parts.iter().for_each(|part| digest.update(part));

@@ -1,9 +1,9 @@
-//! Shamir's secret sharing in GF(2⁸), in HashiCorp Vault's form (y…, x): several key groups of a
-//! sops file make one data key.
+//! Shamir's secret sharing in GF(2⁸), in HashiCorp Vault's form (y…, x): a sops file with several
+//! key groups shares its data key among them.
 
 use zeroize::Zeroizing;
 
-/// The secret at x = 0; `None` if the shares cannot belong to one secret.
+/// Returns the secret, the value at x = 0; `None` if the shares cannot belong to one secret.
 pub(super) fn combine(shares: &[Zeroizing<Vec<u8>>]) -> Option<Zeroizing<Vec<u8>>> {
     let length = shares.first()?.len().checked_sub(1)?;
     let xs: Vec<u8> = shares.iter().map(|share| share.last().copied()).collect::<Option<_>>()?;
@@ -33,7 +33,7 @@ fn times(mut one: u8, other: u8) -> u8 {
     product
 }
 
-/// a²⁵⁴: 254 is 11111110 in binary.
+/// Returns the inverse, a²⁵⁴; 254 is 11111110 in binary.
 fn inverse(of: u8) -> u8 {
     let power = (0..6).fold(of, |power, _| times(times(power, power), of));
     times(power, power)

@@ -1,5 +1,5 @@
-//! sops: values under one data key, which age has wrapped, and a MAC over all of them, which must
-//! hold.
+//! sops: values encrypted with one data key, which is wrapped with age, and a MAC over all values,
+//! which must match.
 
 use super::{Imported, KeySource, Leaf, wrong};
 use crate::context::Context;
@@ -19,7 +19,8 @@ use sha2::{Digest, Sha256, Sha512};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// The most recipients, and groups of them: each costs work, and no real file has as many.
+/// The maximum number of recipients and of key groups: each costs work, and no real file has as
+/// many.
 const MAX_KEYS: usize = 256;
 
 pub(crate) fn import(
@@ -52,7 +53,7 @@ pub(crate) fn import(
             if !only_encrypted {
                 mac.update(text.as_bytes());
             }
-            // sops never seals an empty text; a later value in its place would be sealed.
+            // sops never encrypts an empty text, but would encrypt a later value in its place.
             let readable = !text.is_empty()
                 || !suffix.is_empty() && names.iter().any(|name| name.ends_with(&suffix));
             return Ok(if readable { Leaf::Readable(node) } else { Leaf::Opened(node) });
@@ -61,7 +62,7 @@ pub(crate) fn import(
         let plain = plain.ok_or_else(|| {
             wrong(
                 Kind::Forged,
-                "does not open by the data key of the file: it was changed, or belongs elsewhere",
+                "does not open with the data key of the file: it was changed, or belongs elsewhere",
                 names,
             )
         })?;
@@ -69,7 +70,7 @@ pub(crate) fn import(
         typed(plain, sealed.kind, json).ok_or_else(|| {
             wrong(
                 Kind::Malformed,
-                "opens to what its type does not allow; the type is not protected",
+                "opens to a value that its type does not allow; the type is not authenticated",
                 names,
             )
         })
@@ -78,14 +79,14 @@ pub(crate) fn import(
     check(&format!("{:X}", Hex(&mac.finalize())), &file, &key, path)?;
     if only_encrypted {
         imported.remarks.push(
-            "mac_only_encrypted: anyone who could write the file could change what was readable. Look at what stays readable".into(),
+            "mac_only_encrypted: anyone who could write the file could change the readable values. Review the values that stay readable".into(),
         );
     }
     if file.binary
         && let Some(name) = path.file_name().and_then(|name| name.to_str())
     {
         imported.remarks.push(format!(
-            "{} was a file of bytes; it is one value, data",
+            "{} was encrypted as a binary file; it becomes one value, data",
             bootseal_core::Shown(name)
         ));
     }
@@ -126,7 +127,8 @@ impl Sealed<'_> {
     }
 }
 
-/// Checks the MAC, which is sealed in the file with the time of the last change as additional data.
+/// Checks the MAC, which is encrypted in the file with the time of the last change as additional
+/// data.
 fn check(computed: &str, file: &SopsFile, key: &[u8], path: &Path) -> Result<()> {
     let stated = file.has("mac").and_then(Sealed::parse);
     let stated = stated.and_then(|mac| mac.open(key, file.has("lastmodified").unwrap_or_default()));
@@ -135,10 +137,10 @@ fn check(computed: &str, file: &SopsFile, key: &[u8], path: &Path) -> Result<()>
     }
     Err(Error::new(
         Kind::Forged,
-        "the MAC of sops does not hold: something in the file was changed, added, or taken away",
+        "the MAC of sops does not match: something in the file was changed, added or removed",
     )
     .in_file(path)
-    .with_help("If that was you, let sops fix it (sops edit --ignore-mac), then import it.")
+    .with_help("If you made the change, let sops write a new MAC (sops edit --ignore-mac), then import the file.")
     .into())
 }
 
@@ -169,7 +171,7 @@ fn typed(plain: Zeroizing<Vec<u8>>, kind: &str, json: bool) -> Option<Leaf> {
     }
 }
 
-/// A readable number or boolean in the form that the MAC covers.
+/// Formats a readable number or boolean as the MAC covers it.
 fn as_go_prints(text: &str, json: bool) -> String {
     match text {
         "true" => "True".into(),
@@ -184,8 +186,8 @@ fn as_go_prints(text: &str, json: bool) -> String {
     }
 }
 
-/// Opens the data key, from one age recipient of the file, or from as many groups as its threshold
-/// demands.
+/// Opens the data key by one age recipient of the file, or by as many key groups as its threshold
+/// requires.
 fn data_key(
     file: &SopsFile,
     path: &Path,
@@ -225,7 +227,7 @@ fn data_key(
     };
     let refused = |what: String| {
         let quantum = match recipients.iter().any(|recipient| recipient.starts_with("age1pq1")) {
-            true => " Post-quantum recipients (age1pq1…) are not opened here yet.",
+            true => " Post-quantum recipients (age1pq1…) are not supported yet.",
             false => "",
         };
         let help = format!(
@@ -250,7 +252,7 @@ fn data_key(
             }
             if shares.len() < threshold.max(1) {
                 return Err(refused(format!(
-                    "the keys at hand open {} of {} key groups, and {threshold} are needed; tried {tried}",
+                    "the available keys open {} of {} key groups, and {threshold} are needed; tried {tried}",
                     shares.len(),
                     groups.len()
                 )));
@@ -259,14 +261,15 @@ fn data_key(
             shamir::combine(&shares)
         }
     };
-    let key = key.ok_or_else(|| refused(format!("no key at hand opens it; tried {tried}")))?;
+    let key = key.ok_or_else(|| refused(format!("no available key opens it; tried {tried}")))?;
     match key.len() {
         32 => Ok(key),
         _ => Err(Error::new(Kind::Malformed, "its data key is not 32 bytes").in_file(path).into()),
     }
 }
 
-/// The identities: the named ones, else from where sops looks; and what was tried.
+/// Returns the identities, the named ones or else those in the places where sops looks, and the
+/// places that were tried.
 fn identities(
     recipients: &[&str],
     keys: &KeySource<'_>,
@@ -277,7 +280,7 @@ fn identities(
     let named = keys.named(context)?;
     for secret in &named {
         search.take(parse(secret)?);
-        search.tried = vec!["what was named".to_owned()];
+        search.tried = vec!["the named keys".to_owned()];
     }
     if named.is_empty() {
         search.look_where_sops_does(context)?;
@@ -294,7 +297,7 @@ fn parse(secret: &Secret) -> Result<IdentityFile, Error> {
 struct Search {
     plugins: Plugins,
     found: IdentityFile,
-    /// The places, as an error message names them.
+    /// The places that were searched, for error messages.
     tried: Vec<String>,
 }
 
@@ -354,7 +357,7 @@ impl Search {
                 .map(|name| home.join(name))
         }));
         for path in usual {
-            // These may serve another purpose, so one that cannot be used is no error.
+            // These files may serve another purpose, so an unusable one is not an error.
             if let Ok(secret) = key_source::from_file(&path)
                 && let Ok(file) = parse(&secret)
             {

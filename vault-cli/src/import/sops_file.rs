@@ -1,5 +1,5 @@
-//! The files of sops: YAML, JSON, dotenv and INI in its own dialects, with its metadata; all are
-//! read into one flat form.
+//! The files of sops: YAML, JSON, dotenv and INI in the dialects of sops, with its metadata; all
+//! are read into one flat form.
 
 use crate::cli::Format;
 use crate::formats::{Entries, Node, Table, documents};
@@ -13,15 +13,15 @@ use zeroize::Zeroizing;
 pub(super) struct SopsFile {
     pub(super) entries: Entries,
     pub(super) metadata: HashMap<String, String>,
-    /// JSON has one kind of number.
+    /// Whether the file is JSON, which has only one kind of number.
     pub(super) json: bool,
-    /// What sops sealed as a file of bytes is one value, `data`.
+    /// Whether sops encrypted a binary file, which is one value, `data`.
     pub(super) binary: bool,
 }
 
 impl SopsFile {
-    /// Parses by the extension of the name, as sops does; a file of no known format is one of
-    /// bytes.
+    /// Parses by the extension of the name, as sops does; a file with an unknown extension is
+    /// binary.
     pub(super) fn read(text: &str, path: &Path) -> Result<SopsFile> {
         let in_file = |error: Error| Failure::from(error.in_file(path));
         let mut file = match path.extension().and_then(|ending| ending.to_str()) {
@@ -36,18 +36,18 @@ impl SopsFile {
         if !file.metadata.contains_key("mac") {
             return Err(Error::new(
                 Kind::Malformed,
-                "holds no metadata of sops: nothing that sops has sealed",
+                "contains no metadata of sops, so sops has not encrypted it",
             )
             .in_file(path)
-            .with_help("A file in clear: bootseal seal INPUT")
+            .with_help("For a file in clear: bootseal seal INPUT")
             .into());
         }
         let known = ["json", "yaml", "yml", "env", "ini"];
-        let told = path
+        let named = path
             .extension()
             .and_then(|ending| ending.to_str())
             .is_some_and(|ending| known.contains(&ending));
-        file.binary = file.json && !told;
+        file.binary = file.json && !named;
         Ok(file)
     }
 
@@ -76,7 +76,7 @@ fn nested(text: &str, format: Format) -> Result<SopsFile, Error> {
     Ok(SopsFile::new(entries, metadata, format == Format::Json))
 }
 
-/// The names of sops' metadata in a format without nesting.
+/// Flattens sops' metadata to the names that it has in a format without nesting.
 fn flatten(name: String, node: &Node, found: &mut HashMap<String, String>) {
     match node {
         Node::Table(table) => table.iter().for_each(|(key, node)| {
@@ -95,7 +95,7 @@ fn flatten(name: String, node: &Node, found: &mut HashMap<String, String>) {
     }
 }
 
-/// No quotes, no `export`, nothing trimmed; `\n` is a line break.
+/// Parses dotenv as sops does: without quotes, `export` and trimming; `\n` is a line break.
 fn dotenv(text: &str) -> Result<SopsFile, Error> {
     let (mut entries, mut metadata) = (Entries::default(), HashMap::new());
     for (index, line) in text.split('\n').enumerate() {

@@ -26,10 +26,10 @@ pub(crate) fn import(
     if !entries.values.iter().any(|(_, node)| sealed(node)) {
         return Err(bootseal_core::Error::new(
             Kind::Malformed,
-            "holds no {cipher}…: nothing that Spring has sealed",
+            "contains no {cipher}…, so nothing that Spring has encrypted",
         )
         .in_file(path)
-        .with_help("A file in clear: bootseal seal INPUT")
+        .with_help("For a file in clear: bootseal seal INPUT")
         .into());
     }
     let salt = unhex(salt.unwrap_or(DEFAULT_SALT).as_bytes()).ok_or_else(|| {
@@ -42,7 +42,7 @@ pub(crate) fn import(
     let key = secret.expose(|secret| {
         let password = key_source::without_newline(secret);
         if password.windows(15).any(|part| part == b"RSA PRIVATE KEY") {
-            let help = "Let the server decrypt them (POST /decrypt), into: bootseal seal - --format properties";
+            let help = "Let the server decrypt the values (POST /decrypt), and pipe them into: bootseal seal - --format properties";
             return Err(Failure::new(Kind::Usage, "encrypt.key is an RSA key, which is not supported").with_help(help));
         }
         let mut key = Zeroizing::new(vec![0; 32]);
@@ -78,21 +78,21 @@ fn open(
     names: &[String],
 ) -> Result<Zeroizing<Vec<u8>>, bootseal_core::Error> {
     let mut digits = sealed.trim();
-    // `{key:alias}{secret:name}` choose among several keys; there is one.
+    // `{key:alias}{secret:name}` select one of several keys; here there is only one.
     while let Some((_, rest)) = digits.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
         digits = rest;
     }
     let blob = unhex(digits.as_bytes()).ok_or_else(|| {
         wrong(
             Kind::Malformed,
-            "{cipher} is not hexadecimal: sealed with an RSA key, which is not supported",
+            "{cipher} is not hexadecimal: it was encrypted with an RSA key, which is not supported",
             names,
         )
     })?;
     let plain = blob.split_at_checked(16).and_then(|(iv, text)| cipher::aes_cbc(key, iv, text));
     let plain = plain.filter(|plain| std::str::from_utf8(plain).is_ok());
     plain.ok_or_else(|| {
-        wrong(Kind::WrongPassphrase, "does not open by this encrypt.key", names)
+        wrong(Kind::WrongPassphrase, "does not open with this encrypt.key", names)
             .with_help("If the server sets encrypt.salt, give it as well: --salt")
     })
 }

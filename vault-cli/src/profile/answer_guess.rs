@@ -1,9 +1,8 @@
-//! Guesses what a profile should say of a login response: where the token is, and what tells its
+//! Guesses the keys of a profile from a login response: the places of the token and of its
 //! lifetime.
 //!
-//! Fields are recognised by their names and shapes, and a person is shown the guess. The response
-//! is read where it stands, on its guarded page: of its values nothing is copied onto the plain
-//! heap.
+//! Fields are recognised by their names and shapes, and the user confirms the guess. The response
+//! is read in place, in guarded memory: none of its values is copied to the plain heap.
 
 use crate::profile::json_leaves::{Leaf, leaves};
 use base64::Engine;
@@ -12,14 +11,14 @@ use bootseal::LoginResponse;
 use bootseal_memory::SecretBuf;
 use toml::{Table, Value};
 
-/// What a profile would say of a response.
+/// The keys of a profile for a response.
 pub(crate) struct Guess {
     pub(crate) token: Value,
     pub(crate) expiry: Option<Value>,
     pub(crate) inject: Option<Value>,
 }
 
-/// Finds the likeliest place of the token; `None` if nothing looks like one.
+/// Finds the likeliest place of the token; `None` if nothing looks like a token.
 pub(crate) fn look(response: &LoginResponse) -> Option<Guess> {
     response.body.expose(|body| {
         let json = leaves(body);
@@ -66,7 +65,7 @@ fn likeliest<'a, 'b>(fields: &'b [Leaf<'a>]) -> Option<(u32, &'b Leaf<'a>)> {
     scored.max_by_key(|(score, leaf)| (*score, std::cmp::Reverse(leaf.pointer.len())))
 }
 
-/// A body that is nothing but the token: as plain text, or as one JSON string.
+/// Recognises a body that is only the token, as plain text or as one JSON string.
 fn whole_body(body: &[u8], json: Option<&[Leaf<'_>]>) -> Option<Guess> {
     let (kind, text, length) = match json {
         Some([only]) if only.pointer.is_empty() => {
@@ -108,8 +107,8 @@ fn score(leaf: &Leaf<'_>) -> u32 {
     named + if is_jwt_with_end(text) { if named > 0 { 5 } else { 55 } } else { 0 }
 }
 
-/// Whether this is a JWT that says when it ends. Its claims are most of the token: they are decoded
-/// onto a guarded page.
+/// Whether this is a JWT with the claim `exp`. The claims are most of the token, so they are
+/// decoded into guarded memory.
 fn is_jwt_with_end(text: &str) -> bool {
     let mut parts = text.split('.');
     let (Some(_), Some(payload), Some(_), None) =
@@ -132,7 +131,7 @@ fn is_jwt_with_end(text: &str) -> bool {
     })
 }
 
-/// A field that tells a lifetime, beside the token if there is one.
+/// Finds a field with a lifetime, preferably beside the token.
 fn in_json(fields: &[Leaf<'_>], token: Option<&str>) -> Option<Value> {
     let parent = |pointer: &str| {
         pointer.rsplit_once('/').map_or(String::new(), |(parent, _)| parent.to_owned())
@@ -170,13 +169,13 @@ fn unit(leaf: &Leaf<'_>) -> Option<&'static str> {
         _ if number > 1e9 => "epoch",
         _ if leaf.name.ends_with("ms") || leaf.name.contains("milli") => "ms",
         _ if leaf.name.contains("minute") => "min",
-        // A day and more, in round thousands: milliseconds far more often than seconds.
+        // A day or more in round thousands is far more often in milliseconds than in seconds.
         _ if number >= 100_000.0 && number % 1000.0 == 0.0 => "ms",
         _ => "s",
     })
 }
 
-/// How the token is sent, if the response names another scheme than Bearer.
+/// Returns the key `inject` if the response names a scheme other than Bearer.
 fn scheme(fields: &[Leaf<'_>]) -> Option<Value> {
     let kind = fields.iter().find(|leaf| leaf.name == "tokentype")?.text()?;
     let plain = !kind.is_empty() && kind.bytes().all(|byte| byte.is_ascii_alphanumeric());
@@ -184,7 +183,7 @@ fn scheme(fields: &[Leaf<'_>]) -> Option<Value> {
         .then(|| inject("Authorization", &format!("{kind} ${{token}}")))
 }
 
-/// The header that is most likely the token: its name and its value.
+/// Finds the header that is most likely the token, with its name and value.
 fn in_header(response: &LoginResponse) -> Option<(&str, &str)> {
     let named = response.headers.iter().filter(|(name, _)| {
         let name = name.as_str();
@@ -196,7 +195,7 @@ fn in_header(response: &LoginResponse) -> Option<(&str, &str)> {
         .find(|(_, value)| value.len() >= 8)
 }
 
-/// The name of a session's cookie, and whether it says when it ends.
+/// Finds the name of a session cookie, and whether the cookie has an expiry.
 fn in_cookie(response: &LoginResponse) -> Option<(&str, bool)> {
     let lines = response.headers.get_all("set-cookie").iter().filter_map(|line| line.to_str().ok());
     let cookies = lines.filter_map(|line| {
@@ -205,7 +204,7 @@ fn in_cookie(response: &LoginResponse) -> Option<(&str, bool)> {
         let likely =
             ["sess", "sid", "auth", "token", "jwt"].iter().any(|word| lower.contains(word));
         let other = lower.contains("csrf") || lower.contains("xsrf") || rest.starts_with(';');
-        // The value itself, before the first semicolon, is not looked at.
+        // The value itself, before the first semicolon, is not examined.
         let dated = rest.split(';').skip(1).filter_map(|attribute| attribute.split_once('=')).any(
             |(name, _)| {
                 ["max-age", "expires"].iter().any(|dated| name.trim().eq_ignore_ascii_case(dated))
@@ -259,7 +258,7 @@ mod tests {
         pairs.iter().map(pair).collect()
     }
 
-    /// Set in a process of its own, in which no other test has secrets.
+    /// Set in a separate process, in which no other test has secrets.
     const ALONE: &str = "BOOTSEAL_TEST_ALONE";
 
     #[cfg(target_os = "linux")]
@@ -275,18 +274,18 @@ mod tests {
                     .env(ALONE, reader)
                     .output()
                     .unwrap();
-                let told = String::from_utf8_lossy(&done.stdout).into_owned();
+                let printed = String::from_utf8_lossy(&done.stdout).into_owned();
                 assert!(
-                    done.status.success() && told.contains("1 passed"),
-                    "{told}{}",
+                    done.status.success() && printed.contains("1 passed"),
+                    "{printed}{}",
                     String::from_utf8_lossy(&done.stderr)
                 );
-                assert_eq!(told.contains("clean: true"), clean, "{reader}: {told}");
+                assert_eq!(printed.contains("clean: true"), clean, "{reader}: {printed}");
             }
             return;
         };
-        // A JWT whose claims and signature are random, made on the page itself, so that the plain
-        // heap never had them.
+        // A JWT with random claims and signature, created in guarded memory, so that they were
+        // never on the plain heap.
         let mut page = SecretBuf::with_capacity(4096).unwrap();
         page.push(b"{\"access_token\":\"e30.").unwrap();
         let mut random = SecretBuf::zeroed(96).unwrap();
@@ -326,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_and_its_end_are_found_where_vendors_put_them() {
+    fn tokens_and_their_expiry_are_found_in_common_responses() {
         let jwt = format!("e30.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode("{\"exp\":1}"));
         type Headers<'a> = &'a [(&'a str, &'a str)];
         let cases: Vec<(Headers<'_>, String, &str)> = vec![

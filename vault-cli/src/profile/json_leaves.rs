@@ -1,43 +1,43 @@
-//! The leaves of a JSON document, as borrowed pieces of its text: no value is copied off the
-//! guarded page that it stands on.
+//! The leaves of a JSON document, as borrowed pieces of its text: no value is copied out of guarded
+//! memory.
 //!
-//! `serde_json::Value` would put the whole document onto the plain heap, and so would the scratch
-//! buffer in which a parser undoes escapes. A leaf is therefore the text as it is written, escapes
-//! included.
+//! `serde_json::Value` would copy the whole document to the plain heap, and so would the buffer in
+//! which a parser decodes escapes. A leaf is therefore the text as it is written, escapes included.
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::fmt;
 
-/// Objects and arrays are followed so deep; no login response nests deeper.
+/// The maximum depth of objects and arrays; no login response nests deeper.
 const MAX_DEPTH: usize = 64;
-/// A longer name is no field's: it may be a value, and is passed over with all below it.
+/// The maximum length of a field's name. A longer name may be a secret, and is skipped with
+/// everything below it.
 const MAX_NAME: usize = 64;
 
-/// A text, number, boolean or null, and where it stands.
+/// A text, number, boolean or null, and its place.
 pub(crate) struct Leaf<'a> {
     /// A JSON pointer (RFC 6901); empty for a document that is one leaf.
     pub(crate) pointer: String,
-    /// The name of the field, in lower case and only its letters and digits; that of the array for
-    /// an element.
+    /// The name of the field, reduced to lower-case letters and digits; for an element, the name of
+    /// its array.
     pub(crate) name: String,
     written: &'a str,
 }
 
 impl<'a> Leaf<'a> {
-    /// The inside of a text as it is written, its escapes with it; `None` for a number, a boolean
-    /// or null.
+    /// Returns the inside of a text as it is written, with its escapes; `None` for a number, a
+    /// boolean or null.
     pub(crate) fn text(&self) -> Option<&'a str> {
         self.written.strip_prefix('"')?.strip_suffix('"')
     }
 
-    /// The value of a number.
+    /// Returns the value of a number.
     pub(crate) fn number(&self) -> Option<f64> {
         self.written.parse().ok()
     }
 
-    /// The length of a text of printable ASCII characters without blanks, as tokens are; `None` for
-    /// anything else.
+    /// Returns the length of a text of printable ASCII characters without blanks, such as a token;
+    /// `None` for anything else.
     pub(crate) fn graphic_length(&self) -> Option<usize> {
         let mut rest = self.text()?.bytes();
         let mut length = 0;
@@ -67,7 +67,7 @@ impl<'a> Leaf<'a> {
     }
 }
 
-/// All leaves in the order of the text; `None` for what is not JSON.
+/// Returns all leaves in the order of the text; `None` if the text is not JSON.
 pub(crate) fn leaves(document: &[u8]) -> Option<Vec<Leaf<'_>>> {
     let root: &RawValue = serde_json::from_slice(document).ok()?;
     let mut found = Vec::new();
@@ -139,16 +139,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_leaf_is_its_place_and_what_is_written_there() {
+    fn a_leaf_has_a_pointer_a_name_and_its_written_text() {
         let document =
             br#"{"a/b":{"Access-Token":"x\/y"},"list":[1.5,{"t~":null}],"e":{},"deep":true}"#;
         let found = leaves(document).unwrap();
-        let told: Vec<_> = found
+        let leaves: Vec<_> = found
             .iter()
             .map(|leaf| (leaf.pointer.as_str(), leaf.name.as_str(), leaf.written))
             .collect();
         assert_eq!(
-            told,
+            leaves,
             [
                 ("/a~1b/Access-Token", "accesstoken", r#""x\/y""#),
                 ("/list/0", "list", "1.5"),
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_as_long_as_what_its_escapes_stand_for() {
+    fn an_escape_counts_as_one_character_of_a_token() {
         let length = |text: &str| leaves(text.as_bytes()).unwrap()[0].graphic_length();
         assert_eq!(length(r#""abc""#), Some(3));
         assert_eq!(length(r#""a\/b\u002Bc\\\"""#), Some(7));
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_has_no_leaves_and_depth_is_bounded() {
+    fn invalid_json_has_no_leaves_and_depth_is_bounded() {
         for bad in ["", "{", "{\"a\":1} x", "<html>"] {
             assert!(leaves(bad.as_bytes()).is_none(), "{bad}");
         }

@@ -1,5 +1,5 @@
-//! A login table as it is written into a file: in the order of a login, formatted as a person would
-//! write it.
+//! A login table as it is written into a file: with its keys in the order of a login, formatted as
+//! in a manual edit.
 
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::{BasicString, CanWrite, Kind, PROFILE_KEYS, Profile, PropertyPath, Vault};
@@ -21,10 +21,7 @@ impl LoginTable {
     /// The login table of a profile, after `like` is resolved.
     pub(crate) fn of(profile: &Profile) -> Result<LoginTable> {
         let written: Value = serde_json::from_str(profile.canonical()).map_err(|_| {
-            Failure::new(
-                Kind::Malformed,
-                format!("the profile {} cannot be taken over", profile.table),
-            )
+            Failure::new(Kind::Malformed, format!("the profile {} cannot be copied", profile.table))
         })?;
         match written {
             Value::Table(table) => Ok(LoginTable(table)),
@@ -36,16 +33,15 @@ impl LoginTable {
         self.0.insert(key.to_owned(), value);
     }
 
-    /// Moves all its addresses to another origin, for a second instance of the vendor.
+    /// Moves all addresses to another origin, for a second instance of the vendor.
     pub(crate) fn move_to(&mut self, url: &str) -> Result<()> {
         let wrong = || {
             Failure::new(Kind::Usage, "--url is not the address of a server")
-                .with_help("As in: --url http://127.0.0.1:8600")
+                .with_help("For example: --url http://127.0.0.1:8600")
         };
         let to = Url::parse(url).ok().filter(|url| url.host().is_some()).ok_or_else(wrong)?;
         if to.path() != "/" || to.query().is_some() {
-            let text =
-                "--url is the address of a server, without a path: those of the profile are kept";
+            let text = "--url is the address of a server, without a path: the paths of the profile are kept";
             return Err(Failure::new(Kind::Usage, text));
         }
         let origin = to.origin().ascii_serialization();
@@ -61,14 +57,14 @@ impl LoginTable {
                 moved(table);
             }
         }
-        // These belong to the vendor's other instance.
+        // These keys belong to the vendor's first instance.
         for key in ["hosts", "ca", "proxy"] {
             self.0.remove(key);
         }
         Ok(())
     }
 
-    /// The text of the tables, the first of them `path`.
+    /// Returns the text of the tables, of which `path` is the first.
     pub(crate) fn text(&self, path: &PropertyPath) -> Result<String> {
         let mut text = format!("[{path}]\n{}", lines(&self.0));
         for step in STEPS {
@@ -79,8 +75,8 @@ impl LoginTable {
         Ok(text)
     }
 
-    /// Writes it at the end of the file; property by property, if the file already has such a
-    /// table.
+    /// Writes the table at the end of the file, or property by property if the file already has
+    /// such a table.
     pub(crate) fn add_to(&self, vault: &mut Vault<CanWrite>, path: &PropertyPath) -> Result<()> {
         match vault.append(&self.text(path)?) {
             Err(error) if error.kind() == Kind::Conflict => set_each(vault, path, &self.0),

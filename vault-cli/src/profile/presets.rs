@@ -1,4 +1,4 @@
-//! The known kinds of vendors, and how to log in at each, as its own documentation describes it.
+//! The known kinds of vendors, each with its login as its documentation describes it.
 
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Kind, Shown};
@@ -17,8 +17,8 @@ pub(crate) struct Preset {
     /// The content of the login table: `LOGIN` is the address of the login, `BASE` that of the
     /// vendor.
     login: &'static str,
-    /// The tables below it: requests whose address is known only if the login has its usual path,
-    /// or that use the login's address.
+    /// The tables below the login table: requests that use the login's address, or whose address is
+    /// known only if the login has its usual path.
     steps: &'static [(&'static str, &'static str)],
 }
 
@@ -26,7 +26,7 @@ pub(crate) struct Preset {
 pub(crate) struct Asked {
     pub(crate) name: &'static str,
     pub(crate) what: &'static str,
-    /// Used if nobody can be asked.
+    /// The value that is used if there is no terminal.
     pub(crate) default: Option<&'static str>,
     pub(crate) place: Where,
 }
@@ -35,7 +35,7 @@ pub(crate) struct Asked {
 pub(crate) enum Where {
     /// A readable value of the table.
     Value,
-    /// It replaces this word in the login table.
+    /// The setting replaces this word in the login table.
     Word(&'static str),
 }
 
@@ -150,7 +150,7 @@ json = { username = "${username}", password = "${password}", provider = "db", re
 token = { json = "/access_token" }
 expiry = { jwt = true }
 "#,
-        // The address of `refresh` is known only below the usual path, and used only then.
+        // The address of `refresh` is known, and used, only if the login has its usual path.
         steps: &[(
             "refresh",
             r#"
@@ -247,7 +247,7 @@ refused_status = [400, 401, 403]
     },
     Preset {
         name: "couchdb",
-        about: "CouchDB and what speaks as it does: a session in a cookie that slides",
+        about: "CouchDB and compatible servers: a session cookie with a sliding lifetime",
         path: "/_session",
         sealed: USER,
         asked: &[],
@@ -300,7 +300,7 @@ impl Preset {
             let names: Vec<&str> = PRESETS.iter().map(|preset| preset.name).collect();
             Failure::new(Kind::Usage, format!("there is no preset `{}`", Shown(name))).with_help(
                 format!(
-                    "There are: {}. bootseal profile --list says what each is for.",
+                    "The presets are: {}. To see what each is for: bootseal profile --list",
                     names.join(", ")
                 ),
             )
@@ -344,24 +344,23 @@ impl Preset {
     }
 
     /// The addresses of the login and of the vendor. An address without the usual path is
-    /// completed; one with another path is taken as the login's own.
+    /// completed; an address with another path is used as the login's address.
     fn address(&self, text: &str) -> Result<(String, Option<String>)> {
         let wrong = |what: &str| Failure::new(Kind::Usage, format!("--url {what}"));
         let url = Url::parse(text).map_err(|error| {
             wrong(&format!("is not a URL: {error}"))
-                .with_help("As in: --url https://api.acme.example")
+                .with_help("For example: --url https://api.acme.example")
         })?;
         if url.host().is_none() || !["http", "https"].contains(&url.scheme()) {
             return Err(wrong("is not the address of a server")
-                .with_help("As in: --url https://api.acme.example"));
+                .with_help("For example: --url https://api.acme.example"));
         }
         if url.scheme() == "http" && !is_here(&url) {
-            let help =
-                "A password goes over TLS only. For a test on this machine: http://127.0.0.1:PORT";
+            let help = "A password is sent over TLS only. For a test on this machine: http://127.0.0.1:PORT";
             return Err(wrong("is not https").with_help(help));
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(wrong("holds credentials")
+            return Err(wrong("contains credentials")
                 .with_help("Leave them out: they are asked for, and sealed."));
         }
         let usual: Vec<&str> =
@@ -381,7 +380,7 @@ impl Preset {
         }
         if usual[there..].contains(&"*") {
             return Err(wrong("lacks a part of the path that only you know")
-                .with_help(format!("The whole is as {}", at(&url, &[], self.path))));
+                .with_help(format!("The whole address is like {}", at(&url, &[], self.path))));
         }
         let end = if self.path.ends_with('/') { "/" } else { "" };
         let whole: Vec<&str> = own.iter().chain(&usual[there..]).copied().collect();
@@ -389,7 +388,8 @@ impl Preset {
     }
 }
 
-/// Whether the address is literally this machine's; a host name depends on a resolver.
+/// Whether the address is a literal address of this machine; a host name would depend on a
+/// resolver.
 pub(crate) fn is_here(url: &Url) -> bool {
     url.host_str().is_some_and(|host| host == "127.0.0.1" || host == "[::1]")
 }
@@ -421,7 +421,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_gets_what_it_lacks() {
+    fn an_incomplete_address_is_completed() {
         for (preset, given, login, base) in [
             (
                 "simplejwt",

@@ -1,5 +1,5 @@
-//! Runs a command for each of several files; each has its own outcome, and the worst decides the
-//! exit code.
+//! Runs a command for each of several files; each file has its own result, and the worst one
+//! determines the exit code.
 
 use crate::context::Context;
 use crate::ui::failure::{Exit, Failure, Result};
@@ -7,8 +7,8 @@ use bootseal_core::Shown;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
-/// The result of a command for one file: for scripts, and for people (empty if the command is
-/// silent on success).
+/// The result of a command for one file: as JSON for scripts, and as text for people, which is
+/// empty if the command prints nothing on success.
 pub(crate) struct Answer {
     pub(crate) document: Value,
     pub(crate) text: String,
@@ -44,11 +44,11 @@ pub(crate) fn each<T>(
                     (_, document) => document,
                 })
             }
-            Ok(answer) if answer.text.is_empty() => quiet.push(shown(&path)),
+            Ok(answer) if answer.text.is_empty() => quiet.push(Shown::path(&path).to_string()),
             Ok(answer) => context.ui.line(answer.text)?,
         }
     }
-    // With several files, silence would not tell which of them were changed.
+    // With several files, the changed ones are listed, because others may have failed.
     if several && !quiet.is_empty() {
         context.ui.note(format_args!("changed: {}", quiet.join(", ")));
     }
@@ -64,14 +64,11 @@ pub(crate) fn each<T>(
     if worst == 0 { Ok(()) } else { Err(Exit::Reported(worst)) }
 }
 
-/// Prepends the file's name to an error of one among several files, unless it is there already.
+/// Prepends the file's name to an error of one of several files, unless the error already contains
+/// it.
 fn in_file(failure: Failure, path: &Path) -> Failure {
-    let name = shown(path);
+    let name = Shown::path(path).to_string();
     if failure.text().contains(&name) { failure } else { failure.within(&name) }
-}
-
-fn shown(path: &Path) -> String {
-    Shown::path(path).to_string()
 }
 
 /// The worse of two exit codes; 3, not authentic, is the worst.

@@ -1,5 +1,5 @@
-//! The identities at hand: key files, and locked keys and passphrases, which are asked for only
-//! when a file needs them.
+//! The available identities: key files, locked keys and passphrases. A passphrase is asked for only
+//! when a file needs it.
 
 use crate::context::Context;
 use crate::trust::plugins;
@@ -16,7 +16,7 @@ use std::rc::Rc;
 
 const DERIVING: &str = "deriving a key from the passphrase";
 
-/// The identities at hand, and the pins in their files.
+/// The available identities, and the pins in their files.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Keys {
     pub(crate) identities: Vec<Identity>,
@@ -27,21 +27,21 @@ pub(crate) struct Keys {
     pub(crate) plugins: Plugins,
     /// Each place that was searched, and what was found there, for errors.
     tried: Vec<String>,
-    /// Whether `-i`, `BOOTSEAL_IDENTITY` or `--passphrase-fd` named them, so that they are expected
-    /// to open the file.
+    /// Whether `-i`, `BOOTSEAL_IDENTITY` or `--passphrase-fd` named the keys, so that they are
+    /// expected to open the file.
     pub(crate) named: bool,
     /// The passphrase from `--passphrase-fd`, read once for all files.
     passphrase: Rc<OnceCell<Secret>>,
 }
 
 impl Keys {
-    /// Reads the identities from `-i`, else from `BOOTSEAL_IDENTITY`, else the user's own one and
-    /// their SSH keys.
+    /// Reads the identities from `-i`, else from `BOOTSEAL_IDENTITY`, else from the user's own
+    /// identity file and SSH keys.
     pub(crate) fn find(context: &mut Context<'_>) -> Result<Keys> {
         Keys::find_in(context.options.identity.clone(), context)
     }
 
-    /// As [`Keys::find`], with these files instead of those that `-i` names.
+    /// Does the same as [`Keys::find`], with these files instead of those that `-i` names.
     pub(crate) fn find_in(mut paths: Vec<PathBuf>, context: &mut Context<'_>) -> Result<Keys> {
         one_on_stdin(context)?;
         let mut keys = Keys { named: true, plugins: plugins::at_hand(context)?, ..Keys::default() };
@@ -83,7 +83,7 @@ impl Keys {
             }
         }
         if let (false, Some(home)) = (keys.named, context.home()) {
-            // They serve another purpose: one that cannot be used here is not an error.
+            // SSH keys serve another purpose, so an unusable one is not an error.
             for name in ["id_ed25519", "id_rsa"] {
                 let path = home.join(".ssh").join(name);
                 match IdentityFile::read(&path) {
@@ -100,7 +100,8 @@ impl Keys {
         if let Some(descriptor) = context.passphrase_fd {
             keys.named = true;
             keys.tried.push(format!("the passphrase on descriptor {descriptor}"));
-            // Even if no file asks for it: the passphrase must never be taken for a value.
+            // This is done even if no file needs the passphrase, which must never be read as a
+            // value.
             keep_from_programs(descriptor, &mut context.ui)?;
         }
         Ok(keys)
@@ -136,8 +137,8 @@ impl Keys {
         self.unlock_as(Role::Reader, file, context)
     }
 
-    /// As [`Keys::unlock`], for a file that is about to be changed: a reader's identity is not
-    /// enough.
+    /// Does the same as [`Keys::unlock`] for a file that is about to be changed: a reader's
+    /// identity is not enough.
     pub(crate) fn unlock_to_write(
         &mut self,
         file: &VerifiedFile,
@@ -146,8 +147,8 @@ impl Keys {
         self.unlock_as(Role::Writer, file, context)
     }
 
-    /// As [`Keys::unlock`], for a command that can do without: a given passphrase is used, and one
-    /// is asked for only if the key was named.
+    /// Does the same as [`Keys::unlock`] for a command that also works without a key: it uses a
+    /// given passphrase, and asks for one only if the key was named.
     pub(crate) fn unlock_unasked(
         &mut self,
         file: &VerifiedFile,
@@ -176,7 +177,7 @@ impl Keys {
             .filter(|access| access.passphrase.is_some() && enough(access.role));
         let names: Vec<&str> = by_passphrase.map(|access| access.name.as_str()).collect();
         if names.is_empty() || context.passphrase_fd.is_some() || !context.ui.can_ask_passphrase() {
-            // That a reader may not write is reported when the file is opened.
+            // The error for a reader, who may not write, is reported when the file is opened.
             return match role {
                 Some(_) => Ok(()),
                 None => Err(file.no_identity(&self.tried.join(", ")).into()),
@@ -196,8 +197,8 @@ impl Keys {
             return Ok(());
         }
         let passphrase = self.passphrase("", context)?;
-        // In front, so that this identity opens the file, and a passphrase that is being tested is
-        // really used.
+        // Inserted first, so that this identity opens the file, and a given passphrase is really
+        // tested.
         let _working = context.ui.working(DERIVING);
         match file.identity_by_any_passphrase(&passphrase) {
             Ok(identity) => self.identities.insert(0, identity),
@@ -208,7 +209,7 @@ impl Keys {
         Ok(())
     }
 
-    /// Unlocks keys that the file lists, if the identities at hand are not enough.
+    /// Unlocks keys that the file lists, if the available identities are not enough.
     fn unlock_locked(
         &mut self,
         need: Role,
@@ -257,7 +258,7 @@ pub(crate) fn own_identity_file(context: &Context<'_>) -> Result<PathBuf> {
     folder.map(|folder| folder.join("bootseal").join("identity.txt")).ok_or_else(|| {
         Failure::new(
             Kind::Usage,
-            "neither HOME nor XDG_CONFIG_HOME is set, so your identity has no place",
+            "neither HOME nor XDG_CONFIG_HOME is set, so there is no folder for your identity",
         )
         .with_help("Name a file: -i FILE, or keygen -o FILE")
     })
@@ -282,10 +283,10 @@ fn keep_from_programs(descriptor: u32, ui: &mut Ui<'_>) -> Result<()> {
         0 => ui.stdin_taken = true,
         1 | 2 => {
             let what = format!(
-                "descriptor {descriptor} is for results and messages, and cannot contain a key"
+                "descriptor {descriptor} is for results and messages, and cannot be used for a key"
             );
             return Err(Failure::new(Kind::Usage, what)
-                .with_help("Let the shell open another, for reading: … 3< FILE"));
+                .with_help("Let the shell open another descriptor for reading: … 3< FILE"));
         }
         // A descriptor that is not open is reported when it is read.
         number => drop(bootseal_memory::keep_from_programs(number)),
@@ -315,7 +316,7 @@ pub(crate) fn passphrase_from(descriptor: u32, ui: &mut Ui<'_>) -> Result<Secret
                 "Let the shell open it: bootseal … --passphrase-fd {descriptor} {descriptor}< FILE"
             ))
     };
-    // By its path in /dev/fd: adopting the bare number would need unsafe code.
+    // Opened by its path in /dev/fd, because adopting the number would need unsafe code.
     let mut source = std::fs::File::open(format!("/dev/fd/{descriptor}")).map_err(failed)?;
     if std::io::IsTerminal::is_terminal(&source) {
         return Err(Failure::new(Kind::Usage, typed));
@@ -323,7 +324,7 @@ pub(crate) fn passphrase_from(descriptor: u32, ui: &mut Ui<'_>) -> Result<Secret
     Ok(read_passphrase_from(&mut source)?)
 }
 
-/// The descriptor that a path stands for, such as /dev/fd/3.
+/// Returns the descriptor that a path such as /dev/fd/3 names.
 fn descriptor(path: &Path) -> Option<u32> {
     if path == Path::new("/dev/stdin") {
         return Some(0);

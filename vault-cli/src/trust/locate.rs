@@ -1,5 +1,5 @@
-//! The file that a verb is about: `-f`, `BOOTSEAL_FILE`, or the one `*.sealed.toml` in this folder;
-//! and its verification.
+//! Finds and verifies the sealed file of a command: `-f`, `BOOTSEAL_FILE`, or the only
+//! `*.sealed.toml` in this folder.
 
 use crate::context::Context;
 use crate::trust::keyring::Keys;
@@ -19,8 +19,8 @@ pub(crate) struct OpenedFile {
     pub(crate) file: VerifiedFile,
 }
 
-/// Finds and verifies the file that a verb is about. So far only a pin or this machine's memory
-/// vouches for it.
+/// Finds and verifies the file of a command. Pins and known vaults are checked, but the user is not
+/// asked about an unknown vault.
 pub(crate) fn find(context: &mut Context<'_>) -> Result<OpenedFile> {
     let path = sealed_file(context)?;
     let keys = Keys::find(context)?;
@@ -28,13 +28,13 @@ pub(crate) fn find(context: &mut Context<'_>) -> Result<OpenedFile> {
     find_at(&path, keys, pins, context)
 }
 
-/// As [`find`], for every file that `-f` names, each with its own outcome.
+/// Does the same as [`find`] for every file that `-f` names, each with its own result.
 pub(crate) fn find_all(context: &mut Context<'_>) -> Result<Vec<(PathBuf, Result<OpenedFile>)>> {
     let paths = sealed_files(context)?;
     find_each(paths, context)
 }
 
-/// As [`find`], for these paths.
+/// Does the same as [`find`] for these paths.
 pub(crate) fn find_each(
     paths: Vec<PathBuf>,
     context: &mut Context<'_>,
@@ -48,7 +48,7 @@ pub(crate) fn find_each(
     Ok(each.collect())
 }
 
-/// As [`find`], for one path with the given keys and pins.
+/// Does the same as [`find`] for one path, with the given keys and pins.
 pub(crate) fn find_at(
     path: &Path,
     keys: Keys,
@@ -69,16 +69,16 @@ pub(crate) fn sealed_files(context: &Context<'_>) -> Result<Vec<PathBuf>> {
     expand(&context.options.file)
 }
 
-/// The file that `-f` or `BOOTSEAL_FILE` names, for a verb that takes one file.
+/// The file that `-f` or `BOOTSEAL_FILE` names, for a command that takes one file.
 pub(crate) fn named_file(context: &Context<'_>) -> Result<Option<PathBuf>> {
     match context.options.file.as_slice() {
         [] => Ok(context.var("BOOTSEAL_FILE").map(PathBuf::from)),
         [path] => Ok(Some(path.clone())),
-        _ => Err(Failure::new(Kind::Usage, "this verb takes one file, and -f names several")),
+        _ => Err(Failure::new(Kind::Usage, "this command takes one file, but -f names several")),
     }
 }
 
-/// `-f`, `BOOTSEAL_FILE`, or the one `*.sealed.toml` in this folder.
+/// Returns the path from `-f` or `BOOTSEAL_FILE`, or the only `*.sealed.toml` in this folder.
 pub(crate) fn sealed_file(context: &Context<'_>) -> Result<PathBuf> {
     if let Some(path) = named_file(context)? {
         return Ok(path);

@@ -1,18 +1,18 @@
-//! What this machine remembers of each sealed file: its vault, and the highest generation and epoch
-//! that were seen.
+//! The known vaults of this machine: for each sealed file its vault id, and the highest generation
+//! and epoch that were seen.
 
 use crate::context::Context;
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Kind, KnownFile, KnownVaults, Shown, VaultId, VerifiedFile};
 use std::path::{Path, PathBuf};
 
-/// What this machine remembers, and the path by which it knows the file. Without a home folder
-/// there is no memory, and a pin or a question takes its place. It is loaded before the file is
-/// read: otherwise the file could look older than a version that another process wrote in between.
+/// The known vaults, and the path of one file in them. Without a home folder there are none, so
+/// that a pin or a confirmation is needed. They are loaded before the file is read: otherwise the
+/// file could look older than a version that another process wrote in between.
 pub(crate) struct Memory(Option<(KnownVaults, KnownFile)>);
 
 impl Memory {
-    /// Loads what this machine remembers of the file at `path`.
+    /// Loads the known vaults for the file at `path`.
     pub(crate) fn of(path: &Path, context: &Context<'_>) -> Result<Memory> {
         match known_vaults(context) {
             Ok(store) => Ok(Memory(Some((KnownVaults::load(&store)?, KnownFile::of_path(path)?)))),
@@ -24,7 +24,8 @@ impl Memory {
         self.0.as_ref().map_or(Ok(()), |(known, place)| known.recognise(file, place))
     }
 
-    /// Refuses to put a secret into a file from before a removal that was seen here.
+    /// Refuses to seal a secret into a file with an older epoch than one seen here, because a
+    /// removed member may open it.
     pub(crate) fn refuse_older(&self, file: &VerifiedFile) -> Result<(), bootseal_core::Error> {
         self.0.as_ref().map_or(Ok(()), |(known, place)| known.refuse_older_epoch(file, place))
     }
@@ -33,8 +34,8 @@ impl Memory {
         self.0.as_ref().and_then(|(known, place)| known.vault_of(place))
     }
 
-    /// The highest generation seen of this vault; 0 for a vault that was handed over, since a
-    /// former writer can go on counting.
+    /// Returns the highest generation seen of this vault; 0 for a vault that was handed over, since
+    /// a former writer can still raise it.
     pub(crate) fn generation(&self, vault: &VaultId) -> u64 {
         let known = self.0.as_ref().filter(|(known, place)| known.vault_of(place) == Some(*vault));
         known.map_or(0, |(known, place)| known.generation_of(place))
@@ -45,13 +46,13 @@ impl Memory {
     }
 }
 
-/// The file in which this machine remembers vaults.
+/// Returns the path of the file with the known vaults.
 pub(crate) fn known_vaults(context: &Context<'_>) -> Result<PathBuf> {
     let folder = context.user_folder("LOCALAPPDATA", "XDG_STATE_HOME", ".local/state");
     folder.map(|folder| folder.join("bootseal").join("known_vaults")).ok_or_else(|| {
         Failure::new(
             Kind::Usage,
-            "neither HOME nor XDG_STATE_HOME is set, so known vaults cannot be remembered",
+            "neither HOME nor XDG_STATE_HOME is set, so known vaults cannot be stored",
         )
         .with_help("Set HOME, or XDG_STATE_HOME to a folder of yours.")
     })
@@ -65,7 +66,7 @@ pub(crate) fn note_older(
 ) -> Result<()> {
     let memory = Memory::of(path, context)?;
     let seen = memory.generation(&file.vault_id());
-    // Not an error: a file on another branch is often older.
+    // This is not an error: a file on another branch is often older.
     if memory.vault_id() == Some(file.vault_id()) && file.generation() < seen {
         let shown = Shown::path(path).to_string();
         context.ui.note(format_args!(
@@ -76,8 +77,7 @@ pub(crate) fn note_older(
     Ok(())
 }
 
-/// Remembers the file, which a pin or a person vouched for; after a handover, under its new vault
-/// id.
+/// Adds a trusted file to the known vaults; after a handover, under its new vault id.
 pub(crate) fn remember(path: &Path, file: &VerifiedFile, context: &mut Context<'_>) {
     let done = known_vaults(context)
         .and_then(|store| Ok(KnownVaults::remember(&store, &KnownFile::of_path(path)?, file)?));
@@ -88,9 +88,10 @@ pub(crate) fn remember(path: &Path, file: &VerifiedFile, context: &mut Context<'
             file.vault_id()
         )),
         Ok(None) => {}
-        // It is vouched for now, as by a pin on a build server, and must be again next time.
-        Err(failure) => {
-            context.ui.warn(format_args!("{shown} is not remembered: {}", failure.text()))
-        }
+        // This is not an error: the file is trusted now, for example by a pin, and is checked again
+        // next time.
+        Err(failure) => context
+            .ui
+            .warn(format_args!("{shown} was not added to the known vaults: {}", failure.text())),
     }
 }

@@ -1,4 +1,4 @@
-//! Finding the file and the keys, and deciding whether this is the right vault.
+//! Finds the file and the keys, and decides whether the file is the right vault.
 
 pub(crate) mod each_file;
 pub(crate) mod keyring;

@@ -1,4 +1,4 @@
-//! The pins at hand: the vault that a file must be, and its lowest acceptable generation.
+//! The available pins: the vault that a file must be, and its lowest acceptable generation.
 
 use crate::context::Context;
 use crate::trust::keyring::Keys;
@@ -6,7 +6,7 @@ use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Kind, Pin};
 
 /// Returns the pins from `--pin`, else from `BOOTSEAL_PIN`, else from the identity files; the first
-/// source that has any decides.
+/// source that has pins is used.
 pub(crate) fn at_hand(keys: &Keys, context: &Context<'_>) -> Result<Vec<Pin>> {
     let parse = |text: &str| text.parse::<Pin>().map_err(Failure::from);
     if !context.options.pin.is_empty() {
@@ -26,7 +26,7 @@ pub(crate) fn at_hand(keys: &Keys, context: &Context<'_>) -> Result<Vec<Pin>> {
     Ok(keys.pins.clone())
 }
 
-/// Fails if a pin is set although a new vault is to be created: a pin demands an existing one.
+/// Fails if a pin is set although a new vault is to be created: a pin requires an existing one.
 pub(crate) fn refuse(context: &Context<'_>) -> Result<()> {
     let source = match (context.options.pin.is_empty(), context.var("BOOTSEAL_PIN")) {
         (false, _) => "--pin",
@@ -36,7 +36,7 @@ pub(crate) fn refuse(context: &Context<'_>) -> Result<()> {
     Err(Failure::new(
         Kind::Usage,
         format!(
-            "{source} demands an existing vault, and this would create a new one; nothing was changed"
+            "{source} requires an existing vault, but this would create a new one; nothing was changed"
         ),
     ))
 }

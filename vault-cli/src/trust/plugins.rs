@@ -1,5 +1,5 @@
-//! The age plugins at hand: searched for in fixed folders, never on PATH; they ask a person at the
-//! terminal.
+//! The available age plugins, which are searched for in fixed folders, never on PATH, and prompt
+//! the user at the terminal.
 
 use crate::context::Context;
 use crate::ui::failure::Result;
@@ -20,7 +20,7 @@ const FOLDERS: &[&str] = if cfg!(target_os = "macos") {
 /// Folders of the user, below the home folder: pipx, cargo and go install there.
 const USER_FOLDERS: &[&str] = &[".local/bin", ".cargo/bin", "go/bin"];
 
-/// Looks at `BOOTSEAL_PLUGIN`, then in the fixed folders.
+/// Finds plugins in `BOOTSEAL_PLUGIN`, then in the fixed folders.
 pub(crate) fn at_hand(context: &Context<'_>) -> Result<Plugins> {
     let mut plugins = Plugins::default();
     if let Some(program) = context.var("BOOTSEAL_PLUGIN") {
@@ -39,7 +39,7 @@ pub(crate) fn at_hand(context: &Context<'_>) -> Result<Plugins> {
     Ok(if context.ui.terminal.is_some() { plugins.user(Person) } else { plugins })
 }
 
-/// The person at the terminal of the process.
+/// The user at the terminal of the process.
 struct Person;
 
 impl PluginUser for Person {

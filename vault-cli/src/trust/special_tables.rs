@@ -1,5 +1,5 @@
-//! The tables of settings: login profiles, routes, gateway and fleet. They say where a secret is
-//! sent, and stay readable.
+//! The tables of settings: login profiles, routes, gateway and fleet. They determine where a secret
+//! is sent, and stay readable.
 
 use bootseal_core::{
     ClearText, Gateway, PlainProperty, Profile, Property, PropertyPath, Route, VerifiedFile,
@@ -18,7 +18,7 @@ pub(crate) struct SpecialTables(HashSet<Vec<String>>);
 pub(crate) struct Place<'a> {
     /// The last name of the table: `login`, `route`, `gateway` or `fleet`.
     pub(crate) kind: &'a str,
-    /// The first key below it.
+    /// The first key below the table.
     pub(crate) key: &'a str,
 }
 
@@ -35,7 +35,8 @@ impl Place<'_> {
 }
 
 impl SpecialTables {
-    /// Finds the tables. The core decides what a profile is, so that this agrees with the loader.
+    /// Finds the tables. The core determines which tables are profiles, so that this agrees with
+    /// the loader.
     pub(crate) fn of<'a>(
         names: impl Iterator<Item = &'a PropertyPath>,
         property: impl Fn(&PropertyPath) -> Option<Cow<'a, Property>>,
@@ -74,7 +75,7 @@ impl SpecialTables {
         self.place(path).is_some()
     }
 
-    /// Whether a property is a known key of such a table.
+    /// Whether a property is a known key of a settings table.
     pub(crate) fn keep_readable(&self, path: &PropertyPath) -> bool {
         self.place(path).is_some_and(|place| place.is_known())
     }

@@ -1,5 +1,5 @@
-//! A file that is to be changed: found, vouched for, locked, re-read, changed, signed, written and
-//! remembered.
+//! A file to change: it is found, checked for trust, locked, re-read, changed, signed, written and
+//! added to the known vaults.
 
 use crate::context::Context;
 use crate::trust::keyring::Keys;
@@ -12,28 +12,28 @@ use bootseal_core::{
 };
 use std::path::{Path, PathBuf};
 
-/// A file that is to be changed, with everything that must be known before a person is asked for a
-/// value.
+/// A file to change, with everything that is needed before the prompt for a value.
 pub(crate) struct Target {
     path: PathBuf,
     keys: Keys,
-    /// What the file must still be when it is locked: the same vault, at no lower generation.
+    /// The pin that the file must still match when it is locked: the same vault, at no lower
+    /// generation.
     pin: Pin,
     epoch: u64,
 }
 
-/// The files that are to be changed, each with its own outcome.
+/// The files to change, each with its own result.
 pub(crate) type Targets = Vec<(PathBuf, Result<(Target, VerifiedFile)>)>;
 
 impl Target {
-    /// Finds and verifies the one file, and makes sure that it is vouched for.
+    /// Finds and verifies the one file, and makes sure that it is trusted.
     pub(crate) fn find(context: &mut Context<'_>) -> Result<(Target, VerifiedFile)> {
         let found = locate::find(context)?;
         let path = found.path.clone();
         Target::of(found, context).map_err(|failure| failure.in_file(&path))
     }
 
-    /// As [`Target::find`], for every file that `-f` names, each with its own outcome.
+    /// Does the same as [`Target::find`] for every file that `-f` names, each with its own result.
     pub(crate) fn find_all(context: &mut Context<'_>) -> Result<Targets> {
         let found = locate::find_all(context)?;
         let each = found
@@ -63,7 +63,8 @@ impl Target {
         &self.keys
     }
 
-    /// Locks the file, re-reads it, lets `change` change it, signs it, writes it, and remembers it.
+    /// Locks the file, re-reads it, calls `change`, signs the result, writes it, and adds it to the
+    /// known vaults.
     pub(crate) fn change<R>(
         &self,
         context: &mut Context<'_>,
@@ -72,8 +73,8 @@ impl Target {
         self.changed(context, change).map_err(|failure| failure.in_file(&self.path))
     }
 
-    /// As [`Target::change`], with a warning for each login profile that the change breaks, or
-    /// breaks in another way: otherwise this would show only when a service starts.
+    /// Does the same as [`Target::change`], and warns of each login profile that the change breaks,
+    /// or breaks in another way. Otherwise the error would appear only when a service starts.
     pub(crate) fn change_and_tell<R>(
         &self,
         context: &mut Context<'_>,
@@ -106,7 +107,7 @@ impl Target {
         if file.epoch() < self.epoch {
             return Err(Failure::new(
                 Kind::Conflict,
-                "an older file was put in its place meanwhile; nothing was changed",
+                "the file was replaced with an older one in the meantime; nothing was changed",
             ));
         }
         note_older(&file, &self.path, context)?;
@@ -120,15 +121,14 @@ impl Target {
         Ok(result)
     }
 
-    /// Checks that the identities at hand may change the file, before a person is asked for a
-    /// value.
+    /// Checks that the available identities may change the file, before the prompt for a value.
     pub(crate) fn check_writer(&self, file: VerifiedFile) -> Result<VerifiedFile> {
         Ok(file.open_for_writing(&self.keys.identities)?.into_file())
     }
 }
 
 /// The pin that the file must still match when it is read again: this vault, at no lower generation
-/// than its pins demand.
+/// than its pins require.
 pub(crate) fn pin_of(file: &VerifiedFile, pins: &[Pin]) -> Pin {
     let meant =
         |pin: &&Pin| pin.vault == file.vault_id() || Some(pin.vault) == file.handed_over_from();
@@ -136,7 +136,7 @@ pub(crate) fn pin_of(file: &VerifiedFile, pins: &[Pin]) -> Pin {
     Pin { vault: file.vault_id(), floor }
 }
 
-/// The profiles that cannot work, each with its error.
+/// Returns the invalid profiles, each with its error.
 pub(crate) fn broken_profiles(file: &VerifiedFile) -> Vec<(PropertyPath, Error)> {
     let read = |table: PropertyPath| Profile::read(file, &table).err().map(|error| (table, error));
     file.profiles().into_iter().filter_map(read).collect()

@@ -1,5 +1,4 @@
-//! Deciding whether a file is the right vault: by a pin, by this machine's memory, or by asking a
-//! person.
+//! Decides whether a file is the right vault: by a pin, by the known vaults, or by asking the user.
 
 use crate::context::Context;
 use crate::trust::memory::{Memory, remember};
@@ -8,7 +7,7 @@ use crate::ui::tables;
 use bootseal_core::{Kind, Pin, SealedFile, Shown, Trust, VerifiedFile};
 use std::path::Path;
 
-/// Verifies a file against the pins, and against what this machine remembers of the path.
+/// Verifies a file against the pins, and against the known vault of the path.
 pub(crate) fn verified(
     file: SealedFile,
     path: &Path,
@@ -34,9 +33,9 @@ pub(crate) fn verified(
     Ok(file)
 }
 
-/// Makes sure that a pin, this machine's memory or a person vouches for the file before it receives
-/// a secret. Otherwise anyone could replace it with a vault of their own, and have the real
-/// password sealed for them.
+/// Makes sure that the vault is pinned, known or confirmed by the user before a secret is sealed
+/// into the file. Otherwise anyone could replace the file with their own vault, and open the
+/// password that is sealed into it.
 pub(crate) fn vouch(
     file: &mut VerifiedFile,
     memory: &Memory,
@@ -45,8 +44,8 @@ pub(crate) fn vouch(
 ) -> Result<()> {
     memory.refuse_older(file)?;
     if file.trust() != Trust::Unverified {
-        // A handover is remembered when something was written after it, not when the file is only
-        // read.
+        // A handover is added to the known vaults only when the file is next written, not when it
+        // is read.
         if memory
             .vault_id()
             .is_none_or(|known| known == file.vault_id() || !file.former_ids().contains(&known))
@@ -56,7 +55,7 @@ pub(crate) fn vouch(
         return Ok(());
     }
     let unknown = format!(
-        "{}: nothing vouches for this vault: {} is neither pinned nor known on this machine",
+        "{}: this vault is not trusted yet: {} is neither pinned nor known on this machine",
         Shown::path(path),
         file.vault_id()
     );
@@ -74,7 +73,7 @@ pub(crate) fn vouch(
     Ok(())
 }
 
-/// What vouches for the file, as one or two words.
+/// Returns the reason to trust the file, in one or two words.
 pub(crate) fn trusted(file: &VerifiedFile) -> &'static str {
     match file.trust() {
         Trust::Pinned => "pinned",

@@ -1,11 +1,12 @@
-//! The report of a change, for the person who is to accept it: names, readable values, dates and
-//! members, with invisible characters escaped.
+//! The report of a change, for the user who decides whether to accept it: names, readable values,
+//! dates and members, with invisible characters escaped.
 
 use crate::ui::output::{timestamp, to_json};
 use bootseal_core::{Access, BasicString, Change, Changes, Property, Shown};
 use serde_json::{Value, json};
 
-/// Reports changes as lines of text. A change of where a secret is sent is marked with `!`.
+/// Reports changes as lines of text. A change of a setting that determines where a secret is sent
+/// is marked with `!`.
 pub(crate) fn text(changes: &Changes) -> String {
     let line =
         |row: Row| format!("{}{}: {}", if row.says_where { "! " } else { "" }, row.name, row.what);
@@ -22,7 +23,7 @@ fn rows(changes: &Changes) -> Vec<Row> {
     let row = |name: &str, what: String| Row { says_where: false, name: name.to_owned(), what };
     let mut rows: Vec<Row> = Vec::new();
     if let Some((old, new)) = changes.vault {
-        rows.push(row("vault", format!("{old} is {new} from here on")));
+        rows.push(row("vault", format!("{old} is replaced by {new}")));
     }
     if changes.rotated {
         rows.push(row(
@@ -77,7 +78,8 @@ fn change_text(change: &Change) -> String {
     };
     match change.set_at {
         (Some(before), Some(after)) => {
-            let older = if change.is_older() { ": OLDER than what it replaces" } else { "" };
+            let older =
+                if change.is_older() { ": OLDER than the value that it replaces" } else { "" };
             format!("{text}; set {} → {}{older}", timestamp(before), timestamp(after))
         }
         (None, Some(at)) => format!("{text}; set {}", timestamp(at)),

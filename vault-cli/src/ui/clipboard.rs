@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// The most bytes that are read back: more than any password has.
+/// The maximum number of bytes that are read back; no password is longer.
 const MAX: usize = 1 << 20;
 
 /// The clipboard of one system: the programs that copy and paste, each with its arguments.
@@ -86,7 +86,8 @@ impl Clipboard {
                 format!("the clipboard was not filled: {}: {error}", Shown::path(program)),
             )
         };
-        // It may keep running to serve the clipboard, and must not keep our streams open.
+        // The program may keep running to serve the clipboard, and must not keep the streams of
+        // this process open.
         let mut command = Command::new(program);
         let mut child = command
             .args(*args)
@@ -102,7 +103,7 @@ impl Clipboard {
         }
     }
 
-    /// Whether the clipboard still holds `secret`; if that cannot be found out, it is assumed to.
+    /// Whether the clipboard still holds `secret`; true if this cannot be determined.
     fn holds(&self, secret: &Secret) -> bool {
         let Some((program, args)) = &self.paste else { return true };
         let mut command = Command::new(program);
@@ -138,7 +139,7 @@ pub(crate) fn clear_later(secret: &Secret, seconds: u64) -> Result<()> {
     let failed = |error: std::io::Error| {
         Failure::new(
             Kind::Io,
-            format!("the clipboard holds the value, and nothing will clear it: {error}"),
+            format!("the clipboard contains the value, and will not be cleared: {error}"),
         )
     };
     let mut command = Command::new(std::env::current_exe().map_err(failed)?);
@@ -158,13 +159,14 @@ pub(crate) fn wait_and_clear(
     mut input: &mut dyn Read,
     seconds: u64,
 ) -> Result<()> {
-    // A session of its own, so that it outlives the terminal window that it was started from.
+    // In a new session, this process survives the end of the terminal window in which it was
+    // started.
     #[cfg(unix)]
     let _ = rustix::process::setsid();
     let mut page = SecretBuf::with_capacity(4096)?;
     page.read_to_end(&mut input, MAX).map_err(|error| Failure::new(Kind::Io, error.to_string()))?;
     let secret = page.freeze();
     std::thread::sleep(Duration::from_secs(seconds));
-    // Anything that was copied since is left alone.
+    // If something else was copied in the meantime, it is kept.
     if clipboard.holds(&secret) { clipboard.fill(&Secret::copy_of(b"")?) } else { Ok(()) }
 }

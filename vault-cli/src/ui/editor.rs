@@ -19,7 +19,7 @@ enum Family {
     Vim,
     Nano,
     Emacs,
-    /// It passes the file to a running process, which has its own settings.
+    /// A client that passes the file to a running process, which has its own settings.
     Server,
     Code,
     Other,
@@ -30,7 +30,7 @@ pub(crate) enum Closed {
     Well,
     /// With a code other than 0, or by a signal: the text must not be used.
     Badly(String),
-    /// This signal asked us to end, and was passed on to the editor.
+    /// This signal asked bootseal to end, and was passed on to the editor.
     Signal(u8),
 }
 
@@ -67,13 +67,13 @@ impl Editor {
         match self.family {
             Family::Vim | Family::Nano | Family::Emacs => None,
             Family::Server => Some(format!(
-                "{name}: the server that it calls decides whether backups and histories are kept"
+                "{name}: the settings of its server determine whether it keeps backup or history files"
             )),
             Family::Code => Some(format!(
-                "{name} keeps a copy on the disk of what it saves, unless workbench.localHistory.enabled and files.hotExit are off"
+                "{name} keeps a copy of the saved text on the disk, unless workbench.localHistory.enabled and files.hotExit are off"
             )),
             Family::Other => Some(format!(
-                "{name} is an unknown editor: its settings decide whether it keeps swap, backup or history files elsewhere"
+                "{name} is an unknown editor: its settings determine whether it keeps swap, backup or history files elsewhere"
             )),
         }
     }
@@ -87,7 +87,7 @@ impl Editor {
                 let nothing = "set noswapfile nobackup nowritebackup noundofile";
                 command.args(["-n", "-i", "NONE", "--cmd", nothing, "-c", nothing]);
             }
-            // Only its settings can switch on backups and a search history, so they are ignored.
+            // Only nano's settings can enable backups and a search history, so they are ignored.
             Family::Nano => drop(command.arg("--ignorercfiles")),
             Family::Emacs => {
                 let nothing = "(setq make-backup-files nil auto-save-default nil auto-save-list-file-prefix nil create-lockfiles nil)";
@@ -97,7 +97,7 @@ impl Editor {
         }
         without_keys(&mut command);
         if !matches!(self.family, Family::Server | Family::Code) {
-            // Its temporary files are kept in memory too.
+            // The editor's temporary files are kept in memory too.
             command.env("TMPDIR", folder).env("TMP", folder).env("TEMP", folder);
         }
         command.arg(file);
@@ -106,7 +106,7 @@ impl Editor {
 }
 
 impl Family {
-    /// Recognises an editor by the file that a link such as `vi` leads to.
+    /// Recognises an editor by the file that a link such as `vi` points to.
     fn of(program: &Path) -> Family {
         let name = |path: &Path| {
             path.file_stem().and_then(OsStr::to_str).unwrap_or_default().to_lowercase()
@@ -201,7 +201,7 @@ mod with_signals {
         runtime: tokio::runtime::Runtime,
         hangup: Stream,
         terminate: Stream,
-        /// Typed at the terminal, these are meant for the editor.
+        /// The signals of keys typed at the terminal, which are meant for the editor.
         _interrupt: [Stream; 2],
     }
 

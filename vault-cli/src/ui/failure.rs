@@ -4,7 +4,7 @@ use bootseal_core::{Error, Kind, Shown};
 use serde_json::json;
 use std::path::Path;
 
-/// Why a command failed.
+/// The error of a command.
 #[derive(Debug)]
 pub(crate) struct Failure(Box<Facts>);
 
@@ -41,13 +41,13 @@ impl Failure {
         self
     }
 
-    /// Prepends the place to which it applies.
+    /// Prepends the place to which the error applies.
     pub(crate) fn within(mut self, place: &str) -> Failure {
         self.0.text = format!("{place}: {}", self.0.text);
         self
     }
 
-    /// Replaces the next step.
+    /// Replaces the help.
     pub(crate) fn with_other_help(mut self, help: impl Into<String>) -> Failure {
         self.0.text = self.0.message.clone();
         self.with_help(help)
@@ -108,23 +108,23 @@ impl From<bootseal_memory::MemoryError> for Failure {
     }
 }
 
-/// Writing the result failed. A closed pipe is not reported: its reader has seen enough.
+/// Converts an error of writing the result. Callers ignore a closed pipe before the conversion.
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Failure {
         Failure::new(Kind::Io, format!("the result could not be written: {error}"))
     }
 }
 
-/// How a command ends that does not succeed.
+/// The end of a command that did not succeed.
 #[derive(Debug)]
 pub(crate) enum Exit {
     Failed(Failure),
-    /// Everything was reported; only the exit code remains.
+    /// The failure was reported already; only the exit code is left.
     Reported(u8),
 }
 
 impl Exit {
-    /// As [`Failure::in_file`].
+    /// Does the same as [`Failure::in_file`].
     pub(crate) fn in_file(self, path: &Path) -> Exit {
         match self {
             Exit::Failed(failure) => Exit::Failed(failure.in_file(path)),

@@ -1,7 +1,7 @@
-//! Talking to the user: the [`Ui`] of one run, with its streams and its terminal.
+//! The user interface: the [`Ui`] of one run, with its streams and its terminal.
 //!
-//! stdout is for results only; everything else goes to stderr. What is written and asked is in
-//! `output`, `prompt` and `progress`.
+//! stdout is for results only; everything else goes to stderr. The functions for output and prompts
+//! are in `output`, `prompt` and `progress`.
 
 pub(crate) mod change_report;
 pub(crate) mod child_environment;
@@ -18,7 +18,7 @@ pub(crate) mod terminal;
 use crate::ui::terminal::Terminal;
 use std::io::{Read, Write};
 
-/// How this run writes: `--json`, `--quiet`, `--verbose`, and whether in colour.
+/// The output style of this run: `--json`, `--quiet`, `--verbose` and colour.
 #[derive(Clone, Copy)]
 pub(crate) struct Style {
     pub(crate) json: bool,
@@ -27,7 +27,7 @@ pub(crate) struct Style {
     pub(crate) colour: bool,
 }
 
-/// The streams of this run, and the person behind them, if there is one.
+/// The streams of this run, and its terminal, if there is one.
 pub(crate) struct Ui<'a> {
     pub(crate) style: Style,
     /// `--yes`: answers every yes-or-no question.
@@ -40,6 +40,6 @@ pub(crate) struct Ui<'a> {
     pub(crate) stdout_is_file: bool,
     pub(crate) stderr_is_terminal: bool,
     pub(crate) terminal: Option<&'a mut dyn Terminal>,
-    /// Whether a key or a passphrase was read from stdin, which then has nothing else to give.
+    /// Whether a key or a passphrase was read from stdin, so that nothing else can be read from it.
     pub(crate) stdin_taken: bool,
 }

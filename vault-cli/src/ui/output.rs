@@ -10,7 +10,7 @@ impl Ui<'_> {
     /// Prints one line of the result.
     pub(crate) fn line(&mut self, text: impl std::fmt::Display) -> Result<()> {
         match writeln!(self.stdout, "{text}") {
-            // The reader, `head` for example, may have seen enough.
+            // The reader, `head` for example, may close the pipe early.
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
             other => Ok(other?),
         }
@@ -26,7 +26,7 @@ impl Ui<'_> {
         if self.style.json { self.document(document) } else { self.line(text) }
     }
 
-    /// Prints a note for a person; not with `--quiet` or `--json`.
+    /// Prints a note for the user; not with `--quiet` or `--json`.
     pub(crate) fn note(&mut self, text: impl std::fmt::Display) {
         if !self.style.quiet && !self.style.json {
             let _ = writeln!(self.stderr, "bootseal: {text}");
@@ -52,7 +52,7 @@ impl Ui<'_> {
         };
     }
 
-    /// Prints why the command failed.
+    /// Prints the error of the command.
     pub(crate) fn failure(&mut self, failure: &Failure) {
         let _ = match self.style.json {
             true => writeln!(self.stderr, "{}", ascii_safe(&json!({ "error": failure.json() }))),

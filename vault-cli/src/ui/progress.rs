@@ -7,12 +7,12 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Work that takes longer is shown.
+/// The delay before the line appears.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// How often the line is updated.
+/// The interval at which the line is updated.
 const BEAT: Duration = Duration::from_millis(200);
 
-/// Work in progress; dropping this ends it and removes the line.
+/// Work in progress; dropping the value removes the line.
 pub(crate) struct Working(Option<(Sender<()>, JoinHandle<()>)>);
 
 impl Ui<'_> {

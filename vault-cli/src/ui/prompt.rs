@@ -1,6 +1,6 @@
 //! Prompts: yes-or-no questions, words, passphrases and secrets, which are typed without echo.
 //!
-//! Every question fails with a next step if there is nobody to ask.
+//! Without a terminal, every prompt fails with an error that names the next step.
 
 use crate::ui::Ui;
 use crate::ui::failure::{Failure, Result};
@@ -9,15 +9,15 @@ use bootseal_core::{Kind, Secret};
 
 /// A confirmation that is asked for before something is done.
 pub(crate) struct Consent<'a> {
-    /// What the person should look at first.
+    /// The text that the user should review first.
     pub(crate) shown: String,
     /// The question, such as "Sign this?".
     pub(crate) question: &'a str,
-    /// What would be done, such as "signing", for the error if there is no terminal.
+    /// The action, such as "signing", for the error if there is no terminal.
     pub(crate) what: &'a str,
-    /// The outcome of a no, such as "not signed".
+    /// The result of a no, such as "not signed".
     pub(crate) declined: &'a str,
-    /// Whether to show it with `--yes` as well, because the change is someone else's.
+    /// Whether to show the text with `--yes` as well, because someone else made the change.
     pub(crate) always: bool,
 }
 
@@ -34,7 +34,7 @@ impl Consent<'_> {
 }
 
 impl Ui<'_> {
-    /// Whether a person can be asked: stdin and stderr are a terminal.
+    /// Whether the user can be asked: stdin and stderr are a terminal.
     pub(crate) fn can_ask(&self) -> bool {
         self.terminal.is_some() && self.stdin_is_terminal && self.stderr_is_terminal
     }
@@ -46,13 +46,13 @@ impl Ui<'_> {
         }
     }
 
-    /// Asks a yes-or-no question; anything but yes means no.
+    /// Asks a yes-or-no question; any answer except yes means no.
     pub(crate) fn ask(&mut self, question: &str) -> Result<bool> {
         let answer = self.terminal()?.line(&format!("{question} [y/N] ")).map_err(no_answer)?;
         Ok(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
-    /// Whether a person can be asked for a passphrase: stderr is a terminal, though stdin may be a
+    /// Whether the user can be asked for a passphrase: stderr is a terminal, but stdin may be a
     /// pipe with a value.
     pub(crate) fn can_ask_passphrase(&self) -> bool {
         self.terminal.is_some() && self.stderr_is_terminal
@@ -70,19 +70,19 @@ impl Ui<'_> {
         if !names.contains(&name.as_str()) {
             return Err(Failure::new(
                 Kind::Usage,
-                "nobody of that name opens this file by passphrase",
+                "no member of that name opens this file by passphrase",
             )
-            .with_help(format!("It can be: {}", names.join(", "))));
+            .with_help(format!("The possible names are: {}", names.join(", "))));
         }
         let passphrase = terminal.secret(&format!("Passphrase of {name}: ")).map_err(no_answer)?;
         Ok((name, passphrase))
     }
 
-    /// Continues only after a yes, at the terminal or by `--yes`. What is agreed to is shown;
-    /// without a terminal it is a note.
+    /// Continues only after a yes, at the terminal or by `--yes`. The text to review is part of the
+    /// question; without a terminal, it is printed as a note.
     ///
     /// # Errors
-    /// If the answer is no, or if nobody can be asked and `--yes` was not given.
+    /// If the answer is no, or if there is no terminal and `--yes` was not given.
     pub(crate) fn agree(&mut self, consent: Consent<'_>) -> Result<()> {
         let Consent { shown, question, what, declined, always } = consent;
         if !self.yes && self.can_ask() {
@@ -100,7 +100,7 @@ impl Ui<'_> {
                 Kind::NoTerminal,
                 format!("{what} needs a confirmation, and there is no terminal to ask for it"),
             )
-            .with_help("Look at what would be done, then add --yes.")),
+            .with_help("Review the change, then add --yes.")),
         }
     }
 
@@ -121,7 +121,7 @@ impl Ui<'_> {
     }
 }
 
-/// The error of a prompt that got no answer.
+/// The error of a prompt that received no answer.
 pub(crate) fn no_answer(error: std::io::Error) -> Failure {
     Failure::new(Kind::NoTerminal, format!("no answer from the terminal: {error}"))
 }

@@ -1,8 +1,8 @@
-//! Quotes a path as one word of a shell command that is shown, so that it can be copied.
+//! Quotes a word of a shell command in a message, so that the user can copy the command.
 
 use bootseal_core::Shown;
 
-/// `text` as it is where no shell takes a letter of it for its own, else in single quotes.
+/// Returns `text` unchanged if none of its characters is special in a shell, else in single quotes.
 pub(crate) fn word(text: &str) -> String {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "_./-=,+%@:".contains(letter);
     match !text.is_empty() && text.chars().all(plain) {
@@ -16,7 +16,7 @@ mod tests {
     use super::word;
 
     #[test]
-    fn only_what_needs_it_is_quoted() {
+    fn a_word_is_quoted_only_if_necessary() {
         assert_eq!(word("a/b-1.toml"), "a/b-1.toml");
         assert_eq!(word("it's mine"), "'it'\\''s mine'");
         assert_eq!(word(""), "''");

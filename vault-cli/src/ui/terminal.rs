@@ -1,10 +1,9 @@
-//! The terminal of a person who answers questions: the trait [`Terminal`], and [`Console`], the
-//! terminal of the process.
+//! The terminal for prompts: the trait [`Terminal`], and [`Console`], the terminal of the process.
 
 use bootseal_core::Secret;
 use std::io::{BufRead, Write};
 
-/// A person who answers questions.
+/// A terminal at which a user answers prompts.
 ///
 /// ```
 /// use bootseal_cli::{Terminal, World};
@@ -30,13 +29,13 @@ pub trait Terminal {
     /// Shows `prompt` and reads one line, trimmed.
     ///
     /// # Errors
-    /// As [`Terminal::secret`].
+    /// The same as those of [`Terminal::secret`].
     fn line(&mut self, prompt: &str) -> std::io::Result<String>;
 
     /// Shows `prompt` and reads lines without echo, up to an empty one.
     ///
     /// # Errors
-    /// As [`Terminal::secret`].
+    /// The same as those of [`Terminal::secret`].
     fn text(&mut self, prompt: &str) -> std::io::Result<Secret> {
         self.secret(prompt)
     }
@@ -60,8 +59,8 @@ impl Terminal for Console {
     }
 
     fn text(&mut self, prompt: &str) -> std::io::Result<Secret> {
-        // Not line by line: pasted text is already buffered, and the terminal's line discipline
-        // cuts lines at 4 KiB.
+        // The text is not read line by line, because pasted text is already buffered, and the
+        // terminal's line discipline cuts lines at 4 KiB.
         hidden::read(prompt, |typed| typed.is_empty() || typed.ends_with(b"\n"))
     }
 
@@ -81,8 +80,8 @@ impl Terminal for Console {
     }
 }
 
-/// Reads without echo, byte by byte, onto a guarded page. Signals from keys are off meanwhile, so
-/// that Ctrl-C arrives as a byte and the terminal is restored before the program ends.
+/// Reads without echo, byte by byte, onto a guarded page. Signals from keys are disabled while it
+/// reads, so that Ctrl-C arrives as a byte and the terminal is restored before the program ends.
 #[cfg(unix)]
 mod hidden {
     use bootseal_core::Secret;
@@ -109,8 +108,7 @@ mod hidden {
         quiet
             .local_modes
             .remove(LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG);
-        // Echo goes off before the prompt appears; what was typed ahead is discarded and never
-        // shown.
+        // Echo is disabled before the prompt appears; earlier input is discarded and never shown.
         tcsetattr(&terminal, OptionalActions::Flush, &quiet)?;
         let _quiet = Quiet(&terminal, before);
         (&terminal).write_all(prompt.as_bytes())?;
@@ -149,7 +147,7 @@ mod hidden {
     use bootseal_core::Secret;
     use zeroize::Zeroize;
 
-    /// Reads one line: these systems offer no more than that without echo.
+    /// Reads one line, because these systems cannot read several lines without echo.
     pub(super) fn read(prompt: &str, _: fn(&[u8]) -> bool) -> std::io::Result<Secret> {
         let mut typed = rpassword::prompt_password(prompt)?;
         let secret = Secret::copy_of(typed.as_bytes()).map_err(std::io::Error::other);

@@ -30,7 +30,7 @@ const LABEL: &[u8] = b"age-encryption.org/v1/X25519";
 ///
 /// ```
 /// let identity = bootseal_core::Identity::generate()?;
-/// assert!(identity.to_string().starts_with("age1")); // the public side
+/// assert!(identity.to_string().starts_with("age1")); // the recipient
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```
 #[derive(Clone)]
@@ -60,7 +60,7 @@ impl Identity {
     ///
     /// ```
     /// let identity = bootseal_core::Identity::generate()?;
-    /// println!("{identity}"); // the public side; the key itself is never printed
+    /// println!("{identity}"); // the recipient; the key itself is never printed
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn generate() -> Result<Identity> {
@@ -80,8 +80,8 @@ impl Identity {
         Identity(Sort::Ssh(key))
     }
 
-    /// Parses `AGE-SECRET-KEY-1…` or `AGE-PLUGIN-NAME-1…`; the text itself is on a guarded page
-    /// already.
+    /// Parses `AGE-SECRET-KEY-1…` or `AGE-PLUGIN-NAME-1…`; the caller keeps the text on a guarded
+    /// page.
     pub(crate) fn parse(text: &str) -> Option<Result<Identity>> {
         #[cfg(feature = "plugin")]
         if let Some(plugin) = PluginIdentity::parse(text) {
@@ -89,9 +89,10 @@ impl Identity {
         }
         #[cfg(not(feature = "plugin"))]
         if text.starts_with("AGE-PLUGIN-") {
-            let what = "the identity of a plugin, which needs the feature `plugin` of bootseal";
-            return Some(Err(Error::malformed(what)
-                .with_help("Build with it, or give a key: `bootseal keygen -o FILE`.")));
+            let what = "a plugin identity, which needs the feature `plugin` of bootseal";
+            return Some(Err(Error::malformed(what).with_help(
+                "Build bootseal with that feature, or create a key: `bootseal keygen -o FILE`.",
+            )));
         }
         let checked = CheckedHrpstring::new::<Bech32>(text).ok()?;
         if checked.hrp() != SECRET_PREFIX || checked.byte_iter().count() != 32 {
@@ -106,7 +107,7 @@ impl Identity {
         Some(key.map(Identity::from_key).map_err(Error::from))
     }
 
-    /// The public side; `None` for a plugin's identity: only the plugin knows it.
+    /// The recipient; `None` for a plugin identity, whose recipient only the plugin knows.
     ///
     /// ```
     /// use bootseal_core::{Access, Identity, Role};
@@ -125,13 +126,14 @@ impl Identity {
         }
     }
 
-    /// Whether this may open keys wrapped to `recipient`. A plugin's identity must be tried to
-    /// know: yes for each recipient of that plugin, and for `age1tag1…`.
+    /// Whether this identity may open keys wrapped to `recipient`. For a plugin identity only an
+    /// attempt can tell, so this returns `true` for each recipient of that plugin and for
+    /// `age1tag1…`.
     ///
     /// ```
     /// use bootseal_core::Identity;
     /// let (alice, bob) = (Identity::generate()?, Identity::generate()?);
-    /// let recipient = alice.recipient().ok_or("no plugin's")?;
+    /// let recipient = alice.recipient().ok_or("a plugin identity")?;
     /// assert!(alice.may_open(&recipient) && !bob.may_open(&recipient));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -143,7 +145,7 @@ impl Identity {
         }
     }
 
-    /// Whether opening with it runs the program of a plugin.
+    /// Whether opening with this identity runs the program of a plugin.
     pub fn is_plugin(&self) -> bool {
         match &self.0 {
             #[cfg(feature = "plugin")]
@@ -152,12 +154,12 @@ impl Identity {
         }
     }
 
-    /// Sets where its plugin is found; without effect for other identities.
+    /// Sets where the plugin of a plugin identity is found; no effect on other identities.
     ///
     /// ```
     /// use bootseal_core::{Identity, Plugins};
     /// let plugins = Plugins::default().folder("/usr/bin".as_ref())?;
-    /// let identity = Identity::generate()?.with_plugins(&plugins); // of no use for this one
+    /// let identity = Identity::generate()?.with_plugins(&plugins); // no effect: not a plugin identity
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     #[cfg(feature = "plugin")]
@@ -183,7 +185,7 @@ impl Identity {
         }
     }
 
-    /// The key of an age identity, and its recipient; `None` for an SSH key or a plugin's identity.
+    /// The key of an age identity, and its recipient; `None` for an SSH key or a plugin identity.
     pub(crate) fn age_key(&self) -> Option<(&Secret, &Recipient)> {
         match &self.0 {
             Sort::X25519(own) => Some((&own.key, &own.recipient)),
@@ -193,7 +195,7 @@ impl Identity {
     }
 }
 
-/// The public side, as far as it is known: `age1yubikey1…` for a plugin's.
+/// The recipient, or `age1yubikey1…` for a plugin identity, whose recipient is unknown.
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
@@ -220,8 +222,8 @@ fn static_secret(key: &[u8]) -> StaticSecret {
     secret
 }
 
-/// The X25519 recipient type of the age specification (C2SP age.md), with the key read from its
-/// page: age's own identity keeps it on the heap.
+/// The X25519 recipient type of the age specification (C2SP age.md). It reads the key from a
+/// guarded page, whereas age's own identity type keeps it on the heap.
 impl X25519 {
     fn unwrap_stanza(&self, stanza: &Stanza) -> Option<Result<FileKey>> {
         let [share] = stanza.args.as_slice() else { return None };
@@ -233,7 +235,7 @@ impl X25519 {
             self.key.expose(|key| static_secret(key).diffie_hellman(&PublicKey::from(share)));
         if !shared.was_contributory() {
             return Some(Err(Error::malformed(
-                "what is wrapped to an X25519 recipient holds a point of small order",
+                "the stanza of an X25519 recipient contains a point of small order",
             )));
         }
         let mut salt = [0; 64];
@@ -242,7 +244,7 @@ impl X25519 {
         let mut wrapping_key = hkdf(&salt, LABEL, shared.as_bytes());
         let opened = aead_decrypt(&wrapping_key, FILE_KEY_BYTES, &stanza.body);
         wrapping_key.zeroize();
-        // Not for this identity; another stanza may be.
+        // This stanza is not for this identity; another may be.
         let mut bytes = opened.ok()?;
         let key = FileKey::init_with_mut(|key| key.copy_from_slice(&bytes));
         bytes.zeroize();

@@ -1,4 +1,4 @@
-//! Identity files: identities, keys that a passphrase locks, and the pins in their comments.
+//! Identity files: identities, passphrase-protected keys, and the pins in their comments.
 
 use crate::access::identity::Identity;
 use crate::access::key_file::{page_from, read_page};
@@ -20,7 +20,7 @@ use std::path::Path;
 /// # text.expose(|mut source| -> bootseal_core::Result<()> {
 /// let file = bootseal_core::IdentityFile::from_reader(&mut source)?;
 /// for identity in &file.identities {
-///     println!("opens what is sealed for {identity}");
+///     println!("found the identity of {identity}");
 /// }
 /// # Ok(()) })?;
 /// # Ok::<(), bootseal_core::Error>(())
@@ -28,11 +28,11 @@ use std::path::Path;
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct IdentityFile {
-    /// In the order of the file.
+    /// The identities, in the order of the file.
     pub identities: Vec<Identity>,
-    /// Identities and SSH keys that a passphrase locks.
+    /// Passphrase-protected identities and SSH keys.
     pub locked: Vec<LockedKey>,
-    /// From lines `# vault: vault1…`.
+    /// The pins from lines `# vault: vault1…`.
     pub pins: Vec<Pin>,
 }
 
@@ -40,10 +40,10 @@ impl IdentityFile {
     /// Reads an identity file onto a guarded page and parses it there.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] if there is none, [`Kind::Io`] if it cannot be read; [`Kind::UnsafeFile`]
-    /// if others can write or read it (on a file system that is mounted read-only, as Kubernetes
-    /// and systemd mount secrets, others may read); [`Kind::Malformed`] if it is not an identity
-    /// file, or if a comment that begins with `vault:` holds no valid pin.
+    /// [`Kind::NotFound`] if the file does not exist; [`Kind::Io`] if it cannot be read;
+    /// [`Kind::UnsafeFile`] if others can write or read it (not checked on a read-only file system,
+    /// as Kubernetes and systemd mount secrets); [`Kind::Malformed`] if it is not an identity file,
+    /// or if a comment that begins with `vault:` contains no valid pin.
     ///
     /// ```no_run
     /// let file = bootseal_core::IdentityFile::read("/run/secrets/bootseal.key".as_ref())?;
@@ -54,7 +54,7 @@ impl IdentityFile {
         if Typed(&path.to_string_lossy()).is_private() {
             return Err(Error::new(
                 Kind::Usage,
-                "a private key stands where the name of its file was expected",
+                "expected the path of an identity file, found a private key",
             ));
         }
         read_page(path)
@@ -62,10 +62,10 @@ impl IdentityFile {
             .map_err(|error| error.in_file(path))
     }
 
-    /// Like `read`, from a pipe or a descriptor; at most 64 KiB are read.
+    /// Like `read`, but from a pipe or a descriptor; reads at most 64 KiB.
     ///
     /// # Errors
-    /// As [`IdentityFile::read`], except for those about modes.
+    /// As [`IdentityFile::read`], except those about file modes.
     ///
     /// ```
     /// use bootseal_core::{IdentityFile, Kind};
@@ -113,22 +113,22 @@ impl IdentityFile {
                 } else if line == locked::BEGIN && public.is_some() {
                     armored = Some(format!("{line}\n"));
                 } else if line.starts_with("-----BEGIN AGE") || line.starts_with("age-encryption.org/") {
-                    return Err(place("an encrypted identity file that does not say whose it is").with_help(
-                        "Where it is armored (age -p -a), write above it: # public key: age1… Or decrypt it with `age -d` into a pipe, and give it with `-i -`.",
+                    return Err(place("an encrypted identity file without its public key").with_help(
+                        "If it is armored (age -p -a), add this line above it: # public key: age1… Or decrypt it with `age -d` into a pipe, and pass it with `-i -`.",
                     ));
                 } else if !line.is_empty() {
-                    let identity = Identity::parse(line).ok_or_else(|| place("not an age identity (AGE-SECRET-KEY-1…), nor an SSH key or a plugin's"))?;
+                    let identity = Identity::parse(line).ok_or_else(|| place("not an age identity (AGE-SECRET-KEY-1…), an SSH key or a plugin identity"))?;
                     file.identities.push(identity?);
                 }
             }
             if armored.is_some() {
-                return Err(Error::malformed("holds an encrypted identity that is cut"));
+                return Err(Error::malformed("contains a truncated encrypted identity"));
             }
             if ssh.is_open() {
-                return Err(Error::malformed("holds an SSH key that is cut"));
+                return Err(Error::malformed("contains a truncated SSH key"));
             }
             if file.is_empty() {
-                return Err(Error::malformed("holds no identity").with_help("`bootseal keygen -o FILE` makes one."));
+                return Err(Error::malformed("contains no identity").with_help("`bootseal keygen -o FILE` creates one."));
             }
             Ok(file)
         })
@@ -150,7 +150,7 @@ impl IdentityFile {
     #[cfg(not(feature = "ssh"))]
     fn read_ssh(&mut self, _: &str) -> Result<()> {
         Err(Error::malformed("an SSH key, which needs the feature `ssh` of bootseal").with_help(
-            "`bootseal keygen -o FILE` makes an identity; a writer adds it: bootseal access add NAME RECIPIENT",
+            "`bootseal keygen -o FILE` creates an identity; a writer adds it: bootseal access add NAME RECIPIENT",
         ))
     }
 }
@@ -163,7 +163,7 @@ impl LockedKey {
     /// one whose public key is written beside it.
     pub fn unlock(&self, passphrase: &Secret) -> Result<Identity> {
         let wrong = || {
-            Error::new(Kind::WrongPassphrase, format!("not the passphrase of {}", self.recipient))
+            Error::new(Kind::WrongPassphrase, format!("wrong passphrase for {}", self.recipient))
         };
         let passphrase = as_typed(passphrase).ok_or_else(wrong)?;
         match &self.lock {
@@ -180,7 +180,7 @@ impl LockedKey {
                         Ok(identity)
                     }
                     _ => Err(Error::malformed(format!(
-                        "what the passphrase opens is not the identity of {}, as the line above it says",
+                        "the decrypted identity does not match the public key {} in the line above it",
                         self.recipient
                     ))),
                 }
@@ -198,9 +198,9 @@ impl Pin {
     /// stays the same.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] and [`Kind::Io`] if it cannot be read or written, [`Kind::UnsafeFile`] if
-    /// others can, [`Kind::Malformed`] if it is not an identity file, or has no place for comments,
-    /// such as an SSH key.
+    /// [`Kind::NotFound`] and [`Kind::Io`] if the file cannot be read or written,
+    /// [`Kind::UnsafeFile`] if others can read or write it, [`Kind::Malformed`] if it is not an
+    /// identity file, or cannot contain comments, such as an SSH key.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -225,8 +225,8 @@ impl Pin {
             let lines = std::str::from_utf8(bytes).map_err(|_| Error::malformed("not UTF-8: this is not an identity file"))?.lines();
             for line in lines {
                 if line.starts_with("-----BEGIN") && line.trim_end() != locked::BEGIN {
-                    return Err(Error::malformed("has no place for comments").with_help(
-                        "Pin what is opened with it by BOOTSEAL_PIN, or by bootseal.pin among the service's credentials.",
+                    return Err(Error::malformed("cannot contain comments").with_help(
+                        "Set the pin in BOOTSEAL_PIN, or in bootseal.pin among the service's credentials.",
                     ));
                 }
                 if !is_pin_line(line) {
@@ -236,7 +236,8 @@ impl Pin {
             }
             Ok(())
         });
-        // The new text is parsed before it is written: a comment must never cost a key file.
+        // The new text is parsed before it is written: adding a comment must never damage a key
+        // file.
         kept.and_then(|()| {
             text.expose(|mut bytes| IdentityFile::from_reader(&mut bytes)).map(drop)
         })
@@ -262,7 +263,7 @@ fn is_pin_line(line: &str) -> bool {
 struct SshText(Option<(usize, bool)>);
 
 impl SshText {
-    /// Whether this line belongs to it.
+    /// Whether the line belongs to an SSH key.
     fn takes(&mut self, index: usize, line: &str) -> bool {
         let line = line.trim();
         let of_ssh = line == "-----BEGIN OPENSSH PRIVATE KEY-----"
@@ -275,7 +276,7 @@ impl SshText {
         true
     }
 
-    /// The key's text, and the number of its first line, once it has ended.
+    /// The key's text, and the number of its first line, once its END line was read.
     fn whole<'a>(&self, text: &'a str) -> Option<(usize, &'a str)> {
         let (first, true) = self.0? else { return None };
         let start: usize = text.split_inclusive('\n').take(first).map(str::len).sum();
@@ -300,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn a_written_identity_is_read_back() {
         let identity = Identity::generate().unwrap();
         let text = identity.to_file_text(&[]).unwrap().expose_str(str::to_owned).unwrap();
         assert!(text.lines().nth(1).unwrap().starts_with("AGE-SECRET-KEY-1"));
@@ -338,9 +339,9 @@ mod tests {
     }
 
     #[test]
-    fn other_files_are_told_by_name_and_never_quoted() {
+    fn errors_name_the_kind_of_other_files_and_never_quote_them() {
         for (text, word) in [
-            ("-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2", "SSH key that is cut"),
+            ("-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2", "truncated SSH key"),
             (
                 "-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2\n-----END OPENSSH PRIVATE KEY-----",
                 "SSH",

@@ -1,4 +1,5 @@
-//! The text of an identity file, in clear or locked by a passphrase, as age's own tools read it.
+//! The text of an identity file, in clear or passphrase-protected, in the format of age's own
+//! tools.
 
 use crate::access::identity::{Identity, SECRET_PREFIX};
 use crate::access::locked::as_typed;
@@ -17,8 +18,8 @@ impl Identity {
     /// The identity file's text, as `age-keygen` writes it, with each of `pins` in a comment line.
     ///
     /// # Errors
-    /// [`Kind::Io`] without guarded memory; [`Kind::Usage`] for an SSH key or a plugin's identity,
-    /// which have files of their own.
+    /// [`Kind::Io`] without guarded memory; [`Kind::Usage`] for an SSH key or a plugin identity,
+    /// which have their own file formats.
     ///
     /// ```
     /// use bootseal_core::{Identity, IdentityFile};
@@ -30,14 +31,14 @@ impl Identity {
     /// ```
     pub fn to_file_text(&self, pins: &[Pin]) -> Result<Secret> {
         let Some((key, recipient)) = self.age_key() else {
-            return Err(Error::new(Kind::Usage, "only an age identity is written to a file"));
+            return Err(Error::new(Kind::Usage, "only an age identity can be written to a file"));
         };
         let mut text = SecretBuf::with_capacity(512)?;
         for pin in pins {
             text.push(format!("# vault: {pin}\n").as_bytes())?;
         }
         text.push(format!("# public key: {}\n", recipient).as_bytes())?;
-        // Bech32 by characters, straight onto the page.
+        // Encodes Bech32 character by character, directly onto the page.
         let mut line = SecretBuf::with_capacity(96)?;
         key.expose(|key| {
             use bech32::primitives::iter::{ByteIterExt, Fe32IterExt};
@@ -52,8 +53,8 @@ impl Identity {
         Ok(text.freeze())
     }
 
-    /// The text of an identity file that `passphrase` locks: the recipient in clear, then what `age
-    /// -d` and a passphrase open.
+    /// The text of a passphrase-protected identity file: the recipient in clear, then an armored
+    /// age file that `age -d` decrypts.
     ///
     /// # Errors
     /// [`Kind::Usage`] for anything but an age identity, and for an empty passphrase.
@@ -70,7 +71,7 @@ impl Identity {
         let refused = |what: &str| Error::new(Kind::Usage, what.to_owned());
         let passphrase =
             as_typed(passphrase).ok_or_else(|| refused("the passphrase is not UTF-8"))?;
-        if age::secrecy::ExposeSecret::expose_secret(&passphrase).is_empty() {
+        if secrecy::ExposeSecret::expose_secret(&passphrase).is_empty() {
             return Err(refused("the passphrase is empty"));
         }
         let mut recipient = scrypt::Recipient::new(passphrase);

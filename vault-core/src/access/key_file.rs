@@ -1,4 +1,4 @@
-//! Key files: read onto a guarded page, if nobody but their owner can read them.
+//! Key files: read onto a guarded page if only their owner can read them.
 
 use crate::error::{Error, Kind, Result};
 use crate::shown::Shown;
@@ -6,10 +6,10 @@ use bootseal_memory::SecretBuf;
 use std::fs::File;
 use std::path::Path;
 
-/// An identity file is a few lines; a longer one is some other file.
+/// The size limit: an identity file has a few lines, so a larger file is something else.
 const MAX_FILE: usize = 64 * 1024;
 
-/// An identity file that only its owner can read, on a guarded page.
+/// Reads an identity file that only its owner can read, onto a guarded page.
 pub(crate) fn read_page(path: &Path) -> Result<SecretBuf> {
     let mut file = File::open(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Error::new(Kind::NotFound, "no such file"),
@@ -19,7 +19,7 @@ pub(crate) fn read_page(path: &Path) -> Result<SecretBuf> {
     page_from(&mut file)
 }
 
-/// Like `read_page`, from a pipe or a descriptor, whose mode says nothing.
+/// Like `read_page`, but from a pipe or a descriptor, without a check of its mode.
 pub(crate) fn page_from(source: &mut impl std::io::Read) -> Result<SecretBuf> {
     let mut page = SecretBuf::with_capacity(4096)?;
     match page.read_to_end(source, MAX_FILE) {

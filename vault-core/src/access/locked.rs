@@ -1,22 +1,22 @@
-//! Passphrase-protected keys. The public key is stored in clear beside them, so a passphrase is
-//! asked for only if the key is wanted.
+//! Passphrase-protected keys. The public key is stored in clear beside them, so the passphrase is
+//! requested only when the key is needed.
 
 use crate::access::recipient::Recipient;
 use crate::error::{Error, Result};
 use age::armor::ArmoredReader;
-use age::secrecy::SecretString;
 use age::{DecryptError, Decryptor, scrypt};
 use bootseal_memory::{Secret, SecretBuf};
+use secrecy::SecretString;
 use std::fmt;
 use std::sync::Arc;
 
 pub(crate) const BEGIN: &str = "-----BEGIN AGE ENCRYPTED FILE-----";
 pub(crate) const END: &str = "-----END AGE ENCRYPTED FILE-----";
-/// A quick machine's `rage -p` takes up to four times the work of `age -p`: 1 GiB of memory.
+/// On a fast machine, `rage -p` uses up to four times the work factor of `age -p`: 1 GiB of memory.
 const MAX_WORK: u8 = 20;
 const MAX_IDENTITY: usize = 4096;
 
-/// A key that a passphrase locks: an age identity or an SSH key. Its recipient is known without the
+/// A passphrase-protected key: an age identity or an SSH key. Its recipient is known without the
 /// passphrase.
 ///
 /// ```no_run
@@ -52,7 +52,7 @@ impl LockedKey {
         LockedKey { lock: Lock::Ssh(Arc::new(key)), recipient }
     }
 
-    /// The public side, which is in the file in clear. See the example of [`LockedKey`].
+    /// The recipient, which the file contains in clear. See the example of [`LockedKey`].
     pub fn recipient(&self) -> &Recipient {
         &self.recipient
     }
@@ -75,12 +75,12 @@ impl fmt::Debug for LockedKey {
 
 /// Decrypts onto a guarded page; `None` if the passphrase is wrong.
 pub(super) fn decrypt(armored: &str, passphrase: SecretString) -> Result<Option<SecretBuf>> {
-    let broken = || Error::malformed("an encrypted identity that is cut or was changed");
+    let broken = || Error::malformed("an encrypted identity that is truncated or corrupted");
     let decryptor =
         Decryptor::new_buffered(ArmoredReader::new(armored.as_bytes())).map_err(|_| broken())?;
     if !decryptor.is_scrypt() {
         return Err(Error::malformed(
-            "an identity that is encrypted to a recipient, and not by a passphrase",
+            "an identity that is encrypted to a recipient instead of with a passphrase",
         ));
     }
     let mut identity = scrypt::Identity::new(passphrase);
@@ -89,7 +89,7 @@ pub(super) fn decrypt(armored: &str, passphrase: SecretString) -> Result<Option<
         Ok(plain) => plain,
         Err(DecryptError::ExcessiveWork { .. }) => {
             return Err(Error::malformed(
-                "an encrypted identity that takes more than 1 GiB of memory to open",
+                "an encrypted identity that needs more than 1 GiB of memory to open",
             ));
         }
         Err(
@@ -108,7 +108,7 @@ pub(super) fn decrypt(armored: &str, passphrase: SecretString) -> Result<Option<
     }
 }
 
-/// The passphrase as typed at a terminal: without the one newline that ends it in a file.
+/// The passphrase as typed at a terminal: without the newline at the end of a file.
 pub(super) fn as_typed(passphrase: &Secret) -> Option<SecretString> {
     let typed = |text: &str| SecretString::from(text.strip_suffix('\n').unwrap_or(text).to_owned());
     passphrase.expose_str(typed).ok()

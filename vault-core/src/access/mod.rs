@@ -1,4 +1,4 @@
-//! Recipients and identities: for whom the data key is wrapped, and who can unwrap it.
+//! Recipients, to which the data key is wrapped, and identities, which unwrap it.
 
 pub(crate) mod wrap;
 

@@ -1,4 +1,4 @@
-//! Passphrases as identities: Argon2id derives the key of an age identity from one.
+//! Passphrases as identities: Argon2id derives the key of an age identity from a passphrase.
 
 use crate::access::identity::Identity;
 use crate::access::key_file::check_mode;
@@ -15,15 +15,15 @@ use std::path::Path;
 const PASSES: u32 = 3;
 const LANES: u32 = 4;
 const SALT_BYTES: usize = 16;
-/// Nobody types more; a longer text is some other file.
+/// The length limit: nobody types more, so a longer text is something else.
 const MAX_PASSPHRASE: usize = 4096;
 
-/// The cost of one guess, for us and for an attacker. Both levels are fixed by the format: nothing
-/// in a file can ask for more.
+/// The cost of one passphrase guess. The format fixes both levels, so no file can demand a higher
+/// cost.
 ///
 /// ```
 /// use bootseal_core::Cost;
-/// assert!(Cost::Small < Cost::Full); // half a second of 256 MiB against a tenth of a second of 64 MiB
+/// assert!(Cost::Small < Cost::Full); // 64 MiB and 0.1 s, against 256 MiB and 0.5 s
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cost {
@@ -34,7 +34,7 @@ pub enum Cost {
 }
 
 impl Cost {
-    /// The memory that a derivation takes while it runs, in MiB.
+    /// The memory that a derivation uses, in MiB.
     pub(crate) fn mebibytes(self) -> u32 {
         match self {
             Cost::Small => 64,
@@ -50,7 +50,7 @@ impl Cost {
     }
 }
 
-/// How an identity is derived from a passphrase: the cost, and the salt of this entry. Its text is
+/// The parameters that derive an identity from a passphrase: the cost and the salt. Their text is
 /// `argon2id-1:SALT`.
 ///
 /// ```
@@ -69,7 +69,7 @@ pub struct Derivation {
 }
 
 impl Derivation {
-    /// With a fresh salt.
+    /// Creates a derivation with a fresh salt.
     pub(crate) fn fresh(cost: Cost) -> Result<Derivation> {
         let mut salt = [0; SALT_BYTES];
         random(&mut salt)?;
@@ -94,20 +94,20 @@ impl Derivation {
         identity
     }
 
-    /// The 32 bytes of the X25519 secret key, straight onto a guarded page.
+    /// Derives the 32 bytes of the X25519 secret key directly onto a guarded page.
     #[inline(never)]
     fn key(&self, passphrase: &Text, room: Option<Room>) -> Result<Secret> {
         let mebibytes = self.cost.mebibytes();
         if let Some(room) = room.filter(|room| room.free < u64::from(mebibytes) << 20) {
             let (free, limit) = (room.free >> 20, room.limit >> 20);
-            return Err(self.no_room(&format!("this container has {free} left of {limit}")));
+            return Err(self.no_room(&format!("this container has {free} of {limit} MiB left")));
         }
         let failed = |error: argon2::Error| {
-            Error::new(Kind::Io, format!("no key from the passphrase: {error}"))
+            Error::new(Kind::Io, format!("no key can be derived from the passphrase: {error}"))
         };
         let params = Params::new(mebibytes * 1024, PASSES, LANES, Some(32)).map_err(failed)?;
         let mut blocks = Arena::filled(params.block_count(), Block::new())
-            .map_err(|error| self.no_room(&format!("the system does not give it: {error}")))?;
+            .map_err(|error| self.no_room(&format!("the system cannot allocate it: {error}")))?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let mut key = SecretBuf::zeroed(32)?;
         let derive = |bytes: &[u8]| {
@@ -121,13 +121,13 @@ impl Derivation {
 
     fn no_room(&self, why: &str) -> Error {
         let what = format!(
-            "a passphrase of {} needs {} MiB of memory; {why}",
+            "deriving a key with {} needs {} MiB of memory; {why}",
             self.cost.as_str(),
             self.cost.mebibytes()
         );
         let smaller = match self.cost {
             Cost::Full => {
-                "; or a passphrase that needs 64 MiB: bootseal access add NAME --passphrase --small"
+                ", or a passphrase that needs only 64 MiB: bootseal access add NAME --passphrase --small"
             }
             Cost::Small => "",
         };
@@ -164,10 +164,10 @@ pub fn read_passphrase(path: &Path) -> Result<Secret> {
     read().map_err(|error: Error| error.in_file(path))
 }
 
-/// Like [`read_passphrase`], from a pipe or a descriptor, read to its end.
+/// Like [`read_passphrase`], but from a pipe or a descriptor, which is read to its end.
 ///
 /// # Errors
-/// As [`read_passphrase`], except for those about modes.
+/// As [`read_passphrase`], except those about file modes.
 ///
 /// ```
 /// let passphrase = bootseal_core::read_passphrase_from(&mut &b"correct horse battery staple\n"[..])?;
@@ -182,8 +182,8 @@ pub fn read_passphrase_from(source: &mut impl std::io::Read) -> Result<Secret> {
     }
 }
 
-/// A normalised passphrase: UTF-8 in the form NFC, so that both ways to type `ü` are equal, without
-/// one final newline.
+/// A normalised passphrase: UTF-8 in NFC, so that both encodings of `ü` are equal, without its
+/// final newline.
 pub(crate) struct Text(pub(crate) Secret);
 
 impl Text {
@@ -215,7 +215,7 @@ impl fmt::Write for Page {
     }
 }
 
-/// Overwrites what earlier calls left below on the stack.
+/// Overwrites the stack space that earlier calls used.
 #[inline(never)]
 fn clear_stack() {
     std::hint::black_box(&mut [0_u8; 64 * 1024]);
@@ -284,13 +284,13 @@ mod tests {
                 .spawn()
                 .expect("argon2 runs; scripts/test installs what the tests need");
             child.stdin.take().unwrap().write_all("größer als 1".as_bytes()).unwrap();
-            let said = child.wait_with_output().unwrap();
+            let output = child.wait_with_output().unwrap();
             let key = how.key(&text("gro\u{308}ßer als 1\n"), None).unwrap();
-            assert_eq!(String::from_utf8(said.stdout).unwrap().trim(), key.expose(hex));
+            assert_eq!(String::from_utf8(output.stdout).unwrap().trim(), key.expose(hex));
         }
     }
 
-    /// The addresses in this process's memory, as the kernel shows it, where `secret` is found.
+    /// The addresses in this process's memory at which `secret` is found, read through the kernel.
     #[cfg(target_os = "linux")]
     fn places(secret: &Secret) -> Vec<u64> {
         use std::os::unix::fs::FileExt;
@@ -301,8 +301,8 @@ mod tests {
             (u64::from_str_radix(from, 16).unwrap(), u64::from_str_radix(to, 16).unwrap())
         });
         let mut found = Vec::new();
-        // What is larger is the work of Argon2 in another test. Piece by piece: other tests take
-        // and give back memory meanwhile.
+        // A larger span is the Argon2 memory of another test. The search reads small pieces,
+        // because other tests allocate and free memory meanwhile.
         const PIECE: u64 = 1 << 20;
         for (from, to) in spans.filter(|(from, to)| to - from < 64 << 20) {
             for start in (from..to).step_by(PIECE as usize) {
@@ -330,7 +330,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn nothing_of_it_is_left_in_memory() {
+    fn no_passphrase_or_key_is_left_in_readable_memory() {
         if bootseal_memory::report().unwrap().level != bootseal_memory::Level::MemfdSecret {
             return; // locked pages show up in the search
         }
@@ -346,16 +346,16 @@ mod tests {
         assert_eq!(Identity::from_key(key.clone()).recipient(), identity.recipient());
         clear_stack();
         assert!(places(&typed).is_empty() && places(&key).is_empty());
-        // The search finds what is planted.
+        // The search finds a planted copy.
         let planted = typed.expose(<[u8]>::to_vec);
         let found = || places(&typed).contains(&(planted.as_ptr() as u64));
-        // Other tests may give back memory beside it while it is read.
+        // Several attempts: other tests may free memory next to the copy while it is read.
         assert!((0..20).any(|_| found()));
     }
 
     #[test]
-    fn exactly_one_newline_goes_and_only_at_the_end() {
-        for (given, worked_on) in [
+    fn only_one_final_newline_is_removed() {
+        for (given, normalised) in [
             ("a", "a"),
             ("a\n", "a"),
             ("a\n\n", "a\n"),
@@ -364,19 +364,19 @@ mod tests {
             (" a ", " a "),
             ("\n", ""),
         ] {
-            assert!(text(given).0.expose(|bytes| bytes == worked_on.as_bytes()), "{given:?}");
+            assert!(text(given).0.expose(|bytes| bytes == normalised.as_bytes()), "{given:?}");
         }
         let error = Text::of(&Secret::copy_of(b"gr\xfcn").unwrap()).err().unwrap();
         assert_eq!((error.kind(), error.to_string().contains("UTF-8")), (Kind::Usage, true));
     }
 
     #[test]
-    fn a_container_that_is_too_small_is_told_before_it_is_ended() {
+    fn too_little_container_memory_is_an_error_before_allocation() {
         let room = |mebibytes: u64| Some(Room { free: mebibytes << 20, limit: 200 << 20 });
         let full = Derivation::fresh(Cost::Full).unwrap();
         let error = full.key(&text("a"), room(128)).unwrap_err();
         assert_eq!(error.kind(), Kind::Io);
-        let what = "a passphrase of argon2id-1 needs 256 MiB of memory; this container has 128 left of 200";
+        let what = "deriving a key with argon2id-1 needs 256 MiB of memory; this container has 128 of 200 MiB left";
         assert_eq!(error.what(), what);
         assert!(
             error.help().unwrap().contains("--new-key")

@@ -16,10 +16,9 @@ use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use x25519_dalek::{PublicKey, StaticSecret};
 
-/// A recipient as age writes it, in its one text: `age1…` (X25519), `age1tag1…` (P-256, on
-/// hardware), `ssh-ed25519 …` and `ssh-rsa …` (feature `ssh`), `age1NAME1…` (the plugin
-/// `age-plugin-NAME`, feature `plugin`). Any other text fails to parse with
-/// [`Usage`](ErrorKind::Usage).
+/// A recipient of age, with exactly one text: `age1…` (X25519), `age1tag1…` (P-256, on hardware),
+/// `ssh-ed25519 …` and `ssh-rsa …` (feature `ssh`), `age1NAME1…` (the plugin `age-plugin-NAME`,
+/// feature `plugin`). Any other text fails to parse with [`Usage`](ErrorKind::Usage).
 ///
 /// ```
 /// let text = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj";
@@ -34,12 +33,13 @@ pub struct Recipient {
     plugins: Plugins,
 }
 
-/// The kind of recipient that a text is.
+/// The kinds of recipients.
 enum Kind<'a> {
     X25519(age::x25519::Recipient),
     Ssh(String),
     Tag(age::tag::Recipient),
-    /// age never mixes these with others, and a vault has readers of all kinds.
+    /// Not supported: age never mixes these with other recipients, and a vault has readers of all
+    /// kinds.
     PostQuantum,
     /// The plugin's name.
     Plugin(&'a str),
@@ -80,7 +80,7 @@ impl Recipient {
 
     /// Reads a recipient in a verified file; it may be of a kind that this version cannot wrap to.
     pub(crate) fn from_file(text: &str) -> Recipient {
-        // One recipient has exactly one text, or one key could be in a list twice.
+        // Each recipient has exactly one text; otherwise one key could be in a list twice.
         let lower = text.to_ascii_lowercase();
         Recipient::new(match Kind::of(text) {
             Kind::X25519(recipient) => recipient.to_string(),
@@ -90,7 +90,7 @@ impl Recipient {
         })
     }
 
-    /// The name of the plugin that this is a recipient of: `yubikey` for `age1yubikey1…`.
+    /// The name of this recipient's plugin: `yubikey` for `age1yubikey1…`.
     pub fn plugin(&self) -> Option<&str> {
         match Kind::of(&self.text) {
             Kind::Plugin(name) => Some(name),
@@ -98,13 +98,13 @@ impl Recipient {
         }
     }
 
-    /// Whether this may be a hardware key, which some plugin can use.
+    /// Whether this may be the recipient of a hardware key, which any plugin may serve.
     #[cfg(feature = "plugin")]
     pub(crate) fn is_tag(&self) -> bool {
         matches!(Kind::of(&self.text), Kind::Tag(_) | Kind::PostQuantum)
     }
 
-    /// Sets where the program of its plugin is found; without effect for other recipients.
+    /// Sets where the plugin of a plugin recipient is found; no effect on other recipients.
     ///
     /// ```
     /// use bootseal_core::{Plugins, Recipient};
@@ -137,9 +137,7 @@ impl Recipient {
                     )));
                 }
                 Err(_) => {
-                    return Err(usage(format!(
-                        "{shown} is not a public key that can be wrapped to"
-                    )));
+                    return Err(usage(format!("{shown} is not a public key that age can wrap to")));
                 }
             },
             #[cfg(not(feature = "ssh"))]
@@ -158,10 +156,10 @@ impl Recipient {
             }
             Kind::PostQuantum => {
                 let what = format!(
-                    "{shown} is post-quantum, and age never wraps one key to such a recipient and to others"
+                    "{shown} is post-quantum, and age does not mix such recipients with others"
                 );
                 return Err(usage(what).with_help(
-                    "Give one of another kind: age1…, age1tag1…, an SSH key's, a plugin's.",
+                    "Use a recipient of another kind: age1…, age1tag1…, an SSH key or a plugin.",
                 ));
             }
             Kind::Unknown => {
@@ -169,15 +167,15 @@ impl Recipient {
                     "{shown} is not a recipient (age1…, ssh-ed25519 …, ssh-rsa …, age1tag1…, age1PLUGIN1…)"
                 );
                 return Err(usage(what).with_help(
-                    "`bootseal keygen` makes an identity and prints its recipient; `age-keygen` does too. Of SSH keys: ssh-ed25519, and ssh-rsa with at least 2048 bits.",
+                    "`bootseal keygen` creates an identity and prints its recipient; so does `age-keygen`. Supported SSH keys: ssh-ed25519, and ssh-rsa with at least 2048 bits.",
                 ));
             }
         })
     }
 }
 
-/// `age1…` as a recipient that can be wrapped to; points of small order, which age does not expect,
-/// are refused.
+/// `age1…` as a recipient that can be wrapped to; points of small order, which age does not check
+/// for, are refused.
 fn x25519(text: &str) -> Option<age::x25519::Recipient> {
     let checked = CheckedHrpstring::new::<Bech32>(text).ok()?;
     let point: [u8; 32] = checked.byte_iter().collect::<Vec<u8>>().try_into().ok()?;
@@ -231,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_wrapped_to_is_refused_and_one_key_has_one_text() {
+    fn unusable_recipients_are_refused_and_one_key_has_one_text() {
         let good = crate::access::identity::Identity::generate().unwrap().recipient().unwrap();
         assert_eq!(good.to_string().to_uppercase().parse::<Recipient>().unwrap(), good);
         assert_eq!(Recipient::from_file(&good.to_string().to_uppercase()), good);
@@ -250,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_of_a_plugin_is_no_path() {
+    fn the_name_of_a_plugin_cannot_be_a_path() {
         let good = bech32("age1se-9");
         assert_eq!(Recipient::from_file(&good).plugin(), Some("se-9"));
         assert_eq!(Recipient::from_file(&good.to_uppercase()), Recipient::from_file(&good));
@@ -276,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_age_never_mixes_is_said() {
+    fn the_error_for_a_post_quantum_recipient_names_the_reason() {
         for prefix in ["age1tagpq", "age1pq"] {
             let error = bech32(prefix).parse::<Recipient>().unwrap_err().to_string();
             assert!(error.contains("post-quantum"), "{error}");
@@ -285,7 +283,7 @@ mod tests {
 
     #[cfg(not(all(feature = "ssh", feature = "plugin")))]
     #[test]
-    fn where_a_feature_is_off_it_is_named_and_the_file_still_opens() {
+    fn a_disabled_feature_is_named_and_the_file_still_opens() {
         use crate::{Access, Identity, Role, SealedFile, Vault};
         let me = Identity::generate().unwrap();
         let vault =

@@ -1,5 +1,5 @@
-//! Wrapping of the keys, in two armored age files: the data key for everyone, the signing seed for
-//! writers.
+//! Wrapping of the keys in two armored age files: the data key for all members, the signing seed
+//! for writers.
 
 use crate::access::identity::Identity;
 use crate::access::recipient::Recipient;
@@ -18,7 +18,8 @@ pub(crate) fn wrap_data_key(key: &DataKey, recipients: &[Recipient]) -> Result<S
     key.0.expose(|key| wrap(key, recipients))
 }
 
-/// Wraps seed ‖ data key to the writers: both, so that a key on hardware is touched once.
+/// Wraps seed ‖ data key to the writers. Wrapping both together needs only one touch of a hardware
+/// key.
 pub(crate) fn wrap_writer_keys(
     seed: &SigningSeed,
     key: &DataKey,
@@ -42,7 +43,7 @@ pub(crate) fn wrap(plain: &[u8], recipients: &[Recipient]) -> Result<String> {
         age::EncryptError::Io(error) => error.downcast().unwrap_or_else(|error| failed(&error)),
         age::EncryptError::IncompatibleRecipients { .. } => Error::new(
             Kind::Usage,
-            "a plugin's recipient asks to be alone, or with post-quantum ones only: age does not mix it with the others in access",
+            "age does not mix a plugin's recipient with the others in access: it must be alone, or only with post-quantum ones",
         ),
         error => failed(&error),
     })?;
@@ -54,14 +55,14 @@ pub(crate) fn wrap(plain: &[u8], recipients: &[Recipient]) -> Result<String> {
     String::from_utf8(block).map_err(|error| failed(&error.utf8_error()))
 }
 
-/// Opens `read_key` with the first identity that can; `None` if none can.
+/// Opens `read_key` with the first identity that fits; `None` if none does.
 pub(crate) fn open_data_key(block: &str, identities: &[Identity]) -> Result<Option<DataKey>> {
     let Some(mut page) = unwrap(block, "read_key", KEY_BYTES, identities)? else { return Ok(None) };
     page.truncate(KEY_BYTES);
     Ok(Some(DataKey(page.freeze())))
 }
 
-/// Opens `write_key` with the first identity that can; `None` if none can.
+/// Opens `write_key` with the first identity that fits; `None` if none does.
 pub(crate) fn open_writer_keys(
     block: &str,
     identities: &[Identity],
@@ -83,18 +84,19 @@ fn unwrap(
 ) -> Result<Option<SecretBuf>> {
     match unwrap_up_to(block, &format!("`{name}`"), length, identities)? {
         Some(page) if page.len() < length => {
-            Err(Error::malformed(format!("`{name}` holds less than {length} bytes")))
+            Err(Error::malformed(format!("`{name}` contains fewer than {length} bytes")))
         }
         page => Ok(page),
     }
 }
 
-/// Opens an armored age file that some other tool wrote, of at most `most` bytes; `None` if none of
-/// `identities` can. Anyone may have written it: an age file has no sender.
+/// Opens an armored age file of another tool, with at most `most` bytes of content; `None` if none
+/// of `identities` opens it. Anyone may have written the file: age does not authenticate the
+/// sender.
 ///
 /// # Errors
-/// [`Kind::Malformed`] if `block` is not such a file, was changed, or holds more; else the error of
-/// the identity that failed.
+/// [`Kind::Malformed`] if `block` is not such a file, is corrupted, or contains more; otherwise the
+/// error of the identity that failed.
 ///
 /// ```
 /// use bootseal_core::{Identity, Kind, open_age_file};
@@ -107,7 +109,7 @@ pub fn open_age_file(block: &str, most: usize, identities: &[Identity]) -> Resul
 }
 
 /// Opens an armored age file of at most `most` bytes onto a guarded page; `None` if none of
-/// `identities` can.
+/// `identities` opens it.
 pub(crate) fn unwrap_up_to(
     block: &str,
     name: &str,
@@ -117,7 +119,7 @@ pub(crate) fn unwrap_up_to(
     let broken = |what: String| Error::malformed(format!("{name} {what}"));
     let decryptor = age::Decryptor::new_buffered(ArmoredReader::new(block.trim_start().as_bytes()))
         .map_err(|error| broken(format!("is not an armored age file: {error}")))?;
-    // Try local keys first, and those that run a program or need a touch last.
+    // Local keys are tried first; identities that run a program or need a touch are tried last.
     let (programs, own): (Vec<_>, Vec<_>) =
         identities.iter().partition(|identity| identity.is_plugin());
     let failed = RefCell::new(None);
@@ -130,14 +132,14 @@ pub(crate) fn unwrap_up_to(
     let mut plain = match opened {
         Ok(plain) => plain,
         Err(age::DecryptError::NoMatchingKeys) => return failed.take().map_or(Ok(None), Err),
-        Err(error) => return Err(broken(format!("does not open: {error}"))),
+        Err(error) => return Err(broken(format!("cannot be decrypted: {error}"))),
     };
-    // One spare byte, so that reading to the end never moves the page.
+    // With one spare byte, reading to the end never reallocates the page.
     let mut page = SecretBuf::with_capacity(most + 1)?;
     match page.read_to_end(&mut plain, most) {
         Ok(true) => Ok(Some(page)),
-        Ok(false) => Err(broken(format!("holds more than {most} bytes"))),
-        Err(_) => Err(broken("is cut or was changed".into())),
+        Ok(false) => Err(broken(format!("contains more than {most} bytes"))),
+        Err(_) => Err(broken("is truncated or corrupted".into())),
     }
 }
 

@@ -1,11 +1,11 @@
-//! The folder of a file that is to change: its lock, and the rename that replaces the file.
+//! The folder of a file to be changed: its lock, and the rename that replaces the file.
 
 use std::path::{Path, PathBuf};
 
 pub(crate) use sys::Folder;
 
-/// The path after links. If the file does not exist yet: the real path of its folder, with the
-/// file's name.
+/// The path with links resolved. For a file that does not exist yet: the real path of its folder,
+/// joined with the file's name.
 pub(crate) fn real_path(path: &Path) -> std::io::Result<PathBuf> {
     match path.canonicalize() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -30,7 +30,7 @@ pub(crate) fn create_private_parent(path: &Path) -> std::io::Result<()> {
     builder.create(parent(path))
 }
 
-/// A hidden name beside `name` that no other process picks.
+/// A random hidden file name, derived from `name`, that no other process picks.
 fn temporary_name(name: &std::ffi::OsStr) -> std::io::Result<std::ffi::OsString> {
     let mut random = [0; 8];
     getrandom::fill(&mut random).map_err(std::io::Error::other)?;
@@ -95,15 +95,15 @@ mod sys {
             Ok(rustix::fs::openat(&self.0, name, flags, Mode::empty())?.into())
         }
 
-        /// Replaces an existing file; the new one gets its mode, and its owner as far as we may set
-        /// it.
+        /// Replaces an existing file. The new file gets the mode of the old one and, if permitted,
+        /// its owner.
         pub(crate) fn replace(&self, real: &Path, bytes: &[u8]) -> io::Result<()> {
             let name = real.file_name().ok_or(io::ErrorKind::InvalidInput)?;
             let old = self.open(real)?.metadata()?;
             self.with_temporary(name, OWNER_ONLY, bytes, |file, temporary| {
                 let (uid, gid) =
                     (rustix::fs::Uid::from_raw(old.uid()), rustix::fs::Gid::from_raw(old.gid()));
-                // Only root may give a file away; the group is often one of ours.
+                // Only root may change the owner; the group is often one of the process's own.
                 let owned = rustix::fs::fchown(file, Some(uid), Some(gid))
                     .or_else(|_| rustix::fs::fchown(file, None, Some(gid)));
                 match owned {
@@ -127,12 +127,12 @@ mod sys {
             })
         }
 
-        /// Creates the file with the mode that the umask gives; an error if it exists.
+        /// Creates the file with the default mode under the umask; an error if it exists.
         pub(crate) fn create(&self, real: &Path, bytes: &[u8]) -> io::Result<()> {
             let name = real.file_name().ok_or(io::ErrorKind::InvalidInput)?;
             self.with_temporary(name, Mode::from_raw_mode(0o666), bytes, |file, temporary| {
                 file.sync_all()?;
-                // A link, unlike a rename, never replaces.
+                // Unlike a rename, a hard link never replaces a file.
                 rustix::fs::linkat(&self.0, temporary, &self.0, name, AtFlags::empty())?;
                 Ok(rustix::fs::unlinkat(&self.0, temporary, AtFlags::empty())?)
             })
@@ -191,7 +191,7 @@ mod sys {
             #[cfg(windows)]
             std::os::windows::fs::OpenOptionsExt::share_mode(&mut options, 0);
             match options.open(real.with_file_name(&lock)) {
-                // ERROR_SHARING_VIOLATION: another process has it.
+                // ERROR_SHARING_VIOLATION: another process has the lock file open.
                 Err(error) if error.raw_os_error() == Some(32) => Ok(None),
                 other => other.map(|file| Some(Folder(file))),
             }
@@ -231,8 +231,8 @@ mod sys {
     }
 }
 
-/// Opens for reading without waiting for a writer if a pipe was put in the file's place; the caller
-/// checks what it is.
+/// Opens a file for reading. If it is a pipe, this does not wait for a writer; the caller checks
+/// the file type.
 #[cfg(unix)]
 pub(crate) fn open(path: &Path) -> std::io::Result<std::fs::File> {
     use rustix::fs::{Mode, OFlags};

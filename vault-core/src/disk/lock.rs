@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 /// The exclusive right to change one file; others wait until it is dropped.
 ///
-/// The lock is on the folder of the real file, after links: a lock on the file itself would be lost
-/// by the rename.
+/// The lock is on the folder of the real file (links resolved): a lock on the file itself would be
+/// lost by the rename.
 ///
 /// ```
 /// use bootseal_core::{Access, FileLock, Identity, Role, Vault};
@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub struct FileLock {
     folder: Folder,
-    /// The real path, after links.
+    /// The path with links resolved.
     real: PathBuf,
     asked: PathBuf,
 }
@@ -37,16 +37,16 @@ impl FileLock {
     /// Waits for the lock of the file at `path`, which need not exist yet.
     ///
     /// # Errors
-    /// [`Kind::Io`] if the path cannot be followed, if the folder cannot be opened, or its file
+    /// [`Kind::Io`] if the path cannot be resolved, if the folder cannot be opened, or if its file
     /// system has no locks.
     ///
     /// ```
     /// # use bootseal_core::*;
     /// # let folder = tempfile::tempdir().unwrap();
     /// # let path = folder.path().join("app.sealed.toml");
-    /// let lock = FileLock::acquire(&path)?; // it does not exist yet: nobody else creates it meanwhile
+    /// let lock = FileLock::acquire(&path)?; // no other process can create the file meanwhile
     /// assert!(!path.exists());
-    /// drop(lock); // and the next one may
+    /// drop(lock); // releases the lock
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn acquire(path: &Path) -> Result<FileLock> {
@@ -58,7 +58,7 @@ impl FileLock {
         lock().map_err(|error| io("cannot be locked", &error).in_file(path))
     }
 
-    /// Opens the file as it is now, without following a link that took its place.
+    /// Opens the current file, without following a link that replaced it.
     pub(crate) fn open(&self) -> std::io::Result<File> {
         self.folder.open(&self.real)
     }
@@ -68,8 +68,8 @@ impl FileLock {
         &self.asked
     }
 
-    /// Replaces the content of the file by `text`. The file keeps its mode, and its owner if we may
-    /// set it.
+    /// Replaces the content of the file with `text`. The file keeps its mode and, if permitted, its
+    /// owner.
     ///
     /// # Errors
     /// [`Kind::Io`] if the folder or the file cannot be written; the file is then as it was.
@@ -93,10 +93,10 @@ impl FileLock {
             .map_err(|error| io("cannot be written", &error).in_file(&self.asked))
     }
 
-    /// Creates the file with `text` in it; it must not exist.
+    /// Creates the file with `text` as its content; it must not exist.
     ///
     /// # Errors
-    /// [`Kind::Exists`] if it does, [`Kind::Io`] if the folder cannot be written.
+    /// [`Kind::Exists`] if it exists, [`Kind::Io`] if the folder cannot be written.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -130,7 +130,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
-    fn a_file_keeps_its_mode_a_link_stays_one_and_nothing_is_left_behind() {
+    fn a_write_keeps_mode_and_links_and_leaves_no_temporary_file() {
         let folder = tempfile::tempdir().unwrap();
         let (real, link) =
             (folder.path().join("a.sealed.toml"), folder.path().join("link.sealed.toml"));

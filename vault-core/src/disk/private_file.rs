@@ -5,14 +5,14 @@ use crate::error::{Error, Kind, Result};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-/// The right to change one private file: what a program keeps for itself between two runs, or
-/// writes for its user alone.
+/// The right to change one private file: state that a program keeps between two runs, or a file
+/// that it writes only for its user.
 ///
 /// The lock is on the folder of the real file, so other private files in the same folder wait too.
-/// It goes with the process, whatever ends it. A crash at any point leaves the old content or the
-/// new one, never a part.
+/// The system releases it when the process ends. A crash at any point leaves the complete old
+/// content or the complete new content.
 ///
-/// It does not encrypt: what is written can be read by whoever reads the disk.
+/// The content is not encrypted: anyone who can read the disk can read it.
 ///
 /// ```
 /// use bootseal_core::PrivateFile;
@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub struct PrivateFile {
     folder: Folder,
-    /// The path after links.
+    /// The path with links resolved.
     real: PathBuf,
     asked: PathBuf,
 }
@@ -65,7 +65,7 @@ impl PrivateFile {
         lock().map_err(|error| io("cannot be locked", &error).in_file(path))
     }
 
-    /// Reads the file as it is now, at most `max_bytes`; `None` if it does not exist.
+    /// Reads the current file, at most `max_bytes`; `None` if it does not exist.
     ///
     /// # Errors
     /// [`Kind::Io`] if it cannot be read or is not a regular file; [`Kind::Malformed`] if it is
@@ -75,8 +75,8 @@ impl PrivateFile {
             .map_err(|error| error.in_file(&self.asked))
     }
 
-    /// Reads without the lock: enough for a caller that writes nothing back, because a rename
-    /// replaces all at once.
+    /// Reads without the lock. This is enough for a caller that does not write back, because a
+    /// rename replaces the file atomically.
     ///
     /// # Errors
     /// As [`read_locked`](PrivateFile::read_locked).
@@ -84,7 +84,7 @@ impl PrivateFile {
         contents(folder::open(path), max_bytes).map_err(|error| error.in_file(path))
     }
 
-    /// Creates the file, or replaces it at once, with mode 0600; the lock stays held.
+    /// Creates the file, or replaces it atomically, with mode 0600; the lock stays held.
     ///
     /// # Errors
     /// [`Kind::Io`] if the folder cannot be written; the file is then as it was.
@@ -93,13 +93,13 @@ impl PrivateFile {
         written.map_err(|error| io("cannot be written", &error).in_file(&self.asked))
     }
 
-    /// Creates the file at `path` with mode 0600 and `bytes` in it, in a folder that exists. It
-    /// takes no lock, and works where the file system has neither locks nor hard links, as on a
-    /// memory stick.
+    /// Creates the file at `path` with mode 0600 and the content `bytes`, in an existing folder. It
+    /// takes no lock, so it works on file systems without locks or hard links, such as those of
+    /// memory sticks.
     ///
     /// # Errors
-    /// [`Kind::Exists`] if something has that name, a dangling link included; [`Kind::Io`] if it
-    /// cannot be written: then nothing is left behind.
+    /// [`Kind::Exists`] if the name is taken, even by a dangling link; [`Kind::Io`] if the file
+    /// cannot be written, in which case no file is left behind.
     pub fn create(path: &Path, bytes: &[u8]) -> Result<()> {
         let mut options = std::fs::OpenOptions::new();
         options.write(true).create_new(true);
@@ -148,7 +148,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
-    fn a_replaced_file_is_private_whatever_it_was_and_nothing_is_left_behind() {
+    fn replace_sets_mode_0600_and_leaves_no_temporary_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("new/state");
         PrivateFile::lock(&path).unwrap().replace(b"one").unwrap();
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_that_another_holds_is_not_waited_for() {
+    fn try_lock_does_not_wait_for_a_held_lock() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
         let held = PrivateFile::try_lock(&path).unwrap();
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_or_a_large_file_in_its_place_is_an_error_and_not_waited_for() {
+    fn a_pipe_or_an_oversized_file_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let (pipe, large) = (folder.path().join("pipe"), folder.path().join("large"));
         rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0)

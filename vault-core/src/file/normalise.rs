@@ -1,8 +1,9 @@
-//! The bytes of a file as the one text that is hashed and parsed: UTF-8, LF ends every line.
+//! Normalisation of a file's bytes to the text that is hashed and parsed: UTF-8, with LF at the end
+//! of every line.
 
 use crate::error::{Error, Result};
 
-/// The most bytes that a sealed file may have: 16 MiB.
+/// The maximum size of a sealed file: 16 MiB.
 ///
 /// ```
 /// use bootseal_core::{MAX_FILE, SealedFile};
@@ -13,16 +14,16 @@ pub const MAX_FILE: usize = 16 << 20;
 
 /// The next step for a file with conflict markers.
 pub(crate) const RESOLVE: &str =
-    "`bootseal resolve FILE` makes a valid file of it, from the two sides that git has.";
+    "Run `bootseal resolve FILE`: it merges the two sides from git into a valid file.";
 
-/// The one text that is hashed and parsed: LF ends every line, the last one too.
+/// The text that is hashed and parsed, with LF at the end of every line, the last one too.
 pub(crate) fn text_of(bytes: Vec<u8>) -> Result<String> {
     if bytes.len() > MAX_FILE {
-        return Err(Error::malformed("larger than 16 MiB, the most that a sealed file may have"));
+        return Err(Error::malformed("larger than 16 MiB, the limit of a sealed file"));
     }
     if bytes.is_empty() {
         return Err(Error::malformed("the file is empty")
-            .with_help("Bring it back from git or a backup, or make a new vault: bootseal init"));
+            .with_help("Restore it from git or a backup, or create a new vault: bootseal init"));
     }
     if bytes.starts_with(b"\xEF\xBB\xBF") {
         return Err(Error::malformed("begins with a byte order mark")
@@ -34,12 +35,13 @@ pub(crate) fn text_of(bytes: Vec<u8>) -> Result<String> {
         Error::malformed(format!("line {line} is not UTF-8"))
     })?;
     if let Some(at) = text.find('\0') {
-        return Err(Error::malformed("holds a NUL byte").at_offset(&text, at));
+        return Err(Error::malformed("contains a NUL byte").at_offset(&text, at));
     }
     let mut text = if text.contains('\r') { text.replace("\r\n", "\n") } else { text };
     if let Some(at) = text.find('\r') {
-        return Err(Error::malformed("holds a carriage return that no line feed follows")
-            .at_offset(&text, at));
+        return Err(
+            Error::malformed("contains a carriage return without a line feed").at_offset(&text, at)
+        );
     }
     if !text.ends_with('\n') {
         text.push('\n');

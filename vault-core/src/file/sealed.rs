@@ -21,9 +21,9 @@ use std::path::{Path, PathBuf};
 /// Room for two key blocks of 256 KiB, 256 access entries, and the rest of the header.
 const MAX_OWN_PART: usize = 2 << 20;
 
-const EDITED: &str = "Nothing in it was used. If you changed it by hand: bootseal sign. If not, bring the last good version back (git checkout), and find out who changed it.";
+const EDITED: &str = "None of its values was used. If you changed the file yourself: bootseal sign. If not, restore the last good version (git checkout), and find out who changed it.";
 
-const BRING_BACK: &str = "Bring the last good version back, from git or a backup.";
+const BRING_BACK: &str = "Restore the last good version from git or a backup.";
 
 /// A file whose size, bytes and last two lines have the shape of a sealed file. It is not parsed,
 /// and nothing in it is trusted.
@@ -35,7 +35,7 @@ const BRING_BACK: &str = "Bring the last good version back, from git or a backup
 /// # let text = Vault::create(access, "")?.sign()?;
 /// let file = SealedFile::parse(text.into_bytes())?;
 /// println!("claims to be {}", file.claimed_vault());
-/// let file = file.verify(&[])?; // only now is that claim verified
+/// let file = file.verify(&[])?; // verifies that claim
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -63,7 +63,7 @@ impl SealedFile {
     pub fn read(path: &Path) -> Result<SealedFile> {
         let open = open(path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Error::new(Kind::NotFound, "no such file")
-                .with_help("`bootseal init` makes an empty vault, `bootseal seal INPUT` one from a settings file."),
+                .with_help("`bootseal init` creates an empty vault; `bootseal seal INPUT` creates one from a settings file."),
             _ => Error::new(Kind::Io, format!("cannot be read: {error}")),
         });
         let file = open
@@ -105,7 +105,7 @@ impl SealedFile {
                 return Error::malformed("contains git conflict markers").with_help(RESOLVE);
             }
             Error::malformed("not a sealed file: its last two lines are not `vault = \"…\"` and `signature = \"…\"`")
-                .with_help("A settings file in clear becomes one by `bootseal seal`; a cut or edited one is brought back from git.")
+                .with_help("To seal a settings file: bootseal seal. Restore a truncated or edited sealed file from git.")
         };
         let signed = text[..text.len() - 1].rfind('\n').ok_or_else(unsealed)? + 1;
         let vault_line = text[..signed - 1].rfind('\n').map_or(0, |newline| newline + 1);
@@ -145,7 +145,7 @@ impl SealedFile {
     /// let error = SealedFile::parse(forged.into_bytes())?.verify(&[]).unwrap_err();
     /// assert_eq!(error.kind(), Kind::Forged);
     /// let file = SealedFile::parse(text.into_bytes())?;
-    /// let pin = Pin::from(file.claimed_vault()); // in practice it comes from elsewhere: a setting, a key file
+    /// let pin = Pin::from(file.claimed_vault()); // in practice from a setting or a key file
     /// assert_eq!(file.verify(&[pin])?.trust(), Trust::Pinned);
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
@@ -154,8 +154,8 @@ impl SealedFile {
     }
 
     /// Verifies the signature alone: the text was signed by the vault that it claims to be. A
-    /// caller with several keys, each with its own pins, verifies once and then asks
-    /// [`SignedFile::under`] for each.
+    /// caller with several keys, each with its own pins, verifies once and then calls
+    /// [`SignedFile::under`] for each key.
     ///
     /// # Errors
     /// [`Kind::Forged`] if the signature is not valid.
@@ -206,7 +206,7 @@ impl SealedFile {
         let outline = Outline::bounds(&self.text)?;
         let misplaced = || {
             Error::malformed(
-                "the table `[bootseal]` must stand once, in a plain line of its own, as the last table of the file",
+                "the table `[bootseal]` must occur once, as the last table of the file, with only its header on the line",
             )
         };
         let last = outline
@@ -236,7 +236,7 @@ impl SealedFile {
 }
 
 impl FileLock {
-    /// Reads the file as it is now.
+    /// Reads the current file.
     ///
     /// # Errors
     /// As [`SealedFile::read`].
@@ -270,8 +270,8 @@ fn placed(error: Error, file: Option<&Path>) -> Error {
     error.in_file_if(file)
 }
 
-/// A sealed file whose signature is valid. Whether that vault is the one you meant is not yet
-/// checked.
+/// A sealed file whose signature is valid. Whether its vault is the intended one is not checked
+/// yet.
 #[derive(Clone, Debug)]
 pub struct SignedFile(SealedFile);
 
@@ -286,8 +286,8 @@ impl SignedFile {
     }
 }
 
-/// Reads a regular file, at most one byte past the size limit, so that a file that is too long is
-/// noticed.
+/// Reads a regular file, at most one byte past the size limit, so that an oversized file is
+/// detected.
 pub(crate) fn bytes_of(open: &mut File) -> Result<Vec<u8>> {
     use std::io::Read;
     let failed = |error: std::io::Error| Error::new(Kind::Io, format!("cannot be read: {error}"));

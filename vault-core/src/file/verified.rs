@@ -1,5 +1,5 @@
-//! The verified file: its signature is valid and its text keeps the rules, so names and readable
-//! values may be used.
+//! The verified file: its signature is valid and its text follows the rules of the format, so names
+//! and readable values may be used.
 
 use crate::error::{Error, Kind};
 use crate::file::header::{Access, Header};
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
 /// # let text = Vault::create(access, "")?.sign()?;
 /// let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
-/// assert_eq!(file.trust(), Trust::Unverified); // authentic, but of whom?
+/// assert_eq!(file.trust(), Trust::Unverified); // authentic, but its creator is unknown
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,14 +27,14 @@ pub enum Trust {
     Pinned,
     /// Its id is the one remembered for this file.
     Remembered,
-    /// Someone was asked and confirmed it.
+    /// A user confirmed it.
     FirstUse,
-    /// Nothing vouches for it: anyone may have created it.
+    /// Nothing confirms it: anyone may have created it.
     Unverified,
 }
 
-/// A file whose signature is valid and whose text keeps the rules: names, readable values and the
-/// access list may be used.
+/// A file whose signature is valid and whose text follows the rules of the format: names, readable
+/// values and the access list may be used.
 ///
 /// ```
 /// # use bootseal_core::*;
@@ -42,11 +42,11 @@ pub enum Trust {
 /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
 /// # let text = Vault::create(access, "[acme]\nuser = \"bob\"\n")?.sign()?;
 /// let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
-/// println!("{}, generation {}, opens for {}", file.vault_id(), file.generation(), file.who());
+/// println!("{}, generation {}, members: {}", file.vault_id(), file.generation(), file.who());
 /// for (path, property) in file.properties() {
 ///     println!("{path} is {}", if matches!(property, Property::Sealed(_)) { "sealed" } else { "readable" });
 /// }
-/// let vault = file.open(&[alice])?; // and now values can be opened
+/// let vault = file.open(&[alice])?; // now values can be opened
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```
 pub struct VerifiedFile {
@@ -75,12 +75,12 @@ impl VerifiedFile {
         self.header.vault
     }
 
-    /// Counts the writes of this file, from 1.
+    /// The generation, which counts the writes of this file from 1.
     pub fn generation(&self) -> u64 {
         self.header.generation
     }
 
-    /// Counts the data keys of this vault, from 1.
+    /// The epoch, which counts the data keys of this vault from 1.
     pub fn epoch(&self) -> u64 {
         self.header.epoch
     }
@@ -106,7 +106,7 @@ impl VerifiedFile {
         &self.header.access
     }
 
-    /// "alice, bob (writers), web1": for messages.
+    /// The members, for messages: "alice, bob (writers), web1".
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -114,7 +114,7 @@ impl VerifiedFile {
     /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
     /// # let text = Vault::create(access, "")?.sign()?;
     /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
-    /// println!("It opens for: {}.", file.who());
+    /// println!("It can be opened by: {}.", file.who());
     /// # assert!(file.who().contains("alice"));
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
@@ -122,13 +122,13 @@ impl VerifiedFile {
         self.header.who()
     }
 
-    /// How the file is trusted.
+    /// The reason why the file is trusted.
     pub fn trust(&self) -> Trust {
         self.trust
     }
 
     /// The pinned id from which the vault was handed over to its present id: the pin is old and
-    /// should be renewed. `None` without a pin, or if it is the present id.
+    /// should be renewed. `None` without a pin, or if the pin names the present id.
     pub fn handed_over_from(&self) -> Option<VaultId> {
         self.handed_over_from
     }
@@ -138,8 +138,8 @@ impl VerifiedFile {
         self.header.former_ids()
     }
 
-    /// Records that something outside the file, a memory or a person, vouches for it. A file that
-    /// is trusted already keeps its trust.
+    /// Records why the file is trusted: it is a known vault, or a user confirmed it. A file that is
+    /// trusted already keeps its trust.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -147,7 +147,7 @@ impl VerifiedFile {
     /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
     /// # let text = Vault::create(access, "")?.sign()?;
     /// # let mut file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
-    /// file.trusted_by(Trust::FirstUse); // someone was asked, and said yes
+    /// file.trusted_by(Trust::FirstUse); // the user confirmed it
     /// assert_eq!(file.trust(), Trust::FirstUse);
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
@@ -162,7 +162,7 @@ impl VerifiedFile {
         self.file.as_deref()
     }
 
-    /// All properties, in the order of the file; a sealed one is its ciphertext.
+    /// All properties, in the order of the file; a sealed property is returned as ciphertext.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -178,7 +178,7 @@ impl VerifiedFile {
         self.document.iter()
     }
 
-    /// The paths of tables that hold nothing.
+    /// The paths of empty tables.
     pub(crate) fn empty_tables(&self) -> &[Vec<String>] {
         self.document.empty()
     }
@@ -199,7 +199,7 @@ impl VerifiedFile {
         self.document.get(path)
     }
 
-    /// The names of removed members who knew a value that was set at `set_at`, in seconds since
+    /// The names of removed members who know a value that was set at `set_at`, in seconds since
     /// 1970-01-01 UTC.
     ///
     /// ```
@@ -240,7 +240,7 @@ impl VerifiedFile {
         let near = near_names(&path.to_string(), &names);
         let error = Error::new(Kind::NotFound, "no such property").at(path);
         let error = if self.document.is_table(path.segments()) {
-            error.with_help(format!("It is a table. `bootseal list {path}` shows what it holds."))
+            error.with_help(format!("It is a table. `bootseal list {path}` shows its content."))
         } else if near.is_empty() {
             error.with_help("`bootseal list` shows all names.")
         } else {

@@ -9,11 +9,12 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::collections::BTreeMap;
 
-/// The key to all values; readers and writers have it.
+/// The data key, from which the keys for values and credentials are derived. Readers and writers
+/// have it.
 pub(crate) struct DataKey(pub(crate) Secret);
 
-/// The key that values are sealed under. It is bound to one vault, so that a value of another one
-/// never opens here.
+/// The key that values are sealed under. It is bound to one vault, so it never opens a value of
+/// another vault.
 pub(crate) struct ValueKey(pub(crate) Secret);
 
 impl DataKey {
@@ -42,8 +43,8 @@ impl DataKey {
     }
 }
 
-/// Computes eight bytes that tell whether two logins use the same profile and credentials, and
-/// nothing else about them.
+/// Computes an 8-byte digest that shows only whether two logins use the same profile and
+/// credentials.
 ///
 /// ```
 /// # use bootseal_core::*;

@@ -1,4 +1,4 @@
-//! Pins: the vault id that someone insists on, optionally with the lowest generation accepted.
+//! Pins: the required vault id, optionally with the lowest accepted generation.
 
 use crate::error::{Error, Kind, Result};
 use crate::keys::vault_id::VaultId;
@@ -11,7 +11,7 @@ use std::str::FromStr;
 ///
 /// ```
 /// let pin = "vault1broken".parse::<bootseal_core::Pin>();
-/// assert!(pin.is_err()); // a typo never opens the door
+/// assert!(pin.is_err()); // a typo is an error, not a missing pin
 /// ```
 ///
 /// ```
@@ -77,7 +77,7 @@ pub(crate) fn check_vault(pins: &[Pin], vault: &VaultId) -> Result<()> {
     let wanted: Vec<String> = pins.iter().map(|pin| pin.vault.to_string()).collect();
     Err(Error::new(Kind::WrongVault, format!("this is the vault {vault}, not the pinned {}", wanted.join(" or ")))
         .with_help(
-            "Put the right file in place. Only if a new vault was created on purpose, renew the pin on each host.",
+            "Deploy the right file. Renew the pin on each host only if a new vault was created on purpose.",
         ))
 }
 
@@ -87,7 +87,7 @@ pub(crate) fn check_floor(pins: &[Pin], vault: &VaultId, generation: u64) -> Res
         Some(floor) if generation < floor => Err(Error::new(
             Kind::OldGeneration,
             format!(
-                "this is generation {generation} of the file; the pin asks for {floor} or later"
+                "this is generation {generation} of the file; the pin requires {floor} or later"
             ),
         )
         .with_help("The file is an older copy. Deploy the newest one.")),

@@ -3,7 +3,7 @@
 use crate::error::{Error, Kind, Result};
 use bootseal_memory::{Secret, SecretBuf};
 
-/// Bytes of each key of the format.
+/// The length of each key of the format, in bytes.
 pub(crate) const KEY_BYTES: usize = 32;
 
 /// A new key, filled in place on its guarded page.

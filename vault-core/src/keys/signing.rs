@@ -38,9 +38,7 @@ pub(crate) fn verify(id: &VaultId, signed_text: &str, signature: &[u8; 64]) -> R
     }
     Err(Error::new(
         Kind::Forged,
-        format!(
-            "the signature of {id} does not hold: the file was changed without the signing key"
-        ),
+        format!("the signature of {id} is not valid: the file was changed without the signing key"),
     ))
 }
 
@@ -66,8 +64,8 @@ fn handover_message(generation: u64, to: &VaultId) -> Vec<u8> {
     message
 }
 
-/// Verifies as RFC 8032 says: S < L, neither key nor R non-canonical or of small order, without
-/// cofactor.
+/// Verifies as RFC 8032 specifies: S < L, neither key nor R non-canonical or of small order,
+/// without cofactor.
 fn verify_strictly(id: &VaultId, message: &[u8], signature: &[u8; 64]) -> bool {
     // `verify_strict` refuses small orders and a large S, but accepts a key whose y is not reduced.
     VerifyingKey::from_bytes(&id.0).is_ok_and(|key| {
@@ -88,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_has_one_text() {
+    fn a_vault_id_has_exactly_one_text() {
         let id = id_of(&SigningSeed(Secret::copy_of(&[3; 32]).unwrap()));
         let text = id.to_string();
         assert_eq!(text.len(), 64);
@@ -104,8 +102,8 @@ mod tests {
         }
     }
 
-    /// No vector can show this alone: nobody knows a secret key for a non-canonical encoding that
-    /// is not of small order.
+    /// No test vector can cover only this case: nobody knows a secret key for a non-canonical
+    /// encoding that is not of small order.
     #[test]
     fn a_key_whose_y_is_not_reduced_is_refused() {
         // y = p + 1, which is 1 again: the neutral element, in its second encoding.

@@ -13,7 +13,7 @@ const ID_PREFIX: Hrp = Hrp::parse_unchecked("vault");
 ///
 /// ```
 /// let text = "vault1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqmjmkm5";
-/// assert!(text.parse::<bootseal_core::VaultId>().is_err()); // not a checksum that holds
+/// assert!(text.parse::<bootseal_core::VaultId>().is_err()); // the checksum is wrong
 /// ```
 ///
 /// ```
@@ -60,7 +60,7 @@ impl FromStr for VaultId {
             // One id has one text: lower case, zero padding bits.
             Some(id) if id.to_string() == text => Ok(id),
             _ => Err(Error::malformed(
-                "not a vault id (vault1 and 58 more lower-case characters, with a checksum that holds)",
+                "not a vault id (vault1 and 58 more lower-case characters, with a valid checksum)",
             )),
         }
     }

@@ -1,5 +1,5 @@
-//! The canonical text of a profile, JSON by RFC 8785: two profiles are the same if their canonical
-//! texts are.
+//! The canonical text of a profile, JSON by RFC 8785: two profiles are equal if their canonical
+//! texts are equal.
 
 use toml::{Table, Value};
 
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn as_the_rfc_says() {
+    fn canonical_json_follows_rfc_8785() {
         let table: Table = toml::from_str(
             "b = 1\na = [true, \"x\\u0001\\\"\\\\\\n\", 1.5, 1e30, 1e-7, 100.0]\n\"\u{fb33}\" = 2\n\"\u{1f600}\" = 3\nd = 2026-01-01T00:00:00Z\n[t]\nz = {}\n",
         )

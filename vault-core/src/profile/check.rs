@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use toml::Value;
 
 impl Profile {
-    /// Checks that the profile can work; `fields` names the table in errors.
+    /// Checks that the profile is complete and consistent; `fields` names the table in errors.
     pub(super) fn check(&self, file: &VerifiedFile, fields: &Fields) -> Result<()> {
         if self.ca.as_ref().is_some_and(|ca| !ca.contains("-----BEGIN CERTIFICATE-----")) {
             return Err(
@@ -24,7 +24,7 @@ impl Profile {
         {
             return Err(fields.error(
                 "renew_from_answers",
-                "needs a token in a header or a cookie: the bodies of ordinary answers are the caller's",
+                "needs a token in a header or a cookie: the bodies of ordinary responses belong to the caller",
             ));
         }
         if let Some(logout) = &self.logout {
@@ -32,14 +32,14 @@ impl Profile {
             if url.origin() != self.login.url.base().origin() && !self.allows(url) {
                 return Err(fields.error(
                     "logout",
-                    "has a `url` whose host is not among `hosts`: the token that it ends would go there",
+                    "has a `url` whose host is not among `hosts`: the token would be sent there",
                 ));
             }
         }
         if self.login.names().is_empty() && self.client_cert.is_none() {
             let nothing = fields
-                .error("json", "is missing, and so is anything else that would carry the credentials")
-                .with_help("Say what is sent: json = { user = \"${username}\", password = \"${password}\" }, or form = { … }, or basic = true.");
+                .error("json", "is missing, and no other key sends the credentials")
+                .with_help("Set what is sent: json = { user = \"${username}\", password = \"${password}\" }, or form = { … }, or basic = true.");
             // A misspelt key is the likelier reason.
             fields.check_finished()?;
             return Err(nothing);
@@ -66,7 +66,7 @@ impl Profile {
                 return Err(fields.error(
                     "capture",
                     format_args!(
-                        "takes `{name}`, and the table `{}` has a value of that name",
+                        "captures `{name}`, but the table `{}` has a value of that name",
                         self.table
                     ),
                 ));
@@ -100,7 +100,8 @@ impl Profile {
         self.check_all_used(file, fields, &login.iter().chain(&after).collect::<Vec<_>>(), &used)
     }
 
-    /// Whatever is captured or given is used, and every other named value exists.
+    /// Checks that every captured or provided value is used, and that every other named value
+    /// exists.
     fn check_all_used(
         &self,
         file: &VerifiedFile,
@@ -111,8 +112,8 @@ impl Profile {
         if let Some(name) = given.iter().find(|name| !used.contains(**name)) {
             let key = if *name == "totp" { "totp" } else { "capture" };
             return Err(fields
-                .error(key, format_args!("gives `{name}`, and nothing uses it"))
-                .with_help(format!("Use it as ${{{name}}}, or take it out.")));
+                .error(key, format_args!("provides `{name}`, but nothing uses it"))
+                .with_help(format!("Use it as ${{{name}}}, or remove it.")));
         }
         let others = self.client_cert.iter().flat_map(|names| [&names.cert, &names.key]);
         for name in others.chain(self.totp.iter().map(|totp| &totp.seed)) {
@@ -122,15 +123,15 @@ impl Profile {
             if !used.contains(name) {
                 return Err(fields.error(
                     "next",
-                    format_args!("stands in for `{name}`, which the login does not use"),
+                    format_args!("replaces `{name}`, which the login does not use"),
                 ));
             }
         }
         Ok(())
     }
 
-    /// The names that one request uses: in its URL only captured values, elsewhere those and values
-    /// of the table.
+    /// Checks the names that one request uses: only captured values in its URL, and also values of
+    /// the table elsewhere.
     fn check_uses(
         &self,
         file: &VerifiedFile,
@@ -143,7 +144,7 @@ impl Profile {
             if !known.contains(*name) || *name == "token" || *name == "totp" {
                 return Err(fields.error(
                     key,
-                    format_args!("has ${{{name}}} in its `url`; only captured values can be used there, and this was not captured"),
+                    format_args!("has ${{{name}}} in its `url`; only captured values can be used there, and this value was not captured"),
                 ));
             }
         }
@@ -156,12 +157,12 @@ impl Profile {
                 name if known.contains(name) => {}
                 "token" => {
                     return Err(cannot(
-                        ", which exists only after a login: in `inject` and `logout`",
+                        ", which exists only after a login, in `inject` and `logout`",
                     ));
                 }
                 "totp" => {
                     return Err(cannot(
-                        ": a one-time code goes with the login itself, once, and by the key `totp`",
+                        ": a one-time code is sent once, with the login itself, and needs the key `totp`",
                     ));
                 }
                 name => self.check_value(file, fields, name)?,
@@ -181,7 +182,7 @@ impl Profile {
                 format_args!("uses ${{{name}}}, which is neither text nor a number"),
             )),
             None => Err(Error::malformed(format!(
-                "`{login}` uses ${{{name}}}, and the table `{table}` has no such value"
+                "`{login}` uses ${{{name}}}, but the table `{table}` has no such value"
             ))
             .with_help(format!("Seal it: bootseal set {}", table.child(name)?))),
         }
@@ -197,8 +198,8 @@ mod tests {
     fn each_mistake_has_its_own_error() {
         let basic = "basic = true\n";
         for (login, words) in [
-            ("capture = [ { cookie = \"R\" } ]", "gives `R`, and nothing uses it"),
-            ("capture = [ { json = \"/id\" } ]", "what is the value called"),
+            ("capture = [ { cookie = \"R\" } ]", "provides `R`, but nothing uses it"),
+            ("capture = [ { json = \"/id\" } ]", "it names the value"),
             ("capture = [ { json = \"/id\", as = \"token\" } ]", "neither `token` nor `totp`"),
             ("capture = [ { json = \"/id\", as = \"password\" } ]", "has a value of that name"),
             (
@@ -214,7 +215,7 @@ mod tests {
                 "headers = { X = \"${token}\" }",
                 "`acme.login` uses ${token}, which exists only after a login",
             ),
-            ("headers = { X = \"${totp}\" }", "by the key `totp`"),
+            ("headers = { X = \"${totp}\" }", "needs the key `totp`"),
             (
                 "totp = { seed = \"otp\" }\nheaders = { X = \"${totp}\" }\nbefore = { url = \"https://api.acme.example/\", headers = { X = \"${totp}\" } }",
                 "`acme.login.before` uses ${totp}",
@@ -232,26 +233,29 @@ mod tests {
             ("expiry = { cookie = \"s\", unit = \"s\" }", "Max-Age or Expires counts"),
             ("expiry = { json = \"/e\", unit = \"h\" }", "must be one of"),
             ("refused_when = { equals = \"x\" }", "is missing"),
-            ("refused_when = { json = \"/e\", equals = \"x\", contains = \"y\" }", "one of them"),
+            (
+                "refused_when = { json = \"/e\", equals = \"x\", contains = \"y\" }",
+                "cannot be combined with `equals`",
+            ),
             ("rejected_when = { json = \"e\" }", "JSON pointer"),
             ("rejected_when = { json = \"/e\", contains = \"\" }", "is empty"),
             ("rejected_when = { json = \"/e\", equls = \"\" }", "Did you mean `equals`"),
             ("renew_from_answers = true", "needs a token in a header or a cookie"),
-            ("inject = { header = \"X\" , value = \"x\" }", "${token}, once"),
+            ("inject = { header = \"X\" , value = \"x\" }", "${token} exactly once"),
             (
                 "inject = [ { value = \"${token}\" }, { header = \"authorization\", value = \"x\" } ]",
                 "twice",
             ),
-            ("proxy = \"socks5://p.example\"", "must be as"),
-            ("proxy = \"http://u:p@p.example\"", "holds credentials"),
+            ("proxy = \"socks5://p.example\"", "must have the form"),
+            ("proxy = \"http://u:p@p.example\"", "contains credentials"),
             ("client_cert = \"${password}\"", "`acme.login.client_key` is missing"),
             (
                 "client_cert = \"cert.pem\"\nclient_key = \"${password}\"",
-                "no profile key names a file",
+                "no profile key takes a file name",
             ),
             ("next = { password = \"password\" }", "another value"),
             ("next = { otp = \"password\" }", "the login does not use"),
-            ("totp = { seed = \"otp\" }", "gives `totp`, and nothing uses it"),
+            ("totp = { seed = \"otp\" }", "provides `totp`, but nothing uses it"),
             ("totp = { seed = \"otp\", digits = 9 }", "6, 7 or 8"),
             ("totp = { seed = \"otp\", period = \"5s\" }", "from 10s to 120s"),
             ("totp = { seed = \"otp\", hash = \"md5\" }", "sha512"),
@@ -264,7 +268,7 @@ mod tests {
             ("logout = { url = \"https://api.acme.example/${password}\" }", "was not captured"),
             ("refresh = { json = { a = \"b\" } }", "`acme.login.refresh.url` is missing"),
             ("refresh = { url = \"http://api.acme.example/\" }", "is not https"),
-            ("like = \"acme\"", "circle"),
+            ("like = \"acme\"", "cycle"),
             ("like = \"orders\"", "no login profile `orders`"),
             ("like = 7", "name of a table"),
             ("share = \"no\"", "true or false"),

@@ -37,9 +37,9 @@ pub enum ResponsePlace {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {
-    /// Where it is. For a cookie its own Max-Age or Expires counts, without a unit.
+    /// The place of the field. For a cookie, its own Max-Age or Expires is used, without a unit.
     pub place: ResponsePlace,
-    /// What its number means.
+    /// The unit of the number.
     pub unit: Unit,
 }
 
@@ -64,7 +64,7 @@ pub enum Unit {
     Iso8601,
 }
 
-/// A value of a response that is kept beside the token, under a name.
+/// A named value of a response that is kept together with the token.
 ///
 /// ```
 /// use bootseal_core::{Capture, ResponsePlace};
@@ -73,9 +73,9 @@ pub enum Unit {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capture {
-    /// Where it is.
+    /// The place of the value.
     pub place: ResponsePlace,
-    /// Its name in `${name}`.
+    /// The name of the value in `${name}`.
     pub name: String,
 }
 
@@ -111,7 +111,7 @@ pub enum Test {
 }
 
 impl ResponsePlace {
-    /// Reads the place that a table names by exactly one key.
+    /// Reads a place from a table that names it with exactly one key.
     pub(crate) fn read(fields: &mut Fields) -> Result<ResponsePlace> {
         let found = [
             fields.string("json")?.map(ResponsePlace::Json),
@@ -128,7 +128,7 @@ impl ResponsePlace {
         let (Some(place), None) = (found.next(), found.next()) else {
             return Err(fields.error(
                 "json",
-                "or `header`, `cookie` or `body` says where it is: exactly one of them",
+                "or `header`, `cookie` or `body` must name the place: exactly one of them",
             ));
         };
         match &place {
@@ -147,13 +147,14 @@ impl ResponsePlace {
 impl Field {
     pub(crate) fn read(fields: &mut Fields) -> Result<Field> {
         let place = ResponsePlace::read(fields)?;
-        let said = fields.string("unit")?;
-        if matches!(place, ResponsePlace::Cookie(_)) && said.is_some() {
-            return Err(
-                fields.error("unit", "stands beside `cookie`, whose own Max-Age or Expires counts")
-            );
+        let unit = fields.string("unit")?;
+        if matches!(place, ResponsePlace::Cookie(_)) && unit.is_some() {
+            return Err(fields.error(
+                "unit",
+                "cannot be combined with `cookie`, whose own Max-Age or Expires counts",
+            ));
         }
-        let unit = match said.as_deref() {
+        let unit = match unit.as_deref() {
             None | Some("s") => Unit::Seconds,
             Some("ms") => Unit::Milliseconds,
             Some("min") => Unit::Minutes,
@@ -195,7 +196,7 @@ impl Capture {
                 (Some(name), _) => name,
                 (None, ResponsePlace::Header(name) | ResponsePlace::Cookie(name)) => name.clone(),
                 (None, _) => {
-                    return Err(inner.error("as", "is missing: what is the value called in ${…}?"));
+                    return Err(inner.error("as", "is missing: it names the value in ${…}"));
                 }
             };
             if !is_name(&name) || ["token", "totp"].contains(&name.as_str()) {
@@ -232,10 +233,12 @@ impl When {
             (Some(text), None) => Test::Equals(text),
             (None, Some(text)) if !text.is_empty() => Test::Contains(text),
             (None, Some(_)) => {
-                return Err(inner.error("contains", "is empty, which every text contains"));
+                return Err(
+                    inner.error("contains", "is empty, and every text contains an empty text")
+                );
             }
             (Some(_), Some(_)) => {
-                return Err(inner.error("contains", "stands beside `equals`: one of them"));
+                return Err(inner.error("contains", "cannot be combined with `equals`"));
             }
         };
         inner.finish()?;

@@ -15,8 +15,8 @@ use toml::{Table, Value};
 
 impl Profile {
     /// The tables among `names` that hold a login profile, by the rule of
-    /// [`VerifiedFile::profiles`]: for text that is not a sealed file yet. `property` returns the
-    /// value of a property in a table that may be one.
+    /// [`VerifiedFile::profiles`], for a text that is not sealed yet. `property` returns the value
+    /// of a property.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -64,7 +64,7 @@ impl Profile {
         };
         let found = names.iter().copied().flat_map(logins).filter(|(path, at)| tells(path, *at));
         let found: HashSet<&[String]> = found.map(|(path, at)| &path.segments()[..at]).collect();
-        // The body that a login sends may itself have a part called `login`.
+        // The body that a login sends may itself contain a table called `login`.
         let sent = |table: &[String]| {
             (1..table.len()).any(|at| table[at] == "login" && found.contains(&table[..at]))
         };
@@ -74,12 +74,12 @@ impl Profile {
 }
 
 impl VerifiedFile {
-    /// The tables that hold a login profile: `acme` for `[acme.login]`. Whether it can work is not
-    /// checked; see [`Profile::read`].
+    /// The tables that hold a login profile: `acme` for `[acme.login]`. The content is not checked;
+    /// see [`Profile::read`].
     ///
-    /// A table `login` in another table is a profile if it has `url` or `like`. So that a misspelt
-    /// `url` is reported, it is also one if it has a key that only a profile has, a `${name}` in
-    /// what it would send, or `basic` beside the two values for it.
+    /// A table `login` inside another table is a profile if it has `url` or `like`. To report a
+    /// misspelt `url`, the table is also a profile if it has a key that only profiles have, a
+    /// `${name}` in a value that would be sent, or `basic` and the two values for it.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -96,8 +96,8 @@ impl VerifiedFile {
         Profile::tables(&names, |path| self.property(path).map(Cow::Borrowed))
     }
 
-    /// All properties below `table`, as TOML; `None` if there are none. A sealed value in it is an
-    /// error.
+    /// All properties below `table`, as TOML; `None` if there are none. A sealed value among them
+    /// is an error.
     pub(crate) fn readable_table(&self, table: &PropertyPath) -> Result<Option<Table>> {
         let mut whole = Table::new();
         for (path, property) in self.properties() {
@@ -107,7 +107,7 @@ impl VerifiedFile {
                 continue;
             };
             let Property::Readable(value) = property else {
-                return Err(Error::malformed("stands in a login profile or a route and is sealed; these are readable, so that a review sees where a password goes").at(path));
+                return Err(Error::malformed("is sealed; login profiles and routes must be readable, so that a review sees where a password is sent").at(path));
             };
             let (last, above) = inner.split_last().unwrap_or((&inner[0], &[]));
             let mut at = &mut whole;
@@ -148,7 +148,7 @@ fn no_profile(file: &VerifiedFile, table: &PropertyPath) -> Error {
     let known: Vec<String> = file.profiles().iter().map(ToString::to_string).collect();
     let help = match known.as_slice() {
         [] => format!(
-            "Write one: bootseal profile {table} --preset KIND (bootseal profile --list shows them), or a table [{table}.login] by hand."
+            "Create one: bootseal profile {table} --preset KIND (bootseal profile --list shows the kinds), or write a table [{table}.login]."
         ),
         known => format!("The file has profiles for: {}.", known.join(", ")),
     };
@@ -159,7 +159,7 @@ fn no_profile(file: &VerifiedFile, table: &PropertyPath) -> Error {
     .with_help(help)
 }
 
-/// The keys written for `table`: its own login table, completed by the one that it is `like`.
+/// The keys of the login table of `table`, completed by those of the profile that `like` names.
 pub(super) fn written(
     file: &VerifiedFile,
     table: &PropertyPath,
@@ -178,10 +178,10 @@ pub(super) fn written(
         like.parse().map_err(|_| wrong("must be the name of a table, as \"acme\""))?;
     seen.push(table.clone());
     if seen.contains(&like) {
-        return Err(wrong("forms a circle"));
+        return Err(wrong("forms a cycle"));
     }
     if seen.len() > 4 {
-        return Err(wrong("goes through more than four profiles"));
+        return Err(wrong("leads through more than four profiles"));
     }
     let mut whole = written(file, &like, seen)?;
     if own.contains_key("json") || own.contains_key("form") {
@@ -203,7 +203,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn a_profile_with_a_misspelt_url_is_told_and_an_unrelated_table_called_login_is_none() {
+    fn a_misspelt_url_is_reported_and_an_unrelated_login_table_is_no_profile() {
         let file = |text: &str| {
             let access = vec![
                 Access::new("me", Role::Writer, Identity::generate().unwrap().recipient()).unwrap(),
@@ -214,12 +214,12 @@ mod tests {
         for (login, help) in [
             (
                 "ulr = \"https://a.example/\"\njson = { user = \"${username}\" }",
-                "Did you mean `url` by `ulr`?",
+                "Did you mean `url` instead of `ulr`?",
             ),
-            ("URL = \"https://a.example/\"\nbasic = true", "Did you mean `url` by `URL`?"),
+            ("URL = \"https://a.example/\"\nbasic = true", "Did you mean `url` instead of `URL`?"),
             (
                 "uri = \"https://a.example/\"\nform = { a = \"${password}\" }",
-                "Did you mean `url` by `uri`?",
+                "Did you mean `url` instead of `uri`?",
             ),
             (
                 "address = \"https://a.example/\"\ninject = { header = \"X\", value = \"${token}\" }",
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn like_goes_over_several_profiles_and_a_body_takes_the_place_of_a_body() {
+    fn like_follows_several_profiles_and_a_body_replaces_the_inherited_body() {
         let other = "[b.login]\nlike = \"c\"\nmax_age = \"1h\"\n[c.login]\nurl = \"https://c.example/\"\njson = { u = \"${username}\" }\nmax_age = \"2h\"\nskew = \"5s\"\n";
         let profile = whole(&format!(
             "{VALUES}[acme.login]\nlike = \"b\"\nform = {{ p = \"${{password}}\" }}\n{other}"

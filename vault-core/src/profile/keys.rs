@@ -9,13 +9,14 @@ use crate::text::nearest::nearest;
 pub struct KeySpec {
     /// The key.
     pub name: &'static str,
-    /// A table that has it can only be meant as a profile, even if its `url` is misspelt.
+    /// Whether a table with this key must be a profile, even if its `url` is misspelt.
     pub marks_profile: bool,
-    /// A change of it asks for another session: it says which token this is, or what calls do with
-    /// it. The other keys say only how the token is obtained, so the present one stays good.
+    /// Whether a change of this key needs a new session, because the key decides which token is
+    /// used or what calls do with it. The other keys decide only how a token is obtained, so the
+    /// current token stays valid.
     pub session_identity: bool,
-    /// Its place in a table that a program writes, in the order in which a login goes; `None` is
-    /// after all others.
+    /// The position of the key in a generated table, in the order of a login; `None` puts it after
+    /// all others.
     pub order: Option<usize>,
 }
 
@@ -42,7 +43,7 @@ impl KeySpec {
 /// ```
 /// use bootseal_core::PROFILE_KEYS;
 /// let max_age = PROFILE_KEYS.iter().find(|key| key.name == "max_age");
-/// assert!(max_age.is_some_and(|key| !key.session_identity)); // a change of it keeps the token
+/// assert!(max_age.is_some_and(|key| !key.session_identity)); // a change keeps the token
 /// ```
 pub const PROFILE_KEYS: &[KeySpec] = &[
     key("url").written_at(0),
@@ -116,7 +117,7 @@ mod tests {
 
     /// The help for an unknown key lists exactly the keys that the reader asks for.
     #[test]
-    fn every_key_that_is_read_is_in_the_list_and_no_other() {
+    fn the_list_has_exactly_the_keys_that_are_read() {
         let error = read("basic = true\nzzzzzzzzzz = 1").unwrap_err();
         let help = error.help().unwrap().to_owned();
         let list = help.strip_prefix("The keys here are: ").unwrap().strip_suffix('.').unwrap();
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn no_key_stands_twice_and_no_place_is_taken_twice() {
+    fn keys_and_positions_are_unique() {
         let names: BTreeSet<&str> = Profile::KEYS.iter().copied().collect();
         assert_eq!(names.len(), PROFILE_KEYS.len());
         let places: BTreeSet<usize> = PROFILE_KEYS.iter().filter_map(|key| key.order).collect();

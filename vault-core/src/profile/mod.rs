@@ -1,5 +1,5 @@
-//! The login profile: how to log in at a vendor and what its token is for. It is readable, signed
-//! and checked when it is read, so that one that cannot work is reported at start.
+//! The login profile: how to log in at a vendor and how to use the token. Profiles are readable,
+//! signed and checked when they are read, so that a broken profile is reported at startup.
 
 pub(crate) mod route;
 
@@ -25,7 +25,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use url::{Host, Url};
 
-/// A login profile that can work: its URL, templates, pointers, durations and hosts were checked.
+/// A checked login profile: its URL, templates, pointers, durations and hosts are valid.
 ///
 /// ```
 /// # use bootseal_core::*;
@@ -47,53 +47,53 @@ use url::{Host, Url};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Profile {
-    /// The table that holds it: `acme` for `[acme.login]`.
+    /// The table of the profile: `acme` for `[acme.login]`.
     pub table: PropertyPath,
-    /// What is sent to log in.
+    /// The login request.
     pub login: Call,
-    /// The request before it, for a CSRF token or a cookie.
+    /// The request before the login, for a CSRF token or a cookie.
     pub before: Option<Call>,
     /// The request that renews the token from captured values, without the password.
     pub refresh: Option<Call>,
     /// The request that ends a token that is no longer needed.
     pub logout: Option<Call>,
-    /// Whether the old token is ended before the next login, not after it.
+    /// Whether the logout of the old token comes before the next login instead of after it.
     pub logout_first: bool,
-    /// Where the token is in the response.
+    /// The place of the token in the response.
     pub token: ResponsePlace,
-    /// Where the token's lifetime comes from; `None`: the JWT's `exp`, else `/expires_in`, else the
+    /// The source of the token's lifetime; `None`: the JWT's `exp`, else `/expires_in`, else the
     /// default.
     pub expiry: Option<Expiry>,
     /// Whether each accepted call extends the lifetime.
     pub idle: bool,
     /// The longest time that any token is used.
     pub max_age: Duration,
-    /// The lifetime if the response does not say one.
+    /// The lifetime if the response does not contain one.
     pub default_life: Duration,
-    /// The most that is subtracted from the lifetime.
+    /// The maximum that is subtracted from the lifetime.
     pub skew: Duration,
-    /// The headers added to a call, with their values; one of them holds `${token}`.
+    /// The headers added to a call, with their values; one of them contains `${token}`.
     pub inject: Vec<(String, Template)>,
-    /// Origins where the token may go.
+    /// The origins that the token may be sent to.
     hosts: Vec<(Host, u16)>,
     allow_http: bool,
     /// The statuses of a login that mean success; `None`: any 2xx.
     pub ok_status: Option<Vec<u16>>,
     /// The statuses of a login that mean wrong credentials, if the profile lists them.
     pub refused_status: Option<Vec<u16>>,
-    /// The same, as a condition on the response's JSON.
+    /// The condition on the JSON of a login's response that means wrong credentials.
     pub refused_when: Option<When>,
-    /// Where a response says when to retry, besides the `Retry-After` header.
+    /// The place of the retry time in a response, besides the `Retry-After` header.
     pub retry_after: Option<Field>,
     /// The statuses of a call that mean that the token is no longer valid.
     pub rejected_status: Vec<u16>,
-    /// The same, as a condition on the response's JSON.
+    /// The condition on the JSON of a call's response that means that the token is no longer valid.
     pub rejected_when: Option<When>,
     /// Whether a newer token in an ordinary response replaces the present one.
     pub renew_from_answers: bool,
     /// Whether a login is made in the background before the token expires.
     pub refresh_ahead: bool,
-    /// Which calls may be sent again after a rejection.
+    /// The calls that may be sent again after a rejection.
     pub replay: Replay,
     /// The time limit of the whole login.
     pub login_timeout: Duration,
@@ -105,14 +105,14 @@ pub struct Profile {
     pub proxy: Option<Url>,
     /// Whether a fleet may share the token.
     pub share: bool,
-    /// A value, and the one that replaces it once it was refused.
+    /// Pairs of a value and the value that replaces it after a refusal.
     pub next: Vec<(String, String)>,
     /// The source of `${totp}`.
     pub totp: Option<Totp>,
     canonical: String,
 }
 
-/// The names of the values that hold a client certificate and its key, in PEM.
+/// The names of the two values for a client certificate, in PEM.
 ///
 /// ```
 /// use bootseal_core::ClientCert;
@@ -121,9 +121,9 @@ pub struct Profile {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientCert {
-    /// The certificate's, with its chain.
+    /// The name of the value with the certificate and its chain.
     pub cert: String,
-    /// The key's.
+    /// The name of the value with the key.
     pub key: String,
 }
 
@@ -138,15 +138,15 @@ pub struct ClientCert {
 pub struct Totp {
     /// The name of the value that holds the seed, in base32.
     pub seed: String,
-    /// How many digits a code has: 6 to 8.
+    /// The number of digits of a code: 6 to 8.
     pub digits: u32,
-    /// How long a code is valid, in whole seconds.
+    /// The lifetime of a code, in whole seconds.
     pub period: Duration,
-    /// Its hash.
+    /// The hash function.
     pub hash: TotpHash,
 }
 
-/// The hash of [`Totp`].
+/// The hash function of [`Totp`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TotpHash {
     /// SHA-1, which nearly all vendors use.
@@ -157,7 +157,7 @@ pub enum TotpHash {
     Sha512,
 }
 
-/// Where the lifetime of a token comes from.
+/// The source of a token's lifetime.
 ///
 /// ```
 /// # use bootseal_core::*;
@@ -188,7 +188,7 @@ pub enum Expiry {
     OnReject,
 }
 
-/// Which calls may be sent again after their token was rejected.
+/// The calls that may be sent again after their token was rejected.
 ///
 /// ```
 /// # use bootseal_core::*;
@@ -204,18 +204,18 @@ pub enum Expiry {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Replay {
-    /// All whose body can be sent again: a 401 means that the request was not applied (RFC 9110
-    /// §15.5.2).
+    /// All calls whose body can be sent again: a 401 means that the request was not applied (RFC
+    /// 9110 §15.5.2).
     All,
     /// GET, HEAD, OPTIONS, TRACE, PUT, DELETE.
     Idempotent,
-    /// None.
+    /// No calls.
     None,
 }
 
 impl Profile {
-    /// The keys as written, after `like` and without defaults, as canonical JSON (RFC 8785): two
-    /// profiles with the same text log in the same way.
+    /// The keys as written, with `like` resolved and without defaults, as canonical JSON (RFC
+    /// 8785): two profiles with the same text log in the same way.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -233,8 +233,8 @@ impl Profile {
         &self.canonical
     }
 
-    /// The values of the table that are used if they exist, besides [`Profile::value_names`]: the
-    /// right side of `next`.
+    /// The names of the table's values that are used only if they exist: the replacements in
+    /// `next`.
     pub fn spare_names(&self) -> impl Iterator<Item = &str> {
         self.next.iter().map(|(_, spare)| spare.as_str())
     }
@@ -269,8 +269,8 @@ impl Profile {
         named.filter(|name| !captured.contains(name) && !["token", "totp"].contains(name)).collect()
     }
 
-    /// Whether the token may go to `url`: https (or loopback by its literal address, or
-    /// `allow_http`), and one of `hosts`.
+    /// Whether the token may be sent to `url`: it must be https (or a literal loopback address, or
+    /// allowed by `allow_http`), and one of `hosts`.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -291,7 +291,7 @@ impl Profile {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn allows(&self, url: &Url) -> bool {
-        // In clear only if the login is, too: that shows the intent.
+        // Plain HTTP is allowed only if the login uses it too, which shows the intent.
         let clear = self.login.url.base().scheme() == "http"
             && url.scheme() == "http"
             && (self.allow_http || is_loopback(url));
@@ -303,7 +303,8 @@ impl Profile {
             })
     }
 
-    /// The origins where the token may go, for messages: `api.acme.example, api.acme.example:8443`.
+    /// The origins that the token may be sent to, for messages: `api.acme.example,
+    /// api.acme.example:8443`.
     pub fn hosts_display(&self) -> String {
         let hosts = self.hosts.iter().map(|(host, port)| {
             if *port == 443 { host.to_string() } else { format!("{host}:{port}") }
@@ -332,13 +333,13 @@ pub(crate) mod tests {
         Profile::read(&SealedFile::parse(text.into_bytes())?.verify(&[])?, &"acme".parse()?)
     }
 
-    /// The same with an address and with values to log in with.
+    /// Like `whole`, with a URL and the values for a login.
     pub(crate) fn read(login: &str) -> Result<Profile> {
         whole(&format!("{VALUES}{LOGIN}{login}\n"))
     }
 
     #[test]
-    fn the_token_goes_to_its_origins_by_host_port_and_scheme_to_the_letter() {
+    fn the_token_goes_only_to_exact_hosts_ports_and_schemes() {
         let allows = |login: &str, url: &str| {
             let profile = whole(&format!("{VALUES}[acme.login]\nbasic = true\n{login}\n")).unwrap();
             profile.allows(&url.parse().unwrap())
@@ -351,7 +352,7 @@ pub(crate) mod tests {
         let clear = "url = \"http://a.example/\"\nallow_http = true";
         for (login, url, expected) in [
             (plain, "https://api.acme.example/x", true),
-            (plain, "https://api.acme.example:443/x", true), // the port that goes without saying
+            (plain, "https://api.acme.example:443/x", true), // the default port
             (plain, "https://API.ACME.EXAMPLE/x", true),
             (plain, "https://api.acme.example:8443/x", false),
             (plain, "http://api.acme.example/x", false),
@@ -377,7 +378,7 @@ pub(crate) mod tests {
             (hosts, "https://b.example/x", true),
             (hosts, "https://c.example/x", true),
             (hosts, "http://[::1]/x", false),
-            (hosts, "https://a.example/x", false), // a list is the whole list
+            (hosts, "https://a.example/x", false), // `hosts` replaces the login's own host
             (clear, "http://a.example/x", true),
             (clear, "http://a.example:80/x", true),
             (clear, "http://a.example:8080/x", false),

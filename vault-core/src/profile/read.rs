@@ -15,7 +15,7 @@ use toml::{Table, Value};
 use url::{Host, Url};
 
 impl Profile {
-    /// Reads the profile of `table`, `[table.login]`, and checks that it can work.
+    /// Reads and checks the profile of `table`, `[table.login]`.
     ///
     /// # Errors
     /// [`Kind::NotFound`](crate::Kind::NotFound) if there is none;
@@ -108,7 +108,7 @@ impl Profile {
     }
 }
 
-/// One of the requests around the login, and its `before`, which only `logout` may have.
+/// Reads a request before or after the login, and its key `before`, which only `logout` may have.
 fn step(
     fields: &mut Fields,
     key: &'static str,
@@ -164,9 +164,9 @@ fn expiry(fields: &mut Fields) -> Result<(Option<Expiry>, bool)> {
             parse_duration(&text).ok_or_else(|| place.error("fixed", NO_DURATION))?,
         )),
         (true, Some(_)) => {
-            return Err(place.error("fixed", "stands beside `jwt`: exactly one of them"));
+            return Err(place.error("fixed", "cannot be combined with `jwt`"));
         }
-        (false, None) if place.is_empty() => None, // only `idle` was said
+        (false, None) if place.is_empty() => None, // only `idle` is set
         (false, None) => Some(Expiry::Field(Field::read(&mut place)?)),
     };
     place.finish()?;
@@ -217,23 +217,25 @@ fn inject(fields: &mut Fields, token: &ResponsePlace) -> Result<Vec<(String, Tem
     let tokens =
         headers.iter().flat_map(|(_, value)| value.names()).filter(|name| *name == "token").count();
     if tokens != 1 {
-        return Err(fields.error("inject", "must hold ${token}, once"));
+        return Err(fields.error("inject", "must contain ${token} exactly once"));
     }
     if headers.iter().flat_map(|(_, value)| value.names()).any(|name| name == "totp") {
-        return Err(fields.error("inject", "cannot hold ${totp}: a code is used once"));
+        return Err(fields.error("inject", "cannot contain ${totp}: a code is used once"));
     }
     Ok(headers)
 }
 
-/// The name in a text that is one `${name}` and nothing else.
+/// The name in a text that consists of exactly one `${name}`.
 pub(crate) fn one_name(fields: &Fields, key: &str, text: &str) -> Result<String> {
     let name = text
         .strip_prefix("${")
         .and_then(|rest| rest.strip_suffix('}'))
         .filter(|name| is_name(name));
     name.map(str::to_owned).ok_or_else(|| {
-        fields
-            .error(key, "must be one ${name} of a value of the table: no profile key names a file")
+        fields.error(
+            key,
+            "must be the ${name} of a value of the table: no profile key takes a file name",
+        )
     })
 }
 
@@ -251,15 +253,15 @@ fn client_cert(fields: &mut Fields) -> Result<Option<ClientCert>> {
 
 fn proxy(fields: &mut Fields) -> Result<Option<Url>> {
     let Some(text) = fields.string("proxy")? else { return Ok(None) };
-    // Everything through it is TLS in a tunnel.
+    // All traffic through the proxy is TLS in a tunnel.
     let url = Url::parse(&text).ok().filter(|url| url.scheme() == "http" && url.has_host());
     let url =
         url.filter(|url| url.path() == "/" && url.query().is_none() && url.fragment().is_none());
-    let url =
-        url.ok_or_else(|| fields.error("proxy", "must be as \"http://proxy.example:3128\""))?;
+    let url = url
+        .ok_or_else(|| fields.error("proxy", "must have the form \"http://proxy.example:3128\""))?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(
-            fields.error("proxy", "holds credentials, which anyone who has the file could read")
+            fields.error("proxy", "contains credentials, which anyone with the file could read")
         );
     }
     Ok(Some(url))
@@ -317,13 +319,13 @@ fn hosts(fields: &mut Fields, login: &Url) -> Result<Vec<(Host, u16)>> {
         origin.ok_or_else(|| {
             fields.error(
                 "hosts",
-                "must hold hosts, as \"api.acme.example\" or \"api.acme.example:8443\", without wildcards",
+                "must list hosts, such as \"api.acme.example\" or \"api.acme.example:8443\", without wildcards",
             )
         })
     });
     let list: Vec<_> = entries.collect::<Result<_>>()?;
     if list.is_empty() {
-        return Err(fields.error("hosts", "is empty: the token could go nowhere"));
+        return Err(fields.error("hosts", "is empty, so the token could not be sent anywhere"));
     }
     Ok(list)
 }
@@ -337,7 +339,7 @@ fn statuses(fields: &mut Fields, key: &'static str) -> Result<Option<Vec<u16>>> 
             .filter(|status| (100..600).contains(status))
     });
     let list: Option<Vec<u16>> = list.collect();
-    list.map(Some).ok_or_else(|| fields.error(key, "must hold status codes, from 100 to 599"))
+    list.map(Some).ok_or_else(|| fields.error(key, "must list status codes, from 100 to 599"))
 }
 
 #[cfg(test)]
@@ -347,7 +349,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn the_sample_of_every_key_is_read() {
+    fn a_sample_profile_with_all_requests_is_read() {
         let profile = whole(&format!(
             r#"{VALUES}otp_seed = "x"
 [acme.login]
@@ -387,7 +389,7 @@ url = "https://api.acme.example/v1/session/${{id}}"
     }
 
     #[test]
-    fn a_cookie_goes_back_as_one() {
+    fn a_token_from_a_cookie_is_sent_as_a_cookie() {
         let profile = read("basic = true\ntoken = { cookie = \"s\" }").unwrap();
         let (name, value) = &profile.inject[0];
         assert_eq!((name.as_str(), value.parts().len(), value.names().count()), ("Cookie", 2, 1));

@@ -1,4 +1,5 @@
-//! The template of one request of a login: the login itself, and the calls before and after it.
+//! The template of one request of a login profile: the login itself, or a request before or after
+//! it.
 
 use crate::error::Result;
 use crate::profile::extract::{Capture, is_token};
@@ -38,11 +39,11 @@ pub struct Call {
     pub method: String,
     /// Its body.
     pub body: Body,
-    /// Two values of the table as HTTP Basic.
+    /// The two values of the table that are sent as HTTP Basic credentials.
     pub basic: Option<Basic>,
-    /// More headers.
+    /// Additional headers.
     pub headers: Vec<(String, Template)>,
-    /// What is kept of the response.
+    /// The values captured from the response.
     pub capture: Vec<Capture>,
 }
 
@@ -76,7 +77,7 @@ pub enum Body {
     Form(Vec<(String, Template)>),
 }
 
-/// Which two values become HTTP Basic, and how.
+/// The two values that become HTTP Basic credentials, and their encoding.
 ///
 /// ```
 /// # use bootseal_core::*;
@@ -92,14 +93,14 @@ pub enum Body {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Basic {
-    /// As they are (RFC 7617).
+    /// The values unchanged (RFC 7617).
     Plain,
-    /// Form-encoded first (RFC 6749 §2.3.1).
+    /// The values form-encoded first (RFC 6749 §2.3.1).
     OAuth,
 }
 
 impl Basic {
-    /// The names of the two values in the table: who, and what proves it.
+    /// The names of the two values in the table: the user and the password.
     ///
     /// ```
     /// use bootseal_core::Basic;
@@ -120,21 +121,23 @@ impl Call {
         let text = fields.string("url")?;
         let text = fields.required("url", text)?;
         let url = UrlTemplate::parse(&text).map_err(|error| {
-            let told = fields.error("url", format_args!("cannot be used: {}", error.what()));
+            let failed = fields.error("url", format_args!("cannot be used: {}", error.what()));
             match error.help() {
-                Some(help) => told.with_help(help),
-                None => told,
+                Some(help) => failed.with_help(help),
+                None => failed,
             }
         })?;
         let clear = url.base().scheme() == "http" && (allow_http || is_loopback(url.base()));
         if url.base().scheme() != "https" && !clear {
             return Err(fields
                 .error("url", "is not https")
-                .with_help("A password goes over TLS only. For a test on this machine use the literal 127.0.0.1 or ::1; elsewhere allow_http = true says that you mean it."));
+                .with_help("A password is sent over TLS only. For a test on this machine, use the literal address 127.0.0.1 or ::1. Elsewhere, allow_http = true permits http."));
         }
         let method = fields.string("method")?.unwrap_or_else(|| method.into());
         if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_uppercase()) {
-            return Err(fields.error("method", "must be a method in capitals, as \"POST\""));
+            return Err(
+                fields.error("method", "must be a method in capital letters, such as \"POST\"")
+            );
         }
         let body = body(fields)?;
         let basic = match fields.take("basic") {
@@ -148,7 +151,7 @@ impl Call {
         Ok(Call { url, method, body, basic, headers, capture })
     }
 
-    /// The names of the values that it needs.
+    /// The names of the values that the request needs.
     pub(crate) fn names(&self) -> BTreeSet<&str> {
         let mut names = BTreeSet::new();
         match &self.body {
@@ -179,7 +182,7 @@ fn body(fields: &mut Fields) -> Result<Body> {
     let (json, form) = (fields.take("json"), fields.table("form")?);
     match (json, form) {
         (Some(_), Some(_)) => {
-            Err(fields.error("form", "stands beside `json`; a request has one body"))
+            Err(fields.error("form", "cannot be combined with `json`: a request has one body"))
         }
         (None, None) => Ok(Body::Empty),
         (Some(json @ Value::Table(_)), None) => Ok(Body::Json(json_template(fields, json)?)),
@@ -206,7 +209,7 @@ fn json_template(fields: &Fields, value: Value) -> Result<JsonTemplate> {
     Ok(match value {
         Value::String(text) => JsonTemplate::Text(template(fields, "json", &text)?),
         Value::Float(float) if !float.is_finite() => {
-            return Err(fields.error("json", "holds a number that JSON does not have"));
+            return Err(fields.error("json", "contains a number that JSON does not support"));
         }
         Value::Integer(_) | Value::Boolean(_) | Value::Float(_) => {
             JsonTemplate::Raw(value.to_string())
@@ -239,7 +242,7 @@ fn headers(fields: &mut Fields) -> Result<Vec<(String, Template)>> {
         _ => Err(fields.error(
             "headers",
             format_args!(
-                "holds `{}`, which is no header, or whose value is not one line of text",
+                "contains `{}`, which is not a header name, or whose value is not one line of text",
                 Shown(&name)
             ),
         )),

@@ -31,7 +31,7 @@ pub struct Template(pub(crate) Vec<Part>);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// Text as it is.
+    /// Literal text.
     Text(String),
     /// The value of that name.
     Name(String),
@@ -43,7 +43,7 @@ impl Template {
         &self.0
     }
 
-    /// The names in it, in order. See the example of [`Template`].
+    /// The names in the template, in order. See the example of [`Template`].
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|part| match part {
             Part::Name(name) => Some(name.as_str()),

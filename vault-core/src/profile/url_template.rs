@@ -39,8 +39,8 @@ impl UrlTemplate {
     pub fn parse(text: &str) -> Result<UrlTemplate> {
         let Template(parts) =
             Template::parse(text).map_err(|what| Error::malformed(format!("it {what}")))?;
-        // The names stand for the values to come: they consist of unreserved characters, which are
-        // not encoded.
+        // The names serve as sample values: they consist of unreserved characters, which are not
+        // encoded.
         let sample = |part: &Part| match part {
             Part::Text(text) => text.clone(),
             Part::Name(name) => name.clone(),
@@ -51,7 +51,7 @@ impl UrlTemplate {
         let other =
             parts.iter().map(|part| if let Part::Text(text) = part { text } else { "other" });
         if Url::parse(&other.collect::<String>()).map(|other| other.origin()) != Ok(base.origin()) {
-            return Err(Error::malformed("its scheme, host and port may hold no ${…}"));
+            return Err(Error::malformed("its scheme, host and port must not contain ${…}"));
         }
         let mut before = String::new();
         for (index, part) in parts.iter().enumerate() {
@@ -71,14 +71,14 @@ impl UrlTemplate {
                     && (after.is_empty() || after.starts_with('&'));
                 if !segment && !value {
                     return Err(Error::malformed(format!(
-                        "${{{name}}} may be one whole segment of its path or one whole value of its query, so that nothing decides where a password goes"
+                        "${{{name}}} must be one whole segment of its path or one whole value of its query, so that no inserted value decides where a password is sent"
                     )));
                 }
             }
             before.push_str(&sample(part));
         }
         if !base.username().is_empty() || base.password().is_some() {
-            return Err(Error::malformed("it holds credentials")
+            return Err(Error::malformed("it contains credentials")
                 .with_help("Seal them as values of the table, and use basic = true."));
         }
         if base.fragment().is_some() || base.host().is_none() {
@@ -99,7 +99,7 @@ impl UrlTemplate {
         &self.base
     }
 
-    /// The pieces, in order, for a test's vendor that matches requests.
+    /// The pieces, in order; a simulated vendor matches requests with them.
     ///
     /// ```
     /// # use bootseal_core::{Part, UrlTemplate};
@@ -111,7 +111,7 @@ impl UrlTemplate {
         &self.parts
     }
 
-    /// The names in it.
+    /// The names in the URL.
     ///
     /// ```
     /// # use bootseal_core::UrlTemplate;
@@ -130,7 +130,7 @@ impl UrlTemplate {
     ///
     /// # Errors
     /// [`Kind::NotFound`] if a name has no value; [`Kind::Malformed`] if a value is empty, `.` or
-    /// `..`, or holds control characters.
+    /// `..`, or contains control characters.
     ///
     /// ```
     /// # use bootseal_core::{Secret, UrlTemplate};
@@ -148,7 +148,7 @@ impl UrlTemplate {
                     let value = value(name).ok_or_else(|| {
                         Error::new(
                             Kind::NotFound,
-                            format!("the earlier response held no `{name}` for a URL"),
+                            format!("the earlier response contained no `{name}` for a URL"),
                         )
                     })?;
                     let encoded = value.expose(encode).ok_or_else(|| {
@@ -214,7 +214,7 @@ mod tests {
             "https://a.example/#${x}",
             "https:/${x}",
             "https://a.example/${x",
-            // A URL parser takes these for hosts, too.
+            // A URL parser also treats these as hosts.
             "https:///${x}",
             "https:////${x}/y",
             "https://\t/${x}",
@@ -227,7 +227,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_value_moves_it_to_another_host_or_path(value in prop::collection::vec(any::<u8>(), 0..40)) {
+        fn no_value_changes_the_host_or_the_path_segments(value in prop::collection::vec(any::<u8>(), 0..40)) {
             let template = UrlTemplate::parse("https://a.example/v1/${x}/end?q=${x}").unwrap();
             let value = Secret::copy_of(&value).unwrap();
             if let Ok(url) = template.fill(|_| Some(value.clone())) {

@@ -1,4 +1,4 @@
-//! Proposals: a value from someone who cannot read the vault, encrypted to its writers. One of them
+//! Proposals: a value from someone who cannot read the vault, encrypted to its writers. A writer
 //! accepts it.
 //!
 //! Anyone who has the file can make a proposal, so nothing in it is trusted: neither the sender nor
@@ -21,7 +21,7 @@ use bootseal_memory::Secret;
 
 /// The armored size of the 64 KiB that a proposal may have, with a stanza for each of 256 writers.
 const MAX_ARMORED: usize = 256 * 1024;
-/// The tolerated difference between two clocks, in seconds.
+/// The tolerated clock skew, in seconds.
 const CLOCKS_DIFFER: u64 = 300;
 
 /// An opened proposal. Nothing in it is trusted.
@@ -72,8 +72,7 @@ impl VerifiedFile {
     /// ```
     pub fn may_be_proposed(&self, path: &PropertyPath) -> Result<()> {
         check_place(path)?;
-        // A readable property was meant to be readable; a secret proposed in its place is a mistake
-        // or a trap.
+        // The property is readable on purpose, so a secret proposed for it is a mistake or a trap.
         match self.property(path) {
             Some(Property::Readable(_)) => Err(Error::new(
                 Kind::Conflict,
@@ -85,13 +84,13 @@ impl VerifiedFile {
     }
 
     /// Proposes `value` for the property `path`: an armored age file that only this vault's writers
-    /// open. `now` in seconds since 1970-01-01 UTC; `note` is for whoever accepts it, at most 1
-    /// KiB. The caller must know that this is the right vault.
+    /// open. `now` is in seconds since 1970-01-01 UTC. `note`, of at most 1 KiB, is for the writer
+    /// who accepts the proposal. The caller must know that this is the right vault.
     ///
     /// # Errors
-    /// [`Kind::Conflict`] if no proposal may go there (`[bootseal]`, login, route, fleet and
-    /// gateway tables, readable properties), or if it is too long; [`Kind::Malformed`] if the bytes
-    /// are not of `kind`; [`Kind::Usage`] if a writer's recipient cannot be wrapped to.
+    /// [`Kind::Conflict`] if the property cannot be proposed (`[bootseal]`, login, route, fleet and
+    /// gateway tables, readable properties), or if the proposal is too long; [`Kind::Malformed`] if
+    /// the bytes are not of `kind`; [`Kind::Usage`] if a writer's recipient cannot be wrapped to.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -138,7 +137,7 @@ impl VerifiedFile {
 }
 
 impl Proposal {
-    /// The most bytes that a proposal may have as it is sent: 256 KiB.
+    /// The maximum size of an armored proposal: 256 KiB.
     ///
     /// ```
     /// assert!(bootseal_core::Proposal::open(&" ".repeat(bootseal_core::Proposal::MAX_BYTES + 1), &[]).is_err());
@@ -164,26 +163,26 @@ impl Proposal {
         }
         let page = unwrap_up_to(armored, "the proposal", text::MAX_TEXT, identities)?.ok_or_else(|| {
             Error::new(Kind::NoIdentity, "no available key opens this proposal")
-                .with_help("Proposals are encrypted to those who were writers of the vault when it was made.")
+                .with_help("A proposal is encrypted to the writers that the vault had when the proposal was made.")
         })?;
         page.expose(text::read)
     }
 
-    /// The id of the vault that it claims to be for.
+    /// The id of the vault that the proposal claims to be for.
     ///
     /// See the example of [`Proposal`].
     pub fn vault_id(&self) -> VaultId {
         self.vault
     }
 
-    /// The property that it is for.
+    /// The property that the proposal is for.
     ///
     /// See the example of [`Proposal`].
     pub fn path(&self) -> &PropertyPath {
         &self.path
     }
 
-    /// When it claims to have been made, in seconds since 1970-01-01 UTC.
+    /// The time at which the proposal claims to have been made, in seconds since 1970-01-01 UTC.
     ///
     /// See the example of [`Proposal`].
     pub fn proposed_at(&self) -> u64 {
@@ -191,7 +190,7 @@ impl Proposal {
     }
 
     /// The note of its sender; empty if there is none. Print it only through
-    /// [`Shown`](crate::Shown): it may hold anything.
+    /// [`Shown`](crate::Shown): it may contain any character.
     ///
     /// See the example of [`Proposal`].
     pub fn note(&self) -> &str {
@@ -201,12 +200,12 @@ impl Proposal {
 
 impl Vault<CanWrite> {
     /// Checks whether `proposal` may be accepted at `now` (seconds since 1970-01-01 UTC). Returns
-    /// when the value it would replace was set; `None` for a new property.
+    /// the time at which the value to be replaced was set; `None` for a new property.
     ///
     /// # Errors
-    /// [`Kind::WrongVault`] if it is for another vault; [`Kind::Conflict`] if no proposal may go
-    /// there, if it is not newer than the value there, or from the future; and the errors of
-    /// [`Vault::open`] for the present value.
+    /// [`Kind::WrongVault`] if the proposal is for another vault; [`Kind::Conflict`] if the
+    /// property cannot be proposed, or if the proposal is not newer than the present value or is
+    /// from the future; and the errors of [`Vault::open`] for the present value.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -220,7 +219,7 @@ impl Vault<CanWrite> {
     /// let mut vault = file.open_for_writing(&[alice])?;
     /// vault.accept(&proposal, 1_700_000_000)?;
     /// let again = vault.consider(&proposal, 1_700_000_000).unwrap_err();
-    /// assert_eq!(again.kind(), Kind::Conflict); // a proposal is good for once
+    /// assert_eq!(again.kind(), Kind::Conflict); // a proposal can be accepted only once
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn consider(&self, proposal: &Proposal, now: u64) -> Result<Option<u64>> {
@@ -231,13 +230,13 @@ impl Vault<CanWrite> {
                 proposal.vault,
                 self.file().vault_id()
             );
-            // Not even for a former id: a former writer could have opened it.
+            // A former id is refused too: a former writer could have opened the proposal.
             let help = match self.file().former_ids().contains(&proposal.vault) {
                 true => {
                     "This vault had that id before. Ask for a new proposal, made with the present file."
                 }
                 false => {
-                    "Name the file that it is for with -f, or ask for a new proposal for this one."
+                    "Select the file of that vault with -f, or ask for a new proposal for this file."
                 }
             };
             return Err(Error::new(Kind::WrongVault, what).with_help(help));
@@ -245,7 +244,7 @@ impl Vault<CanWrite> {
         self.file().may_be_proposed(&proposal.path)?;
         if proposal.proposed_at > now.saturating_add(CLOCKS_DIFFER) {
             return refused(
-                "the proposal says that it was made in the future; one of the two clocks is wrong",
+                "the proposal has a time in the future; one of the two clocks is wrong",
             );
         }
         if self.file().property(&proposal.path).is_none() {
@@ -269,15 +268,15 @@ impl Vault<CanWrite> {
     pub fn accept(&mut self, proposal: &Proposal, now: u64) -> Result<()> {
         self.consider(proposal, now)?;
         // `set` raises the time past the newest removal, because no removed member can know a value
-        // made today. This value was made when it was proposed: a member removed since may have
-        // proposed it, or have been a writer and opened it on its way. So it must stay marked as
-        // known to them, and its time stays.
+        // made today. This value is as old as its proposal: a member removed since then may have
+        // proposed it, or opened the proposal as a writer. It must stay marked as known to them, so
+        // it keeps its time.
         self.set_as_of(&proposal.path, proposal.kind, &proposal.value, proposal.proposed_at)
     }
 }
 
-/// Refuses paths that a stranger must not decide: what belongs to the format, and where logins and
-/// calls are sent.
+/// Refuses paths that a stranger must not set: those of the format, and those that decide where
+/// logins and calls are sent.
 fn check_place(path: &PropertyPath) -> Result<()> {
     let refused = |what: &str| {
         Err(Error::new(Kind::Conflict, format!("{what}; no proposal can change it")).at(path))
@@ -300,7 +299,7 @@ mod tests {
     use crate::file::sealed::SealedFile;
 
     #[test]
-    fn where_no_proposal_may_go() {
+    fn format_and_settings_tables_cannot_be_proposed() {
         for path in [
             "bootseal.generation",
             "bootseal",
@@ -324,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_removal_after_the_proposal_leaves_its_value_known() {
+    fn a_value_proposed_before_a_removal_stays_marked_as_known() {
         let alice = Identity::generate().unwrap();
         let access = vec![Access::new("alice", Role::Writer, alice.recipient()).unwrap()];
         let text = Vault::create(access, "").unwrap().sign().unwrap();
@@ -338,11 +337,15 @@ mod tests {
         let set_at = vault.open(&path).unwrap().set_at;
         assert_eq!((set_at, vault.file().known_to(set_at)), (1000, vec!["bob"]));
         vault.set(&path, ValueKind::Text, &value, 1500).unwrap();
-        assert_eq!(vault.open(&path).unwrap().set_at, 2001, "one that is given now is raised");
+        assert_eq!(
+            vault.open(&path).unwrap().set_at,
+            2001,
+            "the time of a value set now is raised"
+        );
     }
 
     #[test]
-    fn the_future_begins_after_five_minutes() {
+    fn a_proposal_more_than_five_minutes_in_the_future_is_refused() {
         let alice = Identity::generate().unwrap();
         let access = vec![Access::new("alice", Role::Writer, alice.recipient()).unwrap()];
         let text = Vault::create(access, "").unwrap().sign().unwrap();

@@ -13,7 +13,8 @@ use toml_parser::decoder::{Encoding, ScalarKind, StringBuilder};
 use toml_parser::parser::{EventReceiver, parse_document};
 use toml_parser::{ErrorSink, ParseError, Source, Span};
 
-/// One chunk of an age file: it is authenticated as a whole before any of it is read.
+/// The size of one chunk of an age file, which is authenticated as a whole before any of it is
+/// read.
 pub(crate) const MAX_TEXT: usize = 64 * 1024;
 const MAX_NOTE: usize = 1024;
 
@@ -73,7 +74,7 @@ pub(crate) fn write(proposal: &Proposal) -> Result<SecretBuf> {
     }
 }
 
-/// Reads the output of [`write`]. An error reveals nothing of the text.
+/// Reads the output of [`write`]. An error reveals nothing about the text.
 pub(crate) fn read(text: &[u8]) -> Result<Proposal> {
     let text =
         std::str::from_utf8(text).map_err(|_| Error::malformed("the proposal is not UTF-8"))?;
@@ -127,7 +128,7 @@ impl Page {
 
 impl Write for Page {
     fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        // Escapes can make a text six times as long: stop once it is too long.
+        // Escapes can make a text six times as long, so writing stops at the limit.
         if self.0.len() > MAX_TEXT {
             return Ok(());
         }
@@ -153,7 +154,8 @@ struct Fields<'a> {
     source: Source<'a>,
     key: Option<String>,
     found: Vec<(String, Span, Option<Encoding>)>,
-    /// Not flat, unique keys: a table, an array, a dotted key, the same key twice.
+    /// Whether the text has more than flat, unique keys: a table, an array, a dotted key or a
+    /// repeated key.
     not_flat: bool,
 }
 
@@ -166,7 +168,7 @@ impl<'a> Fields<'a> {
         match errors {
             Some(_) => Err(Error::malformed("the proposal is not TOML")),
             None if fields.not_flat => {
-                Err(Error::malformed("the proposal holds more than plain keys, each once"))
+                Err(Error::malformed("the proposal contains more than plain, unique keys"))
             }
             None => Ok(fields),
         }
@@ -284,13 +286,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(bytes in prop::collection::vec(any::<u8>(), 0..500), text in any::<String>(), note in ".{0,100}") {
+        fn a_written_proposal_is_read_back(bytes in prop::collection::vec(any::<u8>(), 0..500), text in any::<String>(), note in ".{0,100}") {
             prop_assert!(same(&proposal(ValueKind::Bytes, &bytes, &note)));
             prop_assert!(same(&proposal(ValueKind::Text, text.as_bytes(), &note)));
         }
 
         #[test]
-        fn no_text_makes_it_panic_or_is_told(text in "((vault|path|kind|value|note|proposed_at)( = |\\.)?(\"canary\"|\\[|\\{|1|''')?\n?){0,9}") {
+        fn no_text_panics_or_appears_in_an_error(text in "((vault|path|kind|value|note|proposed_at)( = |\\.)?(\"canary\"|\\[|\\{|1|''')?\n?){0,9}") {
             if let Err(error) = read(text.as_bytes()) {
                 prop_assert!(!error.to_string().contains("canary"));
             }
@@ -298,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_proposal_is_refused() {
+    fn an_invalid_proposal_is_refused() {
         let good = write(&proposal(ValueKind::Text, b"canary", "n"))
             .unwrap()
             .expose(|text| String::from_utf8(text.to_vec()))
@@ -332,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_is_refused() {
+    fn oversized_proposals_are_refused() {
         for (kind, length) in [
             (ValueKind::Text, MAX_TEXT + 1),
             (ValueKind::Text, MAX_TEXT),

@@ -1,5 +1,5 @@
-//! Adopting a hand edit: its properties go into the vault, its sealed values only if they are in a
-//! signed version.
+//! Adoption of a hand edit: the vault takes over its properties, and its sealed values only if a
+//! signed version contains them.
 
 use crate::error::{Kind, Result};
 use crate::file::header::Access;
@@ -14,13 +14,13 @@ use std::collections::HashMap;
 
 impl Vault<CanWrite> {
     /// Takes over the user's part of `edit`; access, keys and the rest of `[bootseal]` stay. Each
-    /// sealed value in it must open here or be, word for word, in one of `others`: older versions
-    /// of the same file. Those are sealed again with their dates.
+    /// sealed value must open in this vault, or occur unchanged in one of `others`, older versions
+    /// of the same file. Values from older versions are sealed again with their dates.
     ///
-    /// Returns what changes, with the dates of sealed values. Show it before signing.
+    /// Returns the changes, with the dates of sealed values. Show them before signing.
     ///
     /// # Errors
-    /// [`Kind::MovedValue`] if a sealed value opens in none of them.
+    /// [`Kind::MovedValue`] if a sealed value opens in no version.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -36,11 +36,11 @@ impl Vault<CanWrite> {
     pub fn adopt(&mut self, edit: &HandEdit, others: &[Vault<CanRead>]) -> Result<Changes> {
         let before = self.open_all()?;
         let (after, marks) = edit.open_with(self, others)?;
-        let mut anew = HashMap::new();
+        let mut resealed = HashMap::new();
         for (path, opened) in &after {
             let Some(Property::Sealed(text)) = edit.document.get(path) else { continue };
             if value::open(&self.key, &self.file.vault_id(), path, text).is_err() {
-                anew.insert(path.clone(), quoted(&self.seal_as_it_was(path, opened)?));
+                resealed.insert(path.clone(), quoted(&self.seal_as_it_was(path, opened)?));
             }
         }
         let changes = Changes::opened(
@@ -49,12 +49,12 @@ impl Vault<CanWrite> {
             &edit.document,
             &by_name(&after),
         );
-        self.replace_text(edit.document.with_all(&anew)?)?;
+        self.replace_text(edit.document.with_all(&resealed)?)?;
         self.mark(marks)?;
         Ok(changes)
     }
 
-    /// Seals a value under the keys of this vault with the date that it has.
+    /// Seals a value under the keys of this vault and keeps its date.
     pub(crate) fn seal_as_it_was(
         &self,
         path: &PropertyPath,
@@ -71,12 +71,13 @@ impl Vault<CanWrite> {
     }
 }
 
-/// The sealed values of a text, and the removed members who know one that an older version brought
-/// back.
+/// The opened sealed values of a text, and the removed members who know a value restored from an
+/// older version.
 type Opened = (Vec<(PropertyPath, OpenedValue)>, Vec<(String, u64)>);
 
 impl HandEdit {
-    /// Opens every sealed value of the text, with whichever version of this vault knows it.
+    /// Opens every sealed value of the text, with this vault or with an older version that contains
+    /// it.
     pub(crate) fn open_with<R>(
         &self,
         vault: &Vault<R>,
@@ -84,7 +85,7 @@ impl HandEdit {
     ) -> Result<Opened> {
         let own = vault.file();
         let former = own.former_ids();
-        // Anyone can make a vault that we can read: nothing is taken from one of another line.
+        // Anyone can create a vault that we can read, so versions of other vaults are ignored.
         let line: Vec<&Vault<CanRead>> = others
             .iter()
             .filter(|other| {
@@ -96,13 +97,13 @@ impl HandEdit {
             let Property::Sealed(text) = property else { continue };
             let opened = match value::open(&vault.key, &own.vault_id(), path, text) {
                 Err(error) if error.kind() == Kind::MovedValue => {
-                    // Only if a signed version has it under this very name.
+                    // The value is accepted only if a signed version has it under the same name.
                     let signed =
                         line.iter().filter(|other| other.file.document.get(path) == Some(property));
                     let mut opened =
                         signed.filter_map(|other| Some((other.file(), other.open(path).ok()?)));
                     let (version, opened) = opened.next().ok_or_else(|| {
-                        error.with_help("It was moved, cut, pasted in, or sealed for another vault. Sign without it, then set it again: bootseal set")
+                        error.with_help("It was moved, truncated, pasted in, or sealed for another vault. Sign without it, then set it again: bootseal set")
                     })?;
                     let here = |access: &&Access| {
                         own.access().iter().any(|now| now.recipient == access.recipient)
@@ -176,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_an_edited_bootseal_table_is_taken_over() {
+    fn an_edited_bootseal_table_is_ignored() {
         let scene = Scene::new();
         let eve = Identity::generate().unwrap();
         let planted = scene
@@ -198,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn an_older_value_of_the_same_name_is_seen_by_its_date() {
+    fn an_older_value_of_the_same_name_is_reported_with_its_date() {
         let scene = Scene::new();
         let mut vault = scene.writer(&scene.text);
         vault
@@ -212,7 +213,7 @@ mod tests {
             (changes.properties[0].set_at, changes.properties[0].is_older()),
             ((Some(200), Some(100)), true)
         );
-        // Under another name, or of another vault, it does not open at all.
+        // Under another name or from another vault, it does not open at all.
         let moved = newer.replace(&sealed(&newer, "acme.password"), &sealed(&newer, "acme.token"));
         let foreign = newer.replace(
             &sealed(&newer, "acme.password"),
@@ -227,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_older_version_signed_comes_back_under_new_keys() {
+    fn values_of_an_older_version_are_sealed_again_under_new_keys() {
         let scene = Scene::new();
         let mut vault = scene.writer(&scene.text);
         vault.rotate(true).unwrap();
@@ -247,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_basis_only_the_list_that_is_shown_opens() {
+    fn without_a_basis_only_listed_members_can_open() {
         let scene = Scene::new();
         let eve = Identity::generate().unwrap();
         // A key block with a recipient that the list does not name.
@@ -264,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_edit_of_a_sealed_file_is_said() {
+    fn invalid_hand_edits_are_refused_with_the_reason() {
         for (text, what) in [
             ("a = 1\n<<<<<<< HEAD\nb = 1\n", "markers"),
             ("[bootseal]\n[other]\na = 1\n", "last table"),
@@ -279,7 +280,7 @@ mod tests {
     /// Found by review: a value may come from a version that someone else signed, and a mark may
     /// have been dropped since.
     #[test]
-    fn a_value_comes_back_from_versions_of_this_vault_only_and_marked_for_who_knew_it() {
+    fn restored_values_come_only_from_this_vault_and_stay_marked_as_known() {
         let scene = Scene::new();
         let web1 = Identity::generate().unwrap();
         let mut vault = scene.writer(&scene.text);
@@ -320,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_basis_the_data_key_that_stood_there_opens_nothing_new() {
+    fn without_a_basis_the_old_data_key_opens_no_new_value() {
         let scene = Scene::new();
         let old = read(&scene.text).open(&[scene.alice.clone()]).unwrap();
         let vault =
@@ -339,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn what_moves_without_a_property_is_shown() {
+    fn moved_comments_and_empty_tables_are_reported() {
         let scene = Scene::new();
         let text = scene
             .text

@@ -8,7 +8,7 @@ use crate::text::path::PropertyPath;
 use crate::vault::value::OpenedValue;
 use std::collections::HashMap;
 
-/// What changed between two versions of a file.
+/// The changes between two versions of a file.
 ///
 /// ```
 /// # use bootseal_core::*;
@@ -27,14 +27,14 @@ use std::collections::HashMap;
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Changes {
-    /// Login, route and fleet tables first: they say where a secret goes.
+    /// The changed properties. Those in login, route and fleet tables come first, because they
+    /// decide where a secret is sent.
     pub properties: Vec<Change>,
     /// Members who were added or removed, or have another role or recipient.
     pub access: Vec<AccessChange>,
     /// Comment lines that were removed and added.
     pub comments: (Vec<String>, Vec<String>),
-    /// Comments that moved: each with the property that it was about, and the one that it is about
-    /// now.
+    /// Comments that moved, each with its old and its new property.
     pub moved: Vec<(String, String, String)>,
     /// Empty tables that were removed and added.
     pub empty_tables: (Vec<String>, Vec<String>),
@@ -54,8 +54,8 @@ pub struct Change {
     pub before: Option<Property>,
     /// The new value.
     pub after: Option<Property>,
-    /// When a sealed value was set, before and now, in seconds since 1970-01-01 UTC, if it could be
-    /// opened.
+    /// The times at which the old and the new sealed value were set, in seconds since 1970-01-01
+    /// UTC, if they could be opened.
     pub set_at: (Option<u64>, Option<u64>),
 }
 
@@ -65,7 +65,7 @@ pub struct Change {
 /// # use bootseal_core::*;
 /// # let change = AccessChange { name: "bob".into(), before: None, after: None };
 /// match (&change.before, &change.after) {
-///     (None, Some(new)) => println!("{} is let in as a {}", change.name, new.role),
+///     (None, Some(new)) => println!("{} is added as a {}", change.name, new.role),
 ///     (Some(_), None) => println!("{} is removed", change.name),
 ///     _ => println!("{} has another role or recipient", change.name),
 /// }
@@ -74,9 +74,9 @@ pub struct Change {
 pub struct AccessChange {
     /// The name.
     pub name: String,
-    /// The entry that was.
+    /// The old entry.
     pub before: Option<Access>,
-    /// The entry that is.
+    /// The new entry.
     pub after: Option<Access>,
 }
 
@@ -93,16 +93,16 @@ impl Change {
     }
 
     /// Whether a sealed value is older than the one it replaces: someone may have restored an old
-    /// one that is known to others.
+    /// value that is known to others.
     pub fn is_older(&self) -> bool {
         matches!(self.set_at, (Some(before), Some(after)) if after < before)
     }
 }
 
 impl Changes {
-    /// What changed from `old` to `new`. Sealed values are compared by their text, for which no key
-    /// is needed; after a rotation all texts differ, and count as unchanged if [`Changes::rotated`]
-    /// is set.
+    /// The changes from `old` to `new`. Sealed values are compared by their ciphertext, which needs
+    /// no key. After a rotation every ciphertext differs, so sealed values count as unchanged, and
+    /// [`Changes::rotated`] is set.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -177,7 +177,7 @@ impl Changes {
             && !self.rotated
     }
 
-    /// `same` judges two sealed texts that differ.
+    /// `same` decides whether two different sealed texts have the same value.
     pub(crate) fn of(
         old: &Document,
         new: &Document,
@@ -226,8 +226,8 @@ impl Changes {
     }
 }
 
-/// Who came, went or changed between two access lists: in the order of the old one, then of the new
-/// one.
+/// The members who were added, removed or changed between two access lists, in the order of the old
+/// list, then of the new one.
 pub(crate) fn access_changes(before: &[Access], after: &[Access]) -> Vec<AccessChange> {
     let names =
         before.iter().chain(after.iter().filter(|access| find(before, &access.name).is_none()));
@@ -250,7 +250,7 @@ pub(crate) fn by_name(values: &[(PropertyPath, OpenedValue)]) -> Values<'_> {
     values.iter().map(|(path, value)| (path, value)).collect()
 }
 
-/// What `one` has that `other` has not, or not as often.
+/// The lines of `one` that `other` does not contain, or contains less often.
 fn missing(one: &[String], other: &[String]) -> Vec<String> {
     let mut there: HashMap<&str, usize> = HashMap::new();
     other.iter().for_each(|line| *there.entry(line).or_default() += 1);
@@ -264,8 +264,8 @@ fn missing(one: &[String], other: &[String]) -> Vec<String> {
     one.iter().filter(is_missing).cloned().collect()
 }
 
-/// Comments that both have, about different properties, though both have both properties: `# never
-/// log this` has changed its line.
+/// Comments that both versions have, but about different properties, although both versions have
+/// both properties: for example, `# never log this` moved to another line.
 fn moved(old: &Document, new: &Document) -> Vec<(String, String, String)> {
     let (mut before, mut after) = (old.placed_comments(), new.placed_comments());
     if before == after {
@@ -283,8 +283,8 @@ fn moved(old: &Document, new: &Document) -> Vec<(String, String, String)> {
         Some((comment.clone(), from.clone(), (*now.get(comment)?).clone()))
     };
     let mut stays: Vec<(String, String, String)> = gone.iter().filter_map(place).collect();
-    // Where the property that a comment stood before is gone, or another came between, that is
-    // shown already.
+    // If the property of the comment was removed, or another was inserted between them, that change
+    // is reported already.
     let names = |document: &Document| -> std::collections::HashSet<String> {
         document.iter().map(|(path, _)| path.to_string()).collect()
     };

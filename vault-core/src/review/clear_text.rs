@@ -1,5 +1,5 @@
-//! The clear text that a writer edits: the user's part with each sealed value as `"secret:…"`, and
-//! the way back.
+//! The clear text that a writer edits: the user's part with each sealed value as `"secret:…"`. It
+//! is written for an editor and parsed afterwards.
 
 use crate::error::{Error, Kind, Result};
 use crate::text::outline::refuse_newer_toml;
@@ -16,7 +16,8 @@ use zeroize::{Zeroize, Zeroizing};
 
 /// The prefix of bytes that are not text: `"secret:base64:…"`.
 pub(super) const BYTES_PREFIX: &str = "base64:";
-/// What came back from an editor: TOML in which what is to be sealed is written `"secret:…"`.
+/// The text that comes back from an editor: TOML in which values to be sealed are written
+/// `"secret:…"`.
 ///
 /// ```
 /// use bootseal_core::ClearText;
@@ -45,9 +46,9 @@ impl ClearText {
         let document = PlainDocument::parse_user(text, || {
             Error::new(
                 Kind::Conflict,
-                "the table [bootseal] is not edited: keys, access and signature are made by the verbs",
+                "the table [bootseal] cannot be edited here: only bootseal commands change keys, access and signature",
             )
-            .with_help("Remove it here; members are changed by `bootseal access`.")
+            .with_help("Remove the table from the text; `bootseal access` changes members.")
         })?;
         refuse_newer_toml(document.text())?;
         Ok(ClearText { document })
@@ -67,7 +68,7 @@ impl ClearText {
         self.document.properties().iter().map(|property| &property.path)
     }
 
-    /// The same with their values, of which `marked` ones are secret.
+    /// All properties with their values; the values of `marked` properties are secret.
     pub fn properties(&self) -> &[PlainProperty] {
         self.document.properties()
     }
@@ -93,7 +94,7 @@ impl<Mode> Vault<Mode> {
     /// ```
     pub fn write_clear(&self, out: &mut impl Write) -> Result<()> {
         let io = |error: std::io::Error| {
-            Error::new(Kind::Io, format!("the text in clear cannot be written: {error}"))
+            Error::new(Kind::Io, format!("the clear text cannot be written: {error}"))
         };
         let document = &self.file.document;
         let mut done = 0;

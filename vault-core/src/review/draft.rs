@@ -28,7 +28,7 @@ impl<Mode> Vault<Mode> {
         value::seal(&self.key, &self.file.vault_id(), &draft_name()?, ValueKind::Bytes, now, &text)
     }
 
-    /// Opens what [`Vault::seal_draft`] made.
+    /// Opens a draft that [`Vault::seal_draft`] sealed.
     ///
     /// # Errors
     /// [`Kind::MovedValue`](crate::Kind::MovedValue) if other keys sealed it, or it is not a draft.
@@ -46,8 +46,8 @@ impl<Mode> Vault<Mode> {
     }
 }
 
-/// No property can have this name: a draft can never become a value of the file, nor a value be
-/// taken for a draft.
+/// No property can have this name, so a draft can never become a value of the file, and a value can
+/// never pass as a draft.
 fn draft_name() -> Result<PropertyPath> {
     PropertyPath::new(vec!["bootseal".into(), "draft".into()])
 }

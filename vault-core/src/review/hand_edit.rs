@@ -1,5 +1,5 @@
-//! Hand edits: a file that someone changed and nobody signed. Its user's part is read, its
-//! `[bootseal]` is not.
+//! Hand edits: files that were changed but not signed. Only the user's part is read; `[bootseal]`
+//! is ignored.
 
 use crate::disk::folder::open;
 use crate::error::{Error, Kind, Result};
@@ -14,8 +14,8 @@ use crate::text::outline::Outline;
 use crate::text::path::PropertyPath;
 use std::path::Path;
 
-/// An edited file whose user's part can be parsed. Nothing in it is trusted, and nothing of its
-/// `[bootseal]` is used.
+/// An edited file whose user's part can be parsed. Nothing in it is trusted, and its `[bootseal]`
+/// is ignored.
 ///
 /// ```
 /// # use bootseal_core::*;
@@ -50,8 +50,8 @@ impl HandEdit {
             .and_then(|bytes| HandEdit::parse(bytes).map_err(|error| error.in_file(path)))
     }
 
-    /// Reads the bytes of a file that need not parse; as for every sealed file, only of a regular
-    /// file and up to the size limit.
+    /// Reads the bytes of a file without parsing them. Like every sealed file, it must be a regular
+    /// file within the size limit.
     ///
     /// # Errors
     /// [`Kind::NotFound`], [`Kind::Io`].
@@ -71,8 +71,8 @@ impl HandEdit {
     /// Parses an edited text.
     ///
     /// # Errors
-    /// [`Kind::Malformed`] if it is not TOML, if `[bootseal]` is not its last table, or if it holds
-    /// conflict markers.
+    /// [`Kind::Malformed`] if it is not TOML, if `[bootseal]` is not its last table, or if it
+    /// contains conflict markers.
     ///
     /// ```
     /// use bootseal_core::{HandEdit, Kind};
@@ -81,7 +81,8 @@ impl HandEdit {
     /// ```
     pub fn parse(bytes: Vec<u8>) -> Result<HandEdit> {
         let text = text_of(bytes)?;
-        // Only if it does not parse: a multi-line text may hold what looks like a marker.
+        // Markers are reported only if parsing fails: a multi-line string may contain a similar
+        // line.
         let marker = conflict_marker(&text);
         HandEdit::split(&text).map_err(|error| match marker {
             Some(at) => Error::malformed("contains git conflict markers")
@@ -98,7 +99,7 @@ impl HandEdit {
             Some(at) if at + 1 == outline.sections.len() => outline.sections[at].start,
             Some(at) => {
                 let next = outline.sections[at + 1].start;
-                let what = "stands after [bootseal], which must be the last table";
+                let what = "this table comes after [bootseal], which must be the last table";
                 return Err(Error::malformed(what)
                     .at_offset(text, next)
                     .with_help("Move it up, above [bootseal]."));
@@ -126,8 +127,8 @@ impl HandEdit {
         self.document.iter().map(|(path, _)| path)
     }
 
-    /// What changed from this text to `new`, neither of which need verify: properties and comments
-    /// only.
+    /// The changed properties and comments from this text to `new`. Neither text needs a valid
+    /// signature.
     ///
     /// ```
     /// use bootseal_core::HandEdit;
@@ -140,8 +141,8 @@ impl HandEdit {
         Changes::of(&self.document, &new.document, |_, _, _| false)
     }
 
-    /// Whether `[bootseal]` differs from that of `file`, apart from the signature: differences in
-    /// it are not taken over.
+    /// Whether `[bootseal]` differs from that of `file`, apart from the signature. Such differences
+    /// are ignored by an adoption.
     ///
     /// ```
     /// # use bootseal_core::*;

@@ -1,4 +1,4 @@
-//! Lineage: which version of a vault descends from which, and so how far each side of a merge can
+//! Lineage: which version of a vault descends from which, and therefore which side of a merge can
 //! be trusted.
 
 use crate::error::{Error, Kind, Result};
@@ -10,14 +10,14 @@ use crate::review::merge::Taken;
 /// One side of a merge, after verification.
 #[derive(Debug)]
 pub enum MergeSide {
-    /// Its signature is valid, and neither a pin nor the memory refuses it.
+    /// The signature is valid, and neither a pin nor the known vaults refuse the file.
     Signed(Box<VerifiedFile>),
-    /// It does not verify, or a pin or the memory of this machine refuses it: the reason, for a
-    /// message.
+    /// The file does not verify, or a pin or the known vaults of this machine refuse it. The text
+    /// is the reason, for a message.
     Refused(String),
 }
 
-/// The version that a merge starts from, and what its other side counts as.
+/// The version that a merge starts from, and how its other side is treated.
 ///
 /// Anyone can commit an older signed file, or one that a former writer signed. Such a side is still
 /// merged, but only as a hand edit: its access list and keys do not count.
@@ -30,10 +30,10 @@ pub enum MergeSide {
 /// # let read = |text: &str| SealedFile::parse(text.as_bytes().to_vec())?.verify(&[]);
 /// # let ours = read(&base)?.open_for_writing(&[me])?.sign()?;
 /// let ours = MergeSide::Signed(Box::new(read(&ours)?));
-/// let theirs = MergeSide::Refused("the signature does not hold".into());
+/// let theirs = MergeSide::Refused("the signature is not valid".into());
 /// let plan = MergePlan::of(ours, theirs, Some(read(&base)?))?;
-/// assert_eq!((plan.side, plan.other.is_none()), (Taken::Ours, true)); // theirs counts as a hand edit
-/// assert_eq!(plan.warnings, ["their side is taken as a hand edit: the signature does not hold"]);
+/// assert_eq!((plan.side, plan.other.is_none()), (Taken::Ours, true)); // theirs is treated as a hand edit
+/// assert_eq!(plan.warnings, ["their side is treated as a hand edit: the signature is not valid"]);
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```
 #[derive(Debug)]
@@ -41,19 +41,19 @@ pub enum MergeSide {
 pub struct MergePlan {
     /// The version that the merge starts from: its access list and keys stay.
     pub into: VerifiedFile,
-    /// Which of the two sides that is.
+    /// The side that `into` comes from.
     pub side: Taken,
-    /// The other side if it is trusted; `None` if it counts as a hand edit.
+    /// The other side if it is trusted; `None` if it is treated as a hand edit.
     pub other: Option<VerifiedFile>,
-    /// The version that both sides came from, if it is one of this vault.
+    /// The common version of both sides, if it belongs to this vault.
     pub base: Option<VerifiedFile>,
-    /// Messages for whoever merges.
+    /// Warnings for the user.
     pub warnings: Vec<String>,
 }
 
 impl MergePlan {
-    /// Decides for two sides and their common version, if there is one. Nobody need have vouched
-    /// for `into` yet: the caller asks before it continues.
+    /// Plans the merge of two sides and their common version, if there is one. `into` may still be
+    /// unconfirmed: the caller must ask before it continues.
     ///
     /// # Errors
     /// [`Kind::WrongVault`] if neither side verifies.
@@ -69,7 +69,7 @@ impl MergePlan {
         if side.is_none() {
             // Two vault ids, and no handover from ours to theirs: theirs may be a former writer's.
             warnings.push(
-                "their side is taken as a hand edit: it is not this vault, nor one that it was handed over to. Who was removed there still has access here; hosts that saw it need a new pin"
+                "their side is treated as a hand edit: it is neither this vault nor one that this vault was handed over to. Members removed there still have access here; hosts that saw it need a new pin"
                     .into(),
             );
             theirs = None;
@@ -82,18 +82,19 @@ impl MergePlan {
                 let what =
                     "neither side verifies as this vault, so there is no version to start from";
                 return Err(Error::new(Kind::WrongVault, what).with_help(
-                    "Take one that does as a whole (git checkout REV -- FILE), then: bootseal sign",
+                    "Restore a version that verifies (git checkout REV -- FILE), then: bootseal sign",
                 ));
             }
         };
-        // An access list from before counts only if it is of this vault.
+        // An earlier access list counts only if it belongs to this vault.
         let base = base.filter(|base| is_same_line(&into, base));
-        // Without a common version it is unknown whom the older side would let in again.
+        // Without a common version, it is unknown which removed members the older side would add
+        // again.
         let as_edit = base.is_none() && other.as_ref().is_some_and(|other| is_older(other, &into));
         if as_edit {
             let which = if side == Taken::Theirs { "our" } else { "their" };
             warnings.push(format!(
-                "{which} side is taken as a hand edit: it is the older one, and there is no common version"
+                "{which} side is treated as a hand edit: it is the older one, and there is no common version"
             ));
         }
         Ok(MergePlan { into, side, other: other.filter(|_| !as_edit), base, warnings })
@@ -110,17 +111,17 @@ fn believed(
     let why = match side {
         // The access list and values of an older version are not changes made on that side.
         MergeSide::Signed(file) if base.is_some_and(|base| is_older(&file, base)) => {
-            "it is older than what both sides came from".to_owned()
+            "it is older than the common version of both sides".to_owned()
         }
         MergeSide::Signed(file) => return Some(*file),
         MergeSide::Refused(why) => why,
     };
-    warnings.push(format!("{which} side is taken as a hand edit: {why}"));
+    warnings.push(format!("{which} side is treated as a hand edit: {why}"));
     None
 }
 
-/// The side that a merge starts from: the one with newer keys; `None` if the two are of different
-/// lines.
+/// The side that a merge starts from: the one with newer keys; `None` if they belong to different
+/// vaults.
 ///
 /// ```
 /// # use bootseal_core::*;
@@ -139,20 +140,20 @@ pub fn goes_on_from(ours: &VerifiedFile, theirs: &VerifiedFile) -> Option<Taken>
     Some(if theirs.epoch() > ours.epoch() { Taken::Theirs } else { Taken::Ours })
 }
 
-/// Whether `file` has the vault id of `old`, or one that it was handed over to.
+/// Whether `file` has the vault id of `old`, or an id that `old` was handed over to.
 fn is_same_line(file: &VerifiedFile, old: &VerifiedFile) -> bool {
     file.vault_id() == old.vault_id() || file.former_ids().contains(&old.vault_id())
 }
 
-/// Whether `file` is older than `base`: then its access list does not count, nor do its values pass
-/// as changes.
+/// Whether `file` is older than `base`. The access list of an older file is ignored, and its values
+/// are not changes.
 fn is_older(file: &VerifiedFile, base: &VerifiedFile) -> bool {
     base.former_ids().contains(&file.vault_id())
         || is_same_line(file, base)
             && (file.generation() < base.generation() || file.epoch() < base.epoch())
 }
 
-/// Whether a pin or the memory of the file confirms the vault `id`; `false` without either.
+/// Whether a pin or the known id of the file confirms the vault `id`; `false` without either.
 ///
 /// # Errors
 /// [`Kind::WrongVault`] if they name another vault.
@@ -167,7 +168,7 @@ fn is_older(file: &VerifiedFile, base: &VerifiedFile) -> bool {
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```
 pub fn is_vouched_for(id: VaultId, pins: &[Pin], known: Option<VaultId>) -> Result<bool> {
-    // Pins, if there are any, are all that counts.
+    // If there are pins, only they count.
     let wanted: Vec<VaultId> = match pins {
         [] => known.into_iter().collect(),
         pins => pins.iter().map(|pin| pin.vault).collect(),
@@ -178,7 +179,7 @@ pub fn is_vouched_for(id: VaultId, pins: &[Pin], known: Option<VaultId>) -> Resu
     let wanted: Vec<String> = wanted.iter().map(ToString::to_string).collect();
     Err(Error::new(
         Kind::WrongVault,
-        format!("this is the vault {id}, and it must be {}", wanted.join(" or ")),
+        format!("this is the vault {id}, but it must be {}", wanted.join(" or ")),
     ))
 }
 
@@ -224,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn two_sides_of_one_age_are_merged_into_ours() {
+    fn two_sides_with_the_same_epoch_are_merged_into_ours() {
         let me = writer();
         let base = me.vault().sign().unwrap();
         let (ours, theirs) = (me.change(&base, |_| {}), me.change(&base, |_| {}));
@@ -234,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_side_with_new_keys_or_a_new_id_is_gone_on_from() {
+    fn a_merge_starts_from_the_side_with_new_keys_or_a_new_id() {
         let me = writer();
         let base = me.vault().sign().unwrap();
         let ours = me.change(&base, |_| {});
@@ -251,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_side_from_before_the_common_version_is_a_hand_edit() {
+    fn a_side_older_than_the_common_version_is_a_hand_edit() {
         let me = writer();
         let first = me.vault().sign().unwrap();
         let base = me.change(&first, |_| {});
@@ -259,7 +260,7 @@ mod tests {
         let plan = MergePlan::of(signed(&ours), signed(&first), Some(read(&base))).unwrap();
         assert!(
             plan.other.is_none()
-                && plan.warnings[0].contains("older than what both sides came from")
+                && plan.warnings[0].contains("older than the common version of both sides")
         );
         let plan = MergePlan::of(signed(&first), signed(&ours), Some(read(&base))).unwrap();
         assert_eq!((plan.side, plan.other.is_none()), (Taken::Theirs, true));
@@ -283,16 +284,16 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_or_refused_side_is_a_hand_edit_and_two_are_an_error() {
+    fn a_foreign_or_refused_side_is_a_hand_edit_and_two_refused_sides_are_an_error() {
         let (me, other) = (writer(), writer());
         let ours = me.vault().sign().unwrap();
         let foreign = other.vault().sign().unwrap();
         let plan = MergePlan::of(signed(&ours), signed(&foreign), None).unwrap();
-        assert!(plan.other.is_none() && plan.warnings[0].contains("not this vault"));
+        assert!(plan.other.is_none() && plan.warnings[0].contains("neither this vault"));
         let plan = MergePlan::of(refused(), signed(&ours), None).unwrap();
         assert_eq!(
             (plan.side, plan.warnings[0].as_str()),
-            (Taken::Theirs, "our side is taken as a hand edit: why")
+            (Taken::Theirs, "our side is treated as a hand edit: why")
         );
         assert_eq!(MergePlan::of(refused(), refused(), None).unwrap_err().kind(), Kind::WrongVault);
     }

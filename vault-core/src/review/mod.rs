@@ -1,4 +1,4 @@
-//! Review: changes between versions, merges, and edits by hand.
+//! Review: changes between versions, merges, and hand edits.
 
 pub(crate) mod lineage;
 pub(crate) mod merge;

@@ -1,4 +1,4 @@
-//! Taking over an edited clear text: values that changed are sealed again, all others keep their
+//! Adoption of an edited clear text: changed values are sealed again, and all others keep their
 //! sealed text.
 
 use crate::error::{Error, Kind, Result};
@@ -19,26 +19,26 @@ use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use zeroize::Zeroizing;
 
-/// Shorter values appear in comments, and as other values, by chance.
+/// The minimum length for comparisons: shorter values also occur elsewhere by chance.
 const TELLING: usize = 6;
 
 /// The result of an edit.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Edited {
-    /// By name; never a sealed value.
+    /// The changes, by name; never a sealed value.
     pub changes: Changes,
     /// Properties that were sealed and are readable now.
     pub made_readable: Vec<PropertyPath>,
 }
 
 impl Vault<CanWrite> {
-    /// Replaces the user's part by `edit`, with its comments and order. A value that did not change
-    /// keeps its sealed text; a new or changed one is sealed; `now` in seconds since 1970-01-01
-    /// UTC. A value that moved to another name keeps its date.
+    /// Replaces the user's part with `edit`, including its comments and order. A value that did not
+    /// change keeps its sealed text; a new or changed value is sealed. `now` is in seconds since
+    /// 1970-01-01 UTC. A value that moved to another name keeps its date.
     ///
     /// # Errors
-    /// [`Kind::Conflict`] if a comment holds a sealed value in clear; [`Kind::Malformed`] if a
+    /// [`Kind::Conflict`] if a comment contains a sealed value in clear; [`Kind::Malformed`] if a
     /// sealed value that was not text is no longer valid for its kind.
     ///
     /// ```
@@ -65,7 +65,7 @@ impl Vault<CanWrite> {
                 continue;
             };
             if !property.marked {
-                // It is readable under another name, too.
+                // A sealed value may also have become readable under another name.
                 let was_sealed =
                     old.is_some() || text.len() >= TELLING && known.find(text).is_some();
                 if was_sealed
@@ -108,8 +108,8 @@ impl Vault<CanWrite> {
         Ok(Edited { changes, made_readable })
     }
 
-    /// `like` is the earlier value of the property and gives the kind; `same` is an earlier
-    /// property with this very value.
+    /// `like` is the earlier value of the property and determines the kind; `same` is an earlier
+    /// property with the same value.
     fn seal_edited(
         &self,
         property: &PlainProperty,
@@ -127,20 +127,21 @@ impl Vault<CanWrite> {
             Some(ValueKind::Bytes) if text.starts_with(BYTES_PREFIX) => {
                 let decoded =
                     BASE64_STANDARD.decode(&text[BYTES_PREFIX.len()..]).map(Zeroizing::new);
-                let decoded = decoded.map_err(|_| fail("what follows `base64:` is not base64"))?;
+                let decoded =
+                    decoded.map_err(|_| fail("the text after `base64:` is not base64"))?;
                 (ValueKind::Bytes, Secret::copy_of(&decoded)?)
             }
             _ => (ValueKind::Text, Secret::copy_of(text.as_bytes())?),
         };
         self.seal(&property.path, kind, &value, now).map_err(|error| match kind {
-            ValueKind::Toml => fail("was sealed as a TOML value that is not text (a number, true, an array), and the new value is not one either")
-                .with_help("To make it a text: give it another name, or `bootseal unset` it first."),
+            ValueKind::Toml => fail("was sealed as a TOML value that is not text (a number, true, an array), but the new value is not one")
+                .with_help("To make it a text, use another name, or remove it first: bootseal unset"),
             _ => error,
         })
     }
 
-    /// Refuses a sealed value in a comment, where it would be in git in clear: a line with a value
-    /// is quickly commented out.
+    /// Refuses a sealed value in a comment, where it would be in git in clear. A line with a value
+    /// is easily commented out.
     fn check_comments(
         &self,
         edit: &ClearText,
@@ -151,14 +152,14 @@ impl Vault<CanWrite> {
         let old: std::collections::HashSet<&str> = old.iter().map(String::as_str).collect();
         let refuse = |line: usize, path: &PropertyPath| {
             let what = format!(
-                "the comment holds the value of {path} in clear, which everyone who has the file could read"
+                "the comment contains the value of {path} in clear, which anyone with the file could read"
             );
             Error::new(Kind::Conflict, what)
                 .at_line(line, 1)
-                .with_help("Take it out of the comment.")
+                .with_help("Remove it from the comment.")
         };
         for (line, comment) in edit.document.comments() {
-            // Comments that existed before were checked before.
+            // Existing comments were checked when they were added.
             if !old.contains(comment.trim())
                 && let Some((path, _)) =
                     before.iter().find(|(_, opened)| holds(comment, &shown(opened)))
@@ -177,7 +178,7 @@ impl Vault<CanWrite> {
     }
 }
 
-/// Whether a comment contains this value or a line of it, as it is or as TOML writes it.
+/// Whether a comment contains this value or a line of it, literally or as TOML writes it.
 fn holds(comment: &str, value: &str) -> bool {
     value.lines().map(str::trim).any(|line| match line.len() {
         0 => false,
@@ -205,7 +206,7 @@ impl<'a> Known<'a> {
         random(&mut salt)?;
         let mut known = Known { salt, values: HashMap::with_capacity(values.len()) };
         for (_, opened) in values {
-            // Of two equal values, the older one.
+            // Of two equal values, the older one is kept.
             let digest = known.digest(&shown(opened));
             let older =
                 known.values.get(&digest).is_some_and(|other| other.set_at <= opened.set_at);
@@ -274,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_touched_keeps_every_byte() {
+    fn unchanged_values_keep_every_byte() {
         let pem = b"-----BEGIN KEY-----\nAb\"c\\\n-----END KEY-----\n".as_slice();
         let mut vault = vault(
             "# top\nurl   =  'u' # at Acme\n\n[t]\ni = { x = 1 } # inline\n",
@@ -295,7 +296,7 @@ mod tests {
         let edited = take(&mut vault, &text).unwrap();
         assert!(edited.changes.is_empty() && edited.made_readable.is_empty());
         assert_eq!(vault.file.text(), before);
-        // One changes, and it alone.
+        // Only the edited values change.
         let text = text
             .replace("hunter2", "hunter3")
             .replace("[1, 2]", "[1, 2, 3]")
@@ -316,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_goes_on_under_another_name_with_its_date_and_kind() {
+    fn a_renamed_value_keeps_its_date_and_kind() {
         let mut vault =
             vault("", &[("a", ValueKind::Text, b"hunter2"), ("n", ValueKind::Toml, b"443")]);
         take(
@@ -330,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn what_becomes_readable_is_said() {
+    fn values_that_become_readable_are_reported() {
         let mut vault = vault(
             "r = 1\n",
             &[
@@ -366,19 +367,19 @@ mod tests {
         for (text, line, what) in [
             ("a = \"secret:x\"\nb = \n", Some(2), "not TOML"),
             ("a = \"secret:x\"\nb = 1\nb = 2\n", Some(3), "not TOML"),
-            ("[bootseal]\nepoch = 3\n", None, "[bootseal] is not edited"),
-            ("bootseal.epoch = 3\n", None, "[bootseal] is not edited"),
+            ("[bootseal]\nepoch = 3\n", None, "[bootseal] cannot be edited"),
+            ("bootseal.epoch = 3\n", None, "[bootseal] cannot be edited"),
             ("\na = { b = 1, }\n", Some(2), "TOML 1.1"),
             ("a = [\"secret:x\"]\n", Some(1), "in an array"),
             ("a = \"sealed:x\"\n", Some(1), "sealed:"),
             ("n = \"secret:4 4\"\n", None, "not text (a number"),
-            ("\n# a = \"secret:hunt\\\"er2\"\n", Some(2), "the comment holds the value of a"),
-            ("# was hunt\"er2\n", Some(1), "the comment holds the value of a"),
-            ("# pin = \"secret:1234\"\n", Some(1), "the comment holds the value of pin"),
+            ("\n# a = \"secret:hunt\\\"er2\"\n", Some(2), "the comment contains the value of a"),
+            ("# was hunt\"er2\n", Some(1), "the comment contains the value of a"),
+            ("# pin = \"secret:1234\"\n", Some(1), "the comment contains the value of pin"),
             (
                 "# see the wiki\nw = \"secret:see the wiki\"\n",
                 Some(1),
-                "the comment holds the value of w",
+                "the comment contains the value of w",
             ),
         ] {
             let error = take(&mut vault, text).err().unwrap_or_else(|| panic!("{text}"));
@@ -393,7 +394,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn any_text_comes_back_as_it_was(value in any::<String>(), lines in "[a\n\"'\\\\]{0,12}") {
+        fn any_value_survives_an_edit_without_changes(value in any::<String>(), lines in "[a\n\"'\\\\]{0,12}") {
             let values = [("a", ValueKind::Text, value.as_bytes()), ("t.b", ValueKind::Text, lines.as_bytes())];
             let mut vault = vault("t = { x = 1 }\n", &values);
             let before = vault.file.text();

@@ -1,4 +1,4 @@
-//! Adopting a whole edited file, access list included, if no version of it verifies.
+//! Adoption of a whole edited file, access list included, if no version of it verifies.
 
 use crate::access::identity::Identity;
 use crate::access::wrap::open_writer_keys;
@@ -12,12 +12,13 @@ use crate::text::document::Document;
 use crate::vault::{CanWrite, Vault};
 
 impl Vault<CanWrite> {
-    /// Takes over a whole edited file, access list included, if there is no version to begin from.
-    /// It gets new keys for its access list, with an epoch above `epoch` and its own: whoever
-    /// planted or once had the keys in it can open nothing that is sealed from then on.
-    /// `signing_key` also makes a new id, if nothing vouches for the present one.
+    /// Takes over a whole edited file, access list included, if there is no version to start from.
+    /// The file gets new keys for its access list, and an epoch above both `epoch` and its own, so
+    /// that anyone who planted or knew the old keys cannot open values sealed from then on.
+    /// `signing_key` also creates a new id, for a file whose present id nothing confirms.
     ///
-    /// The returned file has [`Trust::Unverified`]: whoever continues must have seen all of it.
+    /// The returned file has [`Trust::Unverified`]: the user must have reviewed all of it before
+    /// continuing.
     ///
     /// # Errors
     /// [`Kind::Malformed`] if `[bootseal]` is missing or broken, or its keys do not belong
@@ -42,14 +43,15 @@ impl Vault<CanWrite> {
     ) -> Result<Vault<CanWrite>> {
         if edit.own.is_empty() {
             return Err(Error::malformed(
-                "has no table [bootseal], and there is no version that verifies to begin from",
+                "has no table [bootseal], and there is no verified version to start from",
             )
             .with_help(
-                "Name one: bootseal sign --against FILE. To seal a file in clear: bootseal seal",
+                "Give a verified version: bootseal sign --against FILE. To seal a file in clear: bootseal seal",
             ));
         }
         let mut header = Header::parse(&edit.own)?;
-        // No real file counts that far: the next removal could be the last.
+        // No real file reaches such numbers, and close to the maximum the next removal could be the
+        // last one possible.
         if header.generation.max(header.epoch) > MAX_COUNT / 2 {
             return Err(Error::malformed(
                 "`bootseal.generation` or `bootseal.epoch` is a number that no real file reaches",
@@ -62,7 +64,7 @@ impl Vault<CanWrite> {
         };
         if id_of(&seed) != header.vault {
             return Err(Error::malformed(
-                "`write_key` does not hold the signing seed of this vault",
+                "`write_key` does not contain the signing seed of this vault",
             ));
         }
         let own = replace(&edit.own, "epoch", &header.epoch.to_string())?;

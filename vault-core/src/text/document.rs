@@ -1,5 +1,5 @@
-//! The user's part of a sealed file: its text, and the properties in it. `[bootseal]` is a text of
-//! its own.
+//! The user's part of a sealed file: its text, and the properties in it. `[bootseal]` is kept as a
+//! separate text.
 
 use crate::error::{Error, Result};
 use crate::text::outline::Outline;
@@ -29,13 +29,13 @@ use toml::de::{DeTable, DeValue};
 /// ```
 #[derive(Clone, Debug)]
 pub enum Property {
-    /// A sealed value: its text, `sealed:` included. It is ciphertext, never a value.
+    /// A sealed value as ciphertext, with the prefix `sealed:`.
     Sealed(String),
     /// A readable value, covered by the signature.
     Readable(toml::Value),
 }
 
-/// Equal if a reader cannot tell them apart: NaN equals NaN.
+/// Two properties are equal if a reader cannot distinguish them: NaN equals NaN.
 impl PartialEq for Property {
     fn eq(&self, other: &Property) -> bool {
         match (self, other) {
@@ -69,14 +69,14 @@ fn same_value(one: &toml::Value, other: &toml::Value) -> bool {
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Document {
     pub(super) text: String,
-    /// In the order of the text.
+    /// The properties, in the order of the text.
     pub(super) properties: IndexMap<PropertyPath, (Property, Range<usize>)>,
     /// Empty tables.
     empty: Vec<Vec<String>>,
 }
 
 impl Document {
-    /// Parses `text`, in which `sealed:` strings may occur where the format allows them.
+    /// Parses `text`, in which `sealed:` strings may occur wherever the format allows them.
     pub(crate) fn parse(text: String) -> Result<Document> {
         Outline::bounds(&text)?;
         Document::parse_bounded(text)
@@ -91,7 +91,7 @@ impl Document {
         drop(table);
         if own {
             return Err(Error::malformed(
-                "the table `bootseal` belongs to the format and stands once, as the last table of the file",
+                "the table `bootseal` belongs to the format and must occur once, as the last table of the file",
             ));
         }
         found.properties.sort_by_key(|(_, _, span)| span.start);
@@ -122,8 +122,8 @@ impl Document {
         comments.into_iter().map(|span| self.text[span].trim().to_owned()).collect()
     }
 
-    /// Each comment with the property or header that it is about: the one on its line, else the
-    /// next one below.
+    /// Each comment with the property or header that it is about: the one on its line or, if there
+    /// is none, the next one below.
     pub(crate) fn placed_comments(&self) -> Vec<(String, String)> {
         let Ok(outline) = Outline::of(&self.text) else { return Vec::new() };
         let name = |path: &[String]| DottedKey(path).to_string();
@@ -176,7 +176,7 @@ impl Document {
         self.properties.iter().map(|(path, (property, _))| (path, property))
     }
 
-    /// Whether `path` is a table that holds properties.
+    /// Whether `path` is a table with properties.
     pub(crate) fn is_table(&self, path: &[String]) -> bool {
         self.properties
             .keys()
@@ -215,8 +215,8 @@ struct Found {
     names: usize,
 }
 
-/// The most bytes of all paths together. A long header over many short keys could otherwise take a
-/// hundred times the memory of the text.
+/// The maximum for all paths together, in bytes. A long header over many short keys could otherwise
+/// take a hundred times the memory of the text.
 const MAX_NAMES: usize = 64 << 20;
 
 fn collect(
@@ -244,7 +244,7 @@ fn collect(
         }
         if found.names > MAX_NAMES {
             return Err(Error::malformed(
-                "the names of its properties have more than 64 MiB together",
+                "the names of its properties have more than 64 MiB in total",
             ));
         }
         above.pop();
@@ -265,7 +265,7 @@ fn property(
             Ok(Property::Sealed(string.to_string()))
         }
         DeValue::String(string) if string.starts_with(SECRET_PREFIX) => fail(
-            "a readable string may not begin with `secret:`: it looks like a value that was to be sealed",
+            "a readable string may not begin with `secret:`: it looks like a value to be sealed",
         ),
         DeValue::Array(_) if mentions(value, SEALED_PREFIX) => fail(
             "`sealed:` in an array or in a table inside an array: only a string directly in a table can be sealed",
@@ -295,7 +295,7 @@ mod tests {
     use crate::error::Kind;
 
     #[test]
-    fn ciphertext_and_marked_secrets_are_not_values() {
+    fn misplaced_sealed_and_secret_texts_are_refused() {
         let good = format!("sealed:{}", "A".repeat(139));
         assert!(Document::parse(format!("a = \"{good}\"\n")).is_ok());
         for text in [

@@ -17,11 +17,9 @@ impl Document {
             return Ok([&self.text[..span.start], value, &self.text[span.end..]].concat());
         }
         if self.is_table(path.segments()) {
-            return Err(Error::new(
-                Kind::Conflict,
-                "this is a table; a value cannot take its place",
-            )
-            .at(path));
+            return Err(
+                Error::new(Kind::Conflict, "this is a table; a value cannot replace it").at(path)
+            );
         }
         if let Some(outer) = (1..path.segments().len()).find_map(|length| {
             let outer = PropertyPath::new(path.segments()[..length].to_vec()).ok()?;
@@ -29,7 +27,7 @@ impl Document {
         }) {
             return Err(Error::new(
                 Kind::Conflict,
-                format!("`{outer}` is a value; it cannot hold others"),
+                format!("`{outer}` is a value; it cannot contain others"),
             )
             .at(path));
         }
@@ -41,7 +39,7 @@ impl Document {
         self.without_all(&[path])
     }
 
-    /// The same for several properties.
+    /// Like `without`, for several properties.
     pub(crate) fn without_all(&self, paths: &[&PropertyPath]) -> Result<String> {
         for path in paths {
             let Some((_, span)) = self.properties.get(*path) else {
@@ -99,8 +97,8 @@ impl Document {
             .ok_or_else(|| Document::cannot(Some(path)))
     }
 
-    /// The text in which `old` is called `new`: in the same place, with its comments, if the tables
-    /// allow it.
+    /// The text in which `old` is renamed to `new`, in the same place and with its comments if the
+    /// tables allow it.
     pub(crate) fn renamed(
         &self,
         old: &PropertyPath,
@@ -151,9 +149,9 @@ impl Document {
         if let Some(path) =
             path.filter(|path| path.segments().first().is_some_and(|name| name == "bootseal"))
         {
-            return Error::new(Kind::Conflict, "the table [bootseal] is the vault's own, and holds no properties")
+            return Error::new(Kind::Conflict, "the table [bootseal] belongs to the format, and has no properties")
                 .at(path)
-                .with_help("Who may read or write is changed by `bootseal access`. Another name does for a property.");
+                .with_help("Use another name for the property. `bootseal access` changes who may read or write.");
         }
         let error =
             Error::new(Kind::Conflict, "the tables of this file do not allow this change here");
@@ -161,7 +159,7 @@ impl Document {
             Some(path) => error.at(path),
             None => error,
         };
-        error.with_help("Change the line by hand, then accept the change: bootseal sign")
+        error.with_help("Edit the line in the file, then accept the change: bootseal sign")
     }
 
     /// Refuses `[[name]]` blocks: they are one property, but not one value in one place.
@@ -169,7 +167,7 @@ impl Document {
         match self.is_blocks(span) {
             true => Err(Error::new(
                 Kind::Conflict,
-                "this is an array of tables; a value cannot take its place",
+                "this is an array of tables; a value cannot replace it",
             )
             .at(path)),
             false => Ok(()),
@@ -206,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_touches_the_value_alone() {
+    fn a_change_replaces_only_the_value() {
         let text = "# top\n[a] # table\nb  =  1   # keep\n\n'c d' = \"x\"\n";
         assert_eq!(with(text, "a.b", "2").unwrap(), text.replace('1', "2"));
         assert_eq!(with(text, "a.'c d'", "\"y\"").unwrap(), text.replace("\"x\"", "\"y\""));
@@ -245,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_place_is_a_conflict() {
+    fn a_property_inside_a_value_or_an_array_is_a_conflict() {
         for (text, path) in [
             ("a = 1\n", "a.b"),
             ("[a]\nb = 1\n", "a"),
@@ -308,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_property_goes_and_everything_else_keeps_its_bytes() {
+    fn a_removed_property_leaves_all_other_bytes_unchanged() {
         for (before, path, after) in [
             ("# top\na = 1 # one\nb = 2\n", "a", "# top\nb = 2\n"),
             ("[t]\na = \"\"\"\nx\n\"\"\"\nb = 2\n", "t.a", "[t]\nb = 2\n"),
@@ -327,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_name_stands_where_the_old_one_stood() {
+    fn a_renamed_property_keeps_its_place() {
         for (before, old, new, after) in [
             (
                 "[t]\n# of\n  a   = 1 # one\nb = 2\n",

@@ -1,4 +1,4 @@
-//! Insertion of new properties: in their table where TOML allows it, else in a new table at the
+//! Insertion of new properties: in their table if TOML allows it, otherwise in a new table at the
 //! end.
 
 use crate::error::Result;
@@ -17,15 +17,15 @@ impl Document {
         }
         match list {
             [_] => Err(Document::cannot(new.first().copied())),
-            // One may need a table that another one creates.
+            // One property may need a table that another one creates.
             several => several.iter().try_fold(self.text.clone(), |text, (path, value)| {
                 Document::parse(text)?.with(path, value)
             }),
         }
     }
 
-    /// Inserts each where the outline of the present text puts it; properties that need a new table
-    /// come last.
+    /// Inserts each property at its place in the outline of the present text; properties that need
+    /// a new table come last.
     fn placed_at_once(&self, list: &[(&PropertyPath, &str)]) -> Result<String> {
         let outline = Outline::of(&self.text)?;
         let mut splices: Vec<(usize, String)> = Vec::new();
@@ -103,7 +103,7 @@ impl Document {
         {
             return Spot::Line(section.end, table.len());
         }
-        // Beside the dotted keys that defined the table: a header for it would be a redefinition.
+        // Next to the dotted keys that define the table: a header for it would be a redefinition.
         if let Some(entry) = outline.entries.iter().rev().find(|entry| {
             let header = &outline.sections[entry.section].path;
             header.len() < table.len()
@@ -117,11 +117,11 @@ impl Document {
     }
 }
 
-/// Where a new property goes.
+/// The place of a new property.
 enum Spot<'a> {
     /// At the end of this inline table.
     Inline(&'a InlineTable),
-    /// On a line of its own at this offset, named from this many segments on.
+    /// On a new line at this offset; the key omits this many leading segments.
     Line(usize, usize),
     /// At the top, as the first bare key.
     First,

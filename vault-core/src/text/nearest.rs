@@ -1,9 +1,9 @@
 //! Suggestions for a misspelt name, as in "did you mean": the known names that are close to it.
 
-/// How close a name must be to be suggested: 1 is the same name, 0 has nothing in common.
+/// The minimum similarity of a suggestion: 1 is an equal name, 0 has nothing in common.
 const CLOSE: f64 = 0.85;
 
-/// The ones of `names` that `name` may be a misspelling of, the closest first. Case does not count.
+/// The names among `names` that `name` may be a misspelling of, the closest first. Case is ignored.
 ///
 /// ```
 /// use bootseal_core::near_names;
@@ -23,7 +23,7 @@ pub fn near_names<'a, T: AsRef<str> + 'a>(
     near.into_iter().map(|(_, other)| other).collect()
 }
 
-/// The closest of `names`, if one is close.
+/// The closest of `names`, if any is close enough.
 pub(crate) fn nearest<'a, T: AsRef<str> + 'a>(
     name: &str,
     names: impl IntoIterator<Item = &'a T>,
@@ -32,7 +32,7 @@ pub(crate) fn nearest<'a, T: AsRef<str> + 'a>(
 }
 
 fn score(name: &str, other: &str) -> f64 {
-    // Jaro-Winkler hardly notices that two letters of a short name were swapped.
+    // Jaro-Winkler gives too low a score to a short name with two swapped letters.
     let one_slip = if strsim::osa_distance(name, other) <= 1 { 0.9 } else { 0.0 };
     strsim::jaro_winkler(name, other).max(one_slip)
 }
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slip_is_close_and_another_word_is_not() {
+    fn a_typo_is_close_and_another_word_is_not() {
         let keys = ["url", "json", "form", "basic", "headers"];
         for (typed, meant) in
             [("urll", "url"), ("jsno", "json"), ("Form", "form"), ("header", "headers")]

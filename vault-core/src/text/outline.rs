@@ -1,9 +1,9 @@
 //! The outline of a TOML text: the spans of headers, keys, values and inline tables, so that an
 //! edit leaves all other bytes alone.
 //!
-//! It is one pass over the events of `toml_parser`. It also finds what `toml` does not report: how
-//! deep values nest, how long keys are, and what only TOML 1.1 allows. Whether the text is valid is
-//! decided by `toml`, not here.
+//! It is built in one pass over the events of `toml_parser`, which also finds what `toml` does not
+//! report: the nesting depth, the length of keys, and syntax that only TOML 1.1 allows. Whether the
+//! text is valid is decided by `toml`.
 
 use crate::error::{Error, Result};
 use crate::text::path::{MAX_SEGMENTS, decode_key};
@@ -25,16 +25,16 @@ pub(crate) struct Outline {
     pub(crate) inline_tables: Vec<InlineTable>,
     /// The text of each comment, with its offset.
     pub(crate) comments: Vec<Range<usize>>,
-    /// The first thing that TOML 1.0 does not have, and its offset.
+    /// The first syntax that TOML 1.0 does not have, and its offset.
     pub(crate) newer_toml: Option<(usize, &'static str)>,
 }
 
 pub(crate) struct Section {
     pub(crate) path: Vec<String>,
     pub(crate) array: bool,
-    /// From the start of the header's line
+    /// The start of the header's line.
     pub(crate) start: usize,
-    /// … to the end of the last line that has a value (or of the header's own).
+    /// The end of the last line with a value or, without values, of the header's line.
     pub(crate) end: usize,
 }
 
@@ -352,7 +352,7 @@ impl EventReceiver for Scan<'_> {
     }
 }
 
-/// Refuses what only TOML 1.1 allows: a writer does not sign it.
+/// Refuses syntax that only TOML 1.1 allows, because a writer must not sign it.
 pub(crate) fn refuse_newer_toml(text: &str) -> Result<()> {
     match Outline::bounds(text)?.newer_toml {
         None => Ok(()),
@@ -360,7 +360,7 @@ pub(crate) fn refuse_newer_toml(text: &str) -> Result<()> {
             Err(Error::malformed(format!("{what}: TOML 1.1 allows it, TOML 1.0 does not"))
                 .at_offset(text, offset)
                 .with_help(
-                    "Sealed files are TOML 1.0, which every parser reads. Write it the older way.",
+                    "Sealed files are TOML 1.0, which every parser reads. Use TOML 1.0 syntax.",
                 ))
         }
     }
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_toml_1_1_allows_is_found() {
+    fn syntax_of_toml_1_1_is_found() {
         assert_eq!(newer("a = { b = 1, }\n"), Some("a trailing comma in an inline table"));
         assert_eq!(newer("a = {\n b = 1 }\n"), Some("a line break in an inline table"));
         assert_eq!(newer("a = \"\\e\"\n"), Some("the escape \\e"));
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn what_toml_1_0_allows_is_not() {
+    fn syntax_of_toml_1_0_is_not_reported() {
         assert_eq!(
             newer(
                 "a = 1979-05-27T07:32:00-07:00\nb = 07:32:00.5\nc = 1979-05-27 07:32:00Z\nd = 1979-05-27\n"

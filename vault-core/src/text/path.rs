@@ -9,16 +9,16 @@ use toml_parser::decoder::Encoding;
 use toml_parser::parser::{EventReceiver, parse_key};
 use toml_parser::{ErrorSink, ParseError, Raw, Span};
 
-/// The most segments that a path may have.
+/// The maximum number of segments of a path.
 pub(crate) const MAX_SEGMENTS: usize = 16;
-/// The most bytes that a path may have, its segments joined by dots.
+/// The maximum length of a path in bytes, with its segments joined by dots.
 const MAX_BYTES: usize = 1024;
 
 /// A property's path: `acme.password`, `acme."user.name"`.
 ///
-/// It parses from and prints as a TOML dotted key; invisible characters are escaped when printed. A
-/// text that is not a dotted key gives [`Kind::Usage`]; one that exceeds the bounds of
-/// [`PropertyPath::new`] gives [`Kind::Malformed`].
+/// It parses from and prints as a TOML dotted key; invisible characters are escaped when printed.
+/// Text that is not a dotted key fails with [`Kind::Usage`]; text that exceeds the bounds of
+/// [`PropertyPath::new`] fails with [`Kind::Malformed`].
 ///
 /// ```
 /// let path: bootseal_core::PropertyPath = "acme.\"user.name\"".parse()?;
@@ -105,10 +105,7 @@ impl FromStr for PropertyPath {
         parse_key(&tokens, &mut keys, &mut errors);
         let stray = text.contains(['\n', '\r']);
         if Typed(text).is_private() {
-            return Err(Error::new(
-                Kind::Usage,
-                "a private key stands where a property's path was expected",
-            ));
+            return Err(Error::new(Kind::Usage, "expected a property's path, found a private key"));
         }
         if errors.is_some() || keys.segments.is_empty() || stray {
             // NAME=VALUE is a likely mistake, and the value must not be repeated.
@@ -120,7 +117,7 @@ impl FromStr for PropertyPath {
                 "this is not a property's path".into()
             };
             return Err(Error::new(Kind::Usage, what)
-                .with_help("A path is a TOML dotted key: acme.password, or acme.\"user.name\" where a segment holds more than letters, digits, - and _."));
+                .with_help("A path is a TOML dotted key: acme.password, or acme.\"user.name\" if a segment has other characters than letters, digits, - and _."));
         }
         PropertyPath::new(keys.segments)
     }
@@ -226,7 +223,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_printed_parses_to_the_same(segments in prop::collection::vec(any::<String>(), 1..6)) {
+        fn a_printed_path_parses_to_the_same_path(segments in prop::collection::vec(any::<String>(), 1..6)) {
             if let Ok(path) = PropertyPath::new(segments) {
                 let printed = path.to_string();
                 prop_assert!(!printed.chars().any(is_hidden));
@@ -241,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dot_inside_quotes_is_no_separator() {
+    fn a_dot_inside_quotes_is_not_a_separator() {
         let quoted: PropertyPath = "\"a.b\"".parse().unwrap();
         let dotted: PropertyPath = "a.b".parse().unwrap();
         assert_ne!(quoted, dotted);
@@ -249,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_path_is_said() {
+    fn text_that_is_not_a_path_is_a_usage_error() {
         for text in ["", ".", "a.", ".a", "a b", "a\n", "\"a", "a = 1", "[a]"] {
             assert_eq!(text.parse::<PropertyPath>().unwrap_err().kind(), Kind::Usage, "{text:?}");
         }

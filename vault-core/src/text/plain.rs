@@ -12,7 +12,7 @@ use toml::Value;
 use toml::de::{DeTable, DeValue};
 use zeroize::{Zeroize, Zeroizing};
 
-/// A TOML file in clear, in which `"secret:…"` may mark what is to be sealed.
+/// A TOML file in clear, in which `"secret:…"` may mark values to be sealed.
 ///
 /// ```
 /// let plain = bootseal_core::PlainDocument::parse("# acme\nuser = \"bob\"\npassword = \"secret:hunter2\"\n".into())?;
@@ -29,7 +29,7 @@ pub struct PlainDocument {
     blocks: Vec<Vec<String>>,
 }
 
-/// The text is in clear.
+/// Wipes the text, which is in clear.
 impl Drop for PlainDocument {
     fn drop(&mut self) {
         self.text.zeroize();
@@ -122,7 +122,7 @@ impl PlainDocument {
             if self.blocks.iter().any(|block| block == property.path.segments()) {
                 return Err(Error::new(
                     Kind::Conflict,
-                    "an array that is written as [[blocks]] cannot be sealed where it stands",
+                    "an array that is written as [[blocks]] cannot be sealed in place",
                 )
                 .at(&property.path)
                 .with_help("Write it as one array, name = [{ … }, { … }], or keep it readable with --plain."));
@@ -144,7 +144,8 @@ impl PlainDocument {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn comments(&self) -> impl Iterator<Item = (usize, &str)> {
-        // Counts on from the previous comment: counting from the top each time would be quadratic.
+        // The count continues from the previous comment: counting from the top each time would be
+        // quadratic.
         self.comments.iter().scan((0, 1), |(counted, line), span| {
             *line += self.text[*counted..span.start].matches('\n').count();
             *counted = span.start;
@@ -199,7 +200,7 @@ fn collect(
                 },
                 Some(array @ Value::Array(_)) if mentions(&array) => {
                     return fail(
-                        "`secret:` or `sealed:` in an array: an array is one property, sealed whole (--only), or readable",
+                        "`secret:` or `sealed:` in an array: an array is one property, sealed as a whole (--only) or readable",
                     );
                 }
                 Some(other) => (other, false),
@@ -212,7 +213,7 @@ fn collect(
     Ok(())
 }
 
-/// Whether any string in it begins with `secret:` or `sealed:`.
+/// Whether any string in the value begins with `secret:` or `sealed:`.
 pub(crate) fn mentions(value: &Value) -> bool {
     match value {
         Value::String(text) => text.starts_with(SECRET_PREFIX) || text.starts_with(SEALED_PREFIX),

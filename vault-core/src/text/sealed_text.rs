@@ -4,17 +4,17 @@ use crate::error::{Error, Result};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
-/// How a value in clear begins in an input that is to be sealed; it is never part of a sealed file.
+/// The prefix of a value to be sealed, in an input file; it never occurs in a sealed file.
 pub(crate) const SECRET_PREFIX: &str = "secret:";
 
-/// How the text of a sealed value begins.
+/// The prefix of a sealed value.
 pub(crate) const SEALED_PREFIX: &str = "sealed:";
 /// Bytes of the nonce, before the ciphertext.
 pub(crate) const NONCE: usize = 24;
 /// Bytes of the authentication tag, after the ciphertext.
 pub(crate) const TAG: usize = 16;
-/// Plaintexts are padded to multiples of this, so that the text shows their length only to within a
-/// step.
+/// Plaintexts are padded to multiples of this length, so that a sealed value reveals the length
+/// only roughly.
 pub(crate) const STEP: usize = 64;
 
 /// Whether `sealed` has the shape of a sealed value: prefix, canonical base64url, whole steps.
@@ -32,8 +32,8 @@ pub(crate) fn check_shape(sealed: &str) -> Result<&str> {
     if whole && alphabet && tail { Ok(text) } else { Err(not_canonical()) }
 }
 
-/// A sealed value whose text was cut or is written in another form than the one allowed.
+/// The error for a sealed value whose text is truncated or not canonical.
 pub(crate) fn not_canonical() -> Error {
-    Error::malformed("a sealed value that is cut, or not canonical base64url")
+    Error::malformed("a sealed value that is truncated, or not canonical base64url")
         .with_help("Restore the line from git, or set the value again: bootseal set")
 }

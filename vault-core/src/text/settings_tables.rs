@@ -1,4 +1,4 @@
-//! Settings tables: the tables of a vault that say where a secret is sent, and how.
+//! Settings tables: the tables of a vault that decide where a secret is sent, and how.
 
 use crate::text::path::PropertyPath;
 
@@ -10,7 +10,7 @@ const BELOW_A_NAME: [&str; 2] = ["login", "route"];
 impl PropertyPath {
     /// The settings table that this property belongs to: `gateway` or `fleet` at the top of the
     /// file, or the innermost table called `login` or `route` inside another one. Such a property
-    /// is no setting of the application: whoever changes it changes where secrets go.
+    /// is not a setting of the application: changing it can change where secrets are sent.
     ///
     /// ```
     /// use bootseal_core::PropertyPath;
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_decides_and_not_the_name_of_the_property() {
+    fn only_the_table_of_a_property_decides() {
         for (path, table) in [
             ("gateway.listen", Some("gateway")),
             ("fleet.store.url", Some("fleet")),

@@ -1,5 +1,4 @@
-//! Reading of a table with known keys: typed and complete, with an error of its own for each
-//! mistake.
+//! Reading of a table with known keys: typed and complete, with a specific error for each mistake.
 
 use crate::error::{Error, Result};
 use crate::shown::Brief;
@@ -9,7 +8,7 @@ use toml::{Table, Value};
 /// The keys of one table that were not read yet.
 pub(crate) struct Fields {
     table: Table,
-    /// What the table is called in messages, as a TOML dotted key.
+    /// The name of the table in messages, as a TOML dotted key.
     name: String,
     asked: Vec<&'static str>,
 }
@@ -39,7 +38,7 @@ impl Fields {
             Some(value) => {
                 let found = value.type_str();
                 read(value).map(Some).ok_or_else(|| {
-                    self.error(key, format_args!("must be {wanted}, and is of type {found}"))
+                    self.error(key, format_args!("must be {wanted}, but is of type {found}"))
                 })
             }
         }
@@ -90,7 +89,7 @@ impl Fields {
             let error = self.error(key, "is missing");
             match nearest(key, self.table.keys()) {
                 Some(other) => {
-                    error.with_help(format!("Did you mean `{key}` by `{}`?", Brief(other)))
+                    error.with_help(format!("Did you mean `{key}` instead of `{}`?", Brief(other)))
                 }
                 None => error,
             }
@@ -106,7 +105,7 @@ impl Fields {
         self.table.is_empty()
     }
 
-    /// Succeeds if every key was read; else the first unread key is the error.
+    /// Succeeds if every key was read; otherwise returns an error for the first unread key.
     pub(crate) fn finish(self) -> Result<()> {
         self.check_finished()
     }

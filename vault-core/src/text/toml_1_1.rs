@@ -2,7 +2,7 @@
 
 use toml_parser::decoder::Encoding;
 
-/// `\e` and `\x` came with TOML 1.1.
+/// Finds the escapes `\e` and `\x`, which TOML 1.1 introduced.
 pub(super) fn newer_escape(
     raw: &str,
     start: usize,
@@ -25,7 +25,7 @@ pub(super) fn newer_escape(
     None
 }
 
-/// A time without seconds came with TOML 1.1.
+/// Whether a value is a time without seconds, which TOML 1.1 introduced.
 pub(super) fn time_without_seconds(raw: &str) -> bool {
     // HH:MM without a second colon. The only other colon in a bare value is in an offset, which
     // follows the time.

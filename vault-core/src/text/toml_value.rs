@@ -13,7 +13,8 @@ pub(crate) fn parse_toml(text: &str) -> Result<toml::Spanned<DeTable<'_>>> {
     })
 }
 
-/// `None` for a number out of range of i64 and f64, which TOML says must be an error.
+/// Converts a value; `None` for a number out of the range of i64 or f64, which TOML requires to be
+/// an error.
 pub(crate) fn to_value(value: &DeValue<'_>) -> Option<toml::Value> {
     Some(match value {
         DeValue::String(string) => toml::Value::String(string.to_string()),

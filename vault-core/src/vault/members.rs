@@ -1,8 +1,8 @@
-//! Members of the access list: adding one wraps the same keys for a longer list, removing one makes
-//! new keys.
+//! Members of the access list: adding a member wraps the same keys for a longer list, and removing
+//! a member creates new keys.
 //!
-//! Removing a member also seals every value again under the new keys, and records which values they
-//! have seen.
+//! Removing a member also seals every value again under the new keys, and records which values the
+//! member knows.
 
 use crate::access::wrap::{wrap_data_key, wrap_writer_keys};
 use crate::error::{Error, Kind, Result};
@@ -16,8 +16,8 @@ impl Vault<CanWrite> {
     /// changes.
     ///
     /// # Errors
-    /// [`Kind::Exists`] if name or recipient are there already; [`Kind::Usage`] if a recipient
-    /// cannot be wrapped to.
+    /// [`Kind::Exists`] if the name or the recipient is in the list already; [`Kind::Usage`] if a
+    /// recipient cannot be wrapped to.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -37,16 +37,16 @@ impl Vault<CanWrite> {
         self.wrap_for(own, list)
     }
 
-    /// Removes a member: makes a new data key and seals every value again; for a writer also a new
-    /// signing key, and so a new vault id, to which the old key hands over. `now` in seconds since
-    /// 1970-01-01 UTC.
+    /// Removes a member: makes a new data key and seals every value again; for a writer, it also
+    /// makes a new signing key and therefore a new vault id, to which the old key hands over. `now`
+    /// is in seconds since 1970-01-01 UTC.
     ///
-    /// Returns what the removed member knew: every sealed value. The file keeps that record until
-    /// each value was replaced.
+    /// Returns the paths of the values that the removed member knows: every sealed value. The file
+    /// keeps this record until each value is replaced.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] if nobody has that name; [`Kind::Conflict`] for the last writer, and if
-    /// 64 other removed members still know values; those of [`Vault::open`] if a value does not
+    /// [`Kind::NotFound`] if no member has that name; [`Kind::Conflict`] for the last writer, and
+    /// if 64 other removed members still know values; those of [`Vault::open`] if a value does not
     /// open.
     ///
     /// ```
@@ -75,7 +75,7 @@ impl Vault<CanWrite> {
                 Kind::Conflict,
                 format!("{name} is the only writer; without one nobody could change the file"),
             )
-            .with_help("Let another one in first: bootseal access add NAME RECIPIENT --writer"));
+            .with_help("Add another writer first: bootseal access add NAME RECIPIENT --writer"));
         }
         let own = edit::drop_access(&self.file.own, at, &list)?;
         let (removed, exposed) = self.known_by(name, now)?;
@@ -83,9 +83,9 @@ impl Vault<CanWrite> {
         Ok(exposed)
     }
 
-    /// Replaces the entry of that name by `access`. A reader who becomes a writer with the same
-    /// recipient is an addition; everything else is a removal and an addition in one, and does and
-    /// returns what [`Vault::remove_access`] does.
+    /// Replaces the entry of that name with `access`. A reader who becomes a writer with the same
+    /// recipient is an addition; any other change is a removal and an addition in one, with the
+    /// effects and the return value of [`Vault::remove_access`].
     ///
     /// # Errors
     /// As [`Vault::remove_access`] and [`Vault::add_access`].
@@ -98,7 +98,7 @@ impl Vault<CanWrite> {
     /// let old = vault.file().vault_id();
     /// let new_laptop = Identity::generate()?;
     /// vault.replace_access(Access::new("alice", Role::Writer, new_laptop.recipient())?, 1_700_000_000)?;
-    /// assert_ne!(vault.file().vault_id(), old); // alice's old key can sign no more
+    /// assert_ne!(vault.file().vault_id(), old); // alice's old key can no longer sign
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn replace_access(&mut self, access: Access, now: u64) -> Result<Vec<PropertyPath>> {
@@ -135,7 +135,7 @@ impl Vault<CanWrite> {
         access.iter().position(|access| access.name == name).ok_or_else(|| {
             let error =
                 Error::new(Kind::NotFound, format!("nobody in access is called {}", Typed(name)));
-            self.placed(error.with_help(format!("There are: {}", self.file.who())))
+            self.placed(error.with_help(format!("Members: {}", self.file.who())))
         })
     }
 
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_removed_reader_opens_nothing_and_what_it_knew_stays_marked_until_given_anew() {
+    fn a_removed_reader_opens_nothing_and_its_values_stay_marked_until_replaced() {
         let mut team = Team::new();
         let before = team.file();
         let mut exposed = Vec::new();
@@ -272,7 +272,7 @@ mod tests {
                 );
             }
         }
-        // Its clock was behind: what was given "later" than the removal is marked nevertheless.
+        // The clock was behind: values set "later" than the removal are marked nevertheless.
         assert_eq!(file.known_to(100), ["web1"]);
         let file = team.change(|vault| vault.rotate(false).unwrap());
         assert_eq!(file.known_to(100), ["web1"]);
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_removed_writer_leaves_another_vault_id_and_a_chain_that_leads_to_it() {
+    fn removing_a_writer_makes_a_new_vault_id_and_a_handover_chain() {
         let mut team = Team::new();
         let first = team.file().vault_id();
         let second = team.change(|vault| drop(vault.remove_access("bob", 200).unwrap())).vault_id();
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn the_chain_keeps_the_64_newest() {
+    fn the_handover_chain_keeps_the_64_newest_entries() {
         let mut team = Team::new();
         let first = team.file().vault_id();
         let second = team.change(|vault| vault.rotate(true).unwrap()).vault_id();
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_role_or_recipient_is_a_removal_only_where_someone_loses_something() {
+    fn a_change_of_role_or_recipient_is_a_removal_only_if_someone_loses_access() {
         let mut team = Team::new();
         let before = team.file();
         let web1 = team.web1.clone();
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_writer_stays() {
+    fn the_last_writer_cannot_be_removed() {
         let mut team = Team::new();
         let alice = team.alice.clone();
         team.change(|vault| {

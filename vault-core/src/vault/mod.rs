@@ -87,7 +87,7 @@ impl Vault<CanRead> {
     }
 
     pub(crate) fn for_reader(file: VerifiedFile, key: DataKey) -> Result<Vault<CanRead>> {
-        // The data key is dropped, and so wiped, here: opening values needs only the value key.
+        // Dropping the data key here wipes it: opening values needs only the value key.
         let mode = CanRead { credential: key.credential_key(&file.vault_id())? };
         Ok(Vault { key: key.value_key(&file.vault_id())?, file, mode })
     }
@@ -121,9 +121,9 @@ impl<Mode> Vault<Mode> {
     /// Opens one value, in place on a guarded page.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] if there is no such property (with near names), [`Kind::Conflict`] if it
-    /// is readable, so that nobody mistakes for a secret what everybody can read;
-    /// [`Kind::MovedValue`] and [`Kind::Malformed`] if it does not open.
+    /// [`Kind::NotFound`] if there is no such property, with similar names; [`Kind::Conflict`] if
+    /// it is readable, so that a readable value is never taken for a secret; [`Kind::MovedValue`]
+    /// and [`Kind::Malformed`] if it does not open.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -145,7 +145,7 @@ impl<Mode> Vault<Mode> {
             }
             Some(Property::Readable(_)) => Err(Error::new(
                 Kind::Conflict,
-                "this property is readable, not sealed; a secret was asked for",
+                "this property is readable, not sealed; a secret was requested",
             )
             .at(path)
             .with_help(format!("Seal it: bootseal set {path}"))),

@@ -35,8 +35,8 @@ impl VerifiedFile {
     /// Opens the data key: values can be opened from then on.
     ///
     /// # Errors
-    /// [`Kind::NoIdentity`] if none of `identities` opens it, with the names that can;
-    /// [`Kind::Malformed`] if a key block is broken.
+    /// [`Kind::NoIdentity`] if none of `identities` opens it, with the names of the members who
+    /// can; [`Kind::Malformed`] if a key block is broken.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -79,7 +79,7 @@ impl VerifiedFile {
                 Vault::for_writer(self, seed, key)
             }
             Ok(Some(_)) => Err(self.placed(Error::malformed(
-                "`write_key` does not hold the signing seed of this vault",
+                "`write_key` does not contain the signing seed of this vault",
             ))),
             Ok(None) if self.role_of(identities) == Some(Role::Reader) => {
                 let error = Error::new(Kind::NoIdentity, "this identity can read, but not write")
@@ -100,8 +100,7 @@ impl VerifiedFile {
         identities.iter().filter(wanted).cloned().collect()
     }
 
-    /// Sets where the plugins are found that wrap keys for recipients of plugins in the access
-    /// list.
+    /// Sets where to find the plugins of the recipients in the access list.
     ///
     /// ```
     /// # use bootseal_core::{Access, Identity, Role, Vault};
@@ -132,7 +131,7 @@ impl VerifiedFile {
     }
 
     /// The error of [`VerifiedFile::open`] if no identity opens the file, for a caller that knows
-    /// where it looked for one: `tried` says where.
+    /// where it looked for one: `tried` names these places.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -152,13 +151,13 @@ impl VerifiedFile {
         );
         let passphrases = self.passphrase_help();
         self.placed(Error::new(Kind::NoIdentity, what).with_help(format!(
-            "It opens for: {}.{passphrases} On a writer's machine: bootseal access add NAME RECIPIENT",
+            "It can be opened by: {}.{passphrases} To add a member, on a writer's machine: bootseal access add NAME RECIPIENT",
             self.header.who()
         )))
     }
 
-    /// " By passphrase: break-glass (--passphrase-fd)." for messages; empty if there is no such
-    /// entry.
+    /// The members with a passphrase, for messages: " By passphrase: break-glass
+    /// (--passphrase-fd)."; empty if there are none.
     fn passphrase_help(&self) -> String {
         let names = self
             .access()

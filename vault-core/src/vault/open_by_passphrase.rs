@@ -8,19 +8,19 @@ use crate::file::header::Access;
 use crate::file::verified::VerifiedFile;
 use bootseal_memory::Secret;
 
-/// The most entries tried with one passphrase. Each takes half a second, and an unpinned file may
-/// have been made to waste time.
+/// The maximum number of entries tried with one passphrase. Each takes up to half a second, and an
+/// unpinned file may be crafted to waste time.
 const MAX_TRIED: usize = 16;
 
 /// A passphrase is used only with a verified file, whose salt and cost a writer chose.
 impl VerifiedFile {
-    /// Derives the identity of the access entry `name` from its passphrase, in as much time and
-    /// memory as its [`Cost`](crate::Cost) says.
+    /// Derives the identity of the access entry `name` from its passphrase, with the time and
+    /// memory of its [`Cost`](crate::Cost).
     ///
     /// # Errors
     /// [`Kind::WrongPassphrase`] if it is wrong; [`Kind::NotFound`] if the access list has no such
-    /// entry with a passphrase; [`Kind::Usage`] if it is not UTF-8; [`Kind::Io`] without as much
-    /// memory as the entry's [`Cost`](crate::Cost) says.
+    /// entry with a passphrase; [`Kind::Usage`] if it is not UTF-8; [`Kind::Io`] without the memory
+    /// of the entry's [`Cost`](crate::Cost).
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -40,7 +40,8 @@ impl VerifiedFile {
         self.first_that_fits(&entries, passphrase)
     }
 
-    /// The same without a name: each entry with a passphrase is tried, those of 64 MiB first.
+    /// Like [`VerifiedFile::identity_by_passphrase`], but without a name: tries each entry with a
+    /// passphrase, those of 64 MiB first.
     ///
     /// # Errors
     /// As [`VerifiedFile::identity_by_passphrase`]; [`Kind::Usage`] if more than 16 entries would
@@ -62,9 +63,9 @@ impl VerifiedFile {
                 "{} entries have a passphrase; at most {MAX_TRIED} are tried",
                 entries.len()
             );
-            return Err(
-                Error::new(Kind::Usage, what).with_help("At a terminal one is asked for by name.")
-            );
+            return Err(Error::new(Kind::Usage, what).with_help(
+                "At a terminal, bootseal asks for the passphrase of one entry by name.",
+            ));
         }
         self.first_that_fits(&entries, passphrase)
     }
@@ -91,13 +92,13 @@ impl VerifiedFile {
             }
             let names: Vec<&str> = entries.iter().map(|access| access.name.as_str()).collect();
             if names.is_empty() {
-                let what = "a passphrase was given, and access has no entry with one for it";
+                let what = "a passphrase was given, but no entry in access has one";
                 return Err(Error::new(Kind::NotFound, what)
-                    .with_help(format!("It opens for: {}.", self.who())));
+                    .with_help(format!("It can be opened by: {}.", self.who())));
             }
             Err(Error::new(
                 Kind::WrongPassphrase,
-                format!("not the passphrase of {}", names.join(", ")),
+                format!("wrong passphrase for {}", names.join(", ")),
             ))
         };
         found().map_err(|error| error.in_file_if(self.path()))
@@ -111,7 +112,7 @@ mod tests {
     use crate::file::header::Role;
 
     #[test]
-    fn a_file_cannot_ask_for_hours_of_trying() {
+    fn the_number_of_entries_tried_with_a_passphrase_is_limited() {
         let entries = (0..17).map(|index| {
             let access = Access::new(
                 &format!("a{index}"),
@@ -135,9 +136,9 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_can_type_makes_no_entry() {
+    fn a_passphrase_that_cannot_be_typed_makes_no_entry() {
         for (passphrase, words) in
-            [("", "empty"), ("\n", "empty"), ("a\nb", "nobody can type"), ("a\0", "nobody can")]
+            [("", "empty"), ("\n", "empty"), ("a\nb", "cannot be typed"), ("a\0", "cannot be")]
         {
             let passphrase = Secret::copy_of(passphrase.as_bytes()).unwrap();
             let error =

@@ -1,5 +1,5 @@
-//! New keys for a vault: every value is sealed again under them; a new signing key makes a new
-//! vault id, to which the old one hands over.
+//! New keys for a vault: every value is sealed again under them. A new signing key makes a new
+//! vault id, to which the old id hands over.
 
 use crate::access::wrap::{wrap_data_key, wrap_writer_keys};
 use crate::error::{Error, Kind, Result};
@@ -18,7 +18,7 @@ use std::collections::HashMap;
 
 impl Vault<CanWrite> {
     /// Makes a new data key and seals every value again, keeping the time at which each was set.
-    /// With `signing_key` also a new vault id.
+    /// `signing_key` also makes a new vault id.
     ///
     /// # Errors
     /// Those of [`Vault::open`] if a value does not open; [`Kind::Io`] without random numbers or
@@ -44,7 +44,7 @@ impl Vault<CanWrite> {
         )
     }
 
-    /// Makes new keys for `list`: keys wrapped for others open nothing from now on.
+    /// Makes new keys for `list`: members who are not in `list` can open nothing from now on.
     pub(super) fn rekey(
         &mut self,
         own: String,
@@ -64,9 +64,9 @@ impl Vault<CanWrite> {
         if epoch > MAX_COUNT {
             return Err(Error::new(
                 Kind::Conflict,
-                "there can be no more new keys: the format counts to 2^53",
+                "no more new keys are possible: the format allows epochs up to 2^53",
             )
-            .with_help("Make a vault of its own for the same people: bootseal init --like FILE"));
+            .with_help("Create a new vault for the same members: bootseal init --like FILE"));
         }
         let mut handover = header.handover.clone();
         if signing_key {

@@ -10,8 +10,8 @@ use crate::vault::{CanWrite, Vault};
 pub(super) const LAST_SECOND: u64 = 253_402_207_199;
 
 impl Vault<CanWrite> {
-    /// The record with an entry that `name` knows every value sealed now, and the list of these
-    /// values.
+    /// The record with an added entry, by which `name` knows every value sealed now, and the list
+    /// of these values.
     pub(super) fn known_by(
         &mut self,
         name: &str,
@@ -29,7 +29,7 @@ impl Vault<CanWrite> {
         removed.retain(|removed| removed.name != name);
         if removed.len() >= MAX_HISTORY {
             let text = format!(
-                "{MAX_HISTORY} removed members still know values of this file, and more names are not kept"
+                "{MAX_HISTORY} removed members still know values of this file, and the file keeps no more names"
             );
             return Err(Error::new(Kind::Conflict, text).with_help(
                 "Replace those values: `bootseal list` shows which are known to whom.",
@@ -41,8 +41,8 @@ impl Vault<CanWrite> {
         Ok((removed, exposed))
     }
 
-    /// Records names that know every value set up to a time. Of two times for one name the later
-    /// counts.
+    /// Records members who know every value set up to a given time. If a name has two times, the
+    /// later one counts.
     pub(crate) fn mark(&mut self, marks: impl IntoIterator<Item = (String, u64)>) -> Result<()> {
         let removed = &mut self.file.header.removed;
         for (name, at) in marks {
@@ -57,7 +57,7 @@ impl Vault<CanWrite> {
         Ok(())
     }
 
-    /// Drops the entries of `removed` that know no present value.
+    /// Drops the entries of removed members who know no present value.
     pub(crate) fn forget_removals(&mut self) -> Result<()> {
         if self.file.header.removed.is_empty() {
             return Ok(());

@@ -17,7 +17,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
 impl Vault<CanWrite> {
-    /// Checks that both key blocks hold the same data key, as they must. `verify` calls it with a
+    /// Checks that both key blocks contain the same data key. `bootseal verify` calls this with a
     /// writer's identity.
     ///
     /// # Errors
@@ -40,12 +40,12 @@ impl Vault<CanWrite> {
             Ok(())
         } else {
             Err(self.placed(Error::malformed(
-                "`read_key` and `write_key` do not hold the same data key",
+                "`read_key` and `write_key` do not contain the same data key",
             )))
         }
     }
 
-    /// Returns the next generation of the file, signed; it was read back and verified.
+    /// Returns the next generation of the file, signed, read back and verified.
     ///
     /// # Errors
     /// [`Kind::Malformed`] if the text may not be signed: TOML that only version 1.1 allows, a
@@ -65,7 +65,7 @@ impl Vault<CanWrite> {
         self.sign_above(0).map(|(text, _)| text)
     }
 
-    /// Like `sign`, with a generation that is also above `generation`: one that was seen elsewhere.
+    /// Like `sign`, with a generation that is also above `generation`, which was seen elsewhere.
     /// Returns the text and the verified file, pinned to its own vault.
     ///
     /// # Errors
@@ -83,7 +83,7 @@ impl Vault<CanWrite> {
         self.forget_removals()?;
         if self.file.header.removed.len() > MAX_HISTORY {
             let text = format!(
-                "more than {MAX_HISTORY} removed members know values of this file, and more names are not kept"
+                "more than {MAX_HISTORY} removed members know values of this file, and the file keeps no more names"
             );
             return Err(Error::new(Kind::Conflict, text).with_help(
                 "Replace values first: `bootseal list` shows which are known to whom.",
@@ -93,7 +93,7 @@ impl Vault<CanWrite> {
         if generation > MAX_COUNT {
             return Err(Error::new(
                 Kind::Conflict,
-                "there is no higher generation: the format counts to 2^53",
+                "no higher generation is possible: the format allows generations up to 2^53",
             ));
         }
         let own = replace(&self.file.own, "generation", &generation.to_string())?;
@@ -107,7 +107,7 @@ impl Vault<CanWrite> {
         refuse_newer_toml(&text)?;
         if text.len() > MAX_FILE {
             return Err(Error::malformed(
-                "the file would be larger than 16 MiB, the most that a sealed file may have",
+                "the file would be larger than 16 MiB, the limit of a sealed file",
             ));
         }
         let file = SealedFile::parse(text.clone().into_bytes())?

@@ -17,7 +17,7 @@ use xaes_256_gcm::{Key, Nonce, Tag, Xaes256Gcm};
 /// Bytes of the plaintext before the value: its kind, `set_at`, its length.
 const HEADER: usize = 13;
 
-/// What a value's bytes are.
+/// The type of a value's bytes.
 ///
 /// ```
 /// # use bootseal_core::*;
@@ -73,22 +73,22 @@ impl ValueKind {
 /// ```
 #[derive(Debug)]
 pub struct OpenedValue {
-    /// What the bytes are.
+    /// The type of the bytes.
     pub kind: ValueKind,
-    /// When the value was set, in seconds since 1970-01-01 UTC. It is information only.
+    /// The time at which the value was set, in seconds since 1970-01-01 UTC, for information only.
     pub set_at: u64,
     /// The value, on a guarded page.
     pub secret: Secret,
 }
 
 impl OpenedValue {
-    /// Whether both hold the same, whenever they were set.
+    /// Whether both have the same content, regardless of when they were set.
     pub(crate) fn same_as(&self, other: &OpenedValue) -> bool {
         self.kind == other.kind && self.secret.same_as(&other.secret)
     }
 }
 
-/// Whether `bytes` can be a value of `kind`; the message never holds them.
+/// Checks that `bytes` can be a value of `kind`; the error never contains them.
 pub(crate) fn check_payload(kind: ValueKind, bytes: &[u8]) -> Result<()> {
     match kind {
         ValueKind::Bytes => Ok(()),
@@ -196,9 +196,9 @@ pub(crate) fn open(
     if opened.is_none() {
         return Err(Error::new(Kind::MovedValue, "this sealed value was not sealed under this name in this vault")
             .at(path)
-            .with_help("It was moved, cut, or pasted in from elsewhere. Set it again: bootseal set (or restore the line from git)."));
+            .with_help("It was moved, truncated, or pasted in from elsewhere. Set it again: bootseal set (or restore the line from git)."));
     }
-    let broken = |what: &str| Error::malformed(format!("what was sealed here {what}")).at(path);
+    let broken = |what: &str| Error::malformed(format!("the sealed content {what}")).at(path);
     let (kind, set_at, payload) = page.expose(|page| {
         let plain = &page[NONCE..page.len() - TAG];
         let (header, body) =
@@ -209,11 +209,11 @@ pub(crate) fn open(
         let set_at = u64::from_le_bytes([s0, s1, s2, s3, s4, s5, s6, s7]);
         let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
         if length > body.len() || plain.len() != (HEADER + length).next_multiple_of(STEP) {
-            return Err(broken("has a length that does not fit"));
+            return Err(broken("has a wrong length"));
         }
         let (payload, padding) = body.split_at(length);
         if padding.iter().any(|byte| *byte != 0) {
-            return Err(broken("is padded with something else than zeros"));
+            return Err(broken("is padded with other bytes than zeros"));
         }
         check_payload(kind, payload).map_err(|error| broken(error.what()))?;
         Ok((kind, set_at, NONCE + HEADER..NONCE + HEADER + length))
@@ -236,7 +236,7 @@ fn additional_data(vault: &VaultId, path: &PropertyPath) -> Vec<u8> {
     let mut data = b"bootseal 1 value\0".to_vec();
     data.extend_from_slice(vault.as_bytes());
     for segment in path.segments() {
-        // At most 1 KiB, by the type.
+        // The type limits the length to 1 KiB.
         data.extend_from_slice(&(segment.len() as u32).to_le_bytes());
         data.extend_from_slice(segment.as_bytes());
     }
@@ -258,7 +258,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn sealed_is_opened_again_under_its_own_name_only(bytes in prop::collection::vec(any::<u8>(), 0..400), set_at in any::<u64>()) {
+        fn a_sealed_value_opens_only_under_its_own_name(bytes in prop::collection::vec(any::<u8>(), 0..400), set_at in any::<u64>()) {
             let (key, id) = key();
             let path: PropertyPath = "a.b".parse().unwrap();
             let payload = Secret::copy_of(&bytes).unwrap();
@@ -291,7 +291,7 @@ mod tests {
     /// Known answers, computed by other code: they check the bytes that a writer makes, not only
     /// those that a reader accepts.
     #[test]
-    fn the_known_answers_of_the_vectors_are_sealed_and_signed_byte_for_byte() {
+    fn sealing_and_signing_match_the_vectors_byte_for_byte() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/primitives.json");
         let known: serde_json::Value =
             serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_is_told_only_to_within_a_step() {
+    fn a_sealed_value_reveals_its_length_only_in_steps() {
         let (key, id) = key();
         let path: PropertyPath = "a".parse().unwrap();
         let length = |size: usize| {
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn another_toml_value_is_exactly_one() {
+    fn a_toml_payload_is_exactly_one_value() {
         for good in ["1", "true", "[1, 2]", "{ a = 1 }", "2026-11-23T18:00:00Z", "1.5", "[\n]"] {
             assert!(check_payload(ValueKind::Toml, good.as_bytes()).is_ok(), "{good}");
         }

@@ -1,4 +1,4 @@
-//! Changes of a vault: making a new one, and setting, renaming or removing values.
+//! Changes of a vault: creating it, and setting, renaming or removing values.
 
 use crate::access::wrap::{wrap_data_key, wrap_writer_keys};
 use crate::error::{Error, Kind, Result};
@@ -56,12 +56,12 @@ impl Vault<CanWrite> {
         header.write_key =
             wrap_writer_keys(&seed, &data_key, &recipients(&header.access, Some(Role::Writer)))?;
         let document = Document::parse(with_final_newline(text))?;
-        // Whichever vault it came from, it would not open in this one.
+        // A sealed value of another vault would not open in this one.
         if let Some((path, _)) =
             document.iter().find(|(_, property)| matches!(property, Property::Sealed(_)))
         {
             return Err(Error::malformed(
-                "is sealed already; a new vault begins with readable text",
+                "is sealed already; a new vault starts with readable text",
             )
             .at(path));
         }
@@ -76,11 +76,11 @@ impl Vault<CanWrite> {
         Vault::for_writer(file, seed, data_key)
     }
 
-    /// Seals `value` as the property `path`, which is added or replaced; `now` in seconds since
+    /// Seals `value` as the property `path`, which is added or replaced. `now` is in seconds since
     /// 1970-01-01 UTC.
     ///
     /// # Errors
-    /// [`Kind::Conflict`] if the name is a table, or a value is where a table is needed;
+    /// [`Kind::Conflict`] if the name is a table, or if a value is in the place of a needed table;
     /// [`Kind::Malformed`] if the bytes are not of `kind`.
     ///
     /// ```
@@ -117,7 +117,7 @@ impl Vault<CanWrite> {
         self.replace_text(self.file.document.with(path, &quoted(&sealed))?)
     }
 
-    /// Seals many properties at once, each added or replaced; `now` in seconds since 1970-01-01
+    /// Seals many properties at once, each added or replaced. `now` is in seconds since 1970-01-01
     /// UTC.
     ///
     /// # Errors
@@ -184,8 +184,8 @@ impl Vault<CanWrite> {
     ///
     /// # Errors
     /// [`Kind::Malformed`] if it is not TOML; [`Kind::Conflict`] if a value would have to be
-    /// sealed, or if the file has such a table already, which TOML does not allow to be opened
-    /// again.
+    /// sealed, or if the file already has such a table, which TOML does not allow to be defined
+    /// twice.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -218,7 +218,7 @@ impl Vault<CanWrite> {
         self.file.document = whole.ok_or_else(|| {
             Error::new(
                 Kind::Conflict,
-                "the file has such a table already, which cannot be opened a second time",
+                "the file already has such a table, which cannot be defined twice",
             )
         })?;
         Ok(())
@@ -299,7 +299,7 @@ impl Vault<CanWrite> {
         value: &Secret,
         now: u64,
     ) -> Result<String> {
-        // A replaced value must be younger than every removal, or it would stay marked as known to
+        // A replaced value must be newer than every removal, or it would stay marked as known to
         // removed members.
         let last_removal = self.file.header.removed.iter().map(|removed| removed.at + 1).max();
         let set_at = last_removal.map_or(now, |at| at.max(now));

@@ -1,4 +1,4 @@
-//! Tests of the HTTP/1.1 writer: every cut of the stream, above and below it.
+//! Tests of the HTTP/1.1 writer: every split of the stream into writes, above and below the writer.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 use super::*;
@@ -6,7 +6,7 @@ use crate::placeholder::StandIn;
 use bootseal_memory::Secret;
 use proptest::prelude::*;
 
-/// Takes as many bytes as the next number says; 0 means not ready.
+/// Accepts as many bytes per write as the next number in `takes`; 0 means not ready.
 struct Short {
     takes: Vec<usize>,
     at: usize,
@@ -46,8 +46,8 @@ impl AsyncWrite for Short {
     }
 }
 
-/// The bytes that arrive when `stream` is written in slices of the lengths `cuts`, `together`
-/// of them at a time, to a stream that takes `takes` bytes at a time.
+/// The bytes that arrive if `stream` is written in slices of the lengths `cuts`, with `together`
+/// slices in one write, to a stream that accepts `takes` bytes at a time.
 fn arrives(
     placeholders: &Arc<Placeholders>,
     stream: &[u8],
@@ -103,7 +103,7 @@ fn request(value: &[u8], body: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn every_cut_above_and_below_two_requests_with_the_same_bytes_in_their_bodies() {
+fn every_split_of_two_requests_arrives_and_placeholders_in_bodies_stay() {
     for token in [&b"x"[..], b"Bearer !!", &[b'J'; 200]] {
         let placeholders = one();
         let written = || {
@@ -144,12 +144,12 @@ fn every_cut_above_and_below_two_requests_with_the_same_bytes_in_their_bodies() 
 
 proptest! {
     #[test]
-    fn whatever_is_written_in_whatever_pieces_arrives_with_the_secrets_in_place(
+    fn any_stream_in_any_pieces_arrives_with_its_secrets(
         parts in prop::collection::vec(
             prop_oneof![
                 prop::collection::vec(any::<u8>(), 0..40).prop_map(|bytes| (0, bytes)),
                 Just((1, Vec::new())), // a placeholder
-                (1..LENGTH).prop_map(|len| (2, vec![0; len])), // the beginning of one
+                (1..LENGTH).prop_map(|len| (2, vec![0; len])), // the beginning of a placeholder
                 Just((3, b"!!".to_vec())),
             ],
             0..12,
@@ -171,8 +171,8 @@ proptest! {
                     stands.push(stand);
                 }
                 2 => {
-                    // The beginning of a placeholder that stands for nothing, so that no later
-                    // part can complete it.
+                    // The beginning of an unregistered placeholder, so that no later part can
+                    // complete it.
                     let text = [&placeholders.prefix[..], &[b's'; LENGTH - PREFIX]].concat();
                     stream.extend_from_slice(&text[..bytes.len()]);
                     expected.extend_from_slice(&text[..bytes.len()]);
@@ -188,7 +188,7 @@ proptest! {
 }
 
 #[test]
-fn a_placeholder_whose_request_is_gone_is_ordinary_text() {
+fn a_dropped_placeholder_is_ordinary_text() {
     let placeholders = one();
     let gone = placeholders.stand_in(&secret(b"token")).text();
     let _other = placeholders.stand_in(&secret(b"other"));

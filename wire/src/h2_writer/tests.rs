@@ -11,7 +11,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::convert::Infallible;
 use tokio::io::{AsyncRead, ReadBuf};
 
-/// Responds with what arrived: the headers that carry secrets, and the body.
+/// Responds with the received values of the headers for secrets, and the body.
 async fn echo(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
     let names = ["authorization", "x-key", "cookie"];
@@ -25,7 +25,7 @@ async fn echo(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infal
     Ok(Response::new(Full::new(all.into())))
 }
 
-/// Takes at most `most` bytes at a time, and is not ready every other time.
+/// Accepts at most `most` bytes at a time, and is not ready every other time.
 struct Short {
     below: tokio::io::DuplexStream,
     most: usize,
@@ -72,7 +72,7 @@ struct Client {
 }
 
 impl Client {
-    /// Connects to a real server, by writes of at most `most` bytes.
+    /// Connects to a real server, with writes of at most `most` bytes.
     async fn to_echo(most: usize) -> Client {
         let (ours, theirs) = tokio::io::duplex(1 << 20);
         let ours = Short { below: ours, most, ready: false };
@@ -97,13 +97,13 @@ impl Client {
         body: impl FnOnce(&[u8]) -> Vec<u8>,
     ) -> Result<Bytes, hyper::Error> {
         let secrets = headers.iter().map(|(name, value)| (*name, Secret::copy_of(value).unwrap()));
-        let stands: Vec<_> =
+        let placeholders: Vec<_> =
             secrets.map(|(name, secret)| (name, self.placeholders.stand_in(&secret))).collect();
         let mut request = Request::post("https://api.acme.example/orders?page=2");
-        for (name, stand) in &stands {
-            request = request.header(*name, stand.header().unwrap());
+        for (name, placeholder) in &placeholders {
+            request = request.header(*name, placeholder.header().unwrap());
         }
-        let body = body(&stands[0].1.text());
+        let body = body(&placeholders[0].1.text());
         let request = request.body(Full::new(body.into())).unwrap();
         let mut sender = self.sender.clone();
         sender.ready().await?;
@@ -116,7 +116,7 @@ fn token(length: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn every_length_arrives_at_a_real_peer_however_little_goes_out_at_a_time() {
+async fn secrets_of_every_length_arrive_even_in_tiny_writes() {
     for pipe in [1, 7, 31, 64, 100_000] {
         let client = Client::to_echo(pipe).await;
         for length in
@@ -144,7 +144,7 @@ async fn every_length_arrives_at_a_real_peer_however_little_goes_out_at_a_time()
 }
 
 #[tokio::test]
-async fn each_of_many_concurrent_calls_gets_its_own_secret() {
+async fn each_of_many_concurrent_calls_sends_its_own_secret() {
     let client = Arc::new(Client::to_echo(1_000).await);
     let calls = (0..200u32).map(|call| {
         let client = client.clone();
@@ -163,7 +163,7 @@ async fn each_of_many_concurrent_calls_gets_its_own_secret() {
 }
 
 #[tokio::test]
-async fn a_head_of_several_frames_is_one_block() {
+async fn a_header_block_may_have_several_frames() {
     let client = Client::to_echo(1_000).await;
     let (long, longer) = (token(20_000), token(33_000));
     let headers: [(&str, &[u8]); 3] =
@@ -173,7 +173,7 @@ async fn a_head_of_several_frames_is_one_block() {
 }
 
 #[test]
-fn the_code_of_a_placeholder_is_what_a_real_encoder_makes_of_it() {
+fn the_huffman_code_of_a_placeholder_matches_the_rfc() {
     // RFC 7541, appendix B: `!` 1111111000, then `0` 00000, `1` 00001, `2` 00010, `a` 00011.
     let mut prefix = [b'0'; PREFIX];
     prefix[..5].copy_from_slice(b"!012a");

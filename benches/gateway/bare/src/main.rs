@@ -1,5 +1,5 @@
-//! A proxy on hyper that puts a fixed header on, and does nothing else: how little can the library
-//! cost? `bare PORT UPSTREAM-PORT TOKEN`
+//! A hyper proxy that only adds a fixed header: the minimum that a proxy with this library costs.
+//! Usage: `bare PORT UPSTREAM-PORT TOKEN`
 
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, HeaderValue};

@@ -1,4 +1,4 @@
-// Refreshes the page every two seconds. Without JavaScript, reload it by hand.
+// Refreshes the page every two seconds. Without JavaScript, reload it manually.
 "use strict";
 async function refresh() {
   const note = document.getElementById("note");

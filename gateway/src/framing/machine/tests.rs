@@ -1,4 +1,4 @@
-//! Tests of the framing machine: literal requests, and any cut and any wrong byte by proptest.
+//! Tests of the framing machine: literal requests, and arbitrary cuts and wrong bytes by proptest.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 use super::*;
@@ -134,8 +134,8 @@ const GOOD: [&str; 6] = [
     "P / HTTP/1.1\r\nHost: a\r\n\r\n",
 ];
 
-/// Counts the requests of a whole stream, as a slow reference reader that follows RFC 9112 frames
-/// them; an error if some part is not a valid, complete request.
+/// Counts the requests of a whole stream with a slow reference reader that follows RFC 9112; an
+/// error if some part is not a valid, complete request.
 fn requests(stream: &[u8]) -> Result<usize, ()> {
     let mut rest = stream;
     let mut count = 0;
@@ -158,7 +158,7 @@ fn is_plain(line: &str) -> bool {
     !line.bytes().any(|byte| byte < b' ' && byte != b'\t' || byte == 0x7f)
 }
 
-/// Reads a head, and returns what follows the body that it declares.
+/// Reads a head, and returns the bytes after the body that it declares.
 fn after_body<'a>(head: &str, rest: &'a [u8]) -> Result<&'a [u8], ()> {
     let lines: Vec<&str> = head.split_terminator("\r\n").collect();
     if !lines.iter().all(|line| is_plain(line)) || head.replace("\r\n", "").contains(['\r', '\n']) {
@@ -213,7 +213,7 @@ fn after_body<'a>(head: &str, rest: &'a [u8]) -> Result<&'a [u8], ()> {
     }
 }
 
-/// Reads chunks and trailers, and returns what follows them.
+/// Reads chunks and trailers, and returns the bytes after them.
 fn after_chunks(mut rest: &[u8]) -> Result<&[u8], ()> {
     loop {
         let (size, after) = split_line(rest)?;
@@ -288,9 +288,9 @@ fn a_wrong_byte_is_refused_at_the_same_place_however_the_stream_is_cut() {
     }
 }
 
-/// Chunk-size lines and trailers have room of their own behind a head of the greatest length.
+/// Chunk-size lines and trailers have their own limits, even after a head of the greatest length.
 #[test]
-fn chunks_behind_the_longest_head_pass() {
+fn chunks_after_the_longest_head_pass() {
     let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nX: ";
     let pad = "y".repeat(Limits::default().head - head.len() - 4);
     assert_eq!(refusal(&format!("{head}{pad}\r\n\r\n5\r\nhello\r\n0\r\n\r\n")), None);
@@ -305,7 +305,8 @@ proptest! {
         prop_assert_eq!(requests(stream.as_bytes()), Ok(which.len()));
     }
 
-    /// What the reference reader does not accept as complete requests does not pass as such.
+    /// A stream that the reference reader does not accept as complete requests does not pass as
+    /// such.
     #[test]
     fn one_wrong_byte_makes_no_other_request(
         which in prop::collection::vec(0..GOOD.len(), 1..4), at in any::<usize>(), byte in prop::sample::select(&b"\r\n\0 \t:;,05aX+-Ghc\x7f\x0b"[..]), cuts in prop::collection::vec(any::<usize>(), 0..6), insert in any::<bool>()

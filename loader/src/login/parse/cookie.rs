@@ -32,7 +32,7 @@ impl Cookie {
     }
 }
 
-/// The cookies that `headers` leave set, each name once: its last line counts. Lines that are not
+/// The cookies that remain set after `headers`; the last line of a name counts. Lines that are not
 /// cookies are skipped. `unix_time` is our own time, in seconds since 1970, for a response without
 /// a `Date`.
 pub(crate) fn set_by(headers: &HeaderMap, unix_time: f64) -> Result<Vec<Cookie>, MemoryError> {
@@ -48,7 +48,7 @@ pub(crate) fn set_by(headers: &HeaderMap, unix_time: f64) -> Result<Vec<Cookie>,
     Ok(cookies)
 }
 
-/// The cookie of this name that `headers` leave set.
+/// The cookie of this name that remains set after `headers`.
 pub(crate) fn named(
     headers: &HeaderMap,
     name: &str,
@@ -62,7 +62,7 @@ fn read(line: &[u8]) -> Result<Option<Cookie>, MemoryError> {
     let pair = pieces.next().unwrap_or_default();
     let Some(at) = pair.iter().position(|byte| *byte == b'=') else { return Ok(None) };
     let (name, value) = (pair[..at].trim_ascii(), pair[at + 1..].trim_ascii());
-    // The same characters as those of a header's name (RFC 6265 §4.1.1).
+    // A cookie's name has the same characters as a header's name (RFC 6265 §4.1.1).
     let is_name = |name: &&str| http::HeaderName::from_bytes(name.as_bytes()).is_ok();
     let Some(name) = std::str::from_utf8(name).ok().filter(is_name) else { return Ok(None) };
     let mut cookie = Cookie {
@@ -85,7 +85,7 @@ fn read(line: &[u8]) -> Result<Option<Cookie>, MemoryError> {
     Ok(Some(cookie))
 }
 
-/// Whether a cookie can hold `value` as it is (RFC 6265 §4.1.1).
+/// Whether a cookie can carry `value` unchanged (RFC 6265 §4.1.1).
 pub(crate) fn can_carry(value: &[u8]) -> bool {
     let value =
         value.strip_prefix(b"\"").and_then(|inner| inner.strip_suffix(b"\"")).unwrap_or(value);
@@ -94,7 +94,7 @@ pub(crate) fn can_carry(value: &[u8]) -> bool {
         .all(|byte| matches!(byte, 0x21 | 0x23..=0x2B | 0x2D..=0x3A | 0x3C..=0x5B | 0x5D..=0x7E))
 }
 
-/// For a fuzzer: the names and values of the cookies that are left set, and whether each is sent
+/// For a fuzzer: the names and values of the cookies that remain set, and whether each can be sent
 /// back.
 #[cfg(fuzzing)]
 pub fn fuzzed(headers: &HeaderMap, unix_time: f64) -> Vec<(String, Secret, bool)> {
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_a_cookie_can_hold_goes_into_one() {
+    fn only_valid_cookie_values_can_be_carried() {
         for (value, can) in [
             ("abc", true),
             ("\"abc\"", true),
@@ -187,7 +187,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+        fn no_bytes_cause_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
             let _ = read(&bytes);
         }
     }

@@ -9,14 +9,14 @@ pub(crate) fn http_date(text: &str) -> Option<f64> {
     read.map(|since| since.as_secs() as f64).or_else(|| mail_date(text))
 }
 
-/// Vendors also send the date of a mail (RFC 5322): with an offset in place of `GMT`, or from
-/// before 1970 to expire a cookie.
+/// Vendors also send dates in the format of mail (RFC 5322), with an offset in place of `GMT`, or
+/// dates before 1970 to expire a cookie.
 fn mail_date(text: &str) -> Option<f64> {
     let parser = jiff::fmt::rfc2822::DateTimeParser::new();
     parser.parse_timestamp(text).ok().map(|time| time.as_second() as f64)
 }
 
-/// The time at the sender of these headers, in seconds since 1970.
+/// The sender's time according to the `Date` header, in seconds since 1970.
 pub(crate) fn date(headers: &http::HeaderMap) -> Option<f64> {
     headers.get(http::header::DATE)?.to_str().ok().and_then(http_date)
 }
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn the_date_of_a_mail_is_read_too_and_any_other_text_is_no_date() {
+    fn a_mail_date_is_read_and_any_other_text_is_not_a_date() {
         assert_eq!(http_date("Thu, 1 Jan 2026 02:00:00 +0200"), Some(NOW));
         assert_eq!(http_date("Wed, 31 Dec 1969 23:59:59 GMT"), Some(-1.0));
         for none in [
@@ -98,8 +98,8 @@ mod tests {
     }
 
     #[test]
-    fn the_last_day_that_a_vendor_can_write_is_far_away_and_not_unknown() {
-        // .NET's DateTime.MaxValue, which is how "never" is written.
+    fn the_latest_possible_date_is_read_as_a_time_in_the_far_future() {
+        // .NET's DateTime.MaxValue, which means "never".
         for text in
             ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59.9999999Z", "9999-12-31T23:59:59+00:00"]
         {
@@ -109,7 +109,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_a_date_panic(text in any::<String>()) {
+        fn no_text_causes_a_panic(text in any::<String>()) {
             let _ = (http_date(&text), iso8601(&text));
         }
     }

@@ -1,6 +1,6 @@
 //! JSON pointer (RFC 6901) over the bytes of a document.
 //!
-//! It makes no tree and no copies of the rest of the document.
+//! It builds no tree and copies no other part of the document.
 
 use bootseal_core::Secret;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -13,7 +13,7 @@ use std::fmt;
 #[derive(Debug)]
 pub(crate) enum Found {
     Text(Secret),
-    /// As it is written: a floating-point number cannot hold an id of 19 digits.
+    /// In its written form, because a floating-point number cannot represent an id of 19 digits.
     Number(Secret),
     True,
     /// False or null.
@@ -43,7 +43,7 @@ impl Found {
         }
     }
 
-    /// Whether it is this text, or the number or boolean that is written this way.
+    /// Whether it is this text, or a number or boolean that is written as this text.
     pub(crate) fn is(&self, text: &str) -> bool {
         match self {
             Found::Text(found) => found.expose(|bytes| bytes == text.as_bytes()),
@@ -64,12 +64,12 @@ fn same_number(one: &str, other: &str) -> bool {
     }
 }
 
-/// The document is not JSON, nests deeper than 128, or has the requested key twice. The error holds
-/// nothing of the document.
+/// The document is not JSON, nests deeper than 128, or has the requested key twice. The error
+/// contains no part of the document.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct NotJson;
 
-/// Follows `pointer` through `document`; `Ok(None)` if there is nothing.
+/// Follows `pointer` through `document`; `Ok(None)` if there is no such value.
 pub(crate) fn find(document: &[u8], pointer: &str) -> Result<Option<Found>, NotJson> {
     let steps: Vec<String> =
         pointer.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
@@ -156,7 +156,7 @@ impl<'de> Visitor<'de> for Follow<'_> {
         if self.0.is_empty() { guarded(text).map(|text| Some(Found::Text(text))) } else { Ok(None) }
     }
 
-    // The pointer goes on, but scalars hold nothing further down.
+    // The pointer has further steps, but a scalar has no members.
 
     fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<Self::Value, E> {
         Ok(None)
@@ -179,8 +179,8 @@ impl<'de> Visitor<'de> for Follow<'_> {
     }
 }
 
-/// The places in `document`, by name only, to say what is there instead of the requested one. A
-/// name that is too long or too odd for a field is left out, with everything in it: it may be a
+/// The names of the places in `document`, for the error when the requested one is missing. A name
+/// that does not look like a field name is left out with everything below it, because it may be a
 /// value.
 pub(crate) fn places(document: &[u8]) -> Vec<String> {
     let mut found = Vec::new();
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn the_samples_of_rfc_6901() {
+    fn the_examples_of_rfc_6901_are_found() {
         let document = r#"{"foo":["bar","baz"],"":0,"a/b":1,"c%d":2,"e^f":3,"g|h":4,"i\\j":5,"k\"l":6," ":7,"m~n":8}"#;
         for (pointer, expected) in [
             ("", "other"),
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_stays_as_it_is_written() {
+    fn a_number_keeps_its_written_form() {
         for number in [
             "1234567890123456789",
             "-1234567890123456789",
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn escapes_are_undone() {
+    fn escapes_are_decoded() {
         assert_eq!(text(r#"{"t":"a\/b\u00e4\ud83d\ude00"}"#, "/t").as_deref(), Some("a/bä😀"));
     }
 
@@ -353,7 +353,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), pointer in "(/[a-z0-9~]{0,3}){0,3}") {
+        fn no_bytes_cause_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), pointer in "(/[a-z0-9~]{0,3}){0,3}") {
             let _ = find(&bytes, &pointer);
         }
     }

@@ -1,7 +1,7 @@
-//! Expiry of a JWT: `exp` and `iat` are read, and only say when to log in again.
+//! Expiry of a JWT: `exp` and `iat` only determine when to log in again.
 //!
-//! Nothing is trusted and no signature is checked: we are not the audience, and the vendor checks
-//! it at each call (RFC 7519, RFC 7515).
+//! The signature is not checked: we are not the audience, and the vendor checks it at each call
+//! (RFC 7519, RFC 7515).
 
 use crate::login::parse::json::{Found, find};
 use base64::Engine;
@@ -42,7 +42,7 @@ pub(crate) fn payload(token: &[u8]) -> Option<SecretBuf> {
     if token.len() > MAX_JWT {
         return None;
     }
-    // Bounded, so that a text of dots costs nothing (CVE-2025-27144). A signed JWT has three parts,
+    // Bounded, so that a text full of dots is cheap (CVE-2025-27144). A signed JWT has three parts,
     // an encrypted one five.
     let mut parts = token.splitn(4, |byte| *byte == b'.');
     let (_, payload, _, None) = (parts.next()?, parts.next()?, parts.next()?, parts.next()) else {
@@ -52,7 +52,7 @@ pub(crate) fn payload(token: &[u8]) -> Option<SecretBuf> {
     let decoded =
         page.expose_mut(|page| BASE64_URL_SAFE_NO_PAD.decode_slice(payload, page)).ok()?;
     page.truncate(decoded);
-    // The JSON reader does not check the parts of a text that it skips.
+    // The JSON reader does not check skipped text for valid UTF-8.
     page.expose(|page| std::str::from_utf8(page).is_ok()).then_some(page)
 }
 
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn any_other_text_is_recognised_in_bounded_time() {
+    fn a_text_that_is_not_a_jwt_is_refused_in_bounded_time() {
         let inner = jwt(r#"{"exp":1}"#);
         let long = format!("{inner}{}", "x".repeat(1 << 20));
         for none in ["", "opaque", "a.b", "a.b.c.d.e", &".".repeat(1000), &long, "a.!!!.c"] {
@@ -101,7 +101,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), payload in any::<String>()) {
+        fn no_bytes_cause_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), payload in any::<String>()) {
             let _ = peek(&bytes);
             let _ = peek(jwt(&payload).as_bytes());
         }

@@ -37,7 +37,7 @@ fn body(request: &LoginRequest) -> String {
     request.body.as_ref().unwrap().expose_str(str::to_owned).unwrap()
 }
 
-/// All that are sent under this name.
+/// All values of the header with this name.
 fn headers(request: &LoginRequest, name: &str) -> Vec<String> {
     let named = request.headers.iter().filter(|(other, _)| other == name);
     named.map(|(_, value)| value.expose_str(str::to_owned).unwrap()).collect()
@@ -60,7 +60,7 @@ fn a_value_in_json_is_escaped_and_read_back_unchanged() {
 }
 
 #[test]
-fn json_keeps_its_order_its_nesting_and_its_numbers() {
+fn json_keeps_its_order_nesting_and_numbers() {
     let login = r#"json = { z = [ "${username}", 7, -1.5, true, [], {} ], "a\"b" = { key = "pre-${password}-${username}-post" }, empty = "" }"#;
     let body = body(&build(login, "u", "p"));
     assert_eq!(body, r#"{"z":["u",7,-1.5,true,[],{}],"a\"b":{"key":"pre-p-u-post"},"empty":""}"#);
@@ -135,7 +135,7 @@ fn http_basic_is_plain_or_form_encoded_first() {
         );
         assert!(request.body.is_none() && headers(&request, "content-type").is_empty());
     }
-    // RFC 7617 §2, to the letter.
+    // The example of RFC 7617 §2.
     assert_eq!(
         headers(&build("basic = true", "Aladdin", "open sesame"), "authorization"),
         ["Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="]
@@ -155,7 +155,7 @@ fn a_colon_in_the_user_of_http_basic_is_an_error() {
 }
 
 #[test]
-fn a_value_cannot_end_its_header() {
+fn a_value_cannot_inject_a_header() {
     let profile = profile(r#"headers = { X-Key = "key ${password}" }"#);
     for value in [
         "canary\r\nX-Admin: yes",
@@ -193,7 +193,7 @@ fn a_missing_value_is_named() {
 }
 
 #[test]
-fn a_request_shows_none_of_its_secrets() {
+fn the_debug_output_of_a_request_contains_no_secret() {
     let login = format!("basic = true\nheaders = {{ X-Key = \"${{password}}\" }}\n{JSON}");
     let shown = format!("{:?}", build(&login, "canary-user", "canary-password"));
     let in_base64 = BASE64_STANDARD.encode("canary-user:canary-password");

@@ -50,7 +50,7 @@ fn token(login: &str, fields: &[(&'static str, &str)], body: &str) -> (String, f
 }
 
 #[test]
-fn the_token_is_where_the_profile_says() {
+fn the_token_is_read_from_the_place_in_the_profile() {
     let both = r#"{"access_token":"usual","data":[{"a/b":"deep"}]}"#;
     for (place, expected) in [
         ("", "usual"),
@@ -60,7 +60,7 @@ fn the_token_is_where_the_profile_says() {
         assert_eq!(token(place, &[("x-subject-token", "in a header")], both).0, expected);
     }
     assert_eq!(token("token = { json = \"\" }", &[], "\"the body is it\"").0, "the body is it");
-    // With a header, the body need not be JSON, nor be there.
+    // If the token is in a header, the body need not be JSON and may be empty.
     assert_eq!(
         token("token = { header = \"X-Subject-Token\" }", &[("x-subject-token", "x")], "").0,
         "x"
@@ -68,7 +68,7 @@ fn the_token_is_where_the_profile_says() {
 }
 
 #[test]
-fn if_there_is_no_token_the_error_lists_what_there_is() {
+fn the_error_for_a_missing_token_lists_the_places_of_the_response() {
     let text_of = |login: &str, fields: &[(&'static str, &str)], body: &str| match interpreted(
         &profile(&format!("{JSON}\n{login}")),
         Ok(response(200, fields, body)),
@@ -92,7 +92,7 @@ fn if_there_is_no_token_the_error_lists_what_there_is() {
 }
 
 #[test]
-fn the_lifetime_is_where_the_profile_says() {
+fn the_lifetime_is_read_from_the_place_in_the_profile() {
     let default = (300.0, ExpiryFrom::Default);
     let json = |seconds| (seconds, ExpiryFrom::Json);
     for (expiry, members, expected) in [
@@ -135,7 +135,7 @@ fn the_lifetime_is_where_the_profile_says() {
 }
 
 #[test]
-fn a_jwt_has_its_own_lifetime_and_a_date_the_vendors_time() {
+fn the_lifetime_of_a_jwt_is_measured_by_the_date_of_the_response() {
     let jwt =
         |payload: &str| format!("x.{}.x", base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(payload));
     let lifetime = |payload: &str, fields: &[(&'static str, &str)]| {

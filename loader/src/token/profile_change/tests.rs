@@ -10,8 +10,8 @@ use std::pin::Pin;
 use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
-/// Answers each login with the token `t1`, `t2`, … and a refresh token, and keeps what it was sent;
-/// it can be held.
+/// Answers each login with the token `t1`, `t2`, … and a refresh token, and records the requests;
+/// it can be paused.
 #[derive(Clone, Default)]
 struct Vendor(Arc<(Mutex<Seen>, Condvar)>, Clock);
 
@@ -24,7 +24,7 @@ struct Seen {
 }
 
 impl Vendor {
-    /// Lets time pass while it waits: what has the old token may not have dropped it yet.
+    /// Advances the clock while it waits, because a handle on the old token may still exist.
     fn wait_for(&self, count: usize) -> Vec<String> {
         let mut seen = self.0.0.lock().unwrap();
         while seen.sent.len() < count {
@@ -85,7 +85,7 @@ fn acme() -> (TokenSource, Vendor, Clock) {
     )
 }
 
-fn go(source: &TokenSource, (profile, values): (Profile, Values)) {
+fn apply(source: &TokenSource, (profile, values): (Profile, Values)) {
     if let Some(act) = source.follow(profile, values, None) {
         act();
     }
@@ -96,7 +96,7 @@ fn text(token: &Token) -> String {
 }
 
 #[test]
-fn a_token_stays_only_with_its_user_its_login_and_its_calls() {
+fn a_token_stays_only_for_the_same_user_login_and_calls() {
     let whole = [LOGIN, MORE].concat();
     let changed = |from: &str, to: &str| account(&whole.replace(from, to), &[]);
     let with = |line: &str| account(&[LOGIN, line, MORE].concat(), &[]);
@@ -111,26 +111,26 @@ fn a_token_stays_only_with_its_user_its_login_and_its_calls() {
         ),
         ("the login's address", changed("a.example", "b.example"), false),
         (
-            "what the login asks for",
+            "the body of the login",
             changed("user = \"${username}\"", "user = \"eve\", u = \"${username}\""),
             false,
         ),
-        ("how long one waits", with("login_timeout = \"5s\"\n"), true),
+        ("the timeout of the login", with("login_timeout = \"5s\"\n"), true),
         ("the proxy", with("proxy = \"http://127.0.0.1:1\"\n"), true),
-        ("where it may go", with("hosts = [\"a.example\", \"b.example\"]\n"), false),
+        ("the allowed hosts", with("hosts = [\"a.example\", \"b.example\"]\n"), false),
         (
-            "what calls carry",
+            "the header of calls",
             with("inject = { header = \"X-Key\", value = \"${token}\" }\n"),
             false,
         ),
-        ("what rejects it", with("rejected_status = [403]\n"), false),
+        ("the rejecting statuses", with("rejected_status = [403]\n"), false),
     ] {
         let (source, vendor, _) = acme();
         source.token_blocking().unwrap();
-        go(&source, account);
+        apply(&source, account);
         assert_eq!(text(&source.token_blocking().unwrap()) == "t1", stays, "{what}");
         if !stays {
-            // It is logged out with its old account; its refresh token is sent nowhere.
+            // The token is logged out with its old account, and its refresh token is not sent.
             let sent = vendor.wait_for(3);
             assert!(
                 sent.iter()
@@ -148,39 +148,42 @@ fn a_new_password_ends_the_back_off_and_an_unchanged_file_does_not() {
     vendor.change(|seen| seen.refuse = true);
     for _ in 0..3 {
         source.token_blocking().unwrap_err();
-        go(&source, account(&[LOGIN, MORE].concat(), &[]));
+        apply(&source, account(&[LOGIN, MORE].concat(), &[]));
     }
     assert_eq!(vendor.wait_for(1).len(), 1);
     vendor.change(|seen| seen.refuse = false);
-    go(&source, account(&[LOGIN, MORE].concat(), &[("acme.password", "two")]));
+    apply(&source, account(&[LOGIN, MORE].concat(), &[("acme.password", "two")]));
     assert_eq!(text(&source.token_blocking().unwrap()), "t2");
 }
 
 #[test]
-fn a_token_is_logged_out_with_the_account_that_it_was_made_with() {
-    // It stays, for only the way to log out changed. It is logged out as the profile said when it
-    // came.
+fn a_token_is_logged_out_with_the_account_that_obtained_it() {
+    // The token stays, because only the logout changed. It is logged out by the profile that
+    // obtained it.
     let (source, vendor, _) = acme();
     source.token_blocking().unwrap();
-    go(&source, account(&[LOGIN, MORE].concat().replace("a.example/logout", "a.example/end"), &[]));
+    apply(
+        &source,
+        account(&[LOGIN, MORE].concat().replace("a.example/logout", "a.example/end"), &[]),
+    );
     source.log_out_blocking().unwrap();
     assert_eq!(vendor.wait_for(2)[1], r#"https://a.example/logout {"t":"t1","user":"bob"}"#);
 }
 
 #[test]
-fn a_removed_profile_ends_its_token_and_one_that_comes_back_logs_in() {
+fn a_removed_profile_ends_its_token_and_a_restored_one_logs_in() {
     let (source, vendor, _) = acme();
     source.token_blocking().unwrap();
     source.retire().unwrap()();
     assert_eq!(source.token_blocking().unwrap_err().kind(), bootseal_core::Kind::NotFound);
     assert!(vendor.wait_for(2)[1].starts_with("https://a.example/logout"));
-    go(&source, account(&[LOGIN, MORE].concat(), &[]));
+    apply(&source, account(&[LOGIN, MORE].concat(), &[]));
     source.token_blocking().unwrap();
     assert!(vendor.wait_for(3)[2].starts_with("https://a.example/login"));
 }
 
 #[test]
-fn a_login_during_which_the_file_changes_is_made_again_and_its_session_ended() {
+fn a_login_during_a_file_change_is_repeated_and_its_first_token_is_logged_out() {
     for gone in [false, true] {
         let (source, vendor, _) = acme();
         vendor.change(|seen| seen.held = true);
@@ -190,7 +193,7 @@ fn a_login_during_which_the_file_changes_is_made_again_and_its_session_ended() {
         if gone {
             assert!(source.retire().is_none(), "there is no token yet");
         } else {
-            go(&source, account(&[LOGIN, MORE].concat(), &[("acme.username", "eve")]));
+            apply(&source, account(&[LOGIN, MORE].concat(), &[("acme.username", "eve")]));
         }
         vendor.change(|seen| seen.held = false);
         let result = waiting.join().unwrap();
@@ -217,7 +220,7 @@ fn a_logout_during_a_login_ends_its_token_too() {
 }
 
 #[test]
-fn a_late_response_with_a_rejected_token_brings_nothing_back() {
+fn a_late_response_to_a_rejected_token_does_not_restore_its_session() {
     let (source, vendor, clock) = acme();
     let token = source.token_blocking().unwrap();
     let sent = crate::login::clock::Moment::now(&clock);
@@ -246,7 +249,7 @@ fn a_late_response_with_a_rejected_token_brings_nothing_back() {
     );
 }
 
-/// Counts what would have been sent.
+/// Counts the requests instead of sending them.
 struct Backend(Arc<Mutex<u32>>);
 
 impl crate::call::authenticated::Sender for Backend {
@@ -265,13 +268,13 @@ impl crate::call::authenticated::Sender for Backend {
 }
 
 #[test]
-fn a_call_that_waits_while_the_file_changes_goes_only_where_its_token_may() {
+fn a_call_that_waits_during_a_file_change_is_sent_only_to_the_hosts_of_its_token() {
     let at = |hosts: &str| account(&[LOGIN, hosts, MORE].concat(), &[]);
     for (after, sent) in
         [("hosts = [\"a.example\", \"old.example\"]\n", 1), ("hosts = [\"a.example\"]\n", 0)]
     {
         let (source, vendor, _) = acme();
-        go(&source, at("hosts = [\"a.example\", \"old.example\", \"older.example\"]\n"));
+        apply(&source, at("hosts = [\"a.example\", \"old.example\", \"older.example\"]\n"));
         vendor.change(|seen| seen.held = true);
         let (ours, below) = (source.clone(), Arc::new(Mutex::new(0)));
         let mut sender = Backend(below.clone());
@@ -284,7 +287,7 @@ fn a_call_that_waits_while_the_file_changes_goes_only_where_its_token_may() {
                 .map(drop)
         });
         vendor.wait_for(1);
-        go(&source, at(after));
+        apply(&source, at(after));
         vendor.change(|seen| seen.held = false);
         assert_eq!(waiting.join().unwrap().is_ok(), sent == 1, "{after}");
         assert_eq!(*below.lock().unwrap(), sent, "{after}");

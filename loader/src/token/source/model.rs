@@ -1,6 +1,7 @@
-//! Model of the token source: callers, a login and a rejection, in every order of their threads.
+//! Model of the token source: callers, a login and a rejection, under many schedules of their
+//! threads.
 //!
-//! `scripts/test` checks it:
+//! `scripts/test` runs it:
 //!
 //! ```text
 //! RUSTFLAGS="--cfg bootseal_model" cargo test --target-dir target/model -p bootseal --lib model_
@@ -8,8 +9,9 @@
 //!
 //! At each lock, cell and thread, the checker (shuttle) decides which thread runs next: at random,
 //! and by PCT (Burckhardt and others, "A Randomized Scheduler with Probabilistic Guarantees of
-//! Finding Bugs", 2010), which finds a bug that needs few switches with a known probability. It
-//! reports a caller that is never woken as a deadlock. It takes memory as sequentially consistent.
+//! Finding Bugs", 2010), which finds a bug that needs few context switches with a known
+//! probability. A caller that is never woken is reported as a deadlock. The checker assumes
+//! sequentially consistent memory.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test
 
@@ -39,11 +41,11 @@ const ITERATIONS: usize = 4_000;
 enum Ends {
     WithToken,
     WithFailure,
-    /// The login gets no response, and is given up.
+    /// The login gets no response and is abandoned.
     Never,
 }
 
-/// How login `number` ends. The first one brings a token if a token is to be rejected.
+/// The end of login `number`. The first login succeeds if the test rejects a token.
 fn ends(ends: Ends, rejects: Rejects, number: u64) -> Ends {
     if number == 1 && rejects != Rejects::Never { Ends::WithToken } else { ends }
 }
@@ -51,7 +53,7 @@ fn ends(ends: Ends, rejects: Rejects, number: u64) -> Ends {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Callers {
     Stay,
-    /// Each may be cancelled once while it waits, and ask again.
+    /// Each caller may be cancelled once while it waits, and asks again.
     Leave,
     Blocking,
 }
@@ -59,15 +61,15 @@ enum Callers {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Rejects {
     Never,
-    /// The first token, at once: it never worked.
+    /// The first token, before it worked.
     Fresh,
     /// The first token, after it worked.
     Worked,
-    /// The same, while the login that is to replace it may be under way.
+    /// The first token, after it worked, while the login that replaces it may be running.
     Stale,
 }
 
-/// A vendor that notices two logins at once.
+/// A vendor that detects two logins at once.
 struct Vendor {
     ends: Ends,
     rejects: Rejects,
@@ -112,7 +114,7 @@ impl Drop for Away {
     }
 }
 
-/// A clock that stands still unless it is moved; a login without a response has reached its hard
+/// A clock that stands still unless it is advanced; a login without a response reaches its hard
 /// stop at once.
 struct Still {
     ends: Ends,
@@ -142,7 +144,7 @@ impl Clock for Still {
     }
 }
 
-/// Asks for a token as a caller does that may be cancelled before the token is there.
+/// Requests a token like a caller that may be cancelled before the token arrives.
 fn ask(source: &TokenSource, callers: Callers) -> Result<Token, Error> {
     if callers == Callers::Blocking {
         return source.token_blocking();
@@ -172,7 +174,7 @@ fn one(account: &(Profile, Values), ends: Ends, callers: Callers, rejects: Rejec
         source.token_blocking().unwrap();
         seconds.fetch_add(LIFETIME * 9 / 10, Ordering::SeqCst);
     }
-    // The newest token that is known to be dead.
+    // The newest token that is known to be revoked.
     let dead = Arc::new(AtomicU64::new(0));
     let threads: Vec<_> = (0..CALLERS)
         .map(|_| {
@@ -187,7 +189,7 @@ fn one(account: &(Profile, Values), ends: Ends, callers: Callers, rejects: Rejec
     let expected = if rejects == Rejects::Never { 1 } else { 2 };
     assert_eq!(logins, expected, "{ends:?} {callers:?} {rejects:?}");
     assert_eq!(counts.logins, logins);
-    // A stale token may be replaced before anyone comes to reject it.
+    // A stale token may be replaced before a caller rejects it.
     assert!(counts.rejections == logins - 1 || rejects == Rejects::Stale && counts.rejections == 0);
 }
 
@@ -209,7 +211,7 @@ fn caller(source: &TokenSource, dead: &AtomicU64, ends: Ends, callers: Callers, 
         }
     };
     assert!(ends == Ends::WithToken || rejects != Rejects::Never);
-    // A late caller may have got the second token already.
+    // A late caller may already have the second token.
     if rejects == Rejects::Never || token.0.number > 1 {
         return;
     }
@@ -254,22 +256,22 @@ fn check_all(ends: Ends, rejections: &[Rejects]) {
 }
 
 #[test]
-fn model_a_login_that_works() {
+fn model_a_successful_login() {
     check_all(Ends::WithToken, &[Rejects::Never]);
 }
 
 #[test]
-fn model_a_token_that_is_rejected_by_all_who_have_it() {
+fn model_a_token_that_all_callers_reject() {
     check_all(Ends::WithToken, &[Rejects::Fresh, Rejects::Worked, Rejects::Stale]);
 }
 
 #[test]
-fn model_a_token_that_is_rejected_where_the_next_login_fails() {
+fn model_a_rejected_token_whose_next_login_fails() {
     check_all(Ends::WithFailure, &[Rejects::Fresh, Rejects::Worked, Rejects::Stale]);
 }
 
 #[test]
-fn model_a_token_that_is_rejected_where_the_next_login_is_given_up() {
+fn model_a_rejected_token_whose_next_login_is_abandoned() {
     check_all(Ends::Never, &[Rejects::Fresh, Rejects::Worked, Rejects::Stale]);
 }
 
@@ -278,15 +280,15 @@ fn model_a_login_that_fails() {
     check_all(Ends::WithFailure, &[Rejects::Never]);
 }
 
-/// A login whose thread ends without a result, as one does that panics.
-fn start_login_that_dies(source: &TokenSource) -> shuttle::thread::JoinHandle<()> {
+/// A login whose thread ends without a result, as after a panic.
+fn start_login_without_result(source: &TokenSource) -> shuttle::thread::JoinHandle<()> {
     let (core, flight) = (source.0.clone(), Arc::new(SingleFlight::default()));
     core.lock().state.login_started(flight.clone());
     shuttle::thread::spawn(move || drop(LoginRun { core, flight }))
 }
 
 #[test]
-fn model_a_login_that_dies() {
+fn model_a_login_that_ends_without_a_result() {
     for callers in [Callers::Stay, Callers::Leave, Callers::Blocking] {
         let account = account();
         check(move || {
@@ -297,7 +299,7 @@ fn model_a_login_that_dies() {
             let clock = Still { ends, rejects, logins: logins.clone(), seconds };
             let vendor = Vendor { ends, rejects, logins, at_once: Arc::default() };
             let source = TokenSource::new(profile, values, Arc::new(clock), Arc::new(vendor), None);
-            let died = start_login_that_dies(&source);
+            let died = start_login_without_result(&source);
             let threads: Vec<_> = (0..CALLERS)
                 .map(|_| {
                     let source = source.clone();
@@ -313,6 +315,6 @@ fn model_a_login_that_dies() {
 }
 
 #[test]
-fn model_a_login_that_is_given_up() {
+fn model_an_abandoned_login() {
     check_all(Ends::Never, &[Rejects::Never]);
 }

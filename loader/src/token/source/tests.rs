@@ -1,4 +1,4 @@
-//! Tests of a token's life with a clock that stands still.
+//! Tests of a token's lifetime with a manual clock.
 
 use super::*;
 use crate::login::transport::{LoginRequest, LoginResponse, TransportError};
@@ -17,7 +17,7 @@ impl Transport for Always {
 }
 
 #[test]
-fn use_moves_the_deadline_of_an_idle_token_but_never_beyond_max_age() {
+fn use_extends_the_lifetime_of_an_idle_token_up_to_max_age() {
     let readable = "[acme.login]\nurl = \"https://api.acme.example\"\nform = { key = \"${key}\" }\nexpiry = { fixed = \"30m\", idle = true }\nmax_age = \"2h\"\n";
     let vault = crate::testing::vault([("acme.key", "x")], readable).unwrap();
     let clock = crate::testing::Clock::new();
@@ -34,7 +34,7 @@ fn use_moves_the_deadline_of_an_idle_token_but_never_beyond_max_age() {
 }
 
 #[test]
-fn use_counts_from_when_its_call_was_sent() {
+fn an_idle_lifetime_is_counted_from_when_the_last_call_was_sent() {
     let readable = "[acme.login]\nurl = \"https://api.acme.example\"\nform = { key = \"${key}\" }\nexpiry = { fixed = \"30m\", idle = true }\nrefresh_ahead = false\n";
     let vault = crate::testing::vault([("acme.key", "x")], readable).unwrap();
     let clock = crate::testing::Clock::new();
@@ -42,15 +42,15 @@ fn use_counts_from_when_its_call_was_sent() {
     let source = vault.token_source_with("acme", Arc::new(clock.clone()), transport).unwrap();
     let token = source.token_blocking().unwrap();
     let sent = clock.monotonic();
-    clock.advance(Duration::from_secs(1700)); // a slow answer
+    clock.advance(Duration::from_secs(1700)); // a slow response
     source.accepted(&token, sent);
     clock.advance(Duration::from_secs(100));
     source.token_blocking().unwrap();
     assert_eq!(source.counts().logins, 2);
 }
 
-/// A vendor whose clock is three seconds behind, and that gives every login of a minute the same
-/// JWT, which ends with it.
+/// A vendor whose clock is three seconds slow. All logins within a minute get the same JWT, which
+/// expires at the end of that minute.
 struct Minutes(crate::testing::Clock);
 
 impl Minutes {
@@ -76,7 +76,7 @@ impl Transport for Minutes {
 }
 
 #[test]
-fn a_jwt_that_a_vendor_hands_out_until_its_end_makes_no_outage() {
+fn a_jwt_that_a_vendor_returns_until_it_expires_causes_no_outage() {
     let readable =
         "[acme.login]\nurl = \"https://api.acme.example\"\nform = { key = \"${key}\" }\n";
     let vault = crate::testing::vault([("acme.key", "x")], readable).unwrap();

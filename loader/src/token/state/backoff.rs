@@ -1,9 +1,9 @@
-//! Back-off: the time without logins after one that failed.
+//! Back-off: the wait before the next login, after a failed one.
 //!
 //! ```text
 //!            token                      token
 //!          ┌───────┐   down, 429, …   ┌─────────┐
-//!          │ Open  │ ───────────────► │ Backoff │  until a moment, then one attempt
+//!          │ Open  │ ───────────────► │ Backoff │  after a wait, one attempt
 //!          └───────┘ ◄─────────────── └─────────┘
 //!            ▲   │ refused              │ refused, or the third response in a row without a token
 //!   token,   │   ▼                      ▼
@@ -18,7 +18,7 @@ use std::time::Duration;
 const SECOND: Duration = Duration::from_secs(1);
 /// The wait after the first refusal.
 const FIRST_PROBE: Duration = Duration::from_secs(15 * 60);
-/// The longest wait after a refusal, and the longest one that a restart takes over.
+/// The longest wait after a refusal, and the longest saved wait that a restart applies.
 const LAST_PROBE: Duration = Duration::from_secs(60 * 60);
 
 /// The wait after failed logins. Instants are times on the monotonic clock.
@@ -26,7 +26,7 @@ const LAST_PROBE: Duration = Duration::from_secs(60 * 60);
 pub(crate) struct Backoff {
     until: Option<Duration>,
     reason: BackoffReason,
-    /// The wait follows a token that had expired before it came, not a failure.
+    /// The wait follows a token that had expired on arrival, not a failure.
     born_expired: bool,
     /// Failures in a row, of any class.
     in_a_row: u32,
@@ -34,10 +34,10 @@ pub(crate) struct Backoff {
     hints: RefusalHints,
 }
 
-/// Why no login may be made for a while.
+/// The reason for a back-off.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum BackoffReason {
-    /// The login failed for a reason that says nothing about the credentials.
+    /// The login failed for a reason other than the credentials.
     #[default]
     Failed,
     /// The vendor refused the credentials.
@@ -98,21 +98,21 @@ impl Backoff {
         })
     }
 
-    /// A token came that had already expired. That is no failure, but it must not make a login for
-    /// each call either.
+    /// Records a token that had expired on arrival. This is not a failure, but it must not cause a
+    /// login for each call either.
     pub(crate) fn token_born_expired(&mut self, now: Duration) {
         (self.until, self.born_expired) = (Some(now + 5 * SECOND), true);
     }
 
-    /// A token that had worked was rejected: it was good when it came, whatever its stated expiry,
-    /// so a new login may be made at once.
+    /// Records that a token was rejected after it had worked. It was valid on arrival, whatever its
+    /// stated expiry, so a new login may be made at once.
     pub(crate) fn working_token_rejected(&mut self) {
         if std::mem::take(&mut self.born_expired) {
             self.until = None;
         }
     }
 
-    /// A login failed. `jitter`, from 0 to 1, spreads the next attempts of many processes.
+    /// Records a failed login. `jitter`, from 0 to 1, spreads the next attempts of many processes.
     pub(crate) fn failed(
         &mut self,
         failure: &Failure,
@@ -139,7 +139,7 @@ impl Backoff {
                 Class::Protocol | Class::NoToken => doubled(5 * SECOND, 300 * SECOND),
                 Class::Redirect => 60 * SECOND,
                 Class::PerhapsRefused => 30 * SECOND,
-                // Full jitter, so that the processes of a fleet do not come back all at once.
+                // Full jitter, so that the processes of a fleet do not retry all at once.
                 _ => doubled(SECOND / 2, 60 * SECOND).mul_f64(jitter).max(SECOND / 10),
             }
         };
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn each_class_waits_as_the_table_says() {
+    fn each_failure_class_has_its_own_wait() {
         for (class, expected) in [
             (Class::Refused, 900),
             (Class::PerhapsRefused, 30),
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_possible_refusal_counts_as_one_when_it_is_repeated() {
+    fn a_repeated_possible_refusal_counts_as_a_refusal() {
         let mut backoff = Backoff::default();
         assert_eq!(
             backoff.failed(&failure(Class::PerhapsRefused), Duration::ZERO, 0.5),
@@ -234,7 +234,7 @@ mod tests {
         let reasons =
             [Class::NoToken; 3].map(|class| backoff.failed(&failure(class), Duration::ZERO, 0.5));
         assert_eq!(reasons, [BackoffReason::Failed, BackoffReason::Failed, BackoffReason::Refused]);
-        // A response that says nothing about the credentials never becomes a refusal.
+        // A response that does not concern the credentials never becomes a refusal.
         let mut backoff = Backoff::default();
         let reasons =
             [Class::Protocol; 9].map(|class| backoff.failed(&failure(class), Duration::ZERO, 0.5));

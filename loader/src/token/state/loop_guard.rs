@@ -1,25 +1,25 @@
-//! Loop guard: holds logins back while every new token is rejected.
+//! Loop guard: suppresses logins while every new token is rejected.
 //!
-//! Without it, every rejection would ask for a new token, and every new token would be rejected.
+//! Without it, every rejection would cause a login, and every new token would be rejected.
 //!
-//! Two loops are told apart. In the first, fresh tokens never work: the account lacks a permission,
-//! or the audience is wrong. A token that worked and was revoked later is not that loop, even if a
-//! vendor revokes one every three seconds. In the second, two hosts end each other's session at a
-//! vendor that allows one session per account: there every token works once, so only the rate of
-//! the revocations shows the loop.
+//! The guard distinguishes two loops. In the first, fresh tokens never work: the account lacks a
+//! permission, or the audience is wrong. A token that worked and was revoked later is not that
+//! loop, even if a vendor revokes one every three seconds. In the second, two hosts end each
+//! other's session at a vendor that allows one session per account: there every token works once,
+//! so only the rate of the revocations shows the loop.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
-/// A token that is rejected before this age, without one accepted call, was never good.
+/// A token that is rejected before this age, without an accepted call, never worked.
 pub(crate) const YOUNG: Duration = Duration::from_secs(10);
 /// More revocations of working tokens than this within [`WINDOW`] come from another host's logins,
 /// not from a vendor's housekeeping.
 const MOST_REVOCATIONS: usize = 60;
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// Counts rejections and holds logins back while they form a loop. Instants are times on the
+/// Counts rejections and suppresses logins while they form a loop. Instants are times on the
 /// monotonic clock.
 #[derive(Debug, Default)]
 pub(crate) struct LoopGuard {
@@ -29,11 +29,11 @@ pub(crate) struct LoopGuard {
     revocations: VecDeque<Duration>,
     holds_until: Option<Duration>,
     holds: u32,
-    /// A call was accepted with the present token since the guard holds: a rejection in that time
-    /// is about the call, not the token.
+    /// Whether a call was accepted with the present token since the guard began to hold: a later
+    /// rejection then concerns the call, not the token.
     accepted_since: bool,
-    /// Whether the guard held when it was last looked at: what the lock-free path asks before it
-    /// takes the lock.
+    /// Whether the guard held at its last update. The lock-free path checks this before it takes
+    /// the lock.
     may_hold: bool,
 }
 
@@ -47,9 +47,9 @@ pub(crate) enum LoopKind {
 }
 
 impl LoopGuard {
-    /// Whether a rejection may ask for a login now; if not, the caller gets the rejecting response.
-    /// A token that `worked`, and with which no call was accepted since the guard holds, has died
-    /// in the meantime: that is a revocation, not a loop.
+    /// Whether a rejection may cause a login now; if not, the caller gets the rejecting response.
+    /// If a token `worked` and no call was accepted with it since the guard began to hold, it was
+    /// revoked meanwhile, which is not a loop.
     pub(crate) fn allows_login(&self, worked: bool, now: Duration) -> bool {
         !self.holds(now) || worked && !self.accepted_since
     }
@@ -62,14 +62,14 @@ impl LoopGuard {
         self.may_hold
     }
 
-    /// A call was accepted with the present token.
+    /// Records that a call was accepted with the present token.
     pub(crate) fn accepted(&mut self, now: Duration) {
         self.fruitless = 0;
         self.accepted_since = true;
         self.may_hold = self.holds(now);
     }
 
-    /// A token was rejected. Returns the loop if this rejection completes one.
+    /// Records a rejected token. Returns the loop if this rejection completes one.
     pub(crate) fn rejected(
         &mut self,
         worked: bool,
@@ -90,8 +90,8 @@ impl LoopGuard {
         found.filter(|_| self.hold(now))
     }
 
-    /// A replayed call was rejected, with the token that was fetched for it. Returns whether the
-    /// guard begins to hold.
+    /// Records that a replayed call was rejected with the token that was fetched for it. Returns
+    /// whether the guard begins to suppress logins.
     pub(crate) fn replay_rejected(&mut self, now: Duration) -> bool {
         self.hold(now)
     }
@@ -132,7 +132,7 @@ mod tests {
         assert_eq!(guard.rejected(false, true, 201 * SECOND), Some(LoopKind::Fresh));
         let allows = |guard: &LoopGuard, second: u32| guard.allows_login(false, second * SECOND);
         assert!(!allows(&guard, 230) && allows(&guard, 231));
-        // The next time it holds for longer, at most five minutes.
+        // The next hold is longer, at most five minutes.
         assert!(guard.replay_rejected(231 * SECOND));
         assert!(!allows(&guard, 290) && allows(&guard, 291));
         // Long after that, the guard starts over.
@@ -163,12 +163,12 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_worked_and_died_is_replaced_even_while_the_guard_holds() {
+    fn a_working_token_that_was_revoked_is_replaced_even_while_the_guard_holds() {
         let mut guard = LoopGuard::default();
         guard.replay_rejected(SECOND);
         assert!(
             guard.allows_login(true, 2 * SECOND),
-            "no call was accepted since: the token is dead"
+            "no call was accepted since: the token was revoked"
         );
         guard.accepted(2 * SECOND);
         assert!(

@@ -8,7 +8,7 @@ use bootseal_core::Kind;
 
 const DOC: &str = include_str!("../../../../docs/token-source.md");
 
-/// The login that callers wait for; a number stands for the handle.
+/// The login that callers wait for; a number represents the handle.
 type Login = u32;
 
 const LOGIN: Login = 1;
@@ -18,7 +18,7 @@ const DEADLINES: Deadlines =
 const FRESH: NewToken = NewToken { deadlines: DEADLINES, born_expired: false, status: 200 };
 const BORN_EXPIRED: NewToken = NewToken { deadlines: DEADLINES, born_expired: true, status: 200 };
 
-/// A state, and the time and the token's age at which an event comes.
+/// A state, and the time and the token's age at which an event occurs.
 #[derive(Default)]
 struct Scene {
     state: TokenState<Login>,
@@ -54,7 +54,7 @@ impl Scene {
         self
     }
 
-    /// `EMPTY`, with the token that a login brought.
+    /// `EMPTY`, with the token that a login obtained.
     fn with_token(mut self, token: NewToken) -> Scene {
         self.state.login_succeeded(&LOGIN, &token, seconds(self.age), self.moment());
         self.age = 0;
@@ -104,7 +104,7 @@ impl Scene {
     }
 }
 
-/// Runs the event, and says in the words of the table what was decided.
+/// Runs the event, and returns the decision in the words of the table.
 type Event = fn(&mut Scene) -> String;
 
 fn request(scene: &mut Scene) -> String {
@@ -113,7 +113,7 @@ fn request(scene: &mut Scene) -> String {
         Decision::Stale { start_login: false } => "the token".into(),
         Decision::Stale { start_login: true } => {
             scene.state.login_started(LOGIN);
-            "the token; a login starts behind".into()
+            "the token; a login starts in the background".into()
         }
         Decision::StartLogin => {
             scene.state.login_started(LOGIN);
@@ -141,15 +141,15 @@ fn succeeds(token: NewToken, scene: &mut Scene) -> String {
 
 fn fails(class: Class, scene: &mut Scene) -> String {
     match scene.fail(class) {
-        BackoffReason::Failed => "its error to all who wait; `login failed`".into(),
-        BackoffReason::Refused => "its error to all who wait; `refused`".into(),
+        BackoffReason::Failed => "all waiting callers get its error; `login failed`".into(),
+        BackoffReason::Refused => "all waiting callers get its error; `refused`".into(),
     }
 }
 
 fn rejected(id: TokenId, worked: bool, young: bool, scene: &mut Scene) -> String {
     match scene.state.rejected(id, worked, young, scene.now()) {
-        Rejection::AlreadyRevoked => "nothing: reported before".into(),
-        Rejection::HeldBack => "the response is the caller's".into(),
+        Rejection::AlreadyRevoked => "nothing: already reported".into(),
+        Rejection::HeldBack => "the caller gets the response".into(),
         Rejection::Revoked { found_loop, start_login } => {
             if start_login {
                 scene.state.login_started(LOGIN);
@@ -179,7 +179,7 @@ fn outdated(scene: &mut Scene) -> String {
     let before = scene.state.profile();
     scene.state.profile_changed(true);
     assert!(scene.state.is_outdated(before));
-    "the login is made again with the new profile; what it brought is logged out".into()
+    "the login is repeated with the new profile; the first token is logged out".into()
 }
 
 /// A row: the state before, the event in the words of the table, and the event itself.
@@ -252,12 +252,14 @@ fn rejections() -> Vec<Row> {
             |scene| rejected(2, false, true, scene),
         ),
         (held(), "rejected, it never worked", |scene| rejected(1, false, true, scene)),
-        (held(), "rejected, it had worked and died", |scene| rejected(1, true, false, scene)),
+        (held(), "rejected, it had worked and was revoked", |scene| {
+            rejected(1, true, false, scene)
+        }),
         (fresh().with_login(), "rejected, it had worked", |scene| rejected(1, true, false, scene)),
         (fresh().after_failure(Class::Tls), "rejected, it had worked", |scene| {
             rejected(1, true, false, scene)
         }),
-        (fresh().with_login().with_token(FRESH), "the token before it is rejected", |scene| {
+        (fresh().with_login().with_token(FRESH), "the previous token is rejected", |scene| {
             rejected(1, true, false, scene)
         }),
         (
@@ -303,7 +305,7 @@ fn changes() -> Vec<Row> {
             scene.state.profile_removed();
             "the token is logged out".into()
         }),
-        (empty().changed(TokenState::profile_removed), "the profile comes back", |scene| {
+        (empty().changed(TokenState::profile_removed), "the profile is added again", |scene| {
             scene.state.profile_changed(true);
             "nothing".into()
         }),
@@ -319,7 +321,7 @@ fn changes() -> Vec<Row> {
 }
 
 #[test]
-fn the_table_of_transitions_is_true() {
+fn the_state_follows_the_table_of_transitions() {
     let written: Vec<&str> = DOC
         .lines()
         .skip_while(|line| !line.starts_with("| state | event |"))
@@ -349,7 +351,7 @@ fn a_login_that_ends_after_the_next_one_began_does_not_end_it() {
 }
 
 #[test]
-fn an_accepted_call_with_a_revoked_token_does_not_tell_the_guard_anything() {
+fn an_accepted_call_with_a_revoked_token_does_not_change_the_guard() {
     let mut scene = fresh();
     scene.state.rejected(1, false, true, seconds(1000));
     scene.state.accepted(1, seconds(1001));

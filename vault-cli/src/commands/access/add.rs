@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) fn run(options: &AccessAdd, context: &mut Context<'_>) -> Result<(), Exit> {
     if context.ui.style.json && options.new_key.as_deref() == Some(Path::new("-")) {
-        let text = "--new-key - puts the key file on stdout, where --json puts a document";
+        let text = "--new-key - and --json both write to stdout";
         return Err(Failure::new(Kind::Usage, text).with_help("Name a file for the key.").into());
     }
     let role = if options.writer { Role::Writer } else { Role::Reader };
@@ -26,8 +26,8 @@ pub(crate) fn run(options: &AccessAdd, context: &mut Context<'_>) -> Result<(), 
     let recipient = options.recipient.as_deref().map(str::parse::<Recipient>).transpose()?;
     let plugins = plugins::at_hand(context)?;
     let recipient = recipient.map(|recipient| recipient.with_plugins(&plugins));
-    // If the new member uses a passphrase, the descriptor contains theirs; the user's own is then
-    // asked for.
+    // If the new member uses a passphrase, the descriptor contains that one, and the user's own is
+    // prompted for.
     let theirs = options.passphrase;
     let fd = if theirs { context.passphrase_fd.take() } else { None };
     let found = targets(options, context)?;
@@ -88,11 +88,11 @@ pub(crate) fn run(options: &AccessAdd, context: &mut Context<'_>) -> Result<(), 
     done
 }
 
-/// Files that may be changed, each with its access list.
+/// The files to change, each with its access list.
 type Checked = Vec<(PathBuf, Result<(Target, Vec<Access>)>)>;
 
-/// The files that are to be changed, each with its access list, checked before a person is asked
-/// for a passphrase in vain.
+/// Finds the files to change, each with its access list. All checks precede the prompt for a
+/// passphrase.
 fn targets(options: &AccessAdd, context: &mut Context<'_>) -> Result<Checked> {
     let check = |(target, file): (Target, VerifiedFile)| {
         let list = file.access().to_vec();
@@ -104,8 +104,8 @@ fn targets(options: &AccessAdd, context: &mut Context<'_>) -> Result<Checked> {
     Ok(found.into_iter().map(|(path, target)| (path, target.and_then(check))).collect())
 }
 
-/// Completes the new key file, or prints the new key, after the files were saved, so that no key is
-/// issued that opens nothing.
+/// Completes the new key file, or prints the new key, after the files were saved, so that no
+/// useless key is issued.
 fn issue_key(
     file: Option<&Path>,
     identity: Option<Identity>,
@@ -115,7 +115,7 @@ fn issue_key(
     context: &mut Context<'_>,
 ) -> Result<()> {
     match (file, identity) {
-        // A key that opens nothing would only be misleading.
+        // No file was changed, so the key opens nothing.
         (Some(path), _) if added.is_empty() => drop(std::fs::remove_file(path)),
         (Some(path), _) => {
             // The replacement of a writer needs a pin on the new id: the former writer can still
@@ -205,14 +205,15 @@ fn add(plan: Plan, access: &Access, context: &mut Context<'_>) -> Result<(Answer
     if plan.replaced.is_some() {
         answer["exposed"] = exposed.iter().map(ToString::to_string).collect();
     }
-    let former = format!("whoever had the former key of {}", access.name);
+    let former = format!("anyone with the former key of {}", access.name);
     Ok((
         Answer { document: answer, text: report(&former, &target, vault, &exposed, context) },
         vault,
     ))
 }
 
-/// The shortest passphrase without a warning, in characters: anyone who has the file can try many.
+/// The length in characters below which a passphrase causes a warning: anyone who has the file can
+/// guess a passphrase offline.
 pub(crate) const SHORT: usize = 12;
 
 fn by_passphrase(
@@ -222,7 +223,7 @@ fn by_passphrase(
     descriptor: Option<u32>,
     context: &mut Context<'_>,
 ) -> Result<Access> {
-    // Check the name before a passphrase is typed twice.
+    // Check the name before the passphrase is prompted for.
     if let Some(other) = seen.first() {
         Access::new(&options.name, role, other.recipient.clone())?;
     }
@@ -239,8 +240,8 @@ fn by_passphrase(
         .expose_str(|text| text.trim_end_matches('\n').chars().count() < SHORT)
         .unwrap_or(true)
     {
-        let text = "the passphrase has fewer than 12 characters: anyone who has the file, from git's history too, can try many";
-        context.ui.warn(format_args!("{text}. Six random words make a good one"));
+        let text = "the passphrase has fewer than 12 characters: anyone who has the file, even from git's history, can guess it offline";
+        context.ui.warn(format_args!("{text}. Six random words make a good passphrase"));
     }
     Ok(access)
 }

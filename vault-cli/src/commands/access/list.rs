@@ -1,4 +1,4 @@
-//! `bootseal access list`: who has access.
+//! `bootseal access list`: lists the members with their roles and recipients.
 
 use crate::context::Context;
 use crate::trust::each_file::{self, Answer};
@@ -23,7 +23,7 @@ pub(crate) fn run(context: &mut Context<'_>) -> Result<(), Exit> {
     })
 }
 
-/// Lists the access to several files by member.
+/// Lists the members of several files, with the files that each can open.
 fn over_many(
     found: Vec<(PathBuf, Result<OpenedFile>)>,
     context: &mut Context<'_>,

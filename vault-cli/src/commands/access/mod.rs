@@ -1,4 +1,4 @@
-//! `bootseal access`: who may open and change a vault.
+//! `bootseal access`: the members who may open or change a vault.
 
 pub(crate) mod add;
 pub(crate) mod list;

@@ -11,11 +11,11 @@ use bootseal_core::{Pin, Shown};
 use serde_json::json;
 
 pub(crate) fn run(options: &AccessPin, context: &mut Context<'_>) -> Result<(), Exit> {
-    // Nothing is opened, so no key is read: one of the key files may be the one to be repaired.
+    // No key is read: none is needed, and a key file may be invalid until this command repairs it.
     let (path, keys) = (locate::sealed_file(context)?, Keys::default());
     let pins = pins::at_hand(&keys, context)?;
     let OpenedFile { memory, mut file, .. } = locate::find_at(&path, keys, pins, context)?;
-    // As before sealing a secret: an id that nothing vouches for must not become a pin.
+    // An unverified vault id must not become a pin.
     vouch(&mut file, &memory, &path, context)?;
     for path in &options.files {
         Pin::write_into(path, &[file.vault_id().into()])?;

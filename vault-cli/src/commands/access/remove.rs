@@ -1,5 +1,5 @@
 //! `bootseal access remove`: renews the keys for all other members, and lists the values that the
-//! removed one knew.
+//! removed member knew.
 
 use crate::cli::AccessRemove;
 use crate::commands::access::list::document;
@@ -69,9 +69,9 @@ pub(crate) fn same_list(now: &[Access], seen: &[Access]) -> Result<()> {
     }
     Err(Failure::new(
         Kind::Conflict,
-        "the access list was changed while you were asked; nothing was changed",
+        "the access list was changed during the prompt; nothing was written",
     )
-    .with_help("Look again: bootseal access list"))
+    .with_help("To see the new list: bootseal access list"))
 }
 
 fn described(name: &str, found: &[&(Target, VerifiedFile)]) -> String {

@@ -13,23 +13,23 @@ pub(super) struct Finding {
     pub(super) property: Option<String>,
     pub(super) what: String,
     /// The command that fixes it; `mend` is its name in the document of `--json`.
-    pub(super) mend: String,
+    pub(super) fix: String,
 }
 
 impl Finding {
-    pub(super) fn of_machine(code: &'static str, what: String, mend: String) -> Finding {
-        Finding { code, file: None, property: None, what, mend }
+    pub(super) fn of_machine(code: &'static str, what: String, fix: String) -> Finding {
+        Finding { code, file: None, property: None, what, fix }
     }
 
     pub(super) fn of_file(
         code: &'static str,
         file: &Path,
         what: impl Into<String>,
-        mend: impl Into<String>,
+        fix: impl Into<String>,
     ) -> Finding {
         Finding {
             file: Some(Shown::path(file).to_string()),
-            ..Finding::of_machine(code, what.into(), mend.into())
+            ..Finding::of_machine(code, what.into(), fix.into())
         }
     }
 
@@ -39,16 +39,16 @@ impl Finding {
         property: &PropertyPath,
         what: impl Into<String>,
     ) -> Finding {
-        let mend = format!(
+        let fix = format!(
             "bootseal set {} -f {}",
             word(&property.to_string()),
             word(&file.to_string_lossy())
         );
-        Finding { property: Some(property.to_string()), ..Finding::of_file(code, file, what, mend) }
+        Finding { property: Some(property.to_string()), ..Finding::of_file(code, file, what, fix) }
     }
 
     pub(super) fn document(&self) -> Value {
-        json!({ "finding": self.code, "file": self.file, "property": self.property, "what": self.what, "mend": self.mend })
+        json!({ "finding": self.code, "file": self.file, "property": self.property, "what": self.what, "mend": self.fix })
     }
 
     pub(super) fn text(&self) -> String {
@@ -58,6 +58,6 @@ impl Finding {
             .collect::<Vec<_>>()
             .join(": ");
         let place = if place.is_empty() { "this machine".into() } else { place };
-        format!("{place}: {}\n  fix: {}", self.what, self.mend)
+        format!("{place}: {}\n  fix: {}", self.what, self.fix)
     }
 }

@@ -1,8 +1,8 @@
-//! What the machine does with memory that holds secrets: swap, core dumps, tracing and locked
+//! The machine's settings for memory that contains secrets: swap, core dumps, tracing and locked
 //! memory.
 //!
-//! Our own secret pages reach neither swap nor a core dump; the memory of a program that received a
-//! value from `exec` or `get` may.
+//! Bootseal's own secret pages are never in swap or in a core dump; the memory of a program that
+//! received a value from `exec` or `get` may be.
 
 use crate::commands::doctor::finding::Finding;
 
@@ -19,7 +19,7 @@ pub(crate) struct Machine {
     pub(crate) core_pattern: String,
     pub(crate) ptrace_scope: Option<u8>,
     pub(crate) locked_limit: Option<Option<u64>>,
-    /// Why `memfd_secret` is not in use; `None` if it is.
+    /// The reason why `memfd_secret` is not in use; `None` if it is in use.
     pub(crate) not_secret: Option<String>,
 }
 
@@ -40,7 +40,7 @@ impl Machine {
             };
             findings.push(Finding::of_machine(
                 "core-dump",
-                format!("a program that crashes has its memory written to {where_to}"),
+                format!("the memory of a program that crashes is written to {where_to}"),
                 "ulimit -c 0   (for a service: LimitCORE=0 in its unit)".into(),
             ));
         }
@@ -62,7 +62,7 @@ impl Machine {
             ));
         }
         if let Some(reason) = &self.not_secret {
-            let mend = match reason.contains("not permitted") {
+            let fix = match reason.contains("not permitted") {
                 true => {
                     "docker run --security-opt seccomp=PROFILE …   (a profile that allows memfd_secret)"
                 }
@@ -73,7 +73,7 @@ impl Machine {
             findings.push(Finding::of_machine(
                 "memory",
                 format!("secrets are in locked pages, which root can read ({reason})"),
-                mend.into(),
+                fix.into(),
             ));
         }
         findings
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn each_setting_is_one_finding_with_a_command_and_a_sound_machine_has_none() {
+    fn each_unsafe_setting_is_one_finding_with_a_command() {
         let sound = Machine {
             core_limit: Some(Some(0)),
             ptrace_scope: Some(1),
@@ -157,7 +157,7 @@ mod tests {
         let found = bad.findings();
         let codes: Vec<&str> = found.iter().map(|finding| finding.code).collect();
         assert_eq!(codes, ["swap", "core-dump", "ptrace", "locked-memory", "memory"]);
-        assert!(found.iter().all(|finding| !finding.mend.is_empty()));
+        assert!(found.iter().all(|finding| !finding.fix.is_empty()));
         assert!(found[1].what.contains("`|/usr/lib/apport %p`"), "{}", found[1].what);
         assert!(found[3].what.contains("only 64 KiB"), "{}", found[3].what);
     }

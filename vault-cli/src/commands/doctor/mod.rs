@@ -83,8 +83,8 @@ pub(crate) fn run(context: &mut Context<'_>) -> Result<(), Exit> {
     }
 }
 
-/// The identities at hand. A key file that cannot be used is a finding, and does not stop the other
-/// checks.
+/// Reads the available identities. An unusable key file is a finding, and the other checks
+/// continue.
 fn keys(findings: &mut Vec<Finding>, context: &mut Context<'_>) -> Result<(Keys, Vec<PathBuf>)> {
     let variable = context.var("BOOTSEAL_IDENTITY").map(PathBuf::from);
     let named = if context.options.identity.is_empty() {
@@ -108,7 +108,7 @@ fn keys(findings: &mut Vec<Finding>, context: &mut Context<'_>) -> Result<(Keys,
     if looked_at && usable.is_empty() && context.passphrase_fd.is_none() {
         return Ok((Keys::default(), useful));
     }
-    // If nothing is named, the user's SSH keys are used too.
+    // If no identity is named, the user's SSH keys are used too.
     let identity = if named.is_empty() { Vec::new() } else { usable };
     let keys = Keys::find_in(identity, context)?;
     Ok((keys, useful))
@@ -116,7 +116,7 @@ fn keys(findings: &mut Vec<Finding>, context: &mut Context<'_>) -> Result<(Keys,
 
 fn key_file(path: &Path, error: &bootseal_core::Error) -> Finding {
     let name = word(&path.to_string_lossy());
-    let mend = match error.kind() {
+    let fix = match error.kind() {
         Kind::UnsafeFile => format!("chmod 600 {name}"),
         Kind::NotFound => {
             format!(
@@ -127,14 +127,14 @@ fn key_file(path: &Path, error: &bootseal_core::Error) -> Finding {
             "bootseal keygen --force -o {name}   (then, on a writer's machine: bootseal access add NAME RECIPIENT --replace)"
         ),
     };
-    let mut finding = Finding::of_file("key-file", path, error.what(), mend);
+    let mut finding = Finding::of_file("key-file", path, error.what(), fix);
     if error.kind() == Kind::UnsafeFile {
         finding.code = "file-mode";
     }
     finding
 }
 
-/// Checks one file with the keys at hand.
+/// Checks one file with the available keys.
 fn file(
     found: OpenedFile,
     key_files: &[PathBuf],
@@ -162,7 +162,7 @@ fn file(
             &path,
             format!("{name} was removed, and knows values that were not changed since"),
             format!(
-                "bootseal list -f {}   (with an identity it says which)",
+                "bootseal list -f {}   (with an identity, it lists them)",
                 word(&path.to_string_lossy())
             ),
         ));
@@ -182,14 +182,14 @@ fn file(
         ));
     } else {
         context.ui.note(format_args!(
-            "{}: no identity at hand opens it: its values were not checked",
-            shown(&path)
+            "{}: no available identity opens it, so its values were not checked",
+            Shown::path(&path)
         ));
     }
     Ok(())
 }
 
-/// Whether others may write here: they could remove the file, or replace it.
+/// Reports a path that other users may write to: they could remove or replace the file.
 #[cfg(unix)]
 fn open_to_others(path: &Path) -> Option<Finding> {
     use std::os::unix::fs::PermissionsExt;
@@ -200,13 +200,13 @@ fn open_to_others(path: &Path) -> Option<Finding> {
     if mode & 0o002 == 0 || (found.is_dir() && mode & 0o1000 != 0) {
         return None;
     }
-    let mend = format!("chmod o-w {}", word(&path.to_string_lossy()));
+    let fix = format!("chmod o-w {}", word(&path.to_string_lossy()));
     let what = if found.is_dir() {
         "is a folder that everyone on this machine may write"
     } else {
         "may be written by everyone on this machine"
     };
-    Some(Finding::of_file("file-mode", path, what, mend))
+    Some(Finding::of_file("file-mode", path, what, fix))
 }
 
 #[cfg(not(unix))]
@@ -214,8 +214,8 @@ fn open_to_others(_: &Path) -> Option<Finding> {
     None
 }
 
-/// `named` is whether the keys were named for this file; a person's own key opens other vaults too,
-/// and is not pinned to one.
+/// `named` is whether the key was named with `-i`. The user's own key also opens other vaults, so
+/// it is not pinned to one.
 fn pins(path: &Path, file: &VerifiedFile, key_files: &[PathBuf], named: bool) -> Option<Finding> {
     let name = word(&path.to_string_lossy());
     let key = key_files.first().map_or("KEYFILE".into(), |key| word(&key.to_string_lossy()));
@@ -233,15 +233,15 @@ fn pins(path: &Path, file: &VerifiedFile, key_files: &[PathBuf], named: bool) ->
     }
     (file.trust() == Trust::Unverified).then(|| {
         let what = format!(
-            "nothing vouches for it: {} is neither pinned nor known on this machine",
+            "this vault is not trusted yet: {} is neither pinned nor known on this machine",
             file.vault_id()
         );
-        let mend = match named {
+        let fix = match named {
             true => format!("bootseal access pin {key} -f {name} --pin {}", file.vault_id()),
             false => format!("export BOOTSEAL_PIN={}", file.vault_id()),
         };
-        let mend = format!("{mend}   (if a colleague has the same id)");
-        Finding::of_file("no-pin", path, what, mend)
+        let fix = format!("{fix}   (if a colleague sees the same id)");
+        Finding::of_file("no-pin", path, what, fix)
     })
 }
 
@@ -255,7 +255,7 @@ fn access(path: &Path, file: &VerifiedFile) -> Vec<Finding> {
             "one-writer",
             path,
             format!(
-                "{} is the only writer: when that key is lost, nobody can change the file any more",
+                "{} is the only writer: if that key is lost, nobody can change the file",
                 only.name
             ),
             format!("bootseal access add break-glass --passphrase --writer -f {name}"),
@@ -267,7 +267,7 @@ fn access(path: &Path, file: &VerifiedFile) -> Vec<Finding> {
                 "weak-passphrase",
                 path,
                 format!(
-                    "{}, a writer, opens by a passphrase that is guessed at with 64 MiB of memory; people can have 256",
+                    "the passphrase of {}, a writer, costs only 64 MiB of memory per guess; the default is 256 MiB",
                     writer.name
                 ),
                 format!("bootseal access add {} --passphrase --writer --replace -f {name}", writer.name),
@@ -285,7 +285,7 @@ fn profiles(path: &Path, file: &VerifiedFile) -> Vec<Finding> {
     broken.collect()
 }
 
-/// Checks the routes, if their profiles can work.
+/// Checks the routes; it is called only if all profiles are valid.
 fn routes(path: &Path, file: &VerifiedFile) -> Option<Finding> {
     let error = Gateway::read(file).err()?;
     Some(cannot_work("route", "the gateway", path, &error))
@@ -300,11 +300,11 @@ fn cannot_work(
     // The error may already name the command.
     let command = error.help().and_then(|help| help.split_once("bootseal ")).map(|(_, rest)| rest);
     let command = command.map(|rest| rest.split([';', ',']).next().unwrap_or(rest));
-    let mend =
+    let fix =
         format!("bootseal {} -f {}", command.unwrap_or("edit"), word(&path.to_string_lossy()));
     let help = error.help().map_or(String::new(), |help| format!(" ({help})"));
     let mut finding =
-        Finding::of_file(what, path, format!("{name} cannot work: {}{help}", error.what()), mend);
+        Finding::of_file(what, path, format!("{name} is invalid: {}{help}", error.what()), fix);
     finding.property = error.property().map(str::to_owned);
     finding
 }
@@ -328,8 +328,4 @@ fn values(path: &Path, vault: &Vault<CanRead>, now: u64) -> Result<Vec<Finding>,
         }
     }
     Ok(findings)
-}
-
-fn shown(path: &Path) -> String {
-    Shown::path(path).to_string()
 }

@@ -1,21 +1,21 @@
-//! The lines that `edit` puts above the text: what went wrong, and what deleting a line agrees to.
+//! The lines that `edit` adds above the text: the error, and a line to delete as a confirmation.
 
 use crate::ui::failure::Failure;
 use bootseal_core::Error;
 use std::ops::Range;
 use zeroize::Zeroizing;
 
-/// The text in the editor, or what was typed there.
+/// The text in the editor, before or after the user's changes.
 pub(super) type Text = Zeroizing<Vec<u8>>;
 
-/// Why the editor opens again.
+/// The error because of which the editor opens again.
 pub(super) struct Mistake {
     pub(super) failure: Failure,
     /// Line and column in the text.
     pub(super) place: Option<(usize, usize)>,
-    /// What the person can agree to by deleting the line that asks.
+    /// The change that the user confirms by deleting the line [`CONFIRM`].
     pub(super) asks: Option<Ask>,
-    /// A text that replaces the typed one and contains all of it.
+    /// A text that replaces the edited text and contains all of it.
     pub(super) instead: Option<Text>,
 }
 
@@ -24,7 +24,7 @@ pub(super) enum Ask {
     /// Sealed values become readable.
     Readable,
     /// The text is written as it is.
-    AsItStands,
+    Unchanged,
 }
 
 impl From<Failure> for Mistake {
@@ -51,7 +51,8 @@ impl From<Error> for Mistake {
 
 pub(super) const CONFIRM: &str = "To confirm, delete this line.";
 
-/// The error as lines above the text; a line number in it is counted as the editor does.
+/// Formats the error as lines above the text. Its line number includes these lines, as in the
+/// editor.
 pub(super) fn on_top(mistake: &Mistake) -> Vec<String> {
     let mut lines: Vec<String> =
         mistake.failure.text().lines().map(|line| line.trim().to_owned()).collect();
@@ -59,7 +60,7 @@ pub(super) fn on_top(mistake: &Mistake) -> Vec<String> {
         lines.push(CONFIRM.to_owned());
     }
     lines.push(
-        "Nothing was written yet. To give up, close the editor without a change; what was typed is kept, sealed."
+        "Nothing is written yet. To cancel, close the editor without a change; your text is kept, encrypted."
             .to_owned(),
     );
     if let (Some((line, column)), Some(first)) = (mistake.place, lines.first().cloned()) {
@@ -68,13 +69,14 @@ pub(super) fn on_top(mistake: &Mistake) -> Vec<String> {
     lines
 }
 
-/// The range of our own lines, which were `head`: on top, or below what was typed above them; never
-/// within a multi-line string.
+/// Finds the range of bootseal's own lines, which were written as `head`. They are at the top, or
+/// below lines that the user typed above them, but never within a multi-line string.
 pub(super) fn own_lines(text: &[u8], mark: &[u8], head: &[u8]) -> Range<usize> {
     let (mut start, mut end) = (0, 0);
     for line in text.split_inclusive(|byte| *byte == b'\n') {
-        let goes_on = end > start || start == 0;
-        if line.starts_with(mark) && (goes_on || head.windows(line.len()).any(|own| own == line)) {
+        let continues = end > start || start == 0;
+        if line.starts_with(mark) && (continues || head.windows(line.len()).any(|own| own == line))
+        {
             end += line.len();
             continue;
         }

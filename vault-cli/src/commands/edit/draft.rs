@@ -1,5 +1,5 @@
-//! Drafts: typed text that could not be written into the file, kept sealed by the vault's own keys
-//! until `edit` resumes it.
+//! Drafts: edited texts that could not be written to the sealed file, kept encrypted with the
+//! vault's keys until `edit` resumes them.
 
 use crate::context::Context;
 use crate::trust::keyring::Keys;
@@ -9,20 +9,20 @@ use crate::ui::shell_quote::word;
 use bootseal_core::{CanWrite, Pin, PrivateFile, SealedFile, Secret, Vault, VerifiedFile};
 use std::path::{Path, PathBuf};
 
-/// The draft of one sealed file: the sealed text in the first line, and below it the version that
-/// was edited.
+/// The draft of one sealed file: the encrypted text in the first line, and below it the version
+/// that was edited.
 pub(crate) struct Drafts {
     path: PathBuf,
 }
 
 impl Drafts {
-    /// The place of the draft, beside the known vaults; an error without a home folder.
+    /// Returns the path of the draft, beside the known vaults; fails if there is no home folder.
     pub(crate) fn of(file: &Path, context: &Context<'_>) -> Result<Drafts> {
         let folder = known_vaults(context)?.with_file_name("drafts");
         let real = file.canonicalize().map_err(|error| unreadable(&error).in_file(file))?;
         let name: String =
             real.as_os_str().as_encoded_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-        // A file name has at most 255 bytes, and a path may be longer: its end tells files apart.
+        // A file name has at most 255 bytes, so only the end of a long path is used.
         let name = &name[name.len().saturating_sub(200)..];
         Ok(Drafts { path: folder.join(name) })
     }
@@ -40,17 +40,17 @@ impl Drafts {
         let _ = std::fs::remove_file(&self.path);
     }
 
-    /// Keeps `text`, sealed by the keys of `base`, with `base` itself.
+    /// Saves `text`, encrypted with the keys of `base`, together with `base`.
     pub(crate) fn save(&self, base: &Vault<CanWrite>, text: &[u8], now: u64) -> Result<()> {
         let sealed = base.seal_draft(text, now)?;
         let kept = format!("{sealed}\n{}", base.file().text());
         PrivateFile::lock(&self.path)
             .and_then(|file| file.replace(kept.as_bytes()))
-            .map_err(|error| Failure::from(error).within("the draft was not kept"))
+            .map_err(|error| Failure::from(error).within("the draft was not saved"))
     }
 
-    /// Opens the version that was edited, and the text. The draft must belong to the vault that the
-    /// file is now, or was before.
+    /// Opens the version that was edited, and the text. The draft must belong to the current vault
+    /// id of the file, or to a former one.
     pub(crate) fn open(
         &self,
         file: &VerifiedFile,

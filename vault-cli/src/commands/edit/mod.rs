@@ -19,14 +19,14 @@ use zeroize::Zeroizing;
 
 pub(crate) fn run(context: &mut Context<'_>) -> Result<(), Exit> {
     let (target, file) = Target::find(context)?;
-    sit_down(&target, file, context).map_err(|done| done.in_file(target.path()))
+    edit_target(&target, file, context).map_err(|done| done.in_file(target.path()))
 }
 
-fn sit_down(target: &Target, file: VerifiedFile, context: &mut Context<'_>) -> Result<(), Exit> {
+fn edit_target(target: &Target, file: VerifiedFile, context: &mut Context<'_>) -> Result<(), Exit> {
     let editor = Editor::find(|name| context.var(name))?;
     let drafts = Drafts::of(target.path(), context).ok();
     let kept = match drafts.as_ref().filter(|drafts| drafts.is_there()) {
-        Some(drafts) if goes_on(drafts, target.path(), context)? => {
+        Some(drafts) if resumes_draft(drafts, target.path(), context)? => {
             let help =
                 format!("It is kept until it can be opened. To discard it: rm {}", drafts.word());
             Some(
@@ -48,7 +48,7 @@ fn sit_down(target: &Target, file: VerifiedFile, context: &mut Context<'_>) -> R
     let mut session = Session::begin(target, base, context)?;
     if cfg!(not(target_os = "linux")) {
         context.ui.note(
-            "this system has no memory file system: the text is kept in your temporary folder, and removed afterwards",
+            "this system has no memory file system: the text is kept in your temporary folder until the edit is finished",
         );
     }
     if let Some(remark) = editor.remark() {
@@ -59,7 +59,7 @@ fn sit_down(target: &Target, file: VerifiedFile, context: &mut Context<'_>) -> R
         match (&done, session.unwritten.take()) {
             (Err(_), Some(typed)) => match drafts.save(&session.base, &typed, context.now()) {
                 Ok(()) => {
-                    context.ui.warn("what was typed is kept, sealed: `bootseal edit` resumes it")
+                    context.ui.warn("your text is kept, encrypted: `bootseal edit` resumes it")
                 }
                 Err(failure) => context.ui.warn(failure.text()),
             },
@@ -69,21 +69,21 @@ fn sit_down(target: &Target, file: VerifiedFile, context: &mut Context<'_>) -> R
     let path = target.path();
     match done? {
         Outcome::Nothing => {
-            context.ui.note(format_args!("{}: nothing was changed", shown(path)));
-            said(path, session.base.file().generation(), &Changes::default(), context)
+            context.ui.note(format_args!("{}: nothing was changed", Shown::path(path)));
+            report(path, session.base.file().generation(), &Changes::default(), context)
         }
         Outcome::Written(changes, generation) => {
             context.ui.note(format_args!(
                 "{}: generation {generation}\n{}",
-                shown(path),
+                Shown::path(path),
                 change_report::text(&changes)
             ));
-            said(path, generation, &changes, context)
+            report(path, generation, &changes, context)
         }
     }
 }
 
-fn said(
+fn report(
     path: &Path,
     generation: u64,
     changes: &Changes,
@@ -97,13 +97,10 @@ fn said(
     Ok(())
 }
 
-fn shown(path: &Path) -> String {
-    Shown::path(path).to_string()
-}
-
-/// Asks whether to resume the draft (true) or to discard it (false); neither happens without a yes.
-fn goes_on(drafts: &Drafts, path: &Path, context: &mut Context<'_>) -> Result<bool> {
-    let text = format!("{}: an unfinished edit was kept", shown(path));
+/// Asks whether to resume the draft (true) or to discard it (false); it fails if the user agrees to
+/// neither.
+fn resumes_draft(drafts: &Drafts, path: &Path, context: &mut Context<'_>) -> Result<bool> {
+    let text = format!("{}: an unfinished edit was kept", Shown::path(path));
     if context.options.yes {
         context.ui.note(format_args!("{text}, and is resumed"));
         return Ok(true);
@@ -118,11 +115,11 @@ fn goes_on(drafts: &Drafts, path: &Path, context: &mut Context<'_>) -> Result<bo
     if context.ui.ask(&format!("{text}. Resume it?"))? {
         return Ok(true);
     }
-    if context.ui.ask("Discard it, and with it what was typed?")? {
+    if context.ui.ask("Discard it, with everything that was typed?")? {
         return Ok(false);
     }
     Err(Failure::new(
         Kind::Usage,
-        format!("{}: nothing was done, and the edit is still kept", shown(path)),
+        format!("{}: nothing was done, and the edit is still kept", Shown::path(path)),
     ))
 }

@@ -1,5 +1,5 @@
-//! One sitting at the editor, however often it opens: what was typed is read back, checked, and
-//! written into the file.
+//! One `edit` session: opens the editor, reads the text back, checks it and writes it into the
+//! file; after a mistake, the editor opens again.
 
 use crate::commands::edit::banner::{Ask, CONFIRM, Mistake, Text, on_top, own_lines};
 use crate::commands::exec::memory_folder::MemoryFolder;
@@ -16,7 +16,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// The most bytes of a sealed file.
+/// The maximum size of a sealed file in bytes.
 const LARGEST: u64 = 16 << 20;
 
 pub(super) enum Outcome {
@@ -25,16 +25,16 @@ pub(super) enum Outcome {
     Written(Box<Changes>, u64),
 }
 
-/// One sitting, however often the editor opens.
+/// The state of one `edit` session, in which the editor may open several times.
 pub(super) struct Session<'a> {
     target: &'a Target,
     folder: MemoryFolder,
     name: PathBuf,
-    /// The version from which the text in the editor was made.
+    /// The version whose text is in the editor.
     pub(super) base: Vault<CanWrite>,
-    /// The typed text, until it is in the file.
+    /// The edited text, until it is written into the file.
     pub(super) unwritten: Option<Text>,
-    /// The prefix of our own lines, with which no line of the file begins.
+    /// The prefix of bootseal's own lines; no line of the file begins with it.
     mark: String,
 }
 
@@ -45,7 +45,8 @@ impl<'a> Session<'a> {
         context: &mut Context<'_>,
     ) -> Result<Session<'a>> {
         let name = target.path().file_name().map(PathBuf::from).unwrap_or_default();
-        // The editor should see TOML; tools that search for sealed files should not find one.
+        // The editor should recognise TOML, but other tools should not take the name for a sealed
+        // file.
         let stem =
             name.to_string_lossy().trim_end_matches(".toml").trim_end_matches(".sealed").to_owned();
         let mut mark = "#:".to_owned();
@@ -70,13 +71,13 @@ impl<'a> Session<'a> {
         context: &mut Context<'_>,
     ) -> Result<Outcome, Exit> {
         let mut watch = Watch::new()?;
-        let goes_on = typed.is_some();
+        let resumed = typed.is_some();
         self.unwritten = typed.clone();
         let mut text = match typed {
             Some(typed) => typed,
             None => self.clear(&self.base)?,
         };
-        let (mut top, mut last) = self.opening(goes_on);
+        let (mut top, mut last) = self.opening(resumed);
         loop {
             let (typed, confirmed) = self.open_editor(&text, &top, editor, &mut watch)?;
             let changed = *typed != *text;
@@ -85,11 +86,14 @@ impl<'a> Session<'a> {
                     || last.as_ref().is_some_and(|last: &Mistake| last.asks == Some(ask))
                         && confirmed
             };
-            let (readable, as_it_stands) = (agreed(Ask::Readable), agreed(Ask::AsItStands));
+            let (readable, unchanged) = (agreed(Ask::Readable), agreed(Ask::Unchanged));
             match last.take() {
-                // Closing the editor without a change gives up.
-                Some(mistake) if !changed && !readable && !as_it_stands => {
-                    return Err(mistake.failure.within(&shown(self.target.path())).into());
+                // Closing the editor without a change cancels the edit.
+                Some(mistake) if !changed && !readable && !unchanged => {
+                    return Err(mistake
+                        .failure
+                        .within(&Shown::path(self.target.path()).to_string())
+                        .into());
                 }
                 None if !changed => {
                     self.unwritten = None;
@@ -123,18 +127,16 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// What the lines at the top say at first, and what is wrong with the text already: a text that
-    /// was `kept` from an unfinished edit is written only if someone says so.
+    /// Returns the first lines above the text, and the mistake that they explain, if any: a text
+    /// that was `kept` from an unfinished edit is written only after a confirmation.
     fn opening(&self, kept: bool) -> (Vec<String>, Option<Mistake>) {
         if kept {
             let what = "this is the text of the last, unfinished edit; it is not in the file yet";
-            let mistake = Mistake {
-                asks: Some(Ask::AsItStands),
-                ..Failure::new(Kind::Conflict, what).into()
-            };
+            let mistake =
+                Mistake { asks: Some(Ask::Unchanged), ..Failure::new(Kind::Conflict, what).into() };
             return (on_top(&mistake), Some(mistake));
         }
-        let (path, generation) = (shown(self.target.path()), self.base.file().generation());
+        let (path, generation) = (Shown::path(self.target.path()), self.base.file().generation());
         let what = "Sealed values are shown as \"secret:…\"; write new ones in the same way.";
         let top = vec![
             format!("{path}, generation {generation}. {what}"),
@@ -143,8 +145,8 @@ impl<'a> Session<'a> {
         (top, None)
     }
 
-    /// Opens the editor once; returns what was typed, and whether the line that asks for a yes is
-    /// gone. What was typed is kept even if the editor ends badly.
+    /// Opens the editor once; returns the edited text, and whether the confirmation line was
+    /// deleted. The edited text is kept even if the editor fails.
     fn open_editor(
         &mut self,
         text: &Text,
@@ -174,7 +176,7 @@ impl<'a> Session<'a> {
 
     /// The text of a vault with its values in clear.
     fn clear(&self, vault: &Vault<CanWrite>) -> Result<Text> {
-        // At its maximum size, so that it does not leave copies behind while it grows.
+        // Allocated at its maximum size, because growth would leave copies in memory.
         let mut text = Zeroizing::new(Vec::with_capacity(vault.file().text().len()));
         vault.write_clear(&mut *text)?;
         Ok(text)
@@ -184,12 +186,12 @@ impl<'a> Session<'a> {
         top.iter().map(|line| format!("{} {line}\n", self.mark)).collect()
     }
 
-    /// Reads the edited text without our lines, which were `head`; and whether the line that asks
-    /// for a yes is gone.
+    /// Reads the edited text without bootseal's own lines, which were written as `head`, and
+    /// whether the confirmation line was deleted.
     fn read(&self, path: &Path, head: &str) -> Result<(Text, bool)> {
         let failed = |error: std::io::Error| {
             Failure::from(
-                Error::new(Kind::Io, format!("what the editor left cannot be read: {error}"))
+                Error::new(Kind::Io, format!("the edited text cannot be read: {error}"))
                     .in_file(path),
             )
         };
@@ -208,14 +210,14 @@ impl<'a> Session<'a> {
         for line in text[ours.clone()].split(|byte| *byte == b'\n') {
             confirmed &= !String::from_utf8_lossy(line).contains(CONFIRM);
         }
-        // At its maximum size, so that it leaves no copy behind.
+        // Allocated at its maximum size, because growth would leave a copy in memory.
         let mut typed = Zeroizing::new(Vec::with_capacity(text.len()));
         typed.extend_from_slice(&text[..ours.start]);
         typed.extend_from_slice(&text[ours.end..]);
         Ok((typed, confirmed))
     }
 
-    /// Writes the typed text into the file, or returns why not.
+    /// Writes the edited text into the file, or returns the mistake in it.
     fn take(
         &mut self,
         text: &[u8],
@@ -242,13 +244,13 @@ impl<'a> Session<'a> {
         if !made_readable.is_empty() && !readable {
             let names: Vec<String> = made_readable.iter().map(ToString::to_string).collect();
             let what = format!(
-                "sealed until now, and readable for anyone who has the file from now on: {}",
+                "sealed values would become readable for anyone who has the file: {}",
                 names.join(", ")
             );
             return Err(Mistake {
                 asks: Some(Ask::Readable),
                 ..Failure::new(Kind::Conflict, what)
-                    .with_help("To keep it sealed, write it \"secret:…\".")
+                    .with_help("To keep a value sealed, write it as \"secret:…\".")
                     .into()
             });
         }
@@ -280,26 +282,22 @@ impl<'a> Session<'a> {
                         Shown(&comment)
                     ));
                 }
-                // These were broken before: an edit that breaks a profile is refused.
+                // These profiles were broken before: an edit that breaks a profile is refused.
                 for (_, error) in broken {
                     context.ui.warn(error);
                 }
                 Ok(Outcome::Written(Box::new(changes), generation))
             }
             (Err(failure), Some((_, merged))) => {
-                // From now on this is an edit of the current file.
+                // The editor opens again for an edit of the current version.
                 self.base = self.current()?;
-                Err(Mistake {
-                    instead: Some(merged),
-                    asks: Some(Ask::AsItStands),
-                    ..failure.into()
-                })
+                Err(Mistake { instead: Some(merged), asks: Some(Ask::Unchanged), ..failure.into() })
             }
             (Err(failure), None) => Err(failure.into()),
         }
     }
 
-    /// Refuses to seal settings that say where a secret is sent, as `seal` does.
+    /// Refuses to seal settings that determine where a secret is sent, as `seal` does.
     fn check_tables(&self, edit: &ClearText) -> Result<(), Mistake> {
         let special = SpecialTables::of_edit(edit);
         let was_sealed = |path: &PropertyPath| {
@@ -317,8 +315,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Merges the edit with what was changed meanwhile, property by property; our value wins if
-    /// both changed one.
+    /// Merges the edit with changes that others made in the meantime, property by property. If both
+    /// changed a property, it takes the value of the edit and reports a clash.
     fn merge(
         &self,
         now_there: &mut Vault<CanWrite>,
@@ -350,8 +348,4 @@ impl<'a> Session<'a> {
             .with_plugins(&self.target.keys().plugins)
             .open_for_writing(&self.target.keys().identities)?)
     }
-}
-
-fn shown(path: &Path) -> String {
-    Shown::path(path).to_string()
 }

@@ -1,5 +1,5 @@
-//! A private folder on a memory file system, for values in clear; it is removed when its process
-//! ends, however it ends.
+//! A private folder on a memory file system, for values in clear; it is removed when the process
+//! that uses it ends, even if it is killed.
 
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Error, Kind};
@@ -7,8 +7,8 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// The folder, removed when this is dropped; if the process is killed or becomes another program, a
-/// helper process removes it.
+/// The folder, which is removed on drop. If the process is killed or becomes another program, a
+/// helper process removes the folder.
 pub(crate) struct MemoryFolder {
     path: PathBuf,
 }
@@ -24,7 +24,8 @@ impl MemoryFolder {
         &self.path
     }
 
-    /// Writes a file in it by a rename, so that a reader sees either the old or the new file.
+    /// Writes a file in the folder by a rename, so that a reader sees either the old or the new
+    /// file.
     pub(crate) fn write(
         &self,
         name: &Path,
@@ -51,7 +52,7 @@ impl MemoryFolder {
         let _ = std::fs::remove_file(self.path.join(name));
     }
 
-    /// Creates a folder within it, with missing ones above.
+    /// Creates a subfolder, with its missing parents.
     pub(crate) fn make_table(&self, name: &Path) -> Result<()> {
         let path = self.path.join(name);
         let mut builder = std::fs::DirBuilder::new();
@@ -64,7 +65,8 @@ impl MemoryFolder {
     }
 }
 
-/// Creates a file for the owner only; never follows or replaces an existing one.
+/// Returns the options to create a file that only the owner can read; an existing file or link is
+/// an error.
 fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -116,17 +118,18 @@ mod linux {
                     }
                 }
             }
-            let tried: Vec<String> = places.iter().map(|place| shown(place)).collect();
+            let tried: Vec<String> =
+                places.iter().map(|place| Shown::path(place).to_string()).collect();
             let what = format!(
-                "no memory file system takes a folder of ours: {} (tried)",
+                "no folder can be created on a memory file system; tried: {}",
                 tried.join(", ")
             );
             Err(Failure::new(Kind::Io, what).with_help(
-                "Values never go onto a disk in clear. Mount one: mount -t tmpfs -o mode=1777 tmpfs /dev/shm",
+                "Values are never written to a disk in clear. To mount a memory file system: mount -t tmpfs -o mode=1777 tmpfs /dev/shm",
             ))
         }
 
-        /// Uses the named folder: a new one, or an empty one of ours.
+        /// Uses the named folder, which is created or is an empty folder of the user.
         pub(crate) fn create_at(path: &Path) -> Result<MemoryFolder> {
             let path = std::path::absolute(path)
                 .map_err(|error| Failure::new(Kind::Io, error.to_string()))?;
@@ -135,7 +138,7 @@ mod linux {
             if !in_memory(if path.exists() { &path } else { above }) {
                 let error = refuse(
                     Kind::UnsafeFile,
-                    "is on no memory file system (tmpfs or ramfs), and values never go onto a disk in clear",
+                    "is not on a memory file system (tmpfs or ramfs), and values are never written to a disk in clear",
                 );
                 return Err(error
                     .with_help("Leave DIR out, or name one below /dev/shm or $XDG_RUNTIME_DIR.")
@@ -152,7 +155,7 @@ mod linux {
                     {
                         return Err(refuse(
                             Kind::UnsafeFile,
-                            "exists, and is not a folder of yours alone (mode 0700)",
+                            "exists, and is not a folder that only you can access (mode 0700)",
                         )
                         .into());
                     }
@@ -172,12 +175,8 @@ mod linux {
         }
     }
 
-    fn shown(path: &Path) -> String {
-        Shown::path(path).to_string()
-    }
-
     fn in_memory(path: &Path) -> bool {
-        // The type of `f_type` differs from one architecture to the next; the numbers do not.
+        // The integer type of `f_type` depends on the architecture; the values do not.
         statfs(path).is_ok_and(|found| [TMPFS, RAMFS].contains(&(found.f_type as u32)))
     }
 
@@ -185,12 +184,12 @@ mod linux {
         let mut builder = std::fs::DirBuilder::new();
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(path)?;
-        // The umask may have removed modes that we need ourselves.
+        // The umask may have removed permissions that the owner needs.
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))
     }
 
-    /// `bootseal.PID.STARTED.RANDOM`, which still identifies the owner after everything else is
-    /// gone.
+    /// Returns `bootseal.PID.STARTED.RANDOM`, which identifies the owning process even after it has
+    /// ended.
     fn new_name() -> Result<String> {
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(|error| {
@@ -201,22 +200,23 @@ mod linux {
         Ok(format!("{NAME}{pid}.{started}.{:016x}", u64::from_ne_bytes(random)))
     }
 
-    /// The start time of a process in ticks, which tells it from a later process with the same
-    /// number.
+    /// The start time of a process in ticks, which distinguishes it from a later process with the
+    /// same PID.
     fn started(pid: &str) -> Option<String> {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         Some(stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.to_owned())
     }
 
-    /// Starts the process that removes the folder when this one has ended. It has no parent here,
-    /// so that a program that waits for all its children does not wait for it.
+    /// Starts the sweeper, a process that removes the folder when this process has ended. It is not
+    /// a child of this process, so that a program that waits for all its children does not wait for
+    /// it.
     fn guarded(path: PathBuf) -> Result<MemoryFolder> {
         let folder = MemoryFolder { path };
         let failed = |what: &str, error: std::io::Error| {
             Failure::new(
                 Kind::Io,
                 format!(
-                    "what removes the values in memory when all is over cannot be started: {what}: {error}"
+                    "the process that removes the values from memory at the end cannot be started: {what}: {error}"
                 ),
             )
         };
@@ -239,12 +239,12 @@ mod linux {
         command
     }
 
-    /// Set for the second of two processes: the first one starts it and ends, so that no parent has
-    /// to wait for it.
+    /// Set for the second of the two sweeper processes. The first starts the second and ends, so
+    /// that no parent has to wait for the second.
     const DETACHED: &str = "BOOTSEAL_SWEEP";
 
     /// Runs `bootseal sweep`: stdin is a descriptor of the process to wait for, stdout the locked
-    /// folder. Without both it does nothing.
+    /// folder. It fails without changes if either is something else.
     pub(crate) fn sweep() -> std::io::Result<()> {
         let process = std::fs::read_link("/proc/self/fd/0")?;
         let folder = std::fs::read_link("/proc/self/fd/1")?;
@@ -252,11 +252,11 @@ mod linux {
             return Err(std::io::ErrorKind::InvalidInput.into());
         }
         if std::env::var_os(DETACHED).is_none() {
-            // A separate process group, since Ctrl-C at the terminal is meant for the program.
+            // A separate process group does not receive Ctrl-C, which is meant for the program.
             return sweeper().env(DETACHED, "1").process_group(0).spawn().map(drop);
         }
-        // Stopping the whole service signals this process too, while the program may still be
-        // ending.
+        // These signals are ignored: stopping a service signals this process too, while the program
+        // may still be running.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let _inside = runtime.enter();
         let _deaf = [
@@ -274,8 +274,8 @@ mod linux {
         }
     }
 
-    /// Removes folders whose processes, sweepers included, are gone, as when a whole container or
-    /// session was killed.
+    /// Removes folders whose process and sweeper have both ended, for example after a whole
+    /// container or session was killed.
     fn remove_left_over(place: &Path) {
         for entry in std::fs::read_dir(place).into_iter().flatten().flatten() {
             let name = entry.file_name();
@@ -294,7 +294,8 @@ mod linux {
             if !ours || started(pid).as_deref() == Some(since) {
                 continue;
             }
-            // In another container the process may have another number; then it holds the lock.
+            // In another container the process may have another PID; its sweeper then holds the
+            // lock.
             let Ok(folder) = File::open(entry.path()) else { continue };
             if flock(&folder, FlockOperation::NonBlockingLockExclusive).is_ok() {
                 let _ = std::fs::remove_dir_all(entry.path());
@@ -332,7 +333,7 @@ mod elsewhere {
 
         pub(crate) fn create_at(path: &Path) -> Result<MemoryFolder> {
             let what = format!(
-                "{}: this system has no memory file system, and values never go onto a disk in clear",
+                "{}: this system has no memory file system, and values are never written to a disk in clear",
                 Shown::path(&path)
             );
             Err(Failure::new(Kind::UnsafeFile, what)

@@ -30,14 +30,14 @@ pub(crate) fn run(options: &Exec, context: &mut Context<'_>) -> Result<(), Exit>
 
 fn start(options: &Exec, context: &mut Context<'_>) -> Result<u8, NotStarted> {
     if options.on_change == Some(OnChange::Signal) && options.files.is_none() {
-        let what = "--on-change signal needs --files: the environment of a program that runs cannot be changed";
+        let what = "--on-change signal needs --files: the environment of a running program cannot be changed";
         return Err(Failure::new(Kind::Usage, what)
             .with_help("--on-change restart restarts the program.")
             .into());
     }
     let selection = Selection::of(options, context)?;
     let OpenedFile { path, mut keys, memory, mut file, .. } = locate::find(context)?;
-    // Whoever chooses the variables of a program controls it.
+    // Environment variables can control a program, so the file must be from a known vault.
     if file.trust() == Trust::Unverified {
         vouch(&mut file, &memory, &path, context)?;
     }

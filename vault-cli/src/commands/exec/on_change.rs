@@ -1,5 +1,5 @@
 //! `exec --on-change`: restarts the program, or rewrites its files and sends SIGHUP, when a value
-//! changes. A file that does not verify changes nothing.
+//! changes. A file that does not verify is ignored with a warning.
 
 use crate::commands::exec::selection::{Selection, Values};
 use crate::context::Context;
@@ -9,7 +9,7 @@ use crate::ui::failure::Result;
 use bootseal_core::{Pin, VaultId};
 use std::path::PathBuf;
 
-/// What is needed to read the sealed file again; the keys are kept, since stdin, for example, can
+/// The data for reading the sealed file again. The keys are kept, because stdin, for example, can
 /// be read only once.
 pub(super) struct Reopen {
     pub(super) path: PathBuf,
@@ -20,7 +20,7 @@ pub(super) struct Reopen {
 }
 
 impl Reopen {
-    /// Reads the current values, of this vault and of no older version.
+    /// Reads the current values; the file must belong to this vault and must not be older.
     fn read(&mut self, context: &mut Context<'_>) -> Result<Values> {
         let (vault, floor) = self.seen;
         let found =
@@ -82,9 +82,10 @@ mod with_signals {
     use tokio::process::Child;
     use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 
-    /// How often the file is checked, by name, so that a link that was redirected counts too.
+    /// The interval at which the file is checked by its path, so that a redirected link is a change
+    /// too.
     const LOOK: Duration = Duration::from_millis(500);
-    /// How long a program may take to end before it is restarted.
+    /// The time that a program has to end after SIGTERM before it is killed.
     const PATIENCE: Duration = Duration::from_secs(10);
 
     pub(in crate::commands::exec) fn look_after(
@@ -95,7 +96,12 @@ mod with_signals {
         context: &mut Context<'_>,
     ) -> Result<u8, NotStarted> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(
-            |error| Failure::new(bootseal_core::Kind::Io, format!("nothing to wait with: {error}")),
+            |error| {
+                Failure::new(
+                    bootseal_core::Kind::Io,
+                    format!("the event loop cannot be started: {error}"),
+                )
+            },
         )?;
         runtime.block_on(run(program, how, values, again, context))
     }
@@ -118,8 +124,8 @@ mod with_signals {
         let mut look = tokio::time::interval(LOOK);
         loop {
             tokio::select! {
-                // Ctrl-Z reaches both: it is dealt with before the stop of the program that it
-                // causes.
+                // Ctrl-Z signals both processes. The signal to this process is handled first, then
+                // the resulting stop of the program.
                 biased;
                 status = child.wait() => return Ok(code(status.map_err(failed)?)),
                 signal = signals.next() => send(&child, signal),
@@ -135,14 +141,14 @@ mod with_signals {
                         Ok(new) => new,
                         Err(failure) => {
                             let shown = Shown::path(&again.path).to_string();
-                            context.ui.warn(format_args!("{shown} has changed and is not used; the program keeps what it has: {}", failure.text()));
+                            context.ui.warn(format_args!("{shown} has changed, but cannot be used; the program keeps the old values: {}", failure.text()));
                             continue;
                         }
                     };
                     match how {
                         OnChange::Signal => {
                             if let Err(failure) = program.put(&new, &values) {
-                                context.ui.warn(format_args!("the files are not all new: {}", failure.text()));
+                                context.ui.warn(format_args!("not all files were updated: {}", failure.text()));
                             }
                             send(&child, Signal::HUP);
                         }
@@ -166,7 +172,7 @@ mod with_signals {
         tokio::process::Command::from(command).spawn().map_err(|error| program.not_started(&error))
     }
 
-    /// Ends the program; returns its status if a signal asked us to end meanwhile.
+    /// Ends the program; returns its status if a signal asked this process to end in the meantime.
     async fn stop(child: &mut Child, signals: &mut Signals) -> std::io::Result<Option<ExitStatus>> {
         send(child, Signal::TERM);
         let (mut ended, patience) = (false, tokio::time::sleep(PATIENCE));
@@ -198,9 +204,9 @@ mod with_signals {
     /// Stops this process once the program has stopped, and continues the program when this process
     /// is continued.
     ///
-    /// The shell watches this process only. Had it stopped first, the shell would prompt while the
-    /// program can still read the terminal, and the program could take the line that is meant for
-    /// the shell.
+    /// The shell watches only this process. If this process stopped first, the shell would show its
+    /// prompt while the program could still read the terminal, and the program could receive a line
+    /// that is meant for the shell.
     fn stop_with(child: &Child) {
         let Some(program) = pid(child) else { return };
         let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG;

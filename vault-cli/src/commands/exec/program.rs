@@ -1,5 +1,5 @@
-//! The program that `exec` runs: its command line, environment and files, and the codes that say
-//! why it did not start.
+//! The program that `exec` runs: its command line, environment and files, and the exit codes for a
+//! program that does not start.
 
 use crate::commands::exec::memory_folder::MemoryFolder;
 use crate::commands::exec::selection::{Slot, Values};
@@ -26,7 +26,7 @@ impl<E: Into<Failure>> From<E> for NotStarted {
 /// The program to run, and the folder of its files.
 pub(super) struct Program<'a> {
     pub(super) command: &'a [OsString],
-    /// Whether to withhold stdin, from which a key was read.
+    /// Whether the program receives no stdin, because a key was read from it.
     pub(super) no_stdin: bool,
     pub(super) folder: Option<MemoryFolder>,
 }
@@ -82,23 +82,26 @@ impl Program<'_> {
                 NOT_FOUND,
                 Kind::NotFound,
                 "is not found",
-                "Is it in PATH, and if it is a script, what its first line names?",
+                "Check that it is in PATH, and if it is a script, that the program in its first line exists.",
             ),
             std::io::ErrorKind::ArgumentListTooLong => (
                 OWN_FAILURE,
                 Kind::Conflict,
-                "cannot receive that much in its environment",
-                "Pass files, with --files, or less, with --only.",
+                "cannot receive an environment of this size",
+                "Pass files with --files, or fewer values with --only.",
             ),
-            _ => {
-                (NOT_EXECUTABLE, Kind::Io, "cannot be run", "Is it a program, and may you run it?")
-            }
+            _ => (
+                NOT_EXECUTABLE,
+                Kind::Io,
+                "cannot be run",
+                "Check that it is a program that you may run.",
+            ),
         };
         NotStarted(code, Failure::new(kind, format!("{name} {what}: {error}")).with_help(help))
     }
 
     /// Replaces this process with the program: signals, terminal, job control and exit code are
-    /// then its own.
+    /// then the program's.
     #[cfg(unix)]
     pub(super) fn become_it(&self, values: &Values) -> Result<u8, NotStarted> {
         let error = std::os::unix::process::CommandExt::exec(&mut self.command(values));

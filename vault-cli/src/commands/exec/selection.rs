@@ -38,11 +38,11 @@ pub(super) enum Source {
 
 pub(super) type Values = Vec<(Slot, Secret)>;
 
-/// What the command line asks for, before any file is read.
+/// The values that the command line selects.
 pub(super) struct Selection {
     only: Vec<PropertyPath>,
     named: Vec<(String, Source)>,
-    /// Whether the properties that --only names, or all, are wanted as well.
+    /// Whether all properties, or those of --only, are wanted as well.
     general: bool,
     files: bool,
     flat: bool,
@@ -71,12 +71,12 @@ impl Selection {
                     Some(Ok(target)) => Source::Property(target),
                     Some(Err(_)) => {
                         let what = format!(
-                            "{}: what follows `{REFERENCE}` is not a property's path",
+                            "{}: the text after `{REFERENCE}` is not a property path",
                             Shown(&name)
                         );
                         return Err(Error::new(Kind::Malformed, what)
                             .in_file(path)
-                            .with_help("As in: DB_PASSWORD=bootseal:db.password")
+                            .with_help("For example: DB_PASSWORD=bootseal:db.password")
                             .into());
                     }
                 };
@@ -90,7 +90,7 @@ impl Selection {
             let Some((name, path)) = parsed.filter(|(name, _)| !name.is_empty()) else {
                 let what = "--env takes NAME=PATH, a variable's name and a property's path";
                 return Err(Failure::new(Kind::Usage, what)
-                    .with_help("As in: --env PGPASSWORD=db.password"));
+                    .with_help("For example: --env PGPASSWORD=db.password"));
             };
             named.push((name, Source::Property(path)));
         }
@@ -138,18 +138,19 @@ impl Selection {
     }
 }
 
-/// The variable of a property: its path in capitals, with `_` for everything but letters and
+/// The variable of a property: its path in capitals, with `_` for all characters except letters and
 /// digits.
 fn variable(path: &PropertyPath) -> Result<String> {
     let name = joined(path, |next| next.to_ascii_uppercase());
     let steers = matches!(name.as_str(), "PATH" | "IFS" | "BASH_ENV")
         || ["LD_", "DYLD_", "BOOTSEAL_"].iter().any(|start| name.starts_with(start));
     if steers {
-        let what = format!("would be the variable {name}, which decides what is run");
+        let what =
+            format!("would become the variable {name}, which controls which programs are run");
         return Err(Error::new(Kind::Conflict, what)
             .at(path)
             .with_help(format!(
-                "If that is what you want: --env {name}={path}. Else leave it out, with --only, or rename it."
+                "If you want this: --env {name}={path}. Otherwise exclude it by naming others with --only, or rename it."
             ))
             .into());
     }
@@ -171,14 +172,16 @@ fn tree(path: &PropertyPath) -> Result<PathBuf> {
     };
     match path.segments().iter().all(plain) {
         true => Ok(path.segments().iter().collect()),
-        false => Err(Error::new(Kind::Conflict, "has a name that no file can have")
+        false => Err(Error::new(Kind::Conflict, "has a name that is not a valid file name")
             .at(path)
-            .with_help("With --flat it gets one; or leave it out, with --only.")
+            .with_help(
+                "Use --flat, which changes the name, or exclude it by naming others with --only.",
+            )
             .into()),
     }
 }
 
-/// Two that meet in one place are an error; the same property asked for twice is not.
+/// Refuses two values with one destination; a property that is named twice is passed once.
 fn apart(wanted: Vec<(Slot, Source)>) -> Result<Vec<(Slot, Source)>> {
     let mut seen: HashMap<Slot, Option<PropertyPath>> = HashMap::new();
     let mut kept = Vec::new();
@@ -197,16 +200,17 @@ fn apart(wanted: Vec<(Slot, Source)>) -> Result<Vec<(Slot, Source)>> {
                 let name = |path: &Option<PropertyPath>| {
                     path.as_ref().map_or("a line of the .env file".into(), ToString::to_string)
                 };
-                let what = format!("{} and {} would both be {slot}", name(other), name(&path));
-                return Err(Failure::new(Kind::Conflict, what)
-                    .with_help("Take what you need, with --only or --env NAME=PATH, or rename one: bootseal rename"));
+                let what = format!("{} and {} would both become {slot}", name(other), name(&path));
+                return Err(Failure::new(Kind::Conflict, what).with_help(
+                    "Select one with --only or --env NAME=PATH, or rename one: bootseal rename",
+                ));
             }
         }
     }
     Ok(kept)
 }
 
-/// Reads the values; the file is opened only if a sealed one is wanted.
+/// Reads the values; opens the vault only if a sealed value is wanted.
 pub(super) fn values(
     wanted: Vec<(Slot, Source)>,
     file: VerifiedFile,
@@ -239,7 +243,8 @@ pub(super) fn values(
     }
     for (slot, value) in &values {
         if matches!(slot, Slot::Variable(_)) && value.expose(|bytes| bytes.contains(&0)) {
-            let what = format!("what would be {slot} holds a NUL byte, which no variable can hold");
+            let what =
+                format!("the value for {slot} contains a NUL byte, which a variable cannot hold");
             return Err(Failure::new(Kind::Conflict, what)
                 .with_help("Pass it as a file, with --files, or leave it out."));
         }
@@ -247,7 +252,7 @@ pub(super) fn values(
     Ok(values)
 }
 
-/// Whether any of the values is sealed, so that the file has to be opened.
+/// Whether any of the values is sealed, so that a key is needed.
 pub(super) fn needs_key(wanted: &[(Slot, Source)], file: &VerifiedFile) -> bool {
     let sealed = |path| matches!(file.property(path), Some(Property::Sealed(_)));
     wanted.iter().any(|(_, source)| matches!(source, Source::Property(path) if sealed(path)))

@@ -14,9 +14,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// The bytes of an unsealed file that are searched for a secret.
+/// The number of bytes of an unsealed file that are searched for a secret.
 const LOOKED_AT: usize = 1 << 20;
-/// The most bytes of a sealed file.
+/// The maximum size of a sealed file in bytes.
 const LARGEST: u64 = 16 << 20;
 
 pub(crate) fn run(options: &GitCheck, context: &mut Context<'_>) -> Result<(), Exit> {
@@ -30,7 +30,7 @@ pub(crate) fn run(options: &GitCheck, context: &mut Context<'_>) -> Result<(), E
     for (name, what) in odd(&repository, since.as_ref())? {
         findings.push((name, Failure::new(Kind::Conflict, what)));
     }
-    // Two files of one vault may be in the tree although only one of them is committed now.
+    // All sealed files are read: a file in the commit may be of the same vault as another file.
     for name in all_sealed(&repository)? {
         let Some(bytes) = content(&repository, &name, options.staged)? else { continue };
         let committed = names.contains(&name);
@@ -55,7 +55,7 @@ pub(crate) fn run(options: &GitCheck, context: &mut Context<'_>) -> Result<(), E
     }
     for (vault, files) in vaults.into_iter().filter(|(_, files)| files.len() > 1) {
         let what = format!(
-            "{} belong to one vault, {vault}: a copy is not a new vault, and whoever can open one can open the other",
+            "{} belong to one vault, {vault}: a copy is not a new vault, and anyone who can open one can open the other",
             files.iter().map(|file| Shown(file).to_string()).collect::<Vec<_>>().join(" and ")
         );
         let help = "Create a separate vault: bootseal init --like FILE -f NEW";
@@ -64,7 +64,7 @@ pub(crate) fn run(options: &GitCheck, context: &mut Context<'_>) -> Result<(), E
     for name in names.iter().filter(|name| !is_sealed(name)) {
         let Some(bytes) = content(&repository, name, options.staged)? else { continue };
         if let Some(what) = in_clear(name, &bytes[..bytes.len().min(LOOKED_AT)], &sealed) {
-            let help = "Remove it from the commit (git rm --cached), and add it to .gitignore. What was ever pushed must be changed at the vendor.";
+            let help = "Remove it from the commit (git rm --cached), and add it to .gitignore. If it was ever pushed, change the secret at the vendor.";
             findings.push((name.clone(), Failure::new(Kind::Conflict, what).with_help(help)));
         }
     }
@@ -106,8 +106,8 @@ fn is_sealed(name: &str) -> bool {
     name.to_lowercase().ends_with(".sealed.toml")
 }
 
-/// Entries that cannot be checked and must not pass silently: names that are not UTF-8, and links
-/// that replaced a sealed file.
+/// Finds entries that cannot be checked and must not pass silently: names that are not UTF-8, and
+/// links that replaced a sealed file.
 fn odd(repository: &Repository, since: Option<&Since>) -> Result<Vec<(String, &'static str)>> {
     let mut odd = Vec::new();
     for entry in repository.ask(&["ls-files", "--stage", "-z"])?.split(|byte| *byte == 0) {
@@ -136,7 +136,7 @@ fn all_sealed(repository: &Repository) -> Result<Vec<String>> {
 }
 
 /// All regular files in git, without links and submodules: a link to a sealed file is not a second
-/// vault, and may lead anywhere.
+/// vault, and may point anywhere.
 fn regular(repository: &Repository) -> Result<Vec<String>> {
     // "100644 ID STAGE\tNAME"
     let entries = split(&repository.ask(&["ls-files", "--stage", "-z"])?);
@@ -154,10 +154,10 @@ fn split(list: &[u8]) -> Vec<String> {
     names.map(|name| String::from_utf8_lossy(name).into_owned()).collect()
 }
 
-/// The content that would be committed, or that of the working tree.
+/// Returns the content that would be committed, or the content in the working tree.
 fn content(repository: &Repository, name: &str, staged: bool) -> Result<Option<Vec<u8>>> {
     match staged {
-        // With the stage: git would take `2:name` without one as stage 2.
+        // The stage is explicit: otherwise git would read the name `2:name` as stage 2.
         true => repository.blob(":0", name),
         false => {
             let path = repository.top().join(name);
@@ -172,7 +172,8 @@ fn content(repository: &Repository, name: &str, staged: bool) -> Result<Option<V
     }
 }
 
-/// Compares the file with HEAD: git can bring in an old signed file without calling any driver.
+/// Compares the file with HEAD, because git can restore an old signed file without calling a
+/// driver.
 fn older(since: &Since, repository: &Repository, name: &str, file: VerifiedFile) -> Result<()> {
     since.check_named(name, &repository.top().join(name), &file).map(drop)
 }
@@ -187,14 +188,14 @@ fn in_clear(
     // Concatenated, so that this source file does not trigger the check itself.
     let private = ["AGE-SECRET-KEY-", "1"].concat();
     if text.lines().any(|line| line.trim_start().starts_with(&private)) {
-        return Some("holds an age identity in clear".into());
+        return Some("contains an age identity in clear".into());
     }
     let path = Path::new(name);
     if path.extension().is_some_and(|extension| extension == "toml") {
         let marked = PlainDocument::parse(text.clone().into_owned());
         if marked.is_err() && text.contains("\"secret:") {
             return Some(
-                "holds \"secret:…\" in clear, and is not TOML that could be sealed".into(),
+                "contains \"secret:…\" in clear, and is not TOML that can be sealed".into(),
             );
         }
         let marked = marked.as_ref().map_or(&[][..], PlainDocument::properties);
@@ -206,8 +207,8 @@ fn in_clear(
             ));
         }
     }
-    // The input of a sealed file: settings beside it are allowed, unless they contain a property
-    // that is sealed there.
+    // A settings file beside a sealed file is allowed, unless it contains a property that is sealed
+    // there.
     let beside = crate::commands::seal::beside(path).ok()?;
     let secret = sealed.get(&beside.to_str()?.to_lowercase())?;
     let beside = Shown::path(&beside).to_string();
@@ -215,10 +216,8 @@ fn in_clear(
         Ok(input) => {
             let property =
                 input.properties.iter().find(|property| secret.contains(&property.path))?;
-            Some(format!("holds {}, which is sealed in {beside}, in clear", property.path))
+            Some(format!("contains {} in clear, which is sealed in {beside}", property.path))
         }
-        Err(_) => {
-            Some(format!("may be what {beside} was sealed from, in clear; it cannot be read"))
-        }
+        Err(_) => Some(format!("may be the unsealed original of {beside}; it cannot be parsed")),
     }
 }

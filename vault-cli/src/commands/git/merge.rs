@@ -25,12 +25,11 @@ pub(crate) fn run(options: &GitMerge, context: &mut Context<'_>) -> Result<(), E
             Ok(())
         }
         Err(failure) => {
-            // For git, any exit code but 0 means a conflict; people expect its markers.
+            // Git takes any exit code except 0 as a conflict; users then expect its markers in the
+            // file.
             conflict(options)?;
             context.ui.warn(format_args!("{name}: left as a conflict: {}", failure.text()));
-            context
-                .ui
-                .note(format_args!("a writer makes a valid file of it: bootseal resolve {name}"));
+            context.ui.note(format_args!("a writer can resolve it: bootseal resolve {name}"));
             Err(Exit::Reported(1))
         }
     }
@@ -47,7 +46,8 @@ fn merge(options: &GitMerge, context: &mut Context<'_>) -> Result<u64> {
         Judged::Trusted(file) => *file,
         other => return Err(untrusted("our", other)),
     };
-    // The other versions must belong to our side's vault, or to one that it was handed over to.
+    // The other versions must belong to our side's vault, or to one that this vault was handed over
+    // to.
     let pin = Pin::from(ours.vault_id());
     let verified = |bytes: Vec<u8>, which: &str| -> Result<VerifiedFile> {
         let file = SealedFile::parse(bytes).and_then(|file| file.verify(&[pin]));
@@ -58,14 +58,14 @@ fn merge(options: &GitMerge, context: &mut Context<'_>) -> Result<u64> {
     let base = verified(base, "the common version")?;
     let theirs = verified(theirs, "their side")?;
     if ours.generation() < base.generation() || theirs.generation() < base.generation() {
-        return Err(Failure::new(Kind::OldGeneration, "a side is older than what both came from"));
+        return Err(Failure::new(Kind::OldGeneration, "one side is older than the common version"));
     }
-    // Anyone can put an old signed version of ours onto a branch: a merge would bring back what was
-    // undone since.
+    // Anyone can commit an old signed version of our side to a branch; a merge would revert the
+    // changes since then.
     if was_ours(&theirs.text(), &options.path)? {
         return Err(Failure::new(
             Kind::OldGeneration,
-            "their side is, word for word, a version that ours has gone on from",
+            "their side is identical to an earlier version of our side",
         ));
     }
     let into_theirs = goes_on_from(&ours, &theirs) == Some(Taken::Theirs);
@@ -94,8 +94,10 @@ fn merge(options: &GitMerge, context: &mut Context<'_>) -> Result<u64> {
     let now = context.now();
     let merged = vault.merge(&base, &one, &other, |_| None, now)?;
     if let Some(access) = merged.not_let_in.first() {
-        let text =
-            format!("one side lets {} in, and is from before new keys of the other", access.name);
+        let text = format!(
+            "one side gives {} access, but was made before the other side renewed the keys",
+            access.name
+        );
         return Err(Failure::new(Kind::Conflict, text));
     }
     if let Some(comment) = merged.left_out.first() {
@@ -125,7 +127,7 @@ fn untrusted(which: &str, judged: Judged) -> Failure {
     Failure::new(Kind::WrongVault, format!("{which} side cannot be trusted: {why}"))
 }
 
-/// Leaves the conflict that git would have left.
+/// Writes the conflict markers that git itself would write.
 fn conflict(options: &GitMerge) -> Result<()> {
     let size = format!("--marker-size={}", options.marker_size.unwrap_or(7));
     let done = Command::new("git")

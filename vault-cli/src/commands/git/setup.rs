@@ -8,8 +8,8 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 
 const ATTRIBUTES: &str = "*.sealed.toml text eol=lf diff=bootseal merge=bootseal";
-/// A merge without a conflict calls only the second hook; it could bring in an old signed file that
-/// no driver sees.
+/// A merge without a conflict calls only the second hook, and could add an old signed file without
+/// calling a driver.
 const HOOKS: [&str; 2] = ["pre-commit", "pre-merge-commit"];
 const HOOK_MARK: &str = "# bootseal: the check at commit";
 
@@ -28,7 +28,7 @@ pub(crate) fn run(context: &mut Context<'_>) -> Result<(), Exit> {
     }
     did.push("diff and merge drivers in this clone's settings".to_owned());
     if add_line(&repository.top().join(".gitattributes"), ATTRIBUTES)? {
-        did.push(".gitattributes: commit it, for everyone who clones".into());
+        did.push(".gitattributes: commit it, so that every clone has it".into());
     }
     did.extend(formatters(repository.top())?);
     for name in HOOKS {
@@ -36,7 +36,7 @@ pub(crate) fn run(context: &mut Context<'_>) -> Result<(), Exit> {
             Hook::Made(path) => did.push(format!("the check at commit, {}", Shown::path(&path))),
             Hook::There => {}
             Hook::Another(path) => context.ui.warn(format_args!(
-                "{} is a hook of your own, and was not changed; add this line to it: {program} git check --staged",
+                "{} is an existing hook, and was not changed; add this line to it: {program} git check --staged",
                 Shown::path(&path)
             )),
         }
@@ -53,8 +53,8 @@ pub(crate) fn run(context: &mut Context<'_>) -> Result<(), Exit> {
     Ok(())
 }
 
-/// The command by which git calls us: our name if PATH leads to us, else our own path, quoted for
-/// the shell that git starts.
+/// Returns the command with which git calls this program: its name if PATH finds it, else its path,
+/// quoted for the shell that git starts.
 fn program() -> Result<String> {
     let own = std::env::current_exe().and_then(|own| own.canonicalize());
     let own = own.map_err(|error| {
@@ -89,14 +89,14 @@ fn add_line(path: &Path, line: &str) -> Result<bool> {
     Ok(true)
 }
 
-/// Excludes sealed files in the settings of formatters: one that rewrites a sealed file breaks its
-/// signature.
+/// Excludes sealed files in the settings of formatters, which would break a signature by rewriting
+/// the file.
 fn formatters(top: &Path) -> Result<Vec<String>> {
     let mut did = Vec::new();
     if top.join(".prettierignore").exists()
         && add_line(&top.join(".prettierignore"), "*.sealed.toml")?
     {
-        did.push(".prettierignore leaves sealed files alone".into());
+        did.push(".prettierignore excludes sealed files".into());
     }
     if top.join(".editorconfig").exists() {
         let path = top.join(".editorconfig");
@@ -106,16 +106,17 @@ fn formatters(top: &Path) -> Result<Vec<String>> {
                 "insert_final_newline = unset",
                 "indent_style = unset",
             ] {
-                // Below its own header, so a line elsewhere does not count.
+                // The line belongs below this header, even if another section contains the same
+                // line.
                 append(&path, line)?;
             }
-            did.push(".editorconfig leaves sealed files alone".into());
+            did.push(".editorconfig excludes sealed files".into());
         }
     }
     for name in [".taplo.toml", "taplo.toml"] {
         let text = std::fs::read_to_string(top.join(name)).unwrap_or_default();
         if !text.is_empty() && !text.contains("sealed.toml") {
-            did.push(format!("{name} is yours to change: exclude = [\"**/*.sealed.toml\"]"));
+            did.push(format!("{name}: add this yourself: exclude = [\"**/*.sealed.toml\"]"));
         }
     }
     Ok(did)

@@ -1,5 +1,5 @@
-//! `bootseal git textconv`: a sealed file as `git diff` shows it: names, readable values and
-//! members; of a sealed value only that it changed.
+//! `bootseal git textconv`: prints a sealed file for `git diff`, with names, readable values and
+//! members. Sealed values are abbreviated, so that a diff shows only whether they changed.
 
 use crate::cli::GitTextconv;
 use crate::context::Context;
@@ -31,7 +31,7 @@ fn lines(bytes: &[u8]) -> Vec<String> {
             String::from_utf8_lossy(bytes).into_owned()
         }
     };
-    // The user's part, with sealed texts abbreviated, and without key blocks and signature.
+    // The user's part, with abbreviated ciphertexts, and without key blocks and signature.
     let user = text.rfind("\n[bootseal]\n").map_or(text.as_str(), |at| &text[..at + 1]);
     let user = if text.starts_with("[bootseal]\n") { "" } else { user };
     lines.extend(user.lines().map(|line| Shown(&shortened(line)).to_string()));
@@ -52,7 +52,7 @@ fn lines(bytes: &[u8]) -> Vec<String> {
     lines
 }
 
-/// Abbreviates a sealed text to `sealed:…` and its last characters, enough to see that it changed.
+/// Abbreviates a ciphertext to `sealed:…` and its last characters, enough to see that it changed.
 /// Any quotes are accepted: a file that does not verify may be written in any way.
 fn shortened(line: &str) -> String {
     const TAIL: usize = 8;

@@ -1,4 +1,5 @@
-//! The draft of a profile, which every source fills in and writes in the same way.
+//! The draft of a profile. A preset, another file or a curl line fills it in, and all drafts are
+//! written in the same way.
 
 use crate::cli;
 use crate::context::Context;
@@ -17,7 +18,7 @@ pub(super) struct Draft {
     pub(super) sealed: Vec<(String, Secret)>,
 }
 
-/// Finds and checks the file for the profile, before a person is asked for anything.
+/// Finds and checks the file for the profile, before any prompt.
 pub(super) fn begin(
     options: &cli::Profile,
     table: &PropertyPath,
@@ -34,7 +35,7 @@ pub(super) fn begin(
     Ok((target, file))
 }
 
-/// `--ca`: puts the certificates into the profile, where they are signed.
+/// Puts the certificates of `--ca` into the profile, where they are signed.
 pub(super) fn trust(login: &mut LoginTable, options: &cli::Profile) -> Result<()> {
     if let Some(path) = &options.ca {
         let text =
@@ -62,7 +63,7 @@ pub(super) fn ask_missing<'a>(
         let commands: Vec<String> =
             missing.iter().map(|(_, path)| format!("bootseal set {path}")).collect();
         let names: Vec<String> = missing.iter().map(|(_, path)| path.to_string()).collect();
-        let text = format!("there is no terminal to ask for {} at", names.join(", "));
+        let text = format!("there is no terminal to ask for {}", names.join(", "));
         return Err(Failure::new(Kind::NoTerminal, text)
             .with_help(format!("Seal it first, from a pipe: {}", commands.join("; "))));
     }
@@ -76,7 +77,7 @@ pub(super) fn ask_missing<'a>(
     missing.into_iter().map(ask).collect()
 }
 
-/// Writes the whole profile at once; one that cannot work is not written.
+/// Writes the whole profile at once, unless it is invalid.
 pub(super) fn write(
     target: &Target,
     draft: Draft,
@@ -115,9 +116,9 @@ pub(super) fn write(
     context
         .ui
         .note(format_args!("{}: [{login_path}] logs in at {url}", Shown::path(target.path())));
-    let vendor = if is_here(url) { "there, in another terminal" } else { "without credentials" };
+    let vendor = if is_here(url) { "in another terminal" } else { "without credentials" };
     context.ui.note(format_args!(
-        "try it: bootseal login {table}; an imitated vendor {vendor}: bootseal vendor {table}"
+        "try it: bootseal login {table}; to imitate the vendor {vendor}: bootseal vendor {table}"
     ));
     Ok(())
 }

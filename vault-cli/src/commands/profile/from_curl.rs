@@ -1,5 +1,5 @@
-//! `bootseal profile --from-curl -`: a profile from the vendor's own curl line. Nothing in it is
-//! run; a login is made after a yes.
+//! `bootseal profile --from-curl -`: creates a profile from the vendor's curl line. Nothing in the
+//! line is run; one login is made after a confirmation.
 
 use crate::cli;
 use crate::commands::profile::draft::{Draft, ask_missing, begin, trust, write};
@@ -69,8 +69,7 @@ pub(crate) fn run(
     ));
     if !options.no_login {
         let (origin, path) = (url.origin().ascii_serialization(), Shown(url.path()));
-        let question =
-            format!("Log in once now, for real, at {origin}{path}, to see what comes back?");
+        let question = format!("Make one real login now, at {origin}{path}, to see the response?");
         if agree(&question, "--yes, or --no-login to write the profile without it", context)? {
             let mut values = sealed.clone();
             values.extend(there(&missing, table, file, &target)?);
@@ -117,7 +116,7 @@ fn choose(field: Field, names: &[&str], context: &mut Context<'_>) -> Result<Opt
         return Err(Failure::new(Kind::NoTerminal, text)
             .with_help(format!("Name it: {option} {}", names.join(" | "))));
     }
-    let question = format!("Which field is the {what} ({}; nothing if none)? ", names.join(", "));
+    let question = format!("Which field is the {what} ({}; empty if none)? ", names.join(", "));
     let typed = context.ui.terminal()?.line(&question).map_err(no_answer)?;
     match typed.as_str() {
         "" => Ok(None),
@@ -133,7 +132,9 @@ fn agree(question: &str, option: &str, context: &mut Context<'_>) -> Result<bool
     }
     if !context.ui.can_ask_passphrase() {
         let text = format!("{question} There is no terminal to ask");
-        return Err(Failure::new(Kind::NoTerminal, text).with_help(format!("Decide it: {option}")));
+        return Err(
+            Failure::new(Kind::NoTerminal, text).with_help(format!("Decide in advance: {option}"))
+        );
     }
     context.ui.ask(question)
 }
@@ -144,7 +145,7 @@ struct Trial<'a> {
     values: Vec<(String, Secret)>,
 }
 
-/// The values that the line lacks and the file already has.
+/// Reads the values that the line lacks and the file already has.
 fn there(
     missing: &[String],
     table: &PropertyPath,
@@ -198,21 +199,21 @@ fn look(trial: &Trial<'_>, login: &mut LoginTable, context: &mut Context<'_>) ->
         (_, Ok(_)) => None,
     };
     if let Some(failure) = failed {
-        let said = failure.text().lines().next().unwrap_or_default().to_owned();
+        let message = failure.text().lines().next().unwrap_or_default().to_owned();
         if !context.options.yes && context.ui.can_ask_passphrase() {
-            context.ui.note(format_args!("the login failed: {said}"));
-            if context.ui.ask("Write the profile nevertheless?")? {
+            context.ui.note(format_args!("the login failed: {message}"));
+            if context.ui.ask("Write the profile anyway?")? {
                 return Ok(());
             }
         }
-        return Err(Failure::new(failure.kind(), said)
-            .with_help("Nothing was written. If the profile is right nevertheless: --no-login"));
+        return Err(Failure::new(failure.kind(), message)
+            .with_help("Nothing was written. If the profile is right anyway: --no-login"));
     }
     let Some(answer) = recorded else { return Ok(()) };
     let status = answer.status;
     let Some(Guess { token, expiry, inject }) = answer_guess::look(&answer) else {
         context.ui.note(format_args!(
-            "status {status}, and nothing in it looks like a token: set {}.login.token",
+            "status {status}; no token was found in the response: set {}.login.token",
             trial.table
         ));
         return Ok(());
@@ -236,18 +237,18 @@ fn look(trial: &Trial<'_>, login: &mut LoginTable, context: &mut Context<'_>) ->
     let life = match &read {
         Ok(token) => {
             format!(
-                "so the token's lifetime is {} s (from: {})",
+                "the token's lifetime is {} s (from: {})",
                 token.lifetime().as_secs(),
                 token.expiry_from().as_str()
             )
         }
-        Err(error) => format!("and yet: {error}"),
+        Err(error) => format!("but the profile cannot read it: {error}"),
     };
     context.ui.note(format_args!(
-        "status {status}; what looks like the token:\n  {}\n{life}",
+        "status {status}; the token seems to be here:\n  {}\n{life}",
         lines.join("\n  ")
     ));
-    if read.is_ok() && agree("Take that?", "--yes", context)? {
+    if read.is_ok() && agree("Use these settings?", "--yes", context)? {
         *login = offered;
     }
     Ok(())
@@ -282,7 +283,8 @@ impl Transport for Kept {
         Box::pin(async move {
             if !recorder.send {
                 let kept = recorder.answer.lock().unwrap_or_else(PoisonError::into_inner).take();
-                return kept.ok_or_else(|| TransportError::Broken("no answer was kept".into()));
+                return kept
+                    .ok_or_else(|| TransportError::Broken("no response was recorded".into()));
             }
             let answer = HttpTransport.send(request).await?;
             recorder.keep(&answer);

@@ -21,12 +21,12 @@ pub(super) fn draft(
     let keys = Keys::find(context)?;
     let pins = keys.pins.clone();
     let mut found = locate::find_at(from, keys, pins, context)?;
-    // A profile decides where a password is sent: only a file that is vouched for may provide one.
+    // A profile determines where a password is sent, so only a trusted file may provide one.
     vouch(&mut found.file, &found.memory, from, context)?;
     let there = found.file.profiles();
     let theirs = match there.iter().next() {
         Some(only) if there.len() == 1 && !there.contains(table) => {
-            context.ui.note(format_args!("taking its only profile, {only}"));
+            context.ui.note(format_args!("using its only profile, {only}"));
             only.clone()
         }
         _ => table.clone(),

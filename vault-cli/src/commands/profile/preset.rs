@@ -1,4 +1,4 @@
-//! `bootseal profile --preset`: a profile for a known kind of vendor; a person is asked for its
+//! `bootseal profile --preset`: creates a profile for a known kind of vendor, and prompts for its
 //! settings.
 
 use crate::commands::profile::draft::{Draft, ask_missing};
@@ -19,14 +19,14 @@ pub(super) fn draft(
     let url = match url {
         Some(url) => url.to_owned(),
         None => ask_line(
-            "Where is the vendor (https://…)?",
+            "What is the vendor's address (https://…)?",
             "the vendor's address",
             "--url URL",
             context,
         )?,
     };
     let (mut words, mut readable) = (Vec::new(), Vec::new());
-    // An invalid address is refused before a person is asked for anything.
+    // An invalid address is refused before any further prompt.
     preset.login(&url, &[])?;
     for asked in preset.asked {
         if matches!(asked.place, Where::Value) && file.property(&table.child(asked.name)?).is_some()

@@ -78,11 +78,11 @@ pub(crate) fn run(files: &[PathBuf], context: &mut Context<'_>) -> Result<(), Ex
         }
         for (name, error) in &check.profiles {
             match error {
-                None => context.ui.line(format_args!("  profile {name}: can work"))?,
+                None => context.ui.line(format_args!("  profile {name}: valid"))?,
                 Some(error) => context.ui.line(format_args!("  profile {name}: {error}"))?,
             }
         }
     }
-    // The application would not start with a profile that cannot work.
+    // The application would not start with an invalid profile.
     if broken == 0 { Ok(()) } else { Err(Exit::Reported(Kind::Malformed.exit_code())) }
 }

@@ -68,7 +68,7 @@ pub(crate) fn run(options: &Verify, context: &mut Context<'_>) -> Result<(), Exi
 fn report(path: &Path, found: &Value) -> String {
     let opened = match found["role"].as_str() {
         Some(role) => format!("every value opens ({role})"),
-        None => "values not opened: no identity at hand is in access".into(),
+        None => "values not opened: no available identity is in access".into(),
     };
     let (properties, sealed) = (&found["properties"], &found["sealed"]);
     let trust = found["trust"].as_str().unwrap_or_default();
@@ -90,10 +90,11 @@ fn check(found: OpenedFile, context: &mut Context<'_>) -> Result<Value> {
     let (vault, generation) = (file.vault_id(), file.generation());
     let trust = trusted(&file);
     if file.trust() == Trust::Unverified {
-        let text = "the signature holds, but nothing says which vault this must be: anyone could have made it";
+        let text =
+            "the signature is valid, but this vault is not pinned: anyone could have made the file";
         context.ui.warn(format_args!("{}: {text}. Pin it: --pin {vault}", Shown::path(&path)));
     }
-    // Only a warning: a profile may need a value that is set later.
+    // This is only a warning: a profile may need a value that is set later.
     let broken: Vec<_> =
         file.profiles().iter().filter_map(|table| Profile::read(&file, table).err()).collect();
     // A route depends on its profile.
@@ -102,7 +103,7 @@ fn check(found: OpenedFile, context: &mut Context<'_>) -> Result<Value> {
         context.ui.warn(error);
     }
     let working = match keys.identities.iter().any(Identity::is_plugin) {
-        // A plugin may ask a person.
+        // A plugin may prompt the user.
         true => None,
         false => Some(context.ui.working("opening every value")),
     };
@@ -123,8 +124,7 @@ fn check(found: OpenedFile, context: &mut Context<'_>) -> Result<Value> {
             }
         }
         Some(Role::Reader) => drop(file.open(&keys.identities)?.open_all()?),
-        // A named identity is expected to open the file; the user's own one, which happens to
-        // exist, is not.
+        // A named identity is expected to open the file; the user's own identity is not.
         None if keys.named => {
             return Err(file
                 .open(&keys.identities)

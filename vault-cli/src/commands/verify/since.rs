@@ -46,10 +46,11 @@ impl Since {
     }
 
     /// Compares the file with its version at the revision: it must be the same vault, or one that
-    /// it was handed over to; if it differs, it must have a higher generation, and no older epoch.
+    /// the vault was handed over to. If the file differs, it must have a higher generation, and no
+    /// older epoch.
     pub(crate) fn check(&self, path: &Path, file: &VerifiedFile) -> Result<Became> {
-        // A folder may have become a link to another one: the file is compared with what was at its
-        // path.
+        // A folder may have been replaced by a link: the file is then compared with the old file at
+        // the path as it is written.
         let mut name = self.repository.name_of(path)?;
         if let Some(written) = self.repository.name_as_written(path)
             && self.repository.blob(&self.commit, &written)?.is_some()
@@ -64,7 +65,7 @@ impl Since {
         self.repository.blob(&self.commit, name).is_ok_and(|found| found.is_some())
     }
 
-    /// As [`Since::check`], for a file by its name in git, wherever it is now.
+    /// Does the same as [`Since::check`], with the name that the file has in git.
     pub(crate) fn check_named(
         &self,
         name: &str,
@@ -72,7 +73,7 @@ impl Since {
         file: &VerifiedFile,
     ) -> Result<Became> {
         let Some(bytes) = self.repository.blob(&self.commit, name)? else {
-            // A renamed or copied file must still be newer than it was.
+            // A renamed or copied file must still be newer than the original.
             for other in self.names_then()? {
                 let there = self.repository.blob(&self.commit, &other)?.unwrap_or_default();
                 let Some(old) =
@@ -87,11 +88,11 @@ impl Since {
         };
         let old = match Versions::signed(vec![bytes.clone()]).take_newest() {
             Some(old) => old,
-            // That version does not verify: the file must be the successor of the last version of
-            // that vault that does.
+            // The version at the revision does not verify, so the file must be the successor of the
+            // last version of the same vault that verifies.
             None => self.last_good(&bytes, name)?.ok_or_else(|| {
                 let text = format!(
-                    "at {} this file does not verify, and no version before it of the vault that it says to be does",
+                    "at {} this file does not verify, and neither does any earlier version of the vault that it names",
                     self.revision
                 );
                 Failure::from(Error::new(Kind::Malformed, text).in_file(path))
@@ -120,8 +121,8 @@ impl Since {
         })
     }
 
-    /// The last version that verifies, of the vault that the broken text names: anyone may have
-    /// committed a vault of their own in between.
+    /// Finds the last version that verifies and belongs to the vault that the broken text names:
+    /// someone may have committed another vault in between.
     fn last_good(&self, broken: &[u8], name: &str) -> Result<Option<VerifiedFile>> {
         let text = String::from_utf8_lossy(broken);
         let named = text
@@ -156,7 +157,7 @@ impl Since {
                 )
             } else {
                 format!(
-                    "another vault is here: {}; at {revision} it was {}",
+                    "this is a different vault, {}; at {revision} it was {}",
                     file.vault_id(),
                     old.vault_id()
                 )
@@ -168,13 +169,13 @@ impl Since {
             return Ok(());
         } else if file.generation() <= old.generation() {
             format!(
-                "this is generation {}, at {revision} it was {}: an older or a different file was brought in",
+                "this is generation {}, but at {revision} it was {}: an older or a different file was added",
                 file.generation(),
                 old.generation()
             )
         } else if file.epoch() < old.epoch() {
             format!(
-                "this file has the data key of epoch {}, at {revision} it was epoch {}: it continues from before new keys",
+                "this file has the data key of epoch {}, but at {revision} it was epoch {}: it is based on a version with older keys",
                 file.epoch(),
                 old.epoch()
             )
@@ -182,7 +183,7 @@ impl Since {
             return Ok(());
         };
         Err(Error::new(Kind::OldGeneration, what).with_help(
-            "To restore older content on purpose, a writer signs it again: bootseal sign",
+            "To restore older content on purpose, a writer must sign it again: bootseal sign",
         ))
     }
 }

@@ -1,4 +1,4 @@
-//! The body of a request, taken apart into its texts, each of which may be a secret.
+//! The body of a request, split into its texts, each of which may be a secret.
 
 use crate::profile::curl::line::Data;
 use crate::profile::curl::names::{is_password, is_secret, squeezed};
@@ -13,15 +13,15 @@ use zeroize::{Zeroize, Zeroizing};
 pub(super) struct Leaf {
     /// The name as it is shown: `user.name`.
     pub(super) name: String,
-    /// The last part of its name.
+    /// The last part of the name.
     pub(super) key: String,
     pub(super) text: Word,
-    /// The name of the sealed value that is filled in here, once that is known.
+    /// The name of the sealed value that is filled in here, once it is known.
     pub(super) role: Option<String>,
 }
 
 impl Leaf {
-    /// The text that a profile has in its place.
+    /// Returns the text for the profile: the text itself, or the placeholder of the sealed value.
     pub(super) fn shown(&self) -> String {
         self.role.as_ref().map_or_else(|| self.text.to_string(), |role| format!("${{{role}}}"))
     }
@@ -54,8 +54,8 @@ pub(super) fn body(data: &[Data], is_json: bool) -> Result<(Shape, Vec<Leaf>)> {
     let mut leaves = Vec::new();
     if is_json || whole.trim_start().starts_with('{') {
         let json = serde_json::from_str::<Json>(&whole).map_err(|error| {
-            refused(&format!("has a body that is not JSON (column {} of it)", error.column()))
-                .with_help("Is a quote missing, or a backslash?")
+            refused(&format!("has a body that is not JSON (at its column {})", error.column()))
+                .with_help("Check for a missing quote or backslash.")
         })?;
         let json = Wiped(json);
         if !json.0.is_object() {
@@ -161,7 +161,7 @@ fn collect(json: &Json, path: &mut Vec<String>, leaves: &mut Vec<Leaf>) -> Resul
     })
 }
 
-/// Fills in each leaf as it is written in a profile.
+/// Replaces the mark of each leaf with its text for the profile.
 pub(super) fn fill(value: &mut Value, leaves: &[Leaf]) {
     match value {
         Value::String(text) => {

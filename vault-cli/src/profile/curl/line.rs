@@ -1,5 +1,5 @@
 //! The options of a curl line. An option that a profile cannot express is refused, with the reason;
-//! one that only affects output is ignored.
+//! an option that only affects output is ignored.
 
 use crate::profile::curl::words::Word;
 use crate::ui::failure::{Failure, Result};
@@ -19,7 +19,7 @@ pub(crate) struct Line {
     /// The argument of `-u`.
     pub(super) user: Option<Word>,
     pub(super) proxy: Option<String>,
-    /// What was left out, to be reported.
+    /// The options that were left out, to be reported.
     pub(crate) left_out: Vec<&'static str>,
 }
 
@@ -30,7 +30,7 @@ pub(crate) enum Data {
     Pair(Word, Word),
 }
 
-/// Long options with an argument that say something about a profile.
+/// Long options with an argument that are relevant for a profile.
 const CARRIED_OVER: &[&str] = &[
     "--request",
     "--header",
@@ -46,7 +46,7 @@ const CARRIED_OVER: &[&str] = &[
     "--proxy",
     "--cacert",
 ];
-/// Long options with an argument that do not matter for a profile.
+/// Long options with an argument that are irrelevant for a profile.
 const PASSED_OVER: &[&str] = &[
     "--user-agent",
     "--referer",
@@ -65,7 +65,7 @@ const PASSED_OVER: &[&str] = &[
     "--interface",
     "--resolve",
 ];
-/// Long options without an argument that do not matter for a profile.
+/// Long options without an argument that are irrelevant for a profile.
 const FLAGS: &[&str] = &[
     "--silent",
     "--show-error",
@@ -122,7 +122,7 @@ impl Line {
         match self.url.replace(word) {
             None => Ok(()),
             Some(_) => Err(refused("has two addresses, or a word that is not an option")
-                .with_help("Is a quote missing?")),
+                .with_help("Check for a missing quote.")),
         }
     }
 
@@ -182,7 +182,7 @@ impl Line {
         }
         if name == "--insecure" {
             self.left_out.push(
-                "-k: a profile always checks who the vendor is; for a certificate of its own there is the key `ca`",
+                "-k: a profile always verifies the vendor's certificate; for a private CA, use the key `ca`",
             );
             return Ok(());
         }
@@ -191,7 +191,7 @@ impl Line {
         }
         let value = glued
             .or_else(|| words.next())
-            .ok_or_else(|| refused("ends with an option that lacks its word"))?;
+            .ok_or_else(|| refused("ends with an option that lacks its argument"))?;
         match name {
             "--request" => self.method = Some(value.to_ascii_uppercase()),
             "--header" => self.header(&value)?,
@@ -205,10 +205,10 @@ impl Line {
             "--user" => self.user = Some(value),
             "--url" => self.address(value)?,
             "--cookie" => {
-                self.left_out.push("cookies (-b): they are one browser's; `before` fetches what the login itself needs")
+                self.left_out.push("cookies (-b): they belong to one browser; use `before` to fetch those that the login needs")
             }
             "--proxy" => self.proxy = Some(value.to_string()),
-            "--cacert" => self.left_out.push("--cacert: name that file with --ca here"),
+            "--cacert" => self.left_out.push("--cacert: name the file with --ca instead"),
             _ => {}
         }
         Ok(())
@@ -228,12 +228,14 @@ impl Line {
     }
 }
 
-/// What an option does that no profile can, or that is no login; `None` if it is neither.
+/// Returns the reason why an option cannot be part of a login profile; `None` if it can.
 fn inexpressible(name: &str) -> Option<&'static str> {
     Some(match name {
-        "--form" | "--form-string" => "sends multipart/form-data (-F), which a profile cannot",
+        "--form" | "--form-string" => {
+            "sends multipart/form-data (-F), which a profile cannot do do"
+        }
         "--get" => {
-            "puts its data into the address (-G), where logs keep it; a profile sends secrets in the body or a header"
+            "puts its data into the address (-G), which is written to logs; a profile sends secrets in the body or a header"
         }
         "--upload-file" => "sends a file (-T)",
         "--config" => "takes its options from a file (-K), and no file is read here",
@@ -241,13 +243,13 @@ fn inexpressible(name: &str) -> Option<&'static str> {
             "takes the password from a .netrc file, and no file is read here"
         }
         "--digest" | "--ntlm" | "--negotiate" | "--anyauth" => {
-            "logs in by another scheme than Basic, which a profile cannot"
+            "logs in by a scheme other than Basic, which a profile cannot do"
         }
-        "--oauth2-bearer" => "carries a token already: this is a call, not a login",
+        "--oauth2-bearer" => "contains a token already, so it is a call and not a login",
         "--cert" | "--key" => {
-            "shows a client certificate: seal it, and write client_cert and client_key"
+            "uses a client certificate: seal it, and add client_cert and client_key to the profile"
         }
-        "--head" => "asks for headers only (-I), which is not a login",
+        "--head" => "requests only headers (-I), which is not a login",
         _ => return None,
     })
 }
@@ -266,10 +268,10 @@ fn refused(what: &str) -> Failure {
     Failure::new(Kind::Usage, format!("the curl line {what}"))
 }
 
-/// The option is not repeated: after a missing quote, it may be a secret.
+/// The option is not shown, because it may be a secret after a missing quote.
 fn unknown() -> Failure {
-    refused("has an option that is not known here")
-        .with_help("Leave it out if the login works without it. Is a quote missing?")
+    refused("has an unknown option")
+        .with_help("Leave it out if the login works without it. Check for a missing quote.")
 }
 
 fn no_file(value: Word) -> Result<Word> {
@@ -277,6 +279,6 @@ fn no_file(value: Word) -> Result<Word> {
 }
 
 fn file() -> Failure {
-    refused("takes something from a file (@…), and no file is read here")
-        .with_help("Put what the file holds in its place.")
+    refused("reads something from a file (@…), and no file is read here")
+        .with_help("Replace it with the content of the file.")
 }

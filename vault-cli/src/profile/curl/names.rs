@@ -5,14 +5,14 @@ pub(super) fn squeezed(name: &str) -> String {
     name.chars().filter(|next| next.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-/// Whether a field of that name holds the password.
+/// Whether a field of that name contains the password.
 pub(super) fn is_password(key: &str) -> bool {
     ["password", "passwd", "pass", "pwd", "passphrase", "passwort", "pin", "pw"].contains(&key)
         || key.ends_with("password")
         || key.ends_with("passwd")
 }
 
-/// Whether a field of that name holds a secret other than the password.
+/// Whether a field of that name contains a secret other than the password.
 pub(super) fn is_secret(key: &str) -> bool {
     ["secret", "token", "apikey", "accesskey", "privatekey", "otp", "credential"]
         .iter()
@@ -20,7 +20,7 @@ pub(super) fn is_secret(key: &str) -> bool {
         || key == "key"
 }
 
-/// Whether a text is a placeholder, which the reader of a documentation replaces with a secret.
+/// Whether a text is a placeholder, which a reader of documentation replaces with a secret.
 pub(super) fn is_placeholder(text: &str) -> bool {
     let marked = [("<", ">"), ("{{", "}}"), ("[", "]"), ("${", "}"), ("%", "%")];
     let variable = text.strip_prefix('$').is_some_and(|name| {

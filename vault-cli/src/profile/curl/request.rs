@@ -27,7 +27,7 @@ pub(crate) struct Login {
 /// Name and value of a header.
 type Header = (String, Word);
 
-/// Makes a login profile of `line`; `ask` is asked for fields that are not clear.
+/// Makes a login profile from `line`; `ask` is called for fields that are not clear.
 pub(crate) fn recognise(line: Line, wanted: &Wanted<'_>, ask: &mut Ask<'_>) -> Result<Login> {
     let Line { url, method, headers, data, json, user, proxy, mut left_out } = line;
     let url = url.ok_or_else(|| refused("has no address"))?;
@@ -62,8 +62,7 @@ pub(crate) fn recognise(line: Line, wanted: &Wanted<'_>, ask: &mut Ask<'_>) -> R
 }
 
 impl Login {
-    /// Takes HTTP Basic, `user:password`; with OAuth it is the client that authenticates in this
-    /// way.
+    /// Adds HTTP Basic from `user:password`; with OAuth, these are the client's id and secret.
     fn take_basic(&mut self, both: &str, oauth: bool) -> Result<()> {
         let (user, password) = both.split_once(':').unwrap_or((both, ""));
         let names = if oauth { ["client_id", "client_secret"] } else { ["username", "password"] };
@@ -102,7 +101,7 @@ impl Login {
         Ok(())
     }
 
-    /// Takes the headers; one with a secret becomes a reference to the sealed value.
+    /// Adds the headers; a header with a secret becomes a reference to the sealed value.
     fn take_headers(&mut self, headers: Vec<Header>) -> Result<()> {
         let mut kept = Table::new();
         for (name, value) in headers {
@@ -141,8 +140,8 @@ impl Login {
     }
 }
 
-/// The address without user information and fragment, and the user in it, which curl sends by HTTP
-/// Basic.
+/// Returns the address without user information and fragment, and the user information, which curl
+/// sends by HTTP Basic.
 fn address(text: &str) -> Result<(Url, Option<Word>)> {
     let whole = Zeroizing::new(if text.contains("://") {
         text.to_owned()
@@ -155,7 +154,7 @@ fn address(text: &str) -> Result<(Url, Option<Word>)> {
         .query_pairs()
         .any(|(name, _)| is_password(&squeezed(&name)) || is_secret(&squeezed(&name)));
     if secret {
-        let what = "has a secret in its address, where every log keeps it: a profile sends secrets in the body or a header";
+        let what = "has a secret in its address, which is written to logs: a profile sends secrets in the body or a header";
         return Err(
             refused(what).with_help("Ask the vendor for another way, and change that secret.")
         );
@@ -199,11 +198,11 @@ fn sort_headers(
                 ));
             }
             "cookie" => left_out.push(
-                "cookies: they are one browser's; `before` fetches what the login itself needs",
+                "cookies: they belong to one browser; use `before` to fetch those that the login needs",
             ),
             _ if lower.contains("csrf") || lower.contains("xsrf") => {
                 left_out.push(
-                    "a CSRF token, which is good once: `before` fetches one ahead of each login",
+                    "a CSRF token, which is valid once: use `before` to fetch one before each login",
                 );
             }
             // Added by browsers and curl themselves.
@@ -227,7 +226,7 @@ fn sort_headers(
     Ok((kept, user))
 }
 
-/// A header that a profile sends by itself.
+/// Whether a profile sends this header automatically.
 fn is_implied(name: &str, value: &str) -> bool {
     let known = ["application/json", "application/x-www-form-urlencoded"];
     name.eq_ignore_ascii_case("content-type") && known.iter().any(|known| value.starts_with(known))
@@ -252,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_to_be_put_in_is_missing_and_not_sealed() {
+    fn a_placeholder_is_missing_and_not_sealed() {
         for placeholder in [
             "$PASSWORD",
             "${PASSWORD}",
@@ -280,7 +279,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_line_breaks_it_and_no_error_repeats_it(text in "(curl )?[ -~\n^\"'\\\\$=&{}:@]{0,80}", flag in prop::sample::select(vec!["", "-d ", "-u ", "-H ", "--json "])) {
+        fn no_line_makes_it_panic_and_no_error_quotes_it(text in "(curl )?[ -~\n^\"'\\\\$=&{}:@]{0,80}", flag in prop::sample::select(vec!["", "-d ", "-u ", "-H ", "--json "])) {
             let line = format!("curl https://a.example {flag}{text}");
             let _ = made_of(&line);
             let _ = made_of(&text);

@@ -59,7 +59,7 @@ pub(super) fn give_roles(
         leaves[position(leaves, name)?].role = Some(password_name.into());
     }
     give_client_roles(leaves);
-    // With either of these, a login may well do without a user and a password in its body.
+    // With HTTP Basic or a client secret, a login may need no user and password in its body.
     let proven = basic || leaves.iter().any(|leaf| leaf.role.as_deref() == Some("client_secret"));
     if wanted.password.is_none() {
         let named = passwords(leaves);
@@ -75,12 +75,12 @@ pub(super) fn give_roles(
     }
     give_secret_roles(leaves);
     if !basic && leaves.iter().all(|leaf| leaf.role.is_none()) {
-        return Err(refused("carries no credentials: neither -u nor a field that would be one"));
+        return Err(refused("has no credentials: neither -u nor a field for them"));
     }
     Ok(())
 }
 
-/// Where the field is that an option names.
+/// Returns the index of the field that an option names.
 fn position(leaves: &[Leaf], name: &str) -> Result<usize> {
     leaves.iter().position(|leaf| leaf.name == name).ok_or_else(|| {
         let names: Vec<String> = leaves.iter().map(|leaf| Shown(&leaf.name).to_string()).collect();
@@ -94,12 +94,12 @@ fn free(leaves: &[Leaf]) -> impl Iterator<Item = usize> {
     (0..leaves.len()).filter(|index| leaves[*index].role.is_none())
 }
 
-/// The free fields whose names say that they are a password.
+/// The fields without a role whose names indicate a password.
 fn passwords(leaves: &[Leaf]) -> Vec<usize> {
     free(leaves).filter(|index| is_password(&squeezed(&leaves[*index].key))).collect()
 }
 
-/// The free fields whose names say that they are a user, of the most certain names that occur.
+/// The fields without a role whose names indicate a user, by the most certain names that occur.
 fn users(leaves: &[Leaf]) -> Vec<usize> {
     let called = |keys: &&[&str]| -> Vec<usize> {
         free(leaves)
@@ -109,7 +109,7 @@ fn users(leaves: &[Leaf]) -> Vec<usize> {
     USERS.iter().map(called).find(|found| !found.is_empty()).unwrap_or_default()
 }
 
-/// The client of OAuth, whose fields always have the same names.
+/// Assigns the roles of the OAuth client, whose fields always have the same names.
 fn give_client_roles(leaves: &mut [Leaf]) {
     for leaf in leaves.iter_mut().filter(|leaf| leaf.role.is_none()) {
         let key = squeezed(&leaf.key);
@@ -119,7 +119,8 @@ fn give_client_roles(leaves: &mut [Leaf]) {
     }
 }
 
-/// Whatever else looks like a secret gets a role of its own name, so that it is sealed too.
+/// Gives every other field that looks like a secret a role with the field's name, so that it is
+/// sealed too.
 fn give_secret_roles(leaves: &mut [Leaf]) {
     for index in 0..leaves.len() {
         let key = squeezed(&leaves[index].key);
@@ -139,8 +140,8 @@ fn give_secret_roles(leaves: &mut [Leaf]) {
     }
 }
 
-/// The only one of `named`; if it is not clear which, someone is asked, unless the login is
-/// `proven` without it.
+/// Returns the only field in `named`. If there is none or more than one, asks the user; but a
+/// `proven` login needs none.
 fn one_of(
     leaves: &[Leaf],
     named: &[usize],
@@ -155,7 +156,7 @@ fn one_of(
     }
 }
 
-/// Asks which of `named` is meant, or which of all fields if it is empty.
+/// Asks which of `named` is meant, or which of all fields if `named` is empty.
 fn choose(
     leaves: &[Leaf],
     named: &[usize],

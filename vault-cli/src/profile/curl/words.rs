@@ -1,5 +1,5 @@
-//! The words that a POSIX shell makes of a curl line: quotes and continued lines. What a shell
-//! would run is refused.
+//! The words that a POSIX shell makes of a curl line: quotes and continued lines. Commands that a
+//! shell would run are refused.
 
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::Kind;
@@ -17,7 +17,7 @@ pub(crate) fn split(text: &str) -> Result<Vec<Word>> {
             .with_help("Copy it for a POSIX shell: \"Copy as cURL (bash)\"."));
     }
     let mut words = sh(&text)?;
-    // A copied prompt.
+    // A prompt may have been copied as well.
     while words.first().is_some_and(|word| ["$", "%", "#", ">"].contains(&word.as_str())) {
         words.remove(0);
     }
@@ -28,7 +28,7 @@ pub(super) fn refused(what: &str) -> Failure {
     Failure::new(Kind::Usage, format!("the curl line {what}"))
 }
 
-/// The words so far; even empty quotes make a word.
+/// The words read so far; empty quotes are a word too.
 #[derive(Default)]
 struct Words {
     done: Vec<Word>,
@@ -83,11 +83,11 @@ fn sh(text: &str) -> Result<Vec<Word>> {
             },
             '\n' => {
                 words.end();
-                // Documentation often breaks lines without a backslash: an option continues the
-                // command.
-                let goes_on =
+                // Documentation often breaks lines without a backslash, so a line that begins with
+                // an option continues the command.
+                let continues =
                     rest.clone().find(|next| !next.is_whitespace()).is_some_and(|next| next == '-');
-                if !words.done.is_empty() && !goes_on {
+                if !words.done.is_empty() && !continues {
                     break;
                 }
             }
@@ -142,7 +142,7 @@ fn double_quoted(rest: &mut Peekable<Chars<'_>>, words: &mut Words) -> Result<()
 
 /// Reads `$'…'`, which browsers use for text with quotes or line breaks.
 fn ansi_quoted(rest: &mut Peekable<Chars<'_>>, words: &mut Words) -> Result<()> {
-    let wrong = || refused("has a character in $'…' that is none");
+    let wrong = || refused("has an invalid escape in $'…'");
     loop {
         match rest.next().ok_or_else(open)? {
             '\'' => return Ok(()),
@@ -175,7 +175,7 @@ fn ansi_quoted(rest: &mut Peekable<Chars<'_>>, words: &mut Words) -> Result<()> 
                     code.extend(rest.next_if(|next| next.is_digit(radix)));
                 }
                 let code = u32::from_str_radix(&code, radix).ok();
-                // Above 127, \x is one byte of a character; nobody writes that.
+                // Above 127, `\x` is one byte of a longer character, which is not supported.
                 let code = code.filter(|code| digits != 2 || *code < 128);
                 words.push(code.and_then(char::from_u32).ok_or_else(wrong)?);
             }
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_those_of_the_shell() {
+    fn words_are_split_as_by_a_shell() {
         for (line, expected) in [
             (r"curl -u 'a b':c", vec!["curl", "-u", "a b:c"]),
             ("$ curl \\\n  -s \\\r\n 'x'", vec!["curl", "-s", "x"]),
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_shell_would_run_is_refused() {
+    fn commands_that_a_shell_would_run_are_refused() {
         for line in ["curl $(cat x)", "curl \"`id`\"", "curl \"$(id)\"", "curl `id`"] {
             assert!(split(line).unwrap_err().text().contains("would run"), "{line}");
         }

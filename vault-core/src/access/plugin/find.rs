@@ -1,5 +1,5 @@
-//! The programs of plugins, found only in folders that the caller names: never in PATH, never in
-//! the current folder.
+//! The programs of plugins, found only at paths that the caller configures: never in PATH or in the
+//! current folder.
 //!
 //! A sealed file names a plugin, never a program.
 
@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Where plugins are found, and who answers their questions. By default nowhere and nobody.
+/// The places where plugins are found, and the [`PluginUser`] that answers their questions. By
+/// default there are none.
 ///
 /// ```
 /// use bootseal_core::{Kind, Plugins};
@@ -44,7 +45,7 @@ impl Default for Plugins {
 }
 
 impl Plugins {
-    /// Adds the program `/…/age-plugin-NAME` as the plugin NAME; it comes before any folder.
+    /// Adds the program `/…/age-plugin-NAME` as the plugin NAME; it takes precedence over folders.
     ///
     /// # Errors
     /// [`Kind::Usage`] if the path is not absolute or has another form.
@@ -59,38 +60,37 @@ impl Plugins {
             name.strip_suffix(std::env::consts::EXE_SUFFIX)?.strip_prefix("age-plugin-")
         });
         if !path.is_absolute() || !name.is_some_and(is_plugin_name) {
-            let what = "the program of a plugin is named by its absolute path, /…/age-plugin-NAME";
+            let what = "the program of a plugin must be an absolute path: /…/age-plugin-NAME";
             return Err(Error::new(Kind::Usage, what).in_file(path));
         }
         Arc::make_mut(&mut self.0).programs.push(path.to_owned());
         Ok(self)
     }
 
-    /// Adds a folder of programs `age-plugin-NAME`; the first folder that has a plugin counts.
+    /// Adds a folder of programs `age-plugin-NAME`. If several folders have a plugin, the first is
+    /// used.
     ///
     /// # Errors
     /// [`Kind::Usage`] if the path is not absolute. See the example of [`Plugins`].
     pub fn folder(mut self, path: &Path) -> Result<Plugins> {
         if !path.is_absolute() {
-            return Err(Error::new(
-                Kind::Usage,
-                "a folder of plugins must be named by its absolute path",
-            )
-            .in_file(path));
+            return Err(Error::new(Kind::Usage, "a folder of plugins must be an absolute path")
+                .in_file(path));
         }
         Arc::make_mut(&mut self.0).folders.push(path.to_owned());
         Ok(self)
     }
 
-    /// Sets who answers the questions of plugins. See the example of [`PluginUser`].
+    /// Sets the handler for the questions of plugins. See the example of [`PluginUser`].
     #[must_use]
     pub fn user(mut self, user: impl PluginUser + 'static) -> Plugins {
         Arc::make_mut(&mut self.0).user = Some(Arc::new(user));
         self
     }
 
-    /// Sets how long a plugin may be silent before it is ended: 120 seconds by default, so that a
-    /// person can find and touch the key. Time spent on a question does not count.
+    /// Sets the response timeout, after which a plugin is killed: 120 seconds by default, enough to
+    /// find and touch a hardware key. The time that the user takes to answer a question does not
+    /// count.
     ///
     /// ```
     /// let plugins = bootseal_core::Plugins::default().patience(std::time::Duration::from_secs(20));
@@ -114,12 +114,12 @@ impl Plugins {
             let looked: Vec<String> =
                 places.iter().map(|path| path.display().to_string()).collect();
             let looked = if looked.is_empty() {
-                "no place was named for plugins".into()
+                "no plugin path is configured".into()
             } else {
                 format!("looked for {}", looked.join(", "))
             };
-            return Err(Error::new(Kind::NotFound, format!("the plugin {file} is not there: {looked}")).with_help(
-                format!("Install it there, or name it: BOOTSEAL_PLUGIN=/absolute/path/{file}. PATH is not looked at."),
+            return Err(Error::new(Kind::NotFound, format!("the plugin {file} was not found: {looked}")).with_help(
+                format!("Install it there, or set BOOTSEAL_PLUGIN=/absolute/path/{file}. PATH is not searched."),
             ));
         };
         let found = found.canonicalize().map_err(|error| {
@@ -151,7 +151,7 @@ fn check_mode(program: &Path) -> Result<()> {
     for place in [Some(program), program.parent()].into_iter().flatten() {
         let mode = std::fs::metadata(place).map_or(0o777, |meta| meta.mode());
         if mode & 0o002 != 0 {
-            let what = format!("a plugin that everyone can replace (mode {:04o})", mode & 0o7777);
+            let what = format!("a plugin that any user can replace (mode {:04o})", mode & 0o7777);
             return Err(Error::new(Kind::UnsafeFile, what)
                 .in_file(place)
                 .with_help(format!("chmod o-w '{}'", place.display())));

@@ -18,8 +18,8 @@ pub(crate) struct PluginIdentity {
     name: String,
     text: Secret,
     pub(crate) plugins: Plugins,
-    /// File keys already unwrapped, by the digest of their stanzas: a hardware key is touched once
-    /// for each key block.
+    /// File keys already unwrapped, by the digest of their stanzas, so that each key block needs
+    /// only one touch of a hardware key.
     opened: Arc<Mutex<Vec<Opened>>>,
 }
 
@@ -44,13 +44,13 @@ impl PluginIdentity {
         Some(Secret::copy_of(text.as_bytes()).map(made).map_err(Error::from))
     }
 
-    /// Whether the recipient is one of this plugin, or of a kind that any plugin may hold.
+    /// Whether the recipient belongs to this plugin, or is of a kind that any plugin may serve.
     pub(crate) fn may_open(&self, plugin: Option<&str>, is_tag: bool) -> bool {
         plugin == Some(&self.name) || is_tag
     }
 
-    /// Unwraps by age's `identity-v1`. An error means that the plugin could have opened it and did
-    /// not.
+    /// Unwraps the file key through the `identity-v1` state machine. Returns `None` if the plugin
+    /// has no key for these stanzas, and an error if it cannot be run or reports one.
     pub(crate) fn file_key(&self, stanzas: &[Stanza]) -> Result<Option<FileKey>> {
         let digest = digest(stanzas);
         let key = |bytes: &[u8]| FileKey::init_with_mut(|key| key.copy_from_slice(bytes));
@@ -66,7 +66,7 @@ impl PluginIdentity {
         let mut session = self.plugins.session(&self.name, "identity-v1").map_err(not_there)?;
         self.text
             .expose_str(|text| session.talk.say("add-identity", &[text], &[]))
-            .map_err(|_| Error::malformed("not text"))?;
+            .map_err(|_| Error::malformed("the plugin identity is not UTF-8"))?;
         for stanza in stanzas {
             let words =
                 ["0", &stanza.tag].into_iter().chain(stanza.args.iter().map(String::as_str));
@@ -91,7 +91,7 @@ impl PluginIdentity {
                 Ok(Some(key))
             }
             None if session.talk.complaints.is_empty() => Ok(None),
-            None => Err(session.failed("it opened nothing")),
+            None => Err(session.failed("it returned no file key")),
         }
     }
 }

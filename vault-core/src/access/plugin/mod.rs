@@ -12,8 +12,8 @@ pub(crate) mod protocol;
 #[cfg(feature = "plugin")]
 pub(crate) mod user;
 
-/// Whether `name` can be a plugin's. It becomes the name of a program, so it may hold nothing that
-/// a path is made of.
+/// Whether `name` is a valid plugin name. It becomes part of a program's file name, so it must not
+/// contain path syntax.
 pub(crate) fn is_plugin_name(name: &str) -> bool {
     !name.is_empty()
         && name

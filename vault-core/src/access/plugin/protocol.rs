@@ -17,9 +17,9 @@ use zeroize::Zeroizing;
 const MAX_LINE: usize = 16 * 1024;
 const MAX_BODY: usize = 64 * 1024;
 const MAX_MESSAGES: usize = 1000;
-/// base64 is sent in lines of this length; a shorter one ends a body.
+/// The line length of base64 bodies; a shorter line ends the body.
 const COLUMNS: usize = 64;
-/// How long a plugin may take to exit after its stdin is closed.
+/// The time limit for a plugin to exit after its stdin is closed.
 const TO_END: Duration = Duration::from_secs(2);
 
 /// One stanza of the protocol.
@@ -56,9 +56,9 @@ pub(crate) struct Conversation {
     input: Option<Sender<Zeroizing<Vec<u8>>>>,
     output: Receiver<std::io::Result<Message>>,
     patience: Duration,
-    /// Errors the plugin reported, and questions nobody answered.
+    /// Errors that the plugin reported, and its unanswered questions.
     pub(crate) complaints: Vec<String>,
-    /// Whether it asked a question and nobody answered.
+    /// Whether a question of the plugin was not answered.
     unanswered: bool,
 }
 
@@ -70,8 +70,8 @@ impl Conversation {
     ) -> std::io::Result<Conversation> {
         let mut command = Command::new(program);
         command.arg(format!("--age-plugin={machine}"));
-        // Runs in the root folder, not the current one, where anyone may have placed files that it
-        // would pick up.
+        // The plugin runs in the root folder: in the current one, others may have placed files that
+        // it would load.
         command.current_dir(program.ancestors().last().unwrap_or(program));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         for (name, _) in std::env::vars_os() {
@@ -108,9 +108,9 @@ impl Conversation {
         match self.output.recv_timeout(self.patience) {
             Ok(message) => message.map_err(|error| error.to_string()),
             Err(RecvTimeoutError::Timeout) => {
-                Err(format!("it said nothing for {} s", self.patience.as_secs_f32()))
+                Err(format!("it did not respond for {} s", self.patience.as_secs_f32()))
             }
-            Err(RecvTimeoutError::Disconnected) => Err("it ended before it was done".into()),
+            Err(RecvTimeoutError::Disconnected) => Err("it exited before it was done".into()),
         }
     }
 }
@@ -180,7 +180,7 @@ fn read(source: &mut impl BufRead) -> std::io::Result<Option<Message>> {
     let broken = || {
         std::io::Error::new(
             std::io::ErrorKind::InvalidData,
-            "what it says is not the protocol of age plugins",
+            "its output is not the protocol of age plugins",
         )
     };
     let Some(first) = line(source)? else { return Ok(None) };
@@ -219,7 +219,7 @@ fn line(source: &mut impl BufRead) -> std::io::Result<Option<Zeroizing<Vec<u8>>>
         None if read == 0 => Ok(None),
         _ => Err(std::io::Error::new(
             std::io::ErrorKind::InvalidData,
-            "what it says is cut, or has too long a line",
+            "its output is truncated, or has a line that is too long",
         )),
     }
 }
@@ -300,20 +300,18 @@ impl Session {
     fn unanswered(&mut self, message: &Message) -> Reply {
         let asked = message.text();
         self.talk.unanswered = true;
-        self.talk
-            .complaints
-            .push(format!("nobody is there to answer its question: {}", Brief(&asked)));
+        self.talk.complaints.push(format!("its question was not answered: {}", Brief(&asked)));
         Reply::Fail
     }
 
     /// The error of a session that failed.
     pub(crate) fn failed(&self, what: &str) -> Error {
-        let said = match self.talk.complaints.as_slice() {
+        let message = match self.talk.complaints.as_slice() {
             [] => what.to_owned(),
-            said => said.join("; "),
+            message => message.join("; "),
         };
         let kind = if self.talk.unanswered { Kind::NoTerminal } else { Kind::NoIdentity };
-        Error::new(kind, format!("the plugin {} failed: {said}", self.plugin))
+        Error::new(kind, format!("the plugin {} failed: {message}", self.plugin))
     }
 }
 
@@ -326,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_is_read_again() {
+    fn a_written_message_is_read_back() {
         for length in [0, 1, 47, 48, 49, 96, 500] {
             let body = vec![7; length];
             let text = written("file-key", &["0", "x"], &body);
@@ -339,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_cut_or_no_stanza_is_refused() {
+    fn oversized_truncated_and_malformed_messages_are_refused() {
         let long = [b"-> x\n".as_slice(), &[b'A'; 70]].concat();
         let endless =
             [b"-> x\n".to_vec(), [vec![b'A'; 64], b"\n".to_vec()].concat().repeat(2000)].concat();
@@ -366,11 +364,11 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn who_says_nothing_is_not_waited_for() {
+    fn a_silent_plugin_times_out() {
         let folder = tempfile::tempdir().unwrap();
         let program = folder.path().join("age-plugin-silent");
-        // Another process writes it: ours never has it open for writing, so that no fork of another
-        // test can keep it busy.
+        // A shell writes the program. If this process had it open for writing, a fork in another
+        // test could inherit the descriptor, and running the program would fail as busy.
         let write = "printf '#!/bin/sh\\nexec sleep 60\\n' > \"$0\" && chmod 755 \"$0\"";
         let written = Command::new("sh").arg("-c").arg(write).arg(&program).status().unwrap();
         assert!(written.success());
@@ -378,7 +376,7 @@ mod tests {
         let mut talk =
             Conversation::start(&program, "identity-v1", Duration::from_millis(20)).unwrap();
         let error = talk.hear().err().unwrap();
-        assert!(error.starts_with("it said nothing for 0.02"), "{error}");
+        assert!(error.starts_with("it did not respond for 0.02"), "{error}");
         // `sleep` ignores that its stdin is closed: without this, dropping would wait for `TO_END`.
         talk.child.kill().unwrap();
         drop(talk);

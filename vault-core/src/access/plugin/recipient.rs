@@ -4,7 +4,7 @@ use crate::access::plugin::find::Plugins;
 use crate::access::plugin::protocol::Reply;
 use crate::error::Result;
 use age_core::format::{FileKey, Stanza};
-use age_core::secrecy::ExposeSecret;
+use secrecy::ExposeSecret;
 use std::collections::HashSet;
 
 pub(crate) struct PluginRecipient {
@@ -46,7 +46,7 @@ impl PluginRecipient {
             _ => Reply::Unsupported,
         })?;
         match stanzas.is_empty() {
-            true => Err(session.failed("it wrapped nothing")),
+            true => Err(session.failed("it returned no stanza")),
             false => Ok((stanzas, labels)),
         }
     }

@@ -1,9 +1,9 @@
-//! Questions of a plugin to a person: the one trait that an application implements.
+//! Questions of a plugin to its user: the trait that an application implements.
 
 use bootseal_memory::Secret;
 
-/// Answers the questions of a plugin. Its texts are escaped, safe for a terminal; `None` means that
-/// nobody answers.
+/// Answers the questions of a plugin. The plugin's texts are escaped and safe for a terminal.
+/// `None` means that there is no answer.
 ///
 /// ```
 /// use bootseal_core::{PluginUser, Secret};

@@ -3,9 +3,9 @@
 use crate::access::recipient::Recipient;
 use crate::error::{Error, Result};
 use crate::shown::Brief;
-use age::secrecy::SecretString;
 use age::ssh::{EncryptedKey, UnsupportedKey};
 use age_core::format::{FileKey, Stanza};
+use secrecy::SecretString;
 use std::sync::Arc;
 
 /// A private key that is ready to use. age keeps it on the heap, and wipes it when it is dropped.
@@ -20,14 +20,14 @@ impl Key {
         let opened = age::Identity::unwrap_stanzas(&*self.key, stanzas);
         opened
             .transpose()
-            .map_err(|_| Error::malformed("what is wrapped to this SSH key does not open with it"))
+            .map_err(|_| Error::malformed("a stanza for this SSH key cannot be decrypted with it"))
     }
 }
 
-/// What a private key file holds.
+/// The content of a private key file.
 pub(crate) enum SshKey {
     Open(Key),
-    /// A passphrase protects it; its recipient is in the file in clear.
+    /// A passphrase-protected key, and its recipient, which is in the file in clear.
     Locked(EncryptedKey, Recipient),
 }
 
@@ -41,9 +41,9 @@ pub(crate) fn unlock(
     Some(Key { key: Arc::new(key.into()), recipient: recipient.clone() })
 }
 
-/// Reads a private key in PEM: ready, or locked by a passphrase.
+/// Reads a private key in PEM: ready to use, or locked by a passphrase.
 pub(crate) fn read(pem: &str) -> Result<SshKey> {
-    let broken = || Error::malformed("is not a whole SSH private key");
+    let broken = || Error::malformed("is not a complete SSH private key");
     let key = age::ssh::Identity::from_buffer(pem.as_bytes(), None).map_err(|_| broken())?;
     if let age::ssh::Identity::Unsupported(why) = &key {
         return Err(unsupported(why));
@@ -59,7 +59,7 @@ pub(crate) fn read(pem: &str) -> Result<SshKey> {
 fn unsupported(why: &UnsupportedKey) -> Error {
     let (what, help) = match why {
         UnsupportedKey::EncryptedPem => (
-            "is an SSH key in the old encrypted form".into(),
+            "is an SSH key in the old encrypted PEM format".into(),
             "`ssh-keygen -p -f FILE` converts it to OpenSSH's own format.",
         ),
         UnsupportedKey::EncryptedSsh(cipher) => (
@@ -67,15 +67,15 @@ fn unsupported(why: &UnsupportedKey) -> Error {
             "`ssh-keygen -p -Z aes256-ctr -f FILE` encrypts it with a supported cipher.",
         ),
         UnsupportedKey::Hardware(kind) => (
-            format!("is an SSH key on hardware ({}), which can sign, not open", Brief(kind)),
-            "An age plugin of that hardware can open; or `bootseal keygen -o FILE` makes an identity.",
+            format!("is an SSH key on hardware ({}), which can sign but not decrypt", Brief(kind)),
+            "Use an age plugin for that hardware, or create an identity: `bootseal keygen -o FILE`.",
         ),
         UnsupportedKey::Type(kind) => (
             format!(
-                "is an SSH key of the kind {}; only ssh-ed25519 and ssh-rsa can open",
+                "is an SSH key of the kind {}; only ssh-ed25519 and ssh-rsa are supported",
                 Brief(kind)
             ),
-            "`ssh-keygen -t ed25519` makes one that can; or `bootseal keygen -o FILE`.",
+            "Create a supported key: `ssh-keygen -t ed25519`, or `bootseal keygen -o FILE`.",
         ),
     };
     Error::malformed(what).with_help(help)

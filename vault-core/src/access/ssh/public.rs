@@ -1,12 +1,12 @@
-//! SSH public keys as recipients: each is checked, and has exactly one text.
+//! SSH public keys as recipients: each key is checked and has exactly one text.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use ed25519_dalek::VerifyingKey;
 
-/// `ssh-ed25519 BASE64` or `ssh-rsa BASE64` without its comment, if keys can be wrapped to it.
-/// Everything is checked here, before age reads it: its parser accepts trailing bytes, and panics
-/// at an mpint of zeros.
+/// `ssh-ed25519 BASE64` or `ssh-rsa BASE64` without the comment, if age can wrap to the key. All
+/// checks happen before age parses the key: its parser accepts trailing bytes, and panics on an
+/// mpint of zeros.
 pub(crate) fn canonical(text: &str) -> Option<String> {
     let mut words = text.split_ascii_whitespace();
     let (kind, base64) = (words.next()?, words.next()?);
@@ -21,7 +21,7 @@ pub(crate) fn canonical(text: &str) -> Option<String> {
     (sound && rest.is_empty()).then(|| format!("{kind} {}", BASE64_STANDARD.encode(&blob)))
 }
 
-/// An SSH `string`: its length in four bytes, then itself.
+/// An SSH `string`: its length in four bytes, then its bytes.
 fn string<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let (length, after) = rest.split_first_chunk::<4>()?;
     let length = u32::from_be_bytes(*length) as usize;
@@ -47,8 +47,8 @@ fn is_useful_exponent(number: &[u8]) -> bool {
     bits(number) >= 2 && number.last().is_some_and(|byte| byte & 1 == 1)
 }
 
-/// Anyone can open what is wrapped to a point of small order; a point that is not reduced is a
-/// second text of one key.
+/// Anyone can open a key that is wrapped to a point of small order. A point that is not reduced is
+/// a second text of the same key.
 fn is_useful_point(bytes: &[u8]) -> bool {
     let Ok(bytes) = <[u8; 32]>::try_from(bytes) else { return false };
     VerifyingKey::from_bytes(&bytes)
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn one_key_has_one_text_and_what_all_can_open_is_none() {
+    fn each_key_has_one_text_and_weak_keys_are_refused() {
         let good =
             "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHsKLqeplhpW+uObz5dvMgjz1OxfM/XXUB+VHtZ6isGN";
         assert_eq!(canonical(&format!("{good}  alice@rust more")).unwrap(), good);

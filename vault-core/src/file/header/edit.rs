@@ -1,4 +1,4 @@
-//! Edits of the text of `[bootseal]`: each replaces one value, and comments stay.
+//! Edits of the text of `[bootseal]`: each edit replaces one value and keeps comments.
 
 use crate::error::{Error, Result};
 use crate::file::header::{Access, Handover, Header, Removed};
@@ -10,7 +10,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use std::ops::Range;
 
 impl Header {
-    /// The text of a new `[bootseal]` table, with an empty place for the signature.
+    /// The text of a new `[bootseal]` table, without the line of the signature.
     pub(crate) fn to_text(&self) -> String {
         format!(
             "[bootseal]\nformat = 1\ngeneration = {}\nepoch = {}\naccess = {}\nread_key = {}\nwrite_key = {}\nvault = \"{}\"\n",
@@ -34,7 +34,7 @@ pub(crate) fn replace(text: &str, key: &str, value: &str) -> Result<String> {
     Ok([&text[..span.start], value, &text[span.end..]].concat())
 }
 
-/// Appends a line to the access list; comments stay.
+/// Appends an entry to the access list and keeps comments.
 pub(crate) fn append_access(text: &str, access: &Access) -> Result<String> {
     let outline = Outline::of(text)?;
     let entry = outline.entries.iter().find(|entry| entry.path == ["bootseal", "access"]);
@@ -45,7 +45,7 @@ pub(crate) fn append_access(text: &str, access: &Access) -> Result<String> {
     let close = span.end - 1;
     let comma = if end.comma_follows { "" } else { "," };
     let between = &text[end.last_element..close];
-    // Up to the line of the bracket; a comment there keeps its bytes.
+    // Keeps everything before the line of the closing bracket, including comments.
     let between = match between.rsplit_once('\n') {
         Some((kept, blanks)) if blanks.trim().is_empty() => kept,
         _ => between.trim_end_matches([' ', '\t']),
@@ -66,14 +66,14 @@ fn access_entry(text: &str, index: usize) -> Result<Range<usize>> {
     span.ok_or_else(|| Error::malformed("`bootseal.access` is missing"))
 }
 
-/// Replaces the `index`-th entry of the access list by `access`; comments stay.
+/// Replaces the `index`-th entry of the access list with `access` and keeps comments.
 pub(crate) fn replace_access(text: &str, index: usize, access: &Access) -> Result<String> {
     let span = access_entry(text, index)?;
     Ok([&text[..span.start], &access_line(access), &text[span.end..]].concat())
 }
 
-/// Removes the `index`-th entry from the access list; if it has a line of its own, with that line
-/// and its comment. `rest` is the remaining list.
+/// Removes the `index`-th entry from the access list. If nothing else is on its line, the whole
+/// line and its comment are removed. `rest` is the remaining list.
 pub(crate) fn drop_access(text: &str, index: usize, rest: &[Access]) -> Result<String> {
     let span = access_entry(text, index)?;
     let line = text[..span.start].rfind('\n').map_or(0, |newline| newline + 1);
@@ -90,12 +90,12 @@ pub(crate) fn drop_access(text: &str, index: usize, rest: &[Access]) -> Result<S
     };
     match parse_toml(&dropped) {
         Ok(_) => Ok(dropped),
-        // An unusual place of a comma: write the list again.
+        // A comma is in an unusual place: rewrite the list.
         Err(_) => replace(text, "access", &access_text(rest)),
     }
 }
 
-/// Sets `removed` or `handover`: in its place, or as a new key after `access`.
+/// Sets `removed` or `handover`: replaces the existing value, or adds a new key after `access`.
 fn set_history(text: &str, key: &str, lines: &[String]) -> Result<String> {
     let value = match lines {
         [] => "[]".to_owned(),
@@ -122,7 +122,7 @@ pub(crate) fn set_removed(text: &str, removed: &[Removed]) -> Result<String> {
             let at =
                 i64::try_from(removed.at).ok().and_then(|at| jiff::Timestamp::from_second(at).ok());
             let at = at.ok_or_else(|| {
-                Error::malformed("the time of a removal is outside the years that can be written")
+                Error::malformed("the time of a removal is outside the supported range of years")
             })?;
             Ok(format!("{{ name = \"{}\", at = {at} }}", removed.name))
         })
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_is_added_and_comments_stay() {
+    fn an_added_entry_keeps_comments() {
         for (before, kept) in [
             (
                 "[bootseal]\naccess = [\n  { name = \"a\" }, # the boss\n]\nvault = 1\n",

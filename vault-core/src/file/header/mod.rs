@@ -1,4 +1,4 @@
-//! The table `[bootseal]`: who may open the file, its generation, its wrapped keys.
+//! The table `[bootseal]`: the access list, the generation and the wrapped keys of a file.
 
 pub(crate) mod edit;
 pub(crate) mod read;
@@ -12,12 +12,12 @@ use crate::shown::Typed;
 use bootseal_memory::Secret;
 use std::fmt;
 
-/// The format counts generations and epochs up to here.
+/// The format's maximum for generations and epochs.
 pub(crate) const MAX_COUNT: u64 = 1 << 53;
-/// The most removals, and the most handovers, that are kept.
+/// The maximum number of removals, and of handovers, that are kept.
 pub(crate) const MAX_HISTORY: usize = 64;
 
-/// What a member of the access list may do.
+/// The role of a member of the access list.
 ///
 /// ```
 /// use bootseal_core::{Access, Identity, Role};
@@ -27,9 +27,9 @@ pub(crate) const MAX_HISTORY: usize = 64;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Open values.
+    /// May open values.
     Reader,
-    /// Also seal values and sign the file.
+    /// May also seal values and sign the file.
     Writer,
 }
 
@@ -59,11 +59,11 @@ impl fmt::Display for Role {
 pub struct Access {
     /// Letters, digits and `._@-`, at most 64.
     pub name: String,
-    /// What they may do.
+    /// The member's role.
     pub role: Role,
     /// The recipient that the keys are wrapped to.
     pub recipient: Recipient,
-    /// How the identity is derived from a passphrase, if it is.
+    /// The derivation of the identity, if the member has a passphrase.
     pub passphrase: Option<Derivation>,
 }
 
@@ -71,8 +71,8 @@ impl Access {
     /// Creates an entry without a passphrase.
     ///
     /// # Errors
-    /// [`Kind::Usage`] if `name` is not of the form `[A-Za-z0-9][A-Za-z0-9._@-]{0,63}`, or if no
-    /// recipient is given: a plugin's identity does not know its own.
+    /// [`Kind::Usage`] if `name` is not of the form `[A-Za-z0-9][A-Za-z0-9._@-]{0,63}`, or if
+    /// `recipient` is `None`, as that of a plugin identity.
     ///
     /// ```
     /// use bootseal_core::{Access, Identity, Kind, Role};
@@ -83,7 +83,7 @@ impl Access {
     /// ```
     pub fn new(name: &str, role: Role, recipient: impl Into<Option<Recipient>>) -> Result<Access> {
         if !is_name(name) {
-            return Err(Error::new(Kind::Usage, format!("{} is not a name for the access list", Typed(name)))
+            return Err(Error::new(Kind::Usage, format!("{} is not a valid name for the access list", Typed(name)))
                 .with_help(
                     "A name begins with a letter or digit and has letters, digits, `.`, `_`, `@`, `-`; at most 64.",
                 ));
@@ -92,23 +92,23 @@ impl Access {
             Error::new(
                 Kind::Usage,
                 format!(
-                    "the identity given for {} is a plugin's, and does not tell its recipient",
+                    "the recipient of {} is missing: a plugin identity does not contain it",
                     Typed(name)
                 ),
             )
-            .with_help("The plugin prints it when it makes the identity; name it: NAME=RECIPIENT.")
+            .with_help("The plugin printed the recipient when it created the identity; add it: NAME=RECIPIENT.")
         })?;
         Ok(Access { name: name.to_owned(), role, recipient, passphrase: None })
     }
 
-    /// Creates an entry for someone who has a passphrase instead of a key, with a fresh salt. It
-    /// takes the memory of `cost`, and a tenth of a second ([`Cost::Small`]) to half a second
+    /// Creates an entry for a member with a passphrase instead of a key, with a fresh salt. The
+    /// derivation uses the memory of `cost`, and takes 0.1 s ([`Cost::Small`]) to 0.5 s
     /// ([`Cost::Full`]).
     ///
     /// # Errors
-    /// [`Kind::Usage`] as [`Access::new`], and if the passphrase is empty, is not UTF-8, or has a
-    /// control character such as a line break, which nobody can type; [`Kind::Io`] without random
-    /// numbers or that much memory.
+    /// [`Kind::Usage`] as [`Access::new`], and if the passphrase is empty, is not UTF-8, or
+    /// contains a control character such as a line break, which cannot be typed; [`Kind::Io`]
+    /// without random numbers or enough memory.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -132,7 +132,7 @@ impl Access {
             return Err(Error::new(Kind::Usage, "the passphrase is empty"));
         }
         if text.0.expose_str(|text| text.chars().any(char::is_control)).unwrap_or(true) {
-            let what = "the passphrase holds a line break or another control character, which nobody can type";
+            let what = "the passphrase contains a line break or another control character, which cannot be typed";
             return Err(Error::new(Kind::Usage, what));
         }
         let how = Derivation::fresh(cost)?;
@@ -149,15 +149,15 @@ pub(super) fn is_name(name: &str) -> bool {
             .all(|(at, byte)| byte.is_ascii_alphanumeric() || at > 0 && b"._@-".contains(&byte))
 }
 
-/// A removed member, and when they were removed (seconds since 1970-01-01 UTC).
+/// A removed member, and the time of the removal (seconds since 1970-01-01 UTC).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Removed {
     pub(crate) name: String,
     pub(crate) at: u64,
 }
 
-/// A statement signed by the old key at `generation`: the vault continues under another id, which
-/// is `from` of the next entry, or the vault's own after the last.
+/// A statement, signed by the old key at `generation`, that the vault continues under a new id: the
+/// `from` of the next entry or, for the last entry, the current vault id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Handover {
     pub(crate) from: VaultId,
@@ -196,8 +196,8 @@ impl Header {
         self.handover.iter().find(|entry| entry.from == *old).map(|entry| entry.generation)
     }
 
-    /// The ids from which an unbroken chain of handovers leads here, oldest first. It is walked
-    /// from the end, so that each signature is verified once.
+    /// The ids from which an unbroken chain of handovers leads to this vault, oldest first. The
+    /// chain is walked from its end, so that each signature is verified once.
     pub(crate) fn former_ids(&self) -> Vec<VaultId> {
         let mut to = self.vault;
         let leads_on = |entry: &&Handover| {
@@ -211,7 +211,7 @@ impl Header {
         ids
     }
 
-    /// "alice, bob (writers), web1": for messages.
+    /// The members, for messages: "alice, bob (writers), web1".
     pub(crate) fn who(&self) -> String {
         match self.names(Role::Reader) {
             readers if readers.is_empty() => format!("{} (writers)", self.writers()),
@@ -244,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_plain() {
+    fn names_are_limited_to_plain_ascii() {
         for good in ["alice", "a", "web-1.example", "me@host", "1"] {
             assert!(is_name(good), "{good}");
         }

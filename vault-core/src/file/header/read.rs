@@ -1,4 +1,4 @@
-//! Reads `[bootseal]`: exactly its keys, with their types and limits.
+//! The parser of `[bootseal]`, which checks keys, types and limits.
 
 use crate::access::passphrase::Derivation;
 use crate::access::recipient::Recipient;
@@ -19,7 +19,7 @@ const MAX_ACCESS: usize = 256;
 const MAX_KEY_BLOCK: usize = 256 * 1024;
 
 impl Header {
-    /// Parses the text that begins with the line `[bootseal]`: exactly its keys, types and limits.
+    /// Parses the text that begins with the line `[bootseal]`, and checks keys, types and limits.
     pub(crate) fn parse(text: &str) -> Result<Header> {
         let table = parse_toml(text)?;
         let read = to_value(&DeValue::Table(table.into_inner())).and_then(|value| match value {
@@ -35,7 +35,7 @@ impl Header {
             1 => {}
             other => {
                 return Err(Error::malformed(format!(
-                    "format {other}; this version reads format 1"
+                    "format {other} is not supported: this version reads format 1"
                 ))
                 .with_help("Install the version of bootseal that wrote it, or a newer one."));
             }
@@ -118,7 +118,7 @@ fn access(fields: &mut Fields) -> Result<Vec<Access>> {
         let recipient = Recipient::from_file(&entry.required("recipient", recipient)?);
         let passphrase = entry.string("passphrase")?;
         let known = passphrase.as_deref().map(Derivation::parse);
-        let what = "must be argon2id-1:SALT or argon2id-1s:SALT, a salt of 16 bytes";
+        let what = "must be argon2id-1:SALT or argon2id-1s:SALT, with a salt of 16 bytes";
         let passphrase = match known {
             Some(None) => return Err(entry.error("passphrase", format_args!("of {name} {what}"))),
             other => other.flatten(),
@@ -155,7 +155,7 @@ fn removed(fields: &mut Fields) -> Result<Vec<Removed>> {
         let name = entry.string("name")?;
         let name = entry.required("name", name)?;
         if !is_name(&name) {
-            return Err(entry.error("name", "is not a name of an access list"));
+            return Err(entry.error("name", "is not a valid name for the access list"));
         }
         let at = match entry.take("at") {
             Some(Value::Datetime(at)) => jiff::Timestamp::from_str(&at.to_string())
@@ -192,7 +192,7 @@ fn handover(fields: &mut Fields) -> Result<Vec<Handover>> {
     entries.collect()
 }
 
-/// 64 bytes in canonical base64url, or nothing.
+/// Decodes 64 bytes from canonical base64url.
 pub(crate) fn signature_bytes(text: &str) -> Option<[u8; 64]> {
     BASE64_URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()
 }

@@ -1,5 +1,5 @@
-//! Refuses a file that contradicts the memory: another vault, an id that was handed over, or an
-//! epoch or generation older than one seen before.
+//! Checks of a file against the known vaults: another vault, an id that was handed over, and an
+//! epoch or generation older than one seen before are refused.
 
 use crate::error::{Error, Kind, Result};
 use crate::file::known_vaults::{Known, KnownFile, KnownVaults};
@@ -7,8 +7,8 @@ use crate::file::verified::{Trust, VerifiedFile};
 use crate::shown::Shown;
 
 impl KnownVaults {
-    /// Checks a file without a pin against the memory, and marks it [`Trust::Remembered`] if it is
-    /// known.
+    /// Checks a file without a pin against the known vaults, and marks it [`Trust::Remembered`] if
+    /// it is known.
     ///
     /// # Errors
     /// [`Kind::WrongVault`] if another id is known and none of its handovers leads to this one, or
@@ -36,12 +36,12 @@ impl KnownVaults {
             self.refuse_former(known, file, place)?;
             if known.vault != file.vault_id() && !file.header.continues(&known.vault) {
                 let what = format!(
-                    "another vault is here: this is {}, but this file is known as {}",
+                    "this is a different vault: its id is {}, but the file is known as {}",
                     file.vault_id(),
                     known.vault
                 );
                 return Err(Error::new(Kind::WrongVault, what).in_file(&place.shown).with_help(format!(
-                    "Someone may have replaced the file by a vault of their own. If a new vault was created on purpose, confirm it: --pin {}",
+                    "Someone may have replaced the file with their own vault. If a new vault was created on purpose, confirm it: --pin {}",
                     file.vault_id()
                 )));
             }
@@ -53,21 +53,21 @@ impl KnownVaults {
     }
 
     fn refuse_former(&self, known: &Known, file: &VerifiedFile, place: &KnownFile) -> Result<()> {
-        // A pin of an old id accepts any chain from it, and a former writer can make one that leads
-        // to an id of their own.
+        // A pin of an old id accepts any chain that starts from it, and a former writer can make a
+        // chain to an id of their own.
         let by_chain = file.handed_over_from().is_some();
         let elsewhere =
             by_chain && known.vault != file.vault_id() && !file.header.continues(&known.vault);
         let chain = if elsewhere { file.former_ids() } else { Vec::new() };
         let what = if known.former.contains(&file.vault_id()) {
             format!(
-                "this file is signed by {}, which was handed over to {}: a former writer may have made it",
+                "this file is signed by {}, which was handed over to {}: a former writer may have signed it",
                 file.vault_id(),
                 known.vault
             )
         } else if let Some(old) = chain.iter().find(|id| known.former.contains(id)) {
             format!(
-                "this file hands {old} over to {}, and it was seen here that it was handed over to {}: a former writer may have made it",
+                "this file hands {old} over to {}, but an earlier file handed it over to {}: a former writer may have signed it",
                 file.vault_id(),
                 known.vault
             )
@@ -75,17 +75,17 @@ impl KnownVaults {
             return Ok(());
         };
         Err(Error::new(Kind::WrongVault, what).in_file(&place.shown).with_help(format!(
-            "Put the newest file in place. What an older one held comes back with `bootseal sign`; a pin that still names the old id is renewed to {}.",
+            "Deploy the newest file. To restore older content, sign it again with `bootseal sign`; replace a pin of the old id with {}.",
             known.vault
         )))
     }
 
-    /// Refuses, pinned or not, to seal for the readers of a file from before a removal that was
-    /// seen here: the removed member could read the new value.
+    /// Refuses a file, pinned or not, whose epoch is older than one seen here: members removed
+    /// since then could read the values sealed into it.
     ///
     /// # Errors
-    /// [`Kind::WrongVault`] for an id that was handed over, or that an old one hands over to beside
-    /// what was seen here; [`Kind::OldGeneration`] for an epoch lower than known.
+    /// [`Kind::WrongVault`] for an id that was handed over, or if the file hands a former id over
+    /// to another id than the one seen here; [`Kind::OldGeneration`] for an epoch lower than known.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -105,8 +105,8 @@ impl KnownVaults {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn refuse_older_epoch(&self, file: &VerifiedFile, place: &KnownFile) -> Result<()> {
-        // If nothing is known of this path, what was seen of its vault elsewhere counts: moving an
-        // old file does not make it newer.
+        // If this path is unknown, the epochs of its vault at other paths count: moving an old file
+        // does not make it newer.
         let elsewhere = !self.known.keys().any(|key| place.keys.contains(key));
         for (path, known) in
             self.known.iter().filter(|(path, _)| elsewhere || place.keys.contains(path))
@@ -124,16 +124,17 @@ impl KnownVaults {
             );
             return Err(Error::new(Kind::OldGeneration, what)
                 .in_file(&place.shown)
-                .with_help("Bring the newest file back (git pull, git checkout). To take an older content on purpose: bootseal sign"));
+                .with_help("Restore the newest file (git pull, git checkout). To use older content on purpose: bootseal sign"));
         }
         Ok(())
     }
 
-    /// Refuses a file that is older than one seen here, or a different one of the same generation.
+    /// Refuses a file that is older than one seen here, or that differs from one seen with the same
+    /// generation.
     ///
     /// # Errors
     /// [`Kind::WrongVault`] for an id that was handed over; [`Kind::OldGeneration`] for a lower
-    /// generation, or for the same with another text.
+    /// generation, or for the same generation with a different text.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -155,7 +156,7 @@ impl KnownVaults {
         for known in self.all(place) {
             self.refuse_former(known, file, place)?;
             let (generation, seen) = (file.generation(), known.seen_by(file));
-            // A pin names another vault now, of which nothing is known.
+            // The pin now names another vault, of which nothing is known.
             let same_line = known.vault == file.vault_id() || file.header.continues(&known.vault);
             let what = match generation.cmp(&seen) {
                 _ if !same_line => continue,

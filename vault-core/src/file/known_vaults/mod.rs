@@ -28,11 +28,11 @@ pub struct KnownFile {
 }
 
 impl KnownFile {
-    /// Identifies a file by the path given and by the real one after links: a link that leads to
-    /// another vault is another file.
+    /// Identifies a file by the given path and by the real path, with links resolved. A link is a
+    /// different file than its target.
     ///
     /// # Errors
-    /// [`Kind::Io`] if the path's folder cannot be followed.
+    /// [`Kind::Io`] if the path's folder cannot be resolved.
     ///
     /// ```
     /// # let folder = tempfile::tempdir().unwrap();
@@ -41,7 +41,7 @@ impl KnownFile {
     /// ```
     pub fn of_path(path: &Path) -> Result<KnownFile> {
         let unfollowed =
-            |error| Error::new(Kind::Io, format!("cannot be followed: {error}")).in_file(path);
+            |error| Error::new(Kind::Io, format!("cannot be resolved: {error}")).in_file(path);
         let real = real_path(path).map_err(unfollowed)?;
         let absolute = std::path::absolute(path).map_err(unfollowed)?;
         // `absolute` keeps `..`, whose meaning depends on links: such a path is known by its real
@@ -75,7 +75,7 @@ fn key(path: &Path) -> String {
     }
 }
 
-/// The memory: for each file which vault it was when it was last vouched for, and the highest
+/// The known vaults: for each file, the vault id that was last confirmed, and the highest
 /// generation and epoch seen.
 ///
 /// An id becomes known because the file was created here, because a pin matched, or because someone
@@ -89,7 +89,7 @@ fn key(path: &Path) -> String {
 /// # FileLock::acquire(&path)?.create(&Vault::create(me, "")?.sign()?)?;
 /// let place = KnownFile::of_path(&path)?;
 /// let mut file = SealedFile::read(&path)?.verify(&[])?;
-/// KnownVaults::remember(&store, &place, &file)?; // it was vouched for
+/// KnownVaults::remember(&store, &place, &file)?; // a user confirmed it
 ///
 /// KnownVaults::load(&store)?.recognise(&mut file, &place)?;
 /// assert_eq!(file.trust(), Trust::Remembered);
@@ -109,14 +109,14 @@ struct Known {
     text: Option<[u8; 32]>,
     /// The highest epoch of each id.
     epochs: BTreeMap<VaultId, u64>,
-    /// Former ids of the file, which were handed over: whoever signs with them now is a former
-    /// writer.
+    /// Former ids of the file, which were handed over. A new file signed with one of them is from a
+    /// former writer.
     former: Vec<VaultId>,
 }
 
 impl Known {
-    /// The generation up to which the file was seen. Of an id that was handed over, only
-    /// generations up to the handover count: a former writer can raise it at will.
+    /// The highest generation seen of the file. For an id that was handed over, only generations up
+    /// to the handover count, because a former writer can sign any later one.
     fn seen_by(&self, file: &VerifiedFile) -> u64 {
         let handed_over =
             file.header.handed_over_at(&self.vault).filter(|_| self.vault != file.vault_id());
@@ -125,11 +125,11 @@ impl Known {
 }
 
 impl KnownVaults {
-    /// Reads the memory at `store`; if there is none yet, nothing is known.
+    /// Reads the known vaults from the file `store`; if it does not exist yet, none are known.
     ///
     /// # Errors
-    /// [`Kind::Io`] if it cannot be read, [`Kind::Malformed`] if it holds something else: an
-    /// unreadable memory must not look like an empty one.
+    /// [`Kind::Io`] if it cannot be read, [`Kind::Malformed`] if it has another format: an
+    /// unreadable store must not look like an empty one.
     ///
     /// ```
     /// # use bootseal_core::{KnownVaults, KnownFile};
@@ -150,7 +150,7 @@ impl KnownVaults {
         let known = KnownVaults::parse(&text).map_err(|error| {
             error
                 .in_file(store)
-                .with_help("bootseal remembers here which vault each file is. Fix it, or move it away to start afresh.")
+                .with_help("bootseal records in this file which vault each sealed file is. Fix it, or move it away to start over.")
         })?;
         Ok(KnownVaults { store: store.to_path_buf(), known })
     }
@@ -174,7 +174,7 @@ impl KnownVaults {
             .unwrap_or_default()
     }
 
-    /// A file is known by its first key; any of its keys may refuse it.
+    /// A file is recognised by its first key; the entry of any of its keys may refuse it.
     fn asked(&self, place: &KnownFile) -> Option<&Known> {
         place.keys.first().and_then(|key| self.known.get(key))
     }
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_is_read_again_and_only_grows() {
+    fn known_vaults_are_read_back_and_their_counts_only_grow() {
         let folder = tempfile::tempdir().unwrap();
         let (store, path) =
             (folder.path().join("state/known_vaults"), folder.path().join("a \"b\" ü.sealed.toml"));
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_refuses_what_is_older_or_another_of_the_same_age() {
+    fn a_host_refuses_an_older_file_and_a_different_one_of_the_same_generation() {
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("state");
         let place = KnownFile::named("app.sealed.toml");
@@ -272,12 +272,12 @@ mod tests {
         assert_eq!(check(&second), Ok(()));
         assert_eq!(check(&also_second), Err(Kind::OldGeneration));
         assert_eq!(check(&also_second.next(|_| ())), Ok(()));
-        // Another vault, that a pin names: nothing is known of it.
+        // Nothing is known of another vault that a pin names.
         assert_eq!(check(&Line::new()), Ok(()));
     }
 
     #[test]
-    fn an_id_that_was_handed_over_stays_dead() {
+    fn an_id_that_was_handed_over_is_never_accepted_again() {
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("state");
         let place = KnownFile::named("app.sealed.toml");
@@ -288,7 +288,7 @@ mod tests {
             &first.next(|vault| vault.rotate(true).unwrap()).file(),
         )
         .unwrap();
-        // A former writer goes on signing: higher and higher.
+        // A former writer continues to sign, with ever higher generations.
         let forged = first.next(|_| ()).next(|_| ()).next(|_| ());
         KnownVaults::remember(&store, &place, &first.file()).unwrap();
         let known = KnownVaults::load(&store).unwrap();
@@ -300,7 +300,8 @@ mod tests {
             known.refuse_older_epoch(&forged.file(), &place).unwrap_err().kind(),
             Kind::WrongVault
         );
-        // A pin that still names the old id does not bring it back on a host that remembers.
+        // A pin that still names the old id does not make it valid on a host that knows the
+        // handover.
         let pinned = SealedFile::parse(forged.text.clone().into_bytes())
             .unwrap()
             .verify(&[first.file().vault_id().into()])
@@ -312,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn the_numbers_of_a_handed_over_id_do_not_stop_the_vault_that_it_became() {
+    fn the_generations_of_a_handed_over_id_do_not_block_its_successor() {
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("state");
         let place = KnownFile::named("app.sealed.toml");
@@ -335,7 +336,7 @@ mod tests {
 
     #[test]
     #[cfg(unix)]
-    fn a_link_is_another_file_than_what_it_leads_to() {
+    fn a_link_is_a_different_file_than_its_target() {
         let folder = tempfile::tempdir().unwrap();
         let (store, file, link) = (
             folder.path().join("known_vaults"),
@@ -353,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_memory_is_an_error() {
+    fn a_broken_store_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("known_vaults");
         let id = Line::new().file().vault_id();
@@ -372,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn a_memory_from_before_generations_were_kept_is_read() {
+    fn a_store_without_generations_is_read() {
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("known_vaults");
         let line = Line::new();

@@ -1,4 +1,4 @@
-//! Remembers a file that was vouched for.
+//! Records a confirmed file in the known vaults.
 
 use crate::disk::folder::create_private_parent;
 use crate::disk::lock::FileLock;
@@ -10,14 +10,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 impl KnownVaults {
-    /// Remembers `file`, which was vouched for. Returns the id that was known before, if it was
-    /// another one.
+    /// Records `file`, which was confirmed. Returns the id that was known before, if it differs.
     ///
-    /// The numbers only grow, as long as the vault is the same or was handed over; another vault
-    /// starts from zero. An id that was handed over is never accepted again.
+    /// Generation and epoch only grow as long as the vault is the same or was handed over; another
+    /// vault starts over. An id that was handed over is never accepted again.
     ///
     /// # Errors
-    /// [`Kind::Io`] if the memory cannot be locked or written; those of [`KnownVaults::load`].
+    /// [`Kind::Io`] if the store cannot be locked or written; those of [`KnownVaults::load`].
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -38,7 +37,7 @@ impl KnownVaults {
         file: &VerifiedFile,
     ) -> Result<Option<VaultId>> {
         create_private_parent(store).map_err(|error| {
-            Error::new(Kind::Io, format!("cannot be made: {error}"))
+            Error::new(Kind::Io, format!("cannot be created: {error}"))
                 .in_file(store.parent().unwrap_or(store))
         })?;
         // The common case writes nothing, so that a full disk does not prevent reading.
@@ -71,7 +70,7 @@ impl KnownVaults {
                 former: former.clone(),
             };
             let old = self.known.get(key);
-            // Another process has recorded a handover from this id meanwhile: that is kept.
+            // Another process recorded a handover from this id meanwhile: its entry is kept.
             if old.is_some_and(|old| old.former.contains(&file.vault_id())) {
                 return None;
             }
@@ -82,8 +81,8 @@ impl KnownVaults {
                 new.text = old.text.or(new.text.filter(|_| old.seen_by(file) == new.generation));
                 new.generation = old.seen_by(file);
             }
-            // Facts about ids, whichever vault is here now: a handover stays recorded, although the
-            // file's own chain is bounded.
+            // Facts about ids are kept whichever vault the file is now. A handover stays recorded,
+            // although the file's own chain is bounded.
             if let Some(old) = old {
                 for (id, epoch) in &old.epochs {
                     let highest = new.epochs.entry(*id).or_default();

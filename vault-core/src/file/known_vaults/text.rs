@@ -1,4 +1,4 @@
-//! The text in which known vaults are stored: TOML with one table for each sealed file.
+//! The file format of the known vaults: TOML with one table for each sealed file.
 
 use crate::error::{Error, Result};
 use crate::file::known_vaults::{Known, KnownVaults};
@@ -14,7 +14,7 @@ use toml::de::DeValue;
 impl KnownVaults {
     pub(super) fn to_text(&self) -> String {
         let mut text = String::from(
-            "# Which vault each sealed file is, and how far it has come, as bootseal had it vouched for here.\n",
+            "# The vault id, generation and epoch of each sealed file, as last confirmed to bootseal.\n",
         );
         for (file, known) in &self.known {
             text.push_str(&format!(

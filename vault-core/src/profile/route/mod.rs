@@ -1,5 +1,5 @@
-//! Routes of the gateway: which calls are forwarded where, with which token. They are readable,
-//! signed and checked when they are read.
+//! Routes of the gateway: which calls are forwarded, to which upstream and with which token. Routes
+//! are readable, signed and checked when they are read.
 
 pub(crate) mod read;
 
@@ -40,36 +40,37 @@ use url::Url;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gateway {
-    /// The admin address; `None`: there is none.
+    /// The admin address, if there is one.
     pub admin: Option<Listen>,
-    /// How long calls in flight may take to end after the gateway was asked to stop.
+    /// The time limit for calls in flight after the gateway was asked to stop.
     pub drain: Duration,
-    /// The routes, by the names of their tables.
+    /// The routes, in the order of their table names.
     pub routes: Vec<Route>,
 }
 
-/// One route: the address where calls come in, and where they are forwarded to.
+/// One route: the address that accepts calls, and the upstream that they are forwarded to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// The table whose login gives the token: `acme` for `[acme.route]`.
+    /// The table whose login provides the token: `acme` for `[acme.route]`.
     pub table: PropertyPath,
-    /// The address where calls come in.
+    /// The address that accepts calls.
     pub listen: Listen,
     /// The prefix of a call's path, removed before the call is forwarded; empty, or `/` and a name.
     pub prefix: String,
-    /// Where calls are forwarded to. Its path comes before theirs.
+    /// The URL that calls are forwarded to. Its path precedes theirs.
     pub upstream: Url,
-    /// Who may call; `None`: anyone who can reach the address, which is then on this machine.
+    /// The authentication of callers; `None`: anyone who can reach the address, which must be on
+    /// this machine, may call.
     pub callers: Option<Callers>,
-    /// The longest body in bytes that is kept for the one replay of a call.
+    /// The maximum size in bytes of a body that is kept for the one replay of a call.
     pub replay_body_limit: usize,
-    /// The time limit for a connection to the upstream, TLS included.
+    /// The time limit for connecting to the upstream, including TLS.
     pub connect_timeout: Duration,
-    /// The time limit from the end of the sent call to the head of its response.
+    /// The time limit from the end of the request to the head of its response.
     pub answer_timeout: Duration,
 }
 
-/// An address to listen at.
+/// An address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Listen {
     /// An address of this machine, and a port.
@@ -87,19 +88,19 @@ impl fmt::Display for Listen {
     }
 }
 
-/// How a caller authenticates.
+/// The authentication of a caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Callers {
     /// `Authorization: Bearer …`, with the sealed value of this name.
     Bearer(String),
     /// `Authorization: Basic …`.
     Basic {
-        /// The user, readable.
+        /// The user name, which is readable.
         user: String,
         /// The name of the sealed password.
         password: String,
     },
-    /// The process of one of these user ids, at a Unix socket.
+    /// A process with one of these user ids, on a Unix socket.
     Uid(Vec<u32>),
 }
 
@@ -123,8 +124,8 @@ impl Route {
 
 impl VerifiedFile {
     /// The tables that hold a route: `acme` for `[acme.route]` beside `[acme.login]`. A table
-    /// `route` without a login beside it may be an application's own, and counts only if it has
-    /// both `listen` and `upstream`.
+    /// `route` without a login beside it may belong to the application, so it counts as a route
+    /// only if it has both `listen` and `upstream`.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -141,7 +142,7 @@ impl VerifiedFile {
     }
 }
 
-/// [`VerifiedFile::routes`] with the profiles already known.
+/// [`VerifiedFile::routes`] for known profiles.
 pub(super) fn routes(
     file: &VerifiedFile,
     profiles: &BTreeSet<PropertyPath>,
@@ -223,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn all_keys() {
+    fn all_keys_are_read() {
         let all = "[gateway]\nadmin = \"unix:/run/admin.sock\"\ndrain = \"3s\"\n[acme.route]\nlisten = \"0.0.0.0:9301\"\nprefix = \"/a/b-1\"\nupstream = \"https://other.example:8443\"\ncallers = { bearer = \"${caller_key}\" }\nreplay_body_limit = \"1MiB\"\nconnect_timeout = \"1s\"\nanswer_timeout = \"2m\"\n";
         let gateway = read(all).unwrap();
         assert_eq!(gateway.admin, Some(Listen::Unix("/run/admin.sock".into())));
@@ -248,7 +249,7 @@ mod tests {
 
     #[test]
     #[allow(clippy::too_many_lines, reason = "a table")]
-    fn each_mistake_is_told_by_its_name() {
+    fn each_mistake_has_its_own_error() {
         let with = |line: &str| route(&format!("{GOOD}{line}"));
         let instead = |from: &str, to: &str| route(&GOOD.replace(from, to));
         for (text, expected) in [
@@ -259,9 +260,9 @@ mod tests {
             ),
             (instead("127.0.0.1:9301", "127.0.0.1:0"), "must be an address and a port"),
             (instead("127.0.0.1:9301", "unix:a.sock"), "absolute path"),
-            (instead("127.0.0.1:9301", "0.0.0.0:9301"), "no `callers` says who may call"),
-            (instead("127.0.0.1:9301", "[::]:9301"), "no `callers` says who may call"),
-            (with("callers = { uid = [1] }"), "only at a Unix socket"),
+            (instead("127.0.0.1:9301", "0.0.0.0:9301"), "needs `callers`"),
+            (instead("127.0.0.1:9301", "[::]:9301"), "needs `callers`"),
+            (with("callers = { uid = [1] }"), "only on a Unix socket"),
             (with("callers = { bearer = \"k3y\" }"), "must be the name of a sealed value"),
             (with("callers = { bearer = \"${nobody}\" }"), "has no such value"),
             (with("callers = { bearer = \"${open}\" }"), "is not sealed"),
@@ -277,24 +278,27 @@ mod tests {
                 with("callers = { basic = { user = \"a\" } }"),
                 "`acme.route.callers.basic.password` is missing",
             ),
-            (with("prefix = \"acme\""), "`acme.route.prefix` must be as"),
-            (with("prefix = \"/acme/\""), "must be as"),
-            (with("prefix = \"/../x\""), "must be as"),
+            (with("prefix = \"acme\""), "`acme.route.prefix` must have the form"),
+            (with("prefix = \"/acme/\""), "must have the form"),
+            (with("prefix = \"/../x\""), "must have the form"),
             (with("replay_body_limit = \"65MiB\""), "at most 64MiB"),
             (with("replay_body_limit = 5"), "must be a string"),
             (with("answer_timeout = \"5\""), "`acme.route.answer_timeout`"),
             (
                 instead("https://api.acme.example/base", "https://evil.example/"),
-                "where the token of `acme` may not go",
+                "to which the token of `acme` must not be sent",
             ),
-            (instead("https://api.acme.example/base", "http://api.acme.example/"), "may not go"),
+            (
+                instead("https://api.acme.example/base", "http://api.acme.example/"),
+                "must not be sent",
+            ),
             (
                 instead("https://api.acme.example/base", "https://api.acme.example/?a=b"),
                 "has a query",
             ),
             (
                 instead("https://api.acme.example/base", "https://u:p@api.acme.example/"),
-                "holds credentials",
+                "contains credentials",
             ),
             (instead("https://api.acme.example/base", "/base"), "must be a URL"),
             (
@@ -304,7 +308,7 @@ mod tests {
             ("[gateway]\nadmn = \"127.0.0.1:1\"\n".into(), "`gateway.admn` is not a key"),
             (
                 format!("[gateway]\nadmin = \"127.0.0.1:9301\"\n{}", route(GOOD)),
-                "is the address of `gateway.admin`",
+                "is also the address of `gateway.admin`",
             ),
             (route(GOOD).replace("acme.route", "x.route"), "there is no `x.login`"),
             (
@@ -322,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn several_share_an_address_by_prefix() {
+    fn several_routes_share_an_address_by_prefix() {
         let both = format!(
             "{}prefix = \"/a\"\n[b]\nusername = \"x\"\npassword = \"y\"\n[b.login]\nlike = \"acme\"\n{}prefix = \"/b\"\n",
             route(GOOD),

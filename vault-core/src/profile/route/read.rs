@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use toml::Value;
 use url::Url;
 
-/// A body that is kept for a replay is in memory once for each call in flight.
+/// The limit for a body that is kept for a replay: it is in memory once for each call in flight.
 const MOST_KEPT: usize = 64 << 20;
 
 impl Gateway {
@@ -24,8 +24,8 @@ impl Gateway {
     /// # Errors
     /// [`Kind::Malformed`](crate::Kind::Malformed) for a key that is unknown, of another type or
     /// without effect, an address used twice, a route that other machines could use without
-    /// authentication, an upstream where the token may not go, and the errors of [`Profile::read`]
-    /// for the logins of these routes.
+    /// authentication, an upstream that the token must not be sent to, and the errors of
+    /// [`Profile::read`] for the logins of these routes.
     pub fn read(file: &VerifiedFile) -> Result<Gateway> {
         Gateway::read_here(file).map_err(|error| error.in_file_if(file.path()))
     }
@@ -55,7 +55,7 @@ impl Gateway {
             if self.admin.as_ref() == Some(&route.listen) {
                 return Err(route.error(
                     "listen",
-                    "is the address of `gateway.admin`: one of them needs another",
+                    "is also the address of `gateway.admin`: they need different addresses",
                 ));
             }
             for other in self.routes[..at].iter().filter(here) {
@@ -73,7 +73,7 @@ impl Gateway {
                 };
                 let text = format!("{clash} `{}.route`, which has the same `listen`", other.table);
                 return Err(route.error("listen", &text).with_help(
-                    "Give each a `listen` of its own; or a `prefix` to each, as prefix = \"/acme\", and `callers` to both or none.",
+                    "Give each route a different `listen`; or give each a `prefix`, such as prefix = \"/acme\", and `callers` to both or none.",
                 ));
             }
         }
@@ -82,7 +82,7 @@ impl Gateway {
 }
 
 impl Route {
-    /// Reads the route beside the login of `table`, and checks that it can work.
+    /// Reads and checks the route beside the login of `table`.
     fn read(
         file: &VerifiedFile,
         table: &PropertyPath,
@@ -95,7 +95,7 @@ impl Route {
             return Err(Error::malformed(format!(
                 "`{path}` has no login beside it: there is no `{table}.login`"
             ))
-            .with_help(format!("Say how one logs in: bootseal profile {table}")));
+            .with_help(format!("Create a login profile: bootseal profile {table}")));
         }
         let profile = Profile::read(file, table)?;
         let at = fields.string("listen")?;
@@ -105,14 +105,14 @@ impl Route {
         match (&at, &callers) {
             (Listen::Tcp(_), Some(Callers::Uid(_))) => {
                 return Err(fields
-                    .error("callers", "asks for a `uid`, which exists only at a Unix socket")
+                    .error("callers", "uses `uid`, which works only on a Unix socket")
                     .with_help("listen = \"unix:/run/….sock\"; or callers = { bearer = \"${caller_key}\" }"));
             }
             (Listen::Tcp(address), None) if !address.ip().is_loopback() => {
                 return Err(fields
-                    .error("listen", "can be reached from other machines, and no `callers` says who may call")
+                    .error("listen", "can be reached from other machines, so the route needs `callers`")
                     .with_help(format!(
-                        "Listen at 127.0.0.1; or ask for a key: bootseal set {table}.caller_key --generate, and callers = {{ bearer = \"${{caller_key}}\" }}"
+                        "Listen on 127.0.0.1; or require a key: bootseal set {table}.caller_key --generate, and callers = {{ bearer = \"${{caller_key}}\" }}"
                     )));
             }
             _ => {}
@@ -142,7 +142,7 @@ fn listen(fields: &Fields, key: &str, text: &str) -> Result<Listen> {
         return match path.is_absolute() && path.file_name().is_some() {
             true => Ok(Listen::Unix(path)),
             false => Err(fields
-                .error(key, "must name its socket by an absolute path: \"unix:/run/acme.sock\"")),
+                .error(key, "must name a socket with an absolute path: \"unix:/run/acme.sock\"")),
         };
     }
     match text.parse::<SocketAddr>() {
@@ -154,7 +154,7 @@ fn listen(fields: &Fields, key: &str, text: &str) -> Result<Listen> {
                 .next()
                 .filter(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
             Err(error.with_help(format!(
-                "As \"127.0.0.1:{}\" or \"unix:/run/acme.sock\".",
+                "For example \"127.0.0.1:{}\" or \"unix:/run/acme.sock\".",
                 port.unwrap_or("9301")
             )))
         }
@@ -170,7 +170,7 @@ fn prefix(fields: &mut Fields) -> Result<String> {
         true => Ok(text),
         false => Err(fields.error(
             "prefix",
-            "must be as \"/acme\": a slash and a name of letters, digits, `-`, `_`, `.`, `~`, and none at the end",
+            "must have the form \"/acme\": a slash and a name of letters, digits, `-`, `_`, `.`, `~`, without a slash at the end",
         )),
     }
 }
@@ -186,23 +186,26 @@ fn upstream(fields: &mut Fields, profile: &Profile) -> Result<Url> {
     })?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(
-            fields.error("upstream", "holds credentials, which anyone who has the file could read")
+            fields.error("upstream", "contains credentials, which anyone with the file could read")
         );
     }
     if url.query().is_some() || url.fragment().is_some() {
         return Err(fields.error(
             "upstream",
-            "has a query or a fragment; what comes after the path is the caller's",
+            "has a query or a fragment; only the caller sets the part after the path",
         ));
     }
     if !profile.allows(&url) {
         let host = &url[url::Position::BeforeHost..url::Position::AfterPort];
         let error = fields.error(
             "upstream",
-            format_args!("is at {host}, where the token of `{}` may not go", profile.table),
+            format_args!(
+                "is at {host}, to which the token of `{}` must not be sent",
+                profile.table
+            ),
         );
         return Err(error.with_help(format!(
-            "It goes to {} over TLS. Another host is added in the profile: [{}.login] hosts = [\"{host}\"]",
+            "The token is sent to {} over TLS. Add another host in the profile: [{}.login] hosts = [\"{host}\"]",
             profile.hosts_display(),
             profile.table
         )));
@@ -219,7 +222,7 @@ fn callers(
     let sealed = |fields: &Fields, key: &str, text: &str| -> Result<String> {
         let literal = || {
             fields
-                .error(key, "must be the name of a sealed value: a key that stands here could be read by anyone who has the file")
+                .error(key, "must be the name of a sealed value: anyone with the file could read a key written here")
                 .with_help(format!("bootseal set {table}.caller_key --generate, and then {key} = \"${{caller_key}}\""))
         };
         let name = one_name(fields, key, text).map_err(|_| literal())?;
@@ -231,7 +234,7 @@ fn callers(
             None => Err(fields
                 .error(
                     key,
-                    format_args!("uses ${{{name}}}, and the table `{table}` has no such value"),
+                    format_args!("uses ${{{name}}}, but the table `{table}` has no such value"),
                 )
                 .with_help(format!("Seal it: bootseal set {table}.{name} --generate"))),
         }
@@ -261,7 +264,7 @@ fn callers(
             let number =
                 |value: &Value| value.as_integer().and_then(|number| u32::try_from(number).ok());
             let uids: Option<Vec<u32>> = uids.iter().map(number).collect();
-            let wrong = || inner.error("uid", "must be a list of numbers of users, as [1001]");
+            let wrong = || inner.error("uid", "must be a list of user ids, such as [1001]");
             Callers::Uid(uids.filter(|uids| !uids.is_empty()).ok_or_else(wrong)?)
         }
         _ => {

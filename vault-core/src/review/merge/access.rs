@@ -8,7 +8,7 @@ use crate::review::merge::side::{Side, Signed};
 use crate::vault::{CanWrite, Vault};
 
 impl Vault<CanWrite> {
-    /// Merges the access lists into this vault's; returns the entries that were not let in.
+    /// Merges the access lists into this vault's; returns the entries that were not added.
     pub(super) fn merge_access(
         &mut self,
         base: &Side,
@@ -35,8 +35,10 @@ impl Vault<CanWrite> {
                     self.rename_access(&old.name, entry)?;
                 }
                 (None, Some(old)) => {
-                    let what =
-                        format!("one side calls {} {}, in another role", old.name, entry.name);
+                    let what = format!(
+                        "one side renamed {} to {} and changed the role",
+                        old.name, entry.name
+                    );
                     return Err(self.placed(Error::new(Kind::Conflict, what)));
                 }
                 (None, None) => self.add_access(entry.clone())?,
@@ -56,13 +58,13 @@ impl Vault<CanWrite> {
             && self.file.header.epoch == a.epoch
             && two_keys(base.signed.as_ref(), a, b)
         {
-            // One number must not stand for two keys.
+            // One epoch must not have two data keys.
             self.rotate(false)?;
         }
         Ok(not_let_in)
     }
 
-    /// The merged list, and the entries that are not let in.
+    /// The merged list, and the entries that are not added.
     fn joined(
         &self,
         base: Option<&Signed>,
@@ -74,7 +76,7 @@ impl Vault<CanWrite> {
         };
         let (mine, other) = (&ours.access, &theirs.access);
         let conflict = |name: &str| {
-            let what = format!("both sides gave {name} another role or recipient in access");
+            let what = format!("both sides changed the role or recipient of {name} in access");
             self.placed(Error::new(Kind::Conflict, what))
         };
         let (mut result, mut not_let_in): (Vec<Access>, Vec<Access>) = (Vec::new(), Vec::new());
@@ -92,8 +94,8 @@ impl Vault<CanWrite> {
                 }
                 continue;
             };
-            // A side from before the other's new keys may be an old version that was put back: it
-            // lets nobody in.
+            // A side that is older than the other's new keys may be a restored old version, so its
+            // additions are not accepted.
             let entry = match (find(&base.access, name), a, b) {
                 (_, Some(a), Some(b)) if a == b => a,
                 (Some(one), Some(a), Some(b)) if one == b && ours.epoch >= theirs.epoch => a,
@@ -143,7 +145,7 @@ impl Vault<CanWrite> {
     }
 }
 
-/// Whether two sides of one epoch have different data keys, as far as can be told.
+/// Whether two sides of one epoch have different data keys, as far as is known.
 fn two_keys(base: Option<&Signed>, ours: &Signed, theirs: &Signed) -> bool {
     match (&ours.key, &theirs.key) {
         (Some(one), Some(other)) => !one.same_as(other),
@@ -179,13 +181,13 @@ mod tests {
             let (vault, merged) = team.merge(ours, theirs).unwrap();
             let names: Vec<&str> =
                 vault.file().access().iter().map(|access| access.name.as_str()).collect();
-            // Who was let in on the side from before the new keys is said, and let in by hand: it
-            // may be an old file that was put back.
+            // A member added on the side without the new keys is reported and must be added
+            // manually: that side may be a restored old file.
             assert_eq!((names, merged.not_let_in.len()), (vec!["alice"], 1));
             assert_ne!(vault.file().vault_id(), read(&team.base).vault_id());
             assert!(vault.file().former_ids().contains(&read(&team.base).vault_id()));
             assert_eq!(value(&vault, "acme.token"), "t2");
-            // Who was let in on that branch has read what is on it.
+            // A member added on that branch has read its values.
             assert_eq!(vault.file().known_to(150), ["web1", "bob"]);
             let text = vault.file().text();
             assert!(read(&text).open(&[team.bob.clone()]).is_err());
@@ -194,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn two_removals_leave_keys_that_neither_has() {
+    fn a_merge_of_two_removals_has_keys_that_neither_removed_member_has() {
         let team = Team::new();
         let (web1, web2) = (Identity::generate().unwrap(), Identity::generate().unwrap());
         let mut team = team;
@@ -207,7 +209,8 @@ mod tests {
         });
         let one = team.branch(|vault| drop(vault.remove_access("web1", 200).unwrap()));
         let two = team.branch(|vault| drop(vault.remove_access("web2", 201).unwrap()));
-        // Each still opens the branch that removed the other, and so has its data key.
+        // Each removed member still opens the branch that removed the other, and so has its data
+        // key.
         let leaked = read(&one).open(&[web2.clone()]).unwrap();
         let (vault, _) = team.merge(&one, &two).unwrap();
         assert!(vault.file().epoch() > 2);
@@ -223,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn both_rotated_and_one_number_does_not_stand_for_two_keys() {
+    fn a_merge_of_two_rotations_has_a_new_epoch() {
         let team = Team::new();
         let one = team.branch(|vault| vault.rotate(false).unwrap());
         let two = team.branch(|vault| {
@@ -236,9 +239,9 @@ mod tests {
         assert_eq!(value(&vault, "acme.token"), "t2");
     }
 
-    /// Every signed version is in git, for anyone to put onto a branch.
+    /// Every signed version is in git, so anyone can put one onto a branch.
     #[test]
-    fn a_version_from_before_a_removal_lets_nobody_in_again() {
+    fn a_version_from_before_a_removal_does_not_restore_access() {
         let team = Team::new();
         let web1 = Identity::generate().unwrap();
         let with = team.branch(|vault| {
@@ -257,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_given_on_a_branch_where_the_removed_one_still_read_stays_marked() {
+    fn values_set_while_the_removed_member_had_access_stay_marked() {
         let team = Team::new();
         let web1 = Identity::generate().unwrap();
         let mut team = team;
@@ -274,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_removal_goes_by_recipient_whatever_the_other_side_calls_it() {
+    fn a_removal_matches_the_recipient_even_if_the_member_was_renamed() {
         let team = Team::new();
         let web1 = Identity::generate().unwrap();
         let access = |name: &str| Access::new(name, Role::Reader, web1.recipient()).unwrap();
@@ -286,7 +289,7 @@ mod tests {
             let (vault, _) = team.merge(ours, theirs).unwrap();
             assert!(read(&vault.file().text()).open(&[web1.clone()]).is_err());
         }
-        // Another name alone lets nobody go.
+        // A new name alone removes nobody.
         let both = team.branch(|vault| {
             vault.remove_access("web1", 200).unwrap();
             vault.add_access(access("web-1")).unwrap();
@@ -296,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_signed_common_version_nobody_is_let_in_who_one_side_does_not_have() {
+    fn without_a_signed_common_version_only_members_of_both_sides_stay() {
         let team = Team::new();
         let (web1, web2) = (Identity::generate().unwrap(), Identity::generate().unwrap());
         let mut team = team;

@@ -43,7 +43,7 @@ impl Vault<CanWrite> {
                 }
                 (Some(Property::Sealed(_)), None) => {
                     return Err(conflict(
-                        "your keys do not open this value on the side that it comes from",
+                        "your keys do not open this value on its side of the merge",
                     ));
                 }
                 (same, _) if same == document.get(path) => continue,
@@ -69,7 +69,8 @@ impl Vault<CanWrite> {
         Ok(text)
     }
 
-    /// Checks that the text holds exactly the wanted properties, each with the value of its side.
+    /// Checks that the text contains exactly the wanted properties, each with the value of its
+    /// side.
     fn check_result(
         &self,
         text: &str,

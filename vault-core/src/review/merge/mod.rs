@@ -14,7 +14,7 @@ use crate::text::path::PropertyPath;
 use crate::vault::value::OpenedValue;
 use crate::vault::{CanWrite, Vault};
 
-/// The side that something is taken from.
+/// The side that a property is taken from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
     /// The side that is merged into.
@@ -29,9 +29,9 @@ pub enum Taken {
 pub struct Clash {
     /// Its name.
     pub path: PropertyPath,
-    /// The value on our side and, if it is sealed, when it was set.
+    /// The value on our side and, if it is sealed, the time at which it was set.
     pub ours: (Option<Property>, Option<u64>),
-    /// The same on their side.
+    /// The value on their side and, if it is sealed, the time at which it was set.
     pub theirs: (Option<Property>, Option<u64>),
 }
 
@@ -44,25 +44,25 @@ pub struct Merged {
     pub took: Vec<(PropertyPath, Taken)>,
     /// Changes of the access list, against ours.
     pub access: Vec<AccessChange>,
-    /// Comments of theirs that were left out: both sides changed comments, and the merge starts
-    /// from one text.
+    /// Comments of their side that were left out: both sides changed comments, and the merge starts
+    /// from the text of one side.
     pub left_out: Vec<String>,
-    /// Entries that one side added or raised and that were not let in: that side is from before new
-    /// keys of the other, or there is no signed common version. A version from before a removal
-    /// would let the removed member in again.
+    /// Entries that one side added or promoted and that were not accepted: that side is older than
+    /// the other's new keys, or there is no signed common version. Otherwise a version from before
+    /// a removal could restore the removed member.
     pub not_let_in: Vec<Access>,
 }
 
 impl Vault<CanWrite> {
     /// Makes this vault, which is ours or theirs, the merge of both. `choose` decides if both
-    /// changed the same property; without a choice that is a conflict. `now` in seconds since
-    /// 1970-01-01 UTC. Sign the result above the generation of both.
+    /// changed the same property; without a choice, the merge is a conflict. `now` is in seconds
+    /// since 1970-01-01 UTC. Sign the result above the generation of both.
     ///
     /// # Errors
     /// - [`Kind::Conflict`] if `choose` returns `None`, if both changed the same entry of the access
     ///   list, if your keys do not open a value that is to be taken from a side, or if the tables of
     ///   both sides cannot be combined: for example, one side changed an array of tables.
-    /// - [`Kind::WrongVault`] if a side is of another vault, [`Kind::OldGeneration`] if one is older
+    /// - [`Kind::WrongVault`] if a side belongs to another vault, [`Kind::OldGeneration`] if one is older
     ///   than the common version.
     /// - Those of [`Vault::remove_access`] if one side removed someone.
     ///
@@ -101,7 +101,8 @@ impl Vault<CanWrite> {
         let (start, left_out) = start(base, ours, theirs);
         let text = self.assemble(start, &wanted, (ours, &mine), (theirs, &other))?;
         self.replace_text(text)?;
-        // After the values, so that new keys and marks cover all of them.
+        // The access lists are merged after the values, so that new keys and marks cover all
+        // values.
         let before = self.file.header.access.clone();
         let not_let_in = self.merge_access(base, ours, theirs, now)?;
         self.mark_who_is_gone([base, ours, theirs])?;
@@ -115,8 +116,8 @@ impl Vault<CanWrite> {
         Ok(Merged { took, access, left_out, not_let_in })
     }
 
-    /// Three-way decision for each property: what was taken and from which side, and what the
-    /// result holds.
+    /// Makes the three-way decision for each property. Returns the properties taken and those of
+    /// the result, each with its side.
     fn decide(
         &self,
         base: &Side,
@@ -125,7 +126,7 @@ impl Vault<CanWrite> {
         before: &Values<'_>,
         choose: &mut impl FnMut(&Clash) -> Option<Taken>,
     ) -> Result<(Vec<Choice>, Vec<Choice>)> {
-        // Without a common version, additions cannot be told from removals.
+        // Without a common version, additions cannot be distinguished from removals.
         let no_base = base.signed.is_none() && base.document.iter().next().is_none();
         let (mut took, mut wanted) = (Vec::new(), Vec::new());
         let paths = ours.document.iter().map(|(path, _)| path);
@@ -139,7 +140,7 @@ impl Vault<CanWrite> {
             let a = (ours.document.get(path), mine.get(path).copied());
             let b = (theirs.document.get(path), other.get(path).copied());
             let side = if same(a, b) {
-                // Of two equal values, the later date.
+                // Of two equal values, the one with the later date is taken.
                 let younger = matches!((a.1, b.1), (Some(a), Some(b)) if b.set_at > a.set_at);
                 if younger { Taken::Theirs } else { Taken::Ours }
             } else {
@@ -167,15 +168,15 @@ impl Vault<CanWrite> {
         )
     }
 
-    /// Checks that each signed side is of this vault or an earlier id of it, and none is older than
-    /// the common version.
+    /// Checks that each signed side belongs to this vault or a former id of it, and that none is
+    /// older than the common version.
     fn check_sides(&self, base: &Side, ours: &Side, theirs: &Side) -> Result<()> {
         let signed = [base, ours, theirs].into_iter().filter_map(|side| side.signed.as_ref());
         let former = self.file.former_ids();
         for side in signed {
             if side.vault != self.file.vault_id() && !former.contains(&side.vault) {
                 let what = format!(
-                    "a side of the merge is of the vault {}, which this is not and was not",
+                    "a side of the merge belongs to the vault {}, which is neither this vault nor one of its former ids",
                     side.vault
                 );
                 return Err(self.placed(Error::new(Kind::WrongVault, what)));
@@ -190,7 +191,7 @@ impl Vault<CanWrite> {
             true => Ok(()),
             false => Err(self.placed(Error::new(
                 Kind::OldGeneration,
-                "a side of the merge is older than what both came from",
+                "a side of the merge is older than the common version",
             ))),
         }
     }
@@ -221,7 +222,7 @@ fn same(one: Content<'_>, other: Content<'_>) -> bool {
 }
 
 /// The side whose text the merge starts from: theirs if only they changed comments. If both did,
-/// the comments that only theirs has are left out.
+/// the comments that only their side has are left out.
 fn start<'a>(base: &Side, ours: &'a Side, theirs: &'a Side) -> (&'a Side, Vec<String>) {
     let (mut common, mut mine, mut other) =
         (base.document.comments(), ours.document.comments(), theirs.document.comments());
@@ -302,7 +303,7 @@ pub(super) mod tests {
             vault.sign().unwrap()
         }
 
-        /// As a merge driver does it: into ours, or into theirs where the vault went on there.
+        /// Merges like the merge driver: into ours, or into theirs if theirs has newer keys.
         pub(crate) fn merge(&self, ours: &str, theirs: &str) -> Result<(Vault<CanWrite>, Merged)> {
             let (base, mine, other) = (self.open(&self.base), self.open(ours), self.open(theirs));
             let (base, a, b) = (Side::of(&base)?, Side::of(&mine)?, Side::of(&other)?);
@@ -314,7 +315,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn two_branches_that_changed_different_values_become_one() {
+    fn two_branches_with_different_changes_are_merged() {
         let team = Team::new();
         let ours = team.branch(|vault| {
             set(vault, "acme.password", "p2", 200);
@@ -334,13 +335,13 @@ pub(super) mod tests {
         assert!(vault.file().property(&path("a")).is_none());
         assert_eq!(merged.took.len(), 5);
         assert!(merged.left_out.is_empty() && merged.access.is_empty());
-        // What neither branch changed keeps its text, and so do the key blocks.
+        // Text that neither branch changed stays the same, and so do the key blocks.
         assert!(vault.file().text().contains("# ours\nb = 2\n[acme]\nuser = \"u\" # who\n"));
         assert_eq!(vault.file().header.read_key, read(&team.base).header.read_key);
     }
 
     #[test]
-    fn the_same_property_on_both_sides_is_a_conflict_unless_it_became_the_same() {
+    fn two_different_changes_of_one_property_are_a_conflict() {
         let team = Team::new();
         let ours = team.branch(|vault| set(vault, "acme.password", "x", 200));
         let theirs = team.branch(|vault| set(vault, "acme.password", "y", 201));
@@ -353,7 +354,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn comments_of_either_side_stay_and_of_both_are_said() {
+    fn comments_of_one_side_stay_and_left_out_comments_are_reported() {
         let team = Team::new();
         let plain = team.branch(|vault| set(vault, "acme.token", "t2", 200));
         let comment = |from: &str, to: &str| {
@@ -372,7 +373,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_changed_block_is_a_conflict_and_never_half_taken() {
+    fn a_changed_array_of_tables_is_a_conflict() {
         let mut team = Team::new();
         let edit = |text: String| HandEdit::parse(text.into_bytes()).unwrap();
         let with = |team: &Team, from: &str, to: &str| {
@@ -389,7 +390,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_side_of_another_vault_or_older_than_the_common_one_is_none() {
+    fn a_side_of_another_vault_or_older_than_the_common_version_is_refused() {
         let team = Team::new();
         let ours = team.branch(|vault| set(vault, "acme.token", "t2", 200));
         let foreign = Team::new();

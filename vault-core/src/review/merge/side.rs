@@ -26,10 +26,10 @@ use bootseal_memory::Secret;
 pub struct Side {
     pub(super) document: Document,
     pub(super) values: Vec<(PropertyPath, OpenedValue)>,
-    /// Nothing of an unsigned side's `[bootseal]` is used.
+    /// The signed facts; `None` for an unsigned side, whose `[bootseal]` is ignored.
     pub(super) signed: Option<Signed>,
-    /// Names that know values of it, and the time up to which, if older versions had to be used to
-    /// open them.
+    /// Members who know values that only an older version could open, each with the time up to
+    /// which they know values.
     pub(super) marks: Vec<(String, u64)>,
 }
 
@@ -40,7 +40,8 @@ pub(super) struct Signed {
     pub(super) removed: Vec<Removed>,
     pub(super) generation: u64,
     pub(super) epoch: u64,
-    /// The value key, if the side was opened: two sides with one epoch may still have two keys.
+    /// The value key, if the side was opened: two sides with the same epoch may have different
+    /// keys.
     pub(super) key: Option<Secret>,
 }
 
@@ -97,11 +98,11 @@ impl Side {
         })
     }
 
-    /// A side that does not verify: its user's part counts as a hand edit, whose sealed values one
-    /// of `versions` must know.
+    /// A side that does not verify: its user's part is treated as a hand edit, whose sealed values
+    /// one of `versions` must contain.
     ///
     /// # Errors
-    /// [`Kind::MovedValue`](crate::Kind::MovedValue) if none of them knows a sealed value.
+    /// [`Kind::MovedValue`](crate::Kind::MovedValue) if none of them contains a sealed value.
     ///
     /// ```
     /// # use bootseal_core::*;
