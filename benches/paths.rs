@@ -1,8 +1,8 @@
 //! Benchmark of the steps from a sealed file to a call: `cargo bench -p bootseal`.
 //!
-//! The figures are medians, comparable only within one run on one machine.
+//! The figures are medians. Compare only figures of the same run.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout)] // a bench
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // a benchmark
 
 use bootseal_core::{
     Access, Cost, Identity, Pin, Role, SealedFile, Secret, Side, ValueKind, Vault,
@@ -62,10 +62,10 @@ fn main() {
             || SealedFile::parse(text.clone().into_bytes()).unwrap().verify(&[pin]).unwrap();
         let runs = if count > 1000 { 15 } else { 101 };
         median(&format!("verify a file of {count} values"), runs, 1, || drop(black_box(verify())));
-        median(&format!("verify it and open all {count}"), runs, 1, || {
+        median(&format!("verify it and open all {count} values"), runs, 1, || {
             drop(black_box(verify().open(&me).unwrap().open_all().unwrap()))
         });
-        median(&format!("set one of {count}, and sign"), runs, 1, || {
+        median(&format!("set one of {count} values, and sign"), runs, 1, || {
             let mut vault = verify().open_for_writing(&me).unwrap();
             vault
                 .set(
@@ -77,7 +77,7 @@ fn main() {
                 .unwrap();
             black_box(vault.sign().unwrap());
         });
-        median(&format!("new keys for {count}, and sign"), runs, 1, || {
+        median(&format!("make new keys for {count} values, and sign"), runs, 1, || {
             let mut vault = verify().open_for_writing(&me).unwrap();
             vault.rotate(true).unwrap();
             black_box(vault.sign().unwrap());
@@ -90,7 +90,7 @@ fn main() {
             vault.sign().unwrap()
         };
         let (ours, theirs) = (branch("values.key0"), branch("values.key1"));
-        median(&format!("merge two branches of {count}, and sign"), runs, 1, || {
+        median(&format!("merge two branches of {count} values, and sign"), runs, 1, || {
             let open = |text: &String| {
                 let file =
                     SealedFile::parse(text.clone().into_bytes()).unwrap().verify(&[pin]).unwrap();
@@ -108,7 +108,7 @@ fn main() {
         let access = vec![Access::by_passphrase("app", Role::Writer, cost, &passphrase).unwrap()];
         let text = Vault::create(access, "").unwrap().sign().unwrap();
         let file = SealedFile::parse(text.into_bytes()).unwrap().verify(&[]).unwrap();
-        median(&format!("a passphrase to an identity, {what}"), 7, 1, || {
+        median(&format!("derive an identity from a passphrase, {what}"), 7, 1, || {
             drop(black_box(file.identity_by_any_passphrase(&passphrase).unwrap()))
         });
     }
@@ -132,7 +132,7 @@ fn main() {
     let vault = bootseal::testing::vault([("acme.password", "open sesame")], &readable).unwrap();
     let source = vault.token_source("acme").unwrap();
     source.token_blocking().unwrap();
-    median("a token that is there", 101, 10_000, || {
+    median("get a cached token", 101, 10_000, || {
         for _ in 0..10_000 {
             black_box(source.token_blocking().unwrap());
         }
@@ -143,16 +143,18 @@ fn main() {
         reqwest::Client::builder().tls_certs_only([roots]).no_proxy()
     };
     let url = vendor.url("/orders");
-    at_once("the same on two threads at once", || {
+    at_once("get a cached token, on two threads at once", || {
         drop(black_box(source.token_blocking().unwrap()))
     });
     let plain = tokio::sync::RwLock::new(std::sync::Arc::<str>::from("a token of a plain cache"));
-    median("the same of a tokio RwLock<Arc<str>>", 101, 10_000, || {
+    median("get a token from a tokio RwLock<Arc<str>>", 101, 10_000, || {
         for _ in 0..10_000 {
             black_box(plain.blocking_read().clone());
         }
     });
-    at_once("that on two threads at once", || drop(black_box(plain.blocking_read().clone())));
+    at_once("the same RwLock, on two threads at once", || {
+        drop(black_box(plain.blocking_read().clone()))
+    });
     let header = source
         .token_blocking()
         .unwrap()
@@ -165,7 +167,7 @@ fn main() {
         ),
         ("HTTP/2", source.client(), bare().build().unwrap()),
     ] {
-        // The clients alternate call by call, so that other load on the machine affects both alike.
+        // The clients alternate after each call, so that other load on the machine affects both.
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         runtime.block_on(async {
             for _ in 0..10_000 {
@@ -185,8 +187,8 @@ fn main() {
             }
         });
         for (what, times) in [
-            ("a call with the token, loopback, HTTPS", &mut ours),
-            ("the same through bare reqwest", &mut theirs),
+            ("a call with the token, HTTPS on loopback", &mut ours),
+            ("the same call through bare reqwest", &mut theirs),
         ] {
             times.sort();
             let what = format!("{what}, {version}");

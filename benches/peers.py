@@ -1,8 +1,8 @@
-"""Measures the time to read one value from a file, compared with age and sops: whole processes, in turn, in one run.
+"""Measures how long bootseal, age and sops take to read one value from a file. The times are those of whole processes, which run in turn.
 
     cargo build --profile dist -p bootseal-cli && python3 benches/peers.py target/dist/bootseal
 
-Prints medians of the wall time, and the ratio to each peer (age and sops, if they are on PATH).
+Prints the median wall times, and the ratio to each of the other tools that is on PATH.
 """
 
 import json
@@ -24,7 +24,7 @@ def timed(command, environment):
 
 
 def compare(title, commands, environment):
-    """Runs the commands in turn, A B C A B C …, so that a drift in the machine's speed affects all alike."""
+    """Runs the commands in turn, A B C A B C …, so that a drift in the machine's speed affects all equally."""
     times = {name: [] for name in commands}
     for turn in range(RUNS + 1):
         for name, command in commands.items():

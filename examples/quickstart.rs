@@ -1,8 +1,8 @@
-//! The quickstart: a settings file in clear → sealed file → loader → login → token → answered
-//! calls, through an expiry and a revocation. Run it with `cargo run --example quickstart`; it
+//! The quickstart: a plaintext settings file → sealed file → loader → login → token → answered
+//! calls, through an expiry and a revocation. Run it with `cargo run --example quickstart`. It
 //! needs no other service.
 
-#![allow(clippy::print_stdout)] // it prints each step
+#![allow(clippy::print_stdout)] // the program prints each step
 
 use bootseal::Loader;
 use bootseal_cli::{World, run};
@@ -24,12 +24,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let vendor = Vendor::start()?;
     vendor.lifetime(LIFE);
     step(&format!(
-        "vendor      an HTTPS service on {}, tokens live {} s",
+        "vendor      an HTTPS service on {}, tokens expire after {} s",
         vendor.url(""),
         LIFE.as_secs()
     ));
 
-    // Operations: a settings file in clear becomes a sealed file, and the application gets its own
+    // Operations: a plaintext settings file becomes a sealed file, and the application gets its own
     // key.
     std::fs::write(at("app.properties"), settings(&vendor))?;
     let (alice, app_key, sealed) = (at("alice.key"), at("app.key"), at("app.sealed.toml"));
@@ -55,9 +55,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
             "--yes",
         ],
     )?;
-    step("access add  the application `app` has a key, which contains the vault's pin");
+    step("access add  the application `app` has a key file, which contains the vault's pin");
 
-    // The application: open once, then call.
+    // The application: opens the file once, then makes calls.
     let vault = Loader::exactly(&sealed).identity_file(&app_key).load()?;
     step(&format!(
         "load        verified, {} opened; {}",
@@ -90,7 +90,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     let counts = source.counts();
     step(&format!(
-        "revocation  the vendor revoked it; 100 more calls, {} replay, {} logins",
+        "revocation  the vendor revoked the token; 100 more calls, {} replay, {} logins",
         counts.replays, counts.logins
     ));
     println!(
@@ -99,7 +99,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     );
     if answered != 300 || vendor.logins() != counts.logins {
         return Err(
-            "not every call was answered, or the vendor saw other logins than the source".into()
+            "a call failed, or the vendor and the token source counted different logins".into()
         );
     }
     Ok(())

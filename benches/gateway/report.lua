@@ -1,4 +1,4 @@
--- Prints wrk's measurements as one line of JSON; the text that wrk prints is rounded.
+-- Prints wrk's measurements as one line of JSON, because wrk rounds the figures in its own output.
 done = function(summary, latency, requests)
   local errors = summary.errors
   io.write(string.format(

@@ -1,10 +1,12 @@
-"""Measures the cost of a call through the gateway, compared with nginx, Envoy and a bare hyper proxy, and the calls that fail when the vendor revokes tokens.
+"""Measures the cost of a call through the gateway, nginx, Envoy and a bare hyper proxy, and counts the calls that fail when the vendor revokes tokens.
 
-    scripts/bench-gateway                 installs the tools, builds, and runs both parts
-    python3 benches/gateway/run.py        the cost, as a Markdown table
-    python3 benches/gateway/run.py --revocations
+    scripts/bench-gateway                 installs the tools, builds the programs, and runs both parts
+    python3 benches/gateway/run.py        prints the cost as Markdown tables
+    python3 benches/gateway/run.py --revocations   prints the failed calls
 
-Everything runs on loopback, each peer with one worker. The peers are measured in turn (A B C A B C …), so that a drift in the machine's speed affects all alike.
+
+Everything runs on loopback, and each peer has one worker. The peers are measured in turn (A B C A B C …), so that a drift in the machine's speed affects all
+of them equally.
 """
 
 import argparse
@@ -30,7 +32,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 TICK = os.sysconf("SC_CLK_TCK")
-TOKEN = "Zm9yIHRoZSBiZW5jaG1hcmsgb25seSwgbm90IGEgc2VjcmV0"  # of a usual length; the same for all peers
+TOKEN = "Zm9yIHRoZSBiZW5jaG1hcmsgb25seSwgbm90IGEgc2VjcmV0"  # has a typical length and is the same for all peers
 BODY = "0123456789abcdef" * 64
 BOOTSEAL, UNTRAINED, NGINX, ENVOY, BARE = "bootseal-gateway", "the same, untrained", "nginx", "Envoy", "bare hyper"
 PEERS = [BOOTSEAL, UNTRAINED, NGINX, ENVOY, BARE]
@@ -67,7 +69,7 @@ def nginx():
 
 
 def envoy():
-    # Not the Python wrapper, whose CPU time would be counted until it executes Envoy.
+    # The program itself, not its Python wrapper: the wrapper's CPU time would be counted until it executes Envoy.
     return program("envoy", *(TARGET / "python-bench").glob("lib/python*/site-packages/envoy/_bin/envoy"))
 
 
@@ -114,7 +116,7 @@ def filled(name, **values):
 
 
 class Program:
-    """A process that is started once; it is measured and stopped with its children."""
+    """A process. Its measurements include its children."""
 
     def __init__(self, stack, home, name, port, command, environment=None):
         self.name, self.port = name, port
@@ -136,7 +138,7 @@ class Program:
             self.process.wait()
 
     def answers(self, seconds=15, path="/"):
-        """Waits until a call is answered with 200 and the whole body, which shows that the token was added."""
+        """Waits until a call gets 200 and a body, which shows that the peer adds the token, and returns the body."""
         until = time.monotonic() + seconds
         last = "nothing"
         while time.monotonic() < until:
@@ -161,7 +163,7 @@ class Program:
         return found
 
     def cpu(self):
-        """Seconds of CPU time so far, in the program and in the kernel."""
+        """Seconds of CPU time so far: user time and kernel time."""
         user = kernel = 0
         for pid in self.pids():
             fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -169,7 +171,7 @@ class Program:
         return user / TICK, kernel / TICK
 
     def memory(self):
-        """MiB: the peak, the resident size, and the proportional size, in which shared pages are divided."""
+        """The peak, resident and proportional size in MiB. In the proportional size, shared pages are divided among the processes that share them."""
         peak = resident = proportional = 0
         for pid in self.pids():
             status = pathlib.Path(f"/proc/{pid}/status").read_text()
@@ -189,7 +191,7 @@ def call(port, headers=None, path="/"):
 
 
 def user():
-    return "user root;" if os.geteuid() == 0 else ""  # otherwise the worker could not write into our folder
+    return "user root;" if os.geteuid() == 0 else ""  # as root, nginx would otherwise change its worker to a user that cannot write to our folder
 
 
 def start_nginx(stack, home, name, template, port, **values):
@@ -207,7 +209,7 @@ def start_envoy(stack, home, name, port, upstream, secret, credential, retry="")
 
 
 def start_bootseal(stack, home, binary, port, tables="bootseal.toml", names=("acme",), options=(), name=BOOTSEAL, **values):
-    """With the profiles and routes of `tables`, and a user and a password for each of `names`."""
+    """Starts the gateway with the profiles and routes in `tables`, and a user and a password for each of `names`."""
     place = home / f"bootseal-{port}"
     place.mkdir()
     environment = {key: value for key, value in os.environ.items() if not key.startswith("BOOTSEAL_")}
@@ -300,7 +302,7 @@ def cost(options):
         measured = {(peer.name, count): [] for peer in peers for count in options.connections}
         for turn in range(options.rounds + 1):
             for count in options.connections:
-                # Each round begins with another peer, so that the after-effects of a measurement fall on each
+                # Each round begins with a different peer, so that the after-effects of a measurement affect each
                 # peer in turn.
                 at = turn % len(peers)
                 for peer in peers[at:] + peers[:at]:
@@ -317,7 +319,7 @@ def show(options, peers, measured, idle, before):
     which = versions()
     print(f"{before}.\n")
     print(", ".join(f"{name} {which[name]}" for name in [*names, "wrk"]) + f". {options.rounds} rounds of {options.seconds} s; medians, with the lowest and highest CPU time.\n")
-    print("| connections | | CPU µs per call | (range) | of it kernel | p50 µs | p99 µs | calls/s |")
+    print("| connections | | CPU µs per call | (range) | kernel µs | p50 µs | p99 µs | calls/s |")
     print("|--:|---|--:|--:|--:|--:|--:|--:|")
     medians = {}
     for count in options.connections:
@@ -334,11 +336,11 @@ def show(options, peers, measured, idle, before):
     others = [name for name in names if name != BOOTSEAL]
     if BOOTSEAL not in names or not others:
         return
-    print("\n| connections | ours to | CPU per call | (range of rounds) | p50 | p99 |")
+    print("\n| connections | ratio to | CPU per call | (range of rounds) | p50 | p99 |")
     print("|--:|---|--:|--:|--:|--:|")
     for count in options.connections:
         for name in others:
-            # The ratios within each round, in which only the peer differs; then their median.
+            # The ratio within each round, where only the peer differs, and then the median of these ratios.
             both = list(zip(measured[BOOTSEAL, count], measured[name, count]))
             ratio = {key: [a[key] / b[key] for a, b in both] for key in ("cpu", "p50", "p99")}
             middle = {key: statistics.median(values) for key, values in ratio.items()}
@@ -356,7 +358,7 @@ def machine():
 
 
 class Vendor(http.server.ThreadingHTTPServer):
-    """Issues tokens with a stated lifetime of an hour, and revokes all of them at intervals."""
+    """Issues tokens with a stated lifetime of one hour. `revoke` revokes all of them."""
 
     daemon_threads = True
     request_queue_size = 64
@@ -403,8 +405,8 @@ class Answers(http.server.BaseHTTPRequestHandler):
         self.answer(200 if good else 401, BODY.encode() if good else b'{"error":"invalid_token"}')
 
     def do_POST(self):
-        # /token expects client_credentials, /login the body of our profile; both issue the same
-        # tokens.
+        # /token expects client_credentials, and /login the body of our profile. Both issue the same kind
+        # of token.
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.path == "/login":
             good = json.loads(body) == {"user": "svc", "password": "correct horse"}
@@ -454,7 +456,7 @@ def calls(port, options, vendor):
         thread.start()
         time.sleep(every / options.clients)
     revocations = 0
-    # No revocation at the very end, where no call would follow.
+    # No revocation at the end, because no calls would follow it.
     while (revocations + 1) * options.revoke_every < options.for_seconds:
         revocations += 1
         time.sleep(max(0.0, begin + revocations * options.revoke_every - time.monotonic()))
@@ -465,7 +467,7 @@ def calls(port, options, vendor):
 
 
 def revocations(options):
-    print(f"{options.clients} clients, {options.calls} calls/s in total for {options.for_seconds} s; all tokens are revoked every {options.revoke_every} s.\n")
+    print(f"{options.clients} clients make {options.calls} calls/s together for {options.for_seconds} s. All tokens are revoked every {options.revoke_every} s.\n")
     print("| | calls | revocations | failed (status ≠ 200) | failed per revocation | logins | statuses |")
     print("|---|--:|--:|--:|--:|--:|---|")
     starts = {
@@ -490,8 +492,8 @@ def revocations(options):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Measures the cost of a call through the gateway, compared with nginx and Envoy.")
-    parser.add_argument("--revocations", action="store_true", help="run the other part: calls that fail when tokens are revoked")
+    parser = argparse.ArgumentParser(description="Measures the cost of a call through the gateway, nginx, Envoy and a bare hyper proxy.")
+    parser.add_argument("--revocations", action="store_true", help="run the second part: count the calls that fail when tokens are revoked")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=4, help="duration of each measurement")
     parser.add_argument("--warm-up", type=int, default=2, metavar="SECONDS")
@@ -499,7 +501,7 @@ def main():
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=PEERS)
     parser.add_argument("--pids", action="store_true", help="print the ids of the measured processes, to inspect them")
     parser.add_argument("--clients", type=int, default=8)
-    parser.add_argument("--calls", type=int, default=200, help="calls per second of all clients")
+    parser.add_argument("--calls", type=int, default=200, help="calls per second of all clients together")
     parser.add_argument("--for-seconds", type=int, default=12)
     parser.add_argument("--revoke-every", type=int, default=3, metavar="SECONDS")
     options = parser.parse_args()

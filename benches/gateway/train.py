@@ -1,7 +1,7 @@
-"""Training for profile-guided optimisation: runs an instrumented build of the gateway through typical calls of applications, over HTTP/1.1 and HTTP/2,
-in clear and over TLS. The load differs from that of run.py, which measures the result.
+"""The training load for profile-guided optimisation: typical calls of applications through an instrumented build of the gateway, over HTTP/1.1 and
+HTTP/2, with and without TLS. The load differs from the one with which run.py measures the result.
 
-    scripts/build-gateway     builds, runs this script, and builds again
+    scripts/build-gateway     builds the gateway, runs this script, and builds the gateway again
     train.py PROGRAM FOLDER   writes the profile data to FOLDER
 """
 

@@ -32,7 +32,7 @@ final class Orders {
     private static String send(HttpRequest.Builder call) throws IOException, InterruptedException {
         HttpResponse<String> response = CLIENT.send(call.build(), BodyHandlers.ofString());
         if (response.statusCode() / 100 != 2) {
-            // The gateway's own errors carry this header; responses of the vendor never do.
+            // Only the gateway's own errors have this header. A response of the vendor never has it.
             String why = response.headers().firstValue("x-bootseal-error").orElse("response of the vendor");
             throw new IOException(response.statusCode() + " (" + why + "): " + response.body());
         }

@@ -6,16 +6,16 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Arrays;
 
-/** Writes a password from a store that only Java can open into a proposal for a vault, without passing it on a command line or through a plain-text file. */
+/** Writes a proposal with a password from a store that only Java can open. The password never appears on a command line or in a plaintext file. */
 public final class Propose {
     private Propose() {}
 
     /**
-     * Proposes {@code password} as the value of {@code property} in {@code vault}. Its writers accept it with {@code bootseal accept}.
+     * Proposes {@code password} as the value of {@code property} in {@code vault}. A writer of the vault accepts it with {@code bootseal accept}.
      *
      * @param vault the sealed file; the proposer does not have to be able to open it
      * @param property a TOML dotted key: {@code acme.password}
-     * @param password zeroed before this returns
+     * @param password overwritten with zeros before this method returns
      * @param proposal a new file, encrypted to the vault's writers
      * @throws IOException if bootseal cannot be run, or fails; the message is its output
      */
@@ -30,7 +30,7 @@ public final class Propose {
             try (OutputStream stdin = bootseal.getOutputStream()) {
                 stdin.write(value.array(), 0, value.limit());
             } catch (IOException closed) {
-                // bootseal ended without reading its input; its own message says more than a broken pipe.
+                // bootseal ended without reading its input. Its own message is more useful than "broken pipe".
             }
             String output = new String(bootseal.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
             if (bootseal.waitFor() != 0) {

@@ -1,5 +1,5 @@
-//! The loader's error: the fact, the place, the attempts, and the next step, in a form fit for a
-//! log.
+//! The loader's error: the fact, the place, the attempts and the next step, in a form that is
+//! suitable for logs.
 
 #[cfg(feature = "client")]
 mod client;
@@ -10,11 +10,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// An error of the loader. It is cheap to clone: all callers that waited for one login get the same
-/// error.
+/// An error of the loader. It is cheap to clone, because all callers that waited for one login get
+/// the same error.
 ///
-/// `Debug` prints what `Display` prints, so that `?` in `main` is readable. No value, key or token
-/// is ever part of it.
+/// `Debug` prints the same text as `Display`, so that an error returned from `main` with `?` is
+/// readable. The error never contains a value, key or token.
 ///
 /// ```no_run
 /// let error = bootseal::Loader::exactly("/nonexistent.sealed.toml").load().unwrap_err();
@@ -32,8 +32,7 @@ struct Facts {
     status: Option<u16>,
     /// The time until the next login may be tried.
     retry_after: Option<Duration>,
-    /// For a call that got no response: whether connecting failed, and whether the time limit was
-    /// reached.
+    /// For a call that got no response, whether connecting failed or the time limit was reached.
     unanswered: Option<Unanswered>,
 }
 
@@ -68,20 +67,20 @@ impl Error {
         bootseal_core::Error::new(kind, what).into()
     }
 
-    /// Adds the file, unless a more precise place is named already. See the example of
+    /// Adds the file, unless the error already names a more precise place. See the example of
     /// [`Error::new`].
     #[must_use]
     pub fn in_file(self, file: &Path) -> Error {
         self.map(|error| error.in_file(file))
     }
 
-    /// Adds the property, unless one is named already.
+    /// Adds the property, unless the error already names one.
     #[must_use]
     pub fn at(self, property: &PropertyPath) -> Error {
         self.map(|error| error.at(property))
     }
 
-    /// Sets the next step, in place of an earlier one.
+    /// Sets the next step, which replaces an earlier one.
     #[must_use]
     pub fn with_help(self, help: impl Into<String>) -> Error {
         self.map(|error| error.with_help(help))
@@ -92,7 +91,7 @@ impl Error {
         Error(Arc::new(Facts { error: change(facts.error), ..facts }))
     }
 
-    /// The fact alone: no file, no next step, no time of the next attempt.
+    /// The fact alone, without the file, the next step, and the time of the next attempt.
     ///
     /// ```
     /// let error = bootseal::Loader::exactly("/nonexistent.sealed.toml").load().unwrap_err();
@@ -117,7 +116,7 @@ impl Error {
         self.kind().exit_code()
     }
 
-    /// The time until the next attempt, for a login that is suppressed for now.
+    /// The time until the next attempt, if the login is currently suppressed.
     ///
     /// ```
     /// fn wait(error: &bootseal::Error) -> std::time::Duration {

@@ -1,5 +1,5 @@
-//! Opens a sealed credentials file once at start, keeps its secrets in guarded memory, and manages
-//! the tokens obtained with them.
+//! Opens a sealed credentials file once at startup, keeps its secrets in guarded memory, and
+//! manages the tokens that are obtained with them.
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), bootseal::Error> {
@@ -15,18 +15,19 @@
 //! ```
 //!
 //! # Flow
-//! [`load`] finds the file, the key and the pin ([`Loader`] has the order), verifies the file, and
-//! decrypts every value onto a guarded page; then the data key is wiped. [`Secrets::secret`]
-//! returns handles. [`Secrets::token_source`] returns a [`TokenSource`], which logs in when a token
-//! is first needed, reads its lifetime from the response, and fetches the next one in the
-//! background before it expires. A [`Client`] puts the token on each call. When the vendor rejects
-//! the token, the source logs in once for all callers, and the call is replayed once.
+//! [`load`] finds the file, the key and the pin ([`Loader`] documents where), verifies the file,
+//! decrypts every value onto a guarded page, and wipes the data key. [`Secrets::secret`] returns
+//! handles. [`Secrets::token_source`] returns a [`TokenSource`], which logs in when a token is
+//! first needed, reads the token's lifetime from the response, and fetches the next token in the
+//! background before that lifetime ends. A [`Client`] adds the token to each call. If the vendor
+//! rejects the token, the source logs in once for all callers, and each rejected call is replayed
+//! once.
 //!
 //! # What this crate does not do
-//! It installs no signal handler, logger or panic hook, prints nothing, and reads no file and no
-//! variable except those of the table in [`Loader`]. Without the feature `client` it contains no
-//! tokio, no HTTP and no TLS. It does not protect copies that an application makes of the bytes
-//! that [`Secret::expose`] lends it. A forked child must not touch the secrets of its parent.
+//! It installs no signal handler, logger or panic hook, prints nothing, and reads only the files
+//! and variables in the table of [`Loader`]. Without the feature `client`, it contains no tokio,
+//! HTTP or TLS. If an application copies the bytes that [`Secret::expose`] lends it, the copies are
+//! not protected. A forked child must not access its parent's secrets.
 
 #![forbid(unsafe_code)]
 

@@ -1,7 +1,7 @@
 //! Locks, atomics, cells and threads that callers and a login share.
 //!
-//! Under `--cfg bootseal_model` they are those of the model checker (shuttle), which decides at
-//! each of their operations which thread runs next.
+//! Under `--cfg bootseal_model`, the types come from the model checker (shuttle), which decides at
+//! each operation which thread runs next.
 
 #[cfg(not(bootseal_model))]
 pub(crate) use {
@@ -19,8 +19,8 @@ pub(crate) use {
     shuttle::thread::Builder as Thread,
 };
 
-/// Runs `work` on its own thread, waits for it to end, and overwrites the memory that libraries
-/// freed on it. If no thread can be started, `work` is dropped.
+/// Runs `work` on its own thread, waits until the thread ends, and overwrites the memory that
+/// libraries freed on that thread. If no thread can be started, `work` is dropped.
 #[cfg(not(bootseal_model))]
 pub(crate) fn run_and_erase(work: impl FnOnce() + Send) {
     let work = || {

@@ -57,8 +57,9 @@ fn exported(home: &Home, format: &str, more: &[&str]) -> String {
     assert_eq!(ran.code, 0, "{}", ran.err);
     if more.is_empty() {
         assert!(
-            ran.err
-                .contains("bytes contains bytes, which a text format cannot hold, and is left out"),
+            ran.err.contains(
+                "bytes contains bytes, which a text format cannot represent, and is left out"
+            ),
             "{}",
             ran.err
         );
@@ -222,7 +223,7 @@ fn export_writes_only_to_a_pipe_unless_forced() {
     assert_eq!((output.status.code(), home.read("out").as_str()), (Some(2), ""));
     assert!(
         String::from_utf8_lossy(&output.stderr)
-            .contains("every value would go to a file, in clear; nothing was printed")
+            .contains("every value would go to a file, in the clear; nothing was printed")
     );
     assert!(to_file("out", &["--force"]).status.success());
     assert_eq!(home.read("out"), "pw = \"can4ry\"\n");

@@ -1,4 +1,4 @@
-//! `profile` writes working login profiles from presets, another vault and curl lines, and no
+//! `profile` writes working login profiles from presets, another vault and curl commands, and no
 //! secret leaves the file.
 
 use crate::running::{Running, log_with, log_with_times};
@@ -240,7 +240,7 @@ fn an_error_about_missing_input_names_the_next_step() {
     for (args, code, words) in [
         (["profile", "acme"].as_slice(), 2, "--preset KIND (bootseal profile --list"),
         (&["profile", "acme", "--preset", "jwt"], 2, "The presets are: simplejwt, knox"),
-        (&["profile", "acme", "--preset", "airflow"], 2, "Give it: --url URL"),
+        (&["profile", "acme", "--preset", "airflow"], 2, "Name it: --url URL"),
         (
             &["profile", "acme", "--preset", "airflow", "--url", "https://a.example"],
             2,
@@ -272,7 +272,7 @@ fn an_error_about_missing_input_names_the_next_step() {
         (
             &["profile", "acme", "--from-curl", "curl -u u:hunter2 https://a.example"],
             2,
-            "must never be on a command line",
+            "must never be an argument",
         ),
     ] {
         let ran = home.run(args);
@@ -300,7 +300,7 @@ fn user_and_password_are_asked_for_without_echo() {
     assert_eq!((code, echo.as_str()), (0, "echo"), "{seen}");
     assert!(!seen.contains("zoë") && !seen.contains("hunter2"), "{seen}");
     assert!(
-        seen.contains("[acme.login] logs in at http://127.0.0.1:9/api/token/")
+        seen.contains("[acme.login] logs in to http://127.0.0.1:9/api/token/")
             && seen.contains("bootseal login acme"),
         "{seen}"
     );
@@ -491,7 +491,7 @@ fn curl_lines_of_every_shape_become_profiles() {
         let home = empty();
         let ran = from_curl(&home, line, &["--no-login", "--json"]);
         assert_eq!(ran.code, 0, "{line}\n{}", ran.err);
-        assert!(ran.err.contains("history of a shell"), "{}", ran.err);
+        assert!(ran.err.contains("shell's history"), "{}", ran.err);
         let text = home.read("app.sealed.toml");
         assert!(text.contains(&format!("{url}{expected}\n")), "{line}\n{}", readable(&home));
         assert!(!HIDDEN.iter().any(|hidden| text.contains(hidden)), "{line}");
@@ -526,18 +526,18 @@ fn curl_lines_that_a_profile_cannot_express_are_refused_with_the_reason() {
             "is quoted for cmd.exe",
         ),
         ("curl 'https://a.example/login?user=x&password=s3cr3t'".into(), "a secret in its address"),
-        (format!("curl {url} -d @body.json"), "no file is read here"),
-        (format!("curl {url} -d \"$(cat s3cr3t)\""), "nothing is run here"),
-        (format!("curl {url} -d `id`"), "nothing is run here"),
+        (format!("curl {url} -d @body.json"), "files are not read"),
+        (format!("curl {url} -d \"$(cat s3cr3t)\""), "bootseal runs nothing"),
+        (format!("curl {url} -d `id`"), "bootseal runs nothing"),
         (
             format!("curl {url} --json '{{\"user\":\"zoe@\",\"password\":\"hun ter2\"'"),
-            "is not JSON (at its column",
+            "is not JSON (error at column",
         ),
         (
             format!("curl {url} --json '{{\"user\":null,\"password\":\"hun ter2\"}}'"),
             "null at `user`",
         ),
-        (format!("curl {url} --json '{{\"user\":\"zoe@\",\"pin\":123}}'"), "a number as `pin`"),
+        (format!("curl {url} --json '{{\"user\":\"zoe@\",\"pin\":123}}'"), "a number at `pin`"),
         (format!("curl {url} -d 'a=1&a=2'"), "`a` twice"),
         (format!("curl {url}"), "has no credentials"),
         (format!("wget {url}"), "does not begin with `curl`"),
@@ -714,14 +714,14 @@ fn a_pasted_curl_line_is_not_echoed_and_is_sent_only_after_a_yes() {
         "curl {}/auth/login \\\n -H 'Content-Type: application/json' \\\n -d '{{\"email\":\"zoe@\",\"password\":\"hun ter2\"}}'\n\n",
         vendor.origin
     );
-    let no = [("Paste the curl line", line.as_str()), ("[y/N]", "n\n")];
+    let no = [("Paste the curl command", line.as_str()), ("[y/N]", "n\n")];
     let (code, seen, echo) =
         at_a_terminal(&home, &["profile", "acme", "--from-curl", "-"], &no).unwrap();
     assert_eq!((code, echo.as_str()), (0, "echo"), "{seen}");
     assert!(!first.read("vendor.log").contains("POST"), "{}", first.read("vendor.log"));
     assert!(seen.contains("no login was made"), "{seen}");
     let yes = [
-        ("Paste the curl line", line.as_str()),
+        ("Paste the curl command", line.as_str()),
         ("to see the response? [y/N]", "y\n"),
         ("Use these settings? [y/N]", "y\n"),
     ];

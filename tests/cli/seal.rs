@@ -15,7 +15,7 @@ fn seal_seals_marked_values_and_prints_two_lists_and_a_warning() {
     assert_eq!(ran.out, "sealed in app.sealed.toml: acme.password\nreadable: title, acme.user\n");
     assert_eq!(
         ran.err.lines().last().unwrap(),
-        "bootseal: warning: app.toml still contains the values in clear; --shred removes it"
+        "bootseal: warning: app.toml still contains the values in the clear; --shred removes the file"
     );
     let text = home.read("app.sealed.toml");
     assert!(
@@ -397,7 +397,8 @@ fn seal_shreds_the_input_only_after_everything_is_sealed() {
     assert!(!home.at("app.toml").exists());
     assert!(home.read("twin").bytes().all(|byte| byte == 0), "overwritten, not only unlinked");
     assert!(
-        ran.err.contains("app.toml was overwritten and removed") && !ran.err.contains("in clear"),
+        ran.err.contains("app.toml was overwritten and removed")
+            && !ran.err.contains("in the clear"),
         "{}",
         ran.err
     );

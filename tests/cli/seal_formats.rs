@@ -55,7 +55,7 @@ fn values_of_an_env_file_are_taken_literally() {
         "PASSWORD: the value contains",
         "USER (line 10), CUT (line 11): the text after ` #` was taken as a comment",
         "comments of the input were left out",
-        ".env still contains the values in clear",
+        ".env still contains the values in the clear",
     ] {
         assert!(ran.err.contains(words), "{words}: {}", ran.err);
     }

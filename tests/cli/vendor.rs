@@ -216,7 +216,7 @@ fn the_vendor_prints_its_address_and_ends_on_ctrl_c() {
         assert!(log.contains(words), "{log}");
     }
     assert_eq!(vendor.interrupt(), (Some(0), String::new()));
-    assert!(home.read("vendor.log").ends_with("bootseal: the vendor has ended\n"));
+    assert!(home.read("vendor.log").ends_with("bootseal: the simulated vendor has stopped\n"));
 
     // With --json, a document at start and one for each request.
     let vendor = Running::start(&home, &["acme", "--json", "--port", &free_port().to_string()]);

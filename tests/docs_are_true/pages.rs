@@ -20,7 +20,7 @@ fn cli_md_is_the_help_of_the_program() {
         home.ok(&verb.iter().map(String::as_str).chain(["--help"]).collect::<Vec<_>>())
     };
     let mut page = String::from(
-        "# The command line\n\nGenerated from the definitions of the program, as `--help` prints them. [json-schema.json](json-schema.json)\ndescribes the documents of `--json`; [operations.md](operations.md) has the commands for common tasks.\n",
+        "# The command line\n\nThis page is generated: it contains the output of `--help` for each command. [json-schema.json](json-schema.json)\ndescribes the documents of `--json`; [operations.md](operations.md) has the commands for common tasks.\n",
     );
     let global = "\nGlobal options:\n";
     page.push_str(&format!("\n```text\n{}```\n", help(&[])));

@@ -1,5 +1,5 @@
-//! Writers of values in clear, one function for each format; a parser of the format reads back the
-//! same values.
+//! Writers of values in the clear, one function for each format; a parser of the format reads back
+//! the same values.
 
 use crate::ui::failure::{Failure, Result};
 use crate::ui::output::to_json;
@@ -112,7 +112,7 @@ pub(crate) fn sh(values: &[Clear]) -> Result<Text> {
 
 fn refuse_nul(path: &PropertyPath, value: &str) -> Result<()> {
     match value.contains('\0') {
-        true => Err(Error::new(Kind::Conflict, "contains a NUL, which a variable cannot hold")
+        true => Err(Error::new(Kind::Conflict, "contains a NUL, which a variable cannot contain")
             .at(path)
             .into()),
         false => Ok(()),

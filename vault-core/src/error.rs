@@ -1,4 +1,5 @@
-//! Errors: the fact, the place, the next step and the exit code, as they reach an operator's log.
+//! Errors, with the fact, the place, the next step and the exit code, as an operator finds them in
+//! a log.
 
 use crate::shown::Shown;
 use std::fmt;
@@ -23,27 +24,27 @@ pub enum Kind {
     Usage,
     /// The operating system reported an error.
     Io,
-    /// Not a sealed file, or one that breaks a rule of the format.
+    /// The file is not a sealed file, or breaks a rule of the format.
     Malformed,
-    /// No such file, property or profile.
+    /// There is no such file, property or profile.
     NotFound,
     /// A file or property of that name already exists.
     Exists,
-    /// A key file that others can read or write.
+    /// Others can read or write a key file.
     UnsafeFile,
     /// The signature is not valid.
     Forged,
-    /// An authentic file, of another vault than the expected one.
+    /// The file is authentic, but belongs to another vault than the expected one.
     WrongVault,
-    /// An authentic file, older than a pin's floor allows.
+    /// The file is authentic, but older than a pin allows.
     OldGeneration,
-    /// A sealed value that does not belong to this name in this vault.
+    /// A sealed value does not belong to this name in this vault.
     MovedValue,
-    /// No available identity opens the file, or none may write.
+    /// No available identity opens the file, or none of them may write.
     NoIdentity,
     /// The passphrase is wrong.
     WrongPassphrase,
-    /// A question needs an answer, and there is no terminal.
+    /// A question needs an answer, but there is no terminal.
     NoTerminal,
     /// The request contradicts the present state.
     Conflict,
@@ -109,10 +110,11 @@ impl fmt::Display for Kind {
     }
 }
 
-/// One failure: its kind, the fact, the place and the next step. It never contains a value, key or
-/// token.
+/// A failure, with its kind, the fact, the place and the next step. It never contains a value, key
+/// or token.
 ///
-/// `Debug` prints the same text as `Display`, so that `?` in `main` is readable too.
+/// `Debug` prints the same text as `Display`, so that an error returned from `main` with `?` is
+/// readable.
 ///
 /// ```
 /// let error = bootseal_core::SealedFile::parse(b"password = \"hunter2\"\n".to_vec()).unwrap_err();
@@ -164,7 +166,7 @@ impl Error {
         Error::new(Kind::Malformed, what)
     }
 
-    /// Adds the file, unless one was named already.
+    /// Adds the file, unless the error already names one.
     ///
     /// See the example of [`Error::new`].
     #[must_use]
@@ -173,7 +175,7 @@ impl Error {
         self
     }
 
-    /// Adds the file if there is one: a text in memory has none.
+    /// Adds the file if there is one, which is not the case for a text in memory.
     #[must_use]
     pub fn in_file_if(self, file: Option<&Path>) -> Error {
         match file {
@@ -182,7 +184,7 @@ impl Error {
         }
     }
 
-    /// Adds the property, unless one was named already. Its text is a TOML dotted key, as
+    /// Adds the property, unless the error already names one. The property is a TOML dotted key, as
     /// [`PropertyPath`](crate::PropertyPath) prints it.
     ///
     /// See the example of [`Error::new`].
@@ -192,7 +194,7 @@ impl Error {
         self
     }
 
-    /// Adds line and column, both from 1.
+    /// Adds the line and the column, both counted from 1.
     ///
     /// ```
     /// # use bootseal_core::{Error, Kind};
@@ -205,7 +207,7 @@ impl Error {
         self
     }
 
-    /// Adds line and column (from 1) of byte `offset` of `text`.
+    /// Adds the line and the column of the byte `offset` of `text`, both counted from 1.
     #[must_use]
     pub(crate) fn at_offset(mut self, text: &str, offset: usize) -> Error {
         let before = text.get(..offset.min(text.len())).unwrap_or(text);
@@ -214,8 +216,8 @@ impl Error {
         self
     }
 
-    /// Adds `lines` to the line number: the parsed text begins that many lines below the start of
-    /// the file.
+    /// Adds `lines` to the line number, because the parsed text begins that many lines below the
+    /// start of the file.
     #[must_use]
     pub(crate) fn below(mut self, lines: usize) -> Error {
         if let Some((line, _)) = &mut self.0.line {
@@ -224,7 +226,7 @@ impl Error {
         self
     }
 
-    /// Adds the next step, unless one is known already.
+    /// Adds the next step, unless the error already has one.
     #[must_use]
     pub(crate) fn or_help(self, help: &str) -> Error {
         if self.0.help.is_some() { self } else { self.with_help(help) }
@@ -254,7 +256,7 @@ impl Error {
         self.0.file.as_deref()
     }
 
-    /// Line and column, counted from 1, if the error is in a text.
+    /// The line and the column, both counted from 1, if the error is in a text.
     ///
     /// ```
     /// let error = bootseal_core::PlainDocument::parse("a = 1\na = 2\n".into()).err().unwrap();
@@ -264,7 +266,7 @@ impl Error {
         self.0.line
     }
 
-    /// The property in question, as a TOML dotted key; `None` if the error is not about one.
+    /// The property in question, as a TOML dotted key; `None` if the error is not about a property.
     pub fn property(&self) -> Option<&str> {
         self.0.property.as_deref()
     }

@@ -2,15 +2,16 @@
 //! encrypted separately, and the whole file is signed.
 //!
 //! # Flow
-//! Each type proves that a check was made. Methods that need the check exist only on that type.
+//! Each type proves that a check has been made. A method that needs a check exists only on the type
+//! that proves it.
 //!
 //! | type | what it proves |
 //! |---|---|
-//! | [`SealedFile`] | size, bytes and the last two lines have the shape of a sealed file; it is neither parsed nor trusted |
-//! | [`VerifiedFile`] | the signature is valid, and the vault is the pinned one if there is a pin; names and readable values may be used |
+//! | [`SealedFile`] | the size, the bytes and the last two lines have the form of a sealed file, which is neither parsed nor trusted yet |
+//! | [`VerifiedFile`] | the signature is valid and, if there is a pin, the vault is the pinned vault; names and readable values may be used |
 //! | [`Vault<CanRead>`](Vault) | an identity opened the data key: values can be opened |
 //! | [`Vault<CanWrite>`](Vault) | an identity opened the signing seed: values can be sealed and the file can be signed |
-//! | [`Secret`] | a value was opened; it is in guarded memory |
+//! | [`Secret`] | a value was opened, and is in guarded memory |
 //! | [`Profile`] | a login profile is complete and consistent |
 //!
 //! A writer calls [`FileLock::acquire`] → [`FileLock::read`] → [`SealedFile::verify`] →
@@ -18,10 +19,10 @@
 //! reader stops after [`VerifiedFile::open`].
 //!
 //! # What this crate does not do
-//! It uses no network, environment variable, terminal or clock: time is an argument. It runs no
-//! program, except those of age plugins with the feature `plugin`, once the signature is verified.
-//! It does not choose identities or pins; the CLI and the loader do. The format is described in
-//! `docs/format.md`, with vectors in `tests/vectors`.
+//! It uses no network, environment variable, terminal or clock; the time is an argument. It runs no
+//! program, except that the feature `plugin` runs age plugins after the signature has been
+//! verified. It does not choose identities or pins; the CLI and the loader do. `docs/format.md`
+//! describes the format, and `tests/vectors` contains test vectors.
 
 #![forbid(unsafe_code)]
 

@@ -1,11 +1,11 @@
-//! Untrusted text, made safe for a terminal or a log: invisible characters are escaped, and private
-//! keys are left out.
+//! Makes untrusted text safe for a terminal or a log: escapes invisible characters, and leaves
+//! private keys out.
 
 use std::fmt;
 use std::path::Path;
 
-/// Text from a file, safe for a terminal or a log: characters that are invisible or change the
-/// writing direction are escaped.
+/// Text from a file that is printed safely to a terminal or a log, with characters escaped that are
+/// invisible or change the writing direction.
 ///
 /// ```
 /// use bootseal_core::Shown;
@@ -70,7 +70,7 @@ impl fmt::Display for Brief<'_> {
 pub struct Typed<'a>(pub &'a str);
 
 impl Typed<'_> {
-    /// Whether the text begins like a private key.
+    /// Whether the text begins as a private key does.
     pub(crate) fn is_private(&self) -> bool {
         let start = self.0.get(..11).unwrap_or_default();
         start.eq_ignore_ascii_case("AGE-SECRET-") || start.eq_ignore_ascii_case("AGE-PLUGIN-")

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
-/// The default of reqwest.
+/// reqwest's default.
 const IDLE_FOR: Duration = Duration::from_secs(90);
 
 /// A header whose value is a secret.
@@ -55,8 +55,8 @@ pub struct SecretClient {
 }
 
 impl SecretClient {
-    /// Creates a client for `endpoint`. It calls `allowed` before each connection: if a host is
-    /// refused there, no mistake in other code can send a secret to it.
+    /// Creates a client for `endpoint`. It calls `allowed` before each connection, so that no
+    /// mistake in other code can send a secret to a host that `allowed` refuses.
     ///
     /// # Errors
     /// [`Error::Setup`] if TLS or the proxy cannot be set up; [`Error::System`] if the system has
@@ -76,7 +76,7 @@ impl SecretClient {
         })
     }
 
-    /// Sends a request with `headers` added, and takes it out of `request`. There is no time limit.
+    /// Takes the request out of `request`, adds `headers`, and sends it without a time limit.
     ///
     /// # Errors
     /// Every [`Error`] except [`Error::Timeout`].
@@ -98,10 +98,11 @@ impl SecretClient {
     }
 
     /// Like [`send`](SecretClient::send), within the client's time limit. If the body comes from a
-    /// client, `pace` records when the upload waits for that client; this time does not count.
+    /// client, `pace` records when the upload waits for that client, and the waiting time does not
+    /// count.
     ///
     /// # Errors
-    /// Every [`Error`]; [`Error::Timeout`] if the response's head is late.
+    /// Every [`Error`]; [`Error::Timeout`] if the response's head does not arrive in time.
     pub async fn send_in_time(
         &self,
         request: &mut Request<reqwest::Body>,

@@ -1,5 +1,5 @@
-//! Connections to a host: name lookup, TCP, the proxy's tunnel, TLS, and on top the writer that
-//! replaces placeholders with secrets.
+//! Connections to a host: name lookup, TCP, the proxy's tunnel, TLS, and on top of TLS the writer
+//! that replaces placeholders with secrets.
 
 use crate::endpoint::Endpoint;
 use crate::error::{Boxed, Error, Result};
@@ -26,11 +26,11 @@ use tokio_rustls::TlsConnector;
 use tower_service::Service;
 use url::Url;
 
-/// The caller's rule: returns an error for each URL that must not be connected to.
+/// The caller's rule, which returns an error for each URL that the client must not connect to.
 type Allowed = Arc<dyn Fn(&Url) -> Result<(), Boxed> + Send + Sync>;
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// The defaults of reqwest.
+/// reqwest's defaults.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 const USER_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -39,7 +39,7 @@ const USER_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct ConnectOptions {
     /// The time limit for making one connection, including TLS. `None` means no limit.
     pub connect_timeout: Option<Duration>,
-    /// Fixed addresses of hosts, by their names in lower case, which replace name lookup.
+    /// Fixed addresses of hosts, which replace name lookup. The keys are host names in lower case.
     pub resolve: HashMap<String, SocketAddr>,
     /// The value of `Proxy-Authorization`.
     pub proxy_authorization: Option<Secret>,
@@ -132,7 +132,7 @@ impl Parts {
         secure(tls, &to, tcp, placeholders).await.map_err(Error::Connect)
     }
 
-    /// TCP to the host itself, or through the proxy's tunnel.
+    /// Opens a TCP connection to the host, or a tunnel through the proxy.
     async fn tcp(mut self, uri: &Uri) -> Result<H1SecretWriter<ScrubbingStream>> {
         let Some(proxy) = &self.proxy else {
             return Ok(self.tcp.call(uri.clone()).await.map_err(Error::Connect)?.into_inner());
@@ -152,7 +152,7 @@ impl Parts {
     }
 }
 
-/// Adds TLS on top of `tcp`, and on top of TLS the writer for the negotiated protocol.
+/// Adds TLS on top of `tcp`, and the writer for the negotiated protocol on top of TLS.
 async fn secure(
     tls: TlsConnector,
     to: &Url,
@@ -176,8 +176,8 @@ async fn secure(
     Ok(Connected { stream, http2 })
 }
 
-/// TCP with the writer that inserts the proxy's password: the request for the tunnel is plain
-/// HTTP/1.1.
+/// Opens TCP connections with the writer that inserts the proxy's password, because the request for
+/// the tunnel is plain HTTP/1.1.
 #[derive(Clone)]
 struct Tcp {
     connector: HttpConnector<Names>,
@@ -202,7 +202,7 @@ impl Service<Uri> for Tcp {
     }
 }
 
-/// Name lookup: the configured addresses first, otherwise those of the system's resolver.
+/// Looks names up in the configured addresses, and otherwise with the system's resolver.
 #[derive(Clone)]
 struct Names(Arc<HashMap<String, SocketAddr>>);
 

@@ -4,10 +4,10 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-/// Any error, as libraries return it.
+/// Any error of a library.
 pub type Boxed = Box<dyn std::error::Error + Send + Sync>;
 
-/// The result of sending.
+/// The result of sending a request.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The reason why a request got no response. `Display` prints the error with its causes in one
@@ -15,13 +15,14 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The client's rule forbids connections to this origin. Contains the error of the rule.
+    /// The client's rule forbids connections to this origin; contains the error that the rule
+    /// returned.
     NotAllowed(Boxed),
     /// The request or an option cannot be used.
     Unusable(String),
     /// TLS or the proxy cannot be set up.
     Setup(String),
-    /// The system has no random bytes or no guarded memory.
+    /// The system could not supply random bytes or guarded memory.
     System(String),
     /// No connection was made, so no byte of the request was sent.
     Connect(Boxed),
@@ -75,7 +76,7 @@ impl fmt::Display for Error {
     }
 }
 
-// `Display` has the causes already.
+// `source()` returns nothing, because `Display` prints the causes.
 impl std::error::Error for Error {}
 
 impl From<bootseal_memory::MemoryError> for Error {

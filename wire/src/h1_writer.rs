@@ -1,12 +1,12 @@
 //! The HTTP/1.1 writer between HTTP and TLS: it replaces each placeholder with the bytes of its
-//! secret, directly from the guarded page, and writes everything else unchanged, however the stream
-//! is split into writes.
+//! secret, directly from the guarded page, and writes everything else unchanged. The result does
+//! not depend on how the stream is split into writes.
 //!
-//! A write has two steps. `plan` divides the given bytes into pieces: given bytes, a secret, or
-//! held bytes that turned out not to be a placeholder. The pieces are written together. `commit`
-//! then computes how many of the given bytes correspond to the written bytes, because a secret and
-//! its placeholder differ in length. Bytes that may begin a placeholder are held until the next
-//! write.
+//! A write has two steps. `plan` divides the given bytes into pieces. A piece is a part of the
+//! given bytes, a secret, or held bytes that turned out not to be a placeholder. The pieces are
+//! written together. A secret and its placeholder differ in length, so `commit` then computes how
+//! many of the given bytes correspond to the written bytes. Bytes that may begin a placeholder are
+//! held until the next write.
 
 use crate::io::read_from_below;
 use crate::placeholder::{DIGITS, FIRST, LENGTH, PREFIX, Placeholders, number};
@@ -44,7 +44,7 @@ enum Unwritten {
     Plain(Held),
 }
 
-/// The bytes to write for some of the given bytes.
+/// The bytes that are written in place of a part of the given bytes.
 enum What<'a> {
     Given(&'a [u8]),
     Held(Held),
@@ -59,13 +59,14 @@ struct Piece<'a> {
 
 struct Plan<'a> {
     pieces: SmallVec<[Piece<'a>; USUAL]>,
-    /// The bytes held after all pieces; `taken` is how many of them come from the given bytes.
+    /// The bytes held after all pieces; `taken` is the number of these bytes that come from the
+    /// given bytes.
     held: Held,
     taken: usize,
 }
 
-/// The usual number of pieces: the head before the placeholder, the secret, the head after it, and
-/// a body.
+/// More pieces than a usual request has, which are the head before the placeholder, the secret, the
+/// head after it, and the body.
 const USUAL: usize = 6;
 
 const NOTHING: Held = Held { bytes: [0; LENGTH], len: 0 };
@@ -78,7 +79,7 @@ impl<T> H1SecretWriter<T> {
     /// Returns the stream below, for bytes without placeholders.
     ///
     /// # Errors
-    /// If earlier bytes are not written yet.
+    /// Fails if earlier bytes are not written yet.
     pub(crate) fn into_below(self) -> io::Result<T> {
         match (self.held.len, self.rest) {
             (0, None) => Ok(self.below),
@@ -145,7 +146,8 @@ impl<T> H1SecretWriter<T> {
         let held = std::mem::replace(&mut plan.held, NOTHING);
         let taken = std::mem::take(&mut plan.taken);
         let number = (held.len == LENGTH).then(|| number(&held.bytes[PREFIX..])).flatten();
-        // A placeholder is marked as written only after the plan, so repetitions are checked here.
+        // A placeholder is marked as written only after the plan, so a repetition within the plan
+        // is checked here.
         let again = |number| {
             plan.pieces
                 .iter()
@@ -274,7 +276,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for H1SecretWriter<T> {
                 let out: SmallVec<[IoSlice<'_>; USUAL]> =
                     plan.pieces.iter().map(|piece| IoSlice::new(piece.what.bytes())).collect();
                 let written = Pin::new(&mut self.below).poll_write_vectored(cx, &out);
-                // memcpy and ciphers leave pieces of the secret in the vector registers.
+                // memcpy and ciphers leave parts of the secret in the vector registers.
                 bootseal_memory::scrub_registers();
                 ready!(written)?
             };

@@ -1,10 +1,10 @@
 //! The HTTP/2 writer between HTTP and TLS: in a HEADERS frame, a placeholder is a Huffman-coded
-//! string. The writer finds it by its code, replaces it with the secret as a plain string, and
-//! corrects the length of the frame.
+//! string. The writer finds this string by its code, replaces it with the secret as a plain string,
+//! and corrects the length of the frame.
 //!
 //! The `http` crate marks such a header as sensitive, so hyper encodes it as a literal that is
-//! never indexed (RFC 7541 §6.2.3): no later frame refers to it by number, and the replacement
-//! never changes what another header means.
+//! never indexed (RFC 7541 §6.2.3). No later frame refers to the header by number, so the
+//! replacement does not change the meaning of any other header.
 
 use crate::io::read_from_below;
 use crate::placeholder::{LENGTH, PREFIX, Placeholders, huffman_number, huffman_prefix};

@@ -1,9 +1,9 @@
 //! An HTTP client that inserts secrets into requests below HTTP.
 //!
 //! A request has a placeholder in each header whose value is a secret: 47 characters that nobody
-//! can guess. hyper writes the placeholder like any text. The writer between HTTP and TLS finds the
-//! placeholder and writes the secret instead, directly from its guarded page, so that no buffer,
-//! pool, copy or trace of an HTTP library ever contains the secret.
+//! can guess. hyper writes the placeholder like any other text. The writer between HTTP and TLS
+//! finds the placeholder and writes the secret instead, directly from its guarded page, so that no
+//! buffer, pool, copy or trace of an HTTP library ever contains the secret.
 //!
 //! ```no_run
 //! # async fn run(token: bootseal_memory::Secret) -> bootseal_wire::Result<()> {
@@ -23,9 +23,9 @@
 //!
 //! # Flow
 //! [`SecretClient`] registers the secrets and puts their placeholders into the request
-//! (`placeholder`). The `pool` picks a connection, or `connect` makes one: name, TCP, the proxy's
-//! tunnel, TLS (`tls`). The writer on top of TLS is `h1_writer` or `h2_writer`, depending on the
-//! protocol that TLS negotiated.
+//! (`placeholder`). The `pool` picks a connection, or `connect` makes one, with name lookup, TCP,
+//! the proxy's tunnel and TLS (`tls`). The writer on top of TLS is `h1_writer` or `h2_writer`,
+//! depending on the protocol that TLS negotiated.
 //!
 //! # What this crate does not do
 //! It knows no vault, profile or token, follows no redirects, never retries a request that may have

@@ -1,4 +1,4 @@
-//! Placeholders: unguessable texts that stand for secrets in a request's head. The writer below
+//! Placeholders: unguessable strings that stand for secrets in a request's head. The writer below
 //! HTTP replaces each placeholder with its secret, so that no buffer, pool, copy or trace of an
 //! HTTP library ever contains a secret.
 //!
@@ -15,8 +15,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The ten digits: characters whose codes in HTTP/2's Huffman table have five bits each (RFC 7541,
-/// appendix B). The code of a digit is its index here.
+/// The ten digits. These characters have codes of five bits in HTTP/2's Huffman table (RFC 7541,
+/// appendix B), and the code of each digit is its index here.
 pub(crate) const DIGITS: &[u8; 10] = b"012aceiost";
 /// The first character. It occurs nowhere else in a placeholder, and its code has ten bits.
 pub(crate) const FIRST: u8 = b'!';
@@ -55,8 +55,8 @@ impl Placeholders {
         })
     }
 
-    /// Creates a placeholder for `secret`. It is replaced once, and only as long as the returned
-    /// value exists.
+    /// Creates a placeholder for `secret`. The placeholder is replaced once, and only while the
+    /// returned value exists.
     pub(crate) fn stand_in(self: &Arc<Placeholders>, secret: &Secret) -> StandIn {
         let number = self.last.fetch_add(1, Ordering::Relaxed);
         self.waiting().insert(number, secret.clone());
@@ -64,7 +64,8 @@ impl Placeholders {
         StandIn { of: self.clone(), number }
     }
 
-    /// Whether any placeholder is not written yet; otherwise the writer does not search.
+    /// Whether any placeholder is not written yet. If none is, the writer does not search for
+    /// placeholders.
     pub(crate) fn any(&self) -> bool {
         self.count.load(Ordering::Acquire) > 0
     }
@@ -74,7 +75,7 @@ impl Placeholders {
         self.waiting().get(&number).map(Secret::exposed)
     }
 
-    /// Marks a placeholder as written. From then on, the same text is ordinary text.
+    /// Marks a placeholder as written. From then on, the same bytes are ordinary text.
     pub(crate) fn written(&self, number: u64) {
         if self.waiting().remove(&number).is_some() {
             self.count.fetch_sub(1, Ordering::Release);
@@ -126,7 +127,7 @@ impl Drop for StandIn {
     }
 }
 
-/// The number of a placeholder from its digits.
+/// Reads the number of a placeholder from its digits.
 pub(crate) fn number(digits: &[u8]) -> Option<u64> {
     digits.iter().try_fold(0u64, |number, digit| {
         let value = DIGITS.iter().position(|other| other == digit)?;
@@ -134,14 +135,14 @@ pub(crate) fn number(digits: &[u8]) -> Option<u64> {
     })
 }
 
-/// The prefix as compressed by HTTP/2 (RFC 7541, appendix B): ten bits for [`FIRST`], five for each
-/// digit.
+/// The prefix as compressed by HTTP/2 (RFC 7541, appendix B), with ten bits for [`FIRST`] and five
+/// for each digit.
 pub(crate) fn huffman_prefix(prefix: &[u8; PREFIX]) -> Vec<u8> {
     let values =
         prefix[1..].iter().map(|byte| DIGITS.iter().position(|digit| digit == byte).unwrap_or(0));
     let mut code = Vec::new();
-    // `held` contains `bits` bits of the code that do not fill a byte yet, at first the ten bits of
-    // `!`.
+    // `held` contains the last `bits` bits of the code, which do not fill a byte yet; at first,
+    // these are the ten bits of `!`.
     let (mut bits, mut held) = (10, 0b11_1111_1000_u32);
     for value in values {
         (held, bits) = (held << 5 | value as u32, bits + 5);
@@ -154,7 +155,7 @@ pub(crate) fn huffman_prefix(prefix: &[u8; PREFIX]) -> Vec<u8> {
     code
 }
 
-/// The number of a placeholder from its compressed digits, five bits each.
+/// Reads the number of a placeholder from its compressed digits, which have five bits each.
 pub(crate) fn huffman_number(code: &[u8]) -> Option<u64> {
     let mut digits = [0; NUMBER];
     for (at, digit) in digits.iter_mut().enumerate() {

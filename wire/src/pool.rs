@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-/// The longest wait that tokio's timers support.
+/// The longest time that the reaper waits: a year is within the range that tokio's timers support.
 const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The connections of one client.
@@ -30,9 +30,10 @@ struct Inner {
 
 #[derive(Default)]
 struct IdleConnections {
-    /// The hosts, which are never removed, so that each index stays valid: a profile has few hosts.
+    /// The hosts. None is ever removed, so that each index stays valid; a profile has only a few
+    /// hosts.
     hosts: Vec<Host>,
-    /// The task that closes connections that were idle for too long.
+    /// The task that closes connections that have been idle for too long.
     reaper: Option<JoinHandle<()>>,
 }
 
@@ -40,10 +41,10 @@ struct Host {
     origin: Origin,
     /// The value of `Host` in HTTP/1.1.
     name: Option<HeaderValue>,
-    /// HTTP/1.1 connections and the times since which they are idle, the newest last. A connection
-    /// whose response is still being read is in this list too, but not ready.
+    /// HTTP/1.1 connections, the newest last, each with the time since which it has been idle. A
+    /// connection whose response is still being read is in this list too, but is not ready.
     http1: VecDeque<(http1::SendRequest<reqwest::Body>, Instant)>,
-    /// The one HTTP/2 connection, which all requests share, and the time of its last use.
+    /// The only HTTP/2 connection, which all requests share, and the time of its last use.
     http2: Option<(http2::SendRequest<reqwest::Body>, Instant)>,
 }
 
@@ -69,9 +70,9 @@ impl Pool {
         Pool(Arc::new(Inner { connector, idle_per_host, idle_for, idle: Mutex::default() }))
     }
 
-    /// Sends `request` and takes it out of its place, because passing it by value would copy it at
-    /// each step. If a connection was closed before any byte of the request was written, the
-    /// request is sent on another one.
+    /// Takes the request out of `request` and sends it; passing the request by value would copy it
+    /// at each step. If a connection was closed before any byte of the request was written, the
+    /// request is sent on another connection.
     pub(crate) async fn send(
         &self,
         request: &mut Request<reqwest::Body>,
@@ -88,8 +89,8 @@ impl Pool {
         loop {
             let (connection, reused) = match self.0.take(&origin) {
                 Some(connection) => (connection, true),
-                // Boxed, because this case is rare: otherwise every request's future would reserve
-                // and move space for it.
+                // Boxed, because this case is rare, and the future of every request would otherwise
+                // contain space for it.
                 None => Box::pin(self.connect(&origin)).await?,
             };
             let mut refused = match connection {
@@ -129,8 +130,8 @@ impl Pool {
         }
     }
 
-    /// Makes a new connection, or returns an HTTP/2 connection that another request made meanwhile,
-    /// with `true`.
+    /// Makes a new connection. If another request has made an HTTP/2 connection in the meantime,
+    /// returns that connection and `true`.
     async fn connect(&self, origin: &Origin) -> Result<(Connection, bool)> {
         let Connected { stream, http2 } =
             self.0.connector.connect(origin.with_path(PathAndQuery::from_static("/"))?).await?;
@@ -162,8 +163,8 @@ impl Pool {
         }
     }
 
-    /// Starts the reaper if it is not running. It is started here because a connection may be
-    /// returned to the pool outside a runtime.
+    /// Starts the reaper if it is not running. It cannot be started where a connection is returned
+    /// to the pool, because that may happen outside a runtime.
     fn keep_reaping(&self, idle: &mut IdleConnections) {
         if idle.reaper.as_ref().is_none_or(JoinHandle::is_finished) {
             idle.reaper = Some(tokio::spawn(reap(Arc::downgrade(&self.0), self.0.idle_for)));
@@ -171,7 +172,7 @@ impl Pool {
     }
 }
 
-/// Closes connections that have been idle for `idle_for`, until the pool is gone.
+/// Closes connections that have been idle for `idle_for`; ends when the pool has been dropped.
 async fn reap(pool: Weak<Inner>, idle_for: Duration) {
     let mut next = Instant::now() + idle_for.min(LONGEST_WAIT);
     loop {
@@ -184,7 +185,7 @@ async fn reap(pool: Weak<Inner>, idle_for: Duration) {
 }
 
 impl IdleConnections {
-    /// The index of a host; a new host is added.
+    /// Returns the index of a host, which is added if it is new.
     fn host(&mut self, origin: &Origin) -> usize {
         match self.hosts.iter().position(|host| host.origin == *origin) {
             Some(at) => at,
@@ -201,8 +202,8 @@ impl IdleConnections {
         }
     }
 
-    /// Drops connections that have been idle since `since` or longer. Returns the time since which
-    /// the oldest of the others has been idle.
+    /// Drops the connections that have been idle since `since` or before. Returns the time since
+    /// which the oldest remaining connection has been idle.
     fn close_idle(&mut self, since: Option<Instant>) -> Option<Instant> {
         let old = |idle: Instant| since.is_some_and(|since| idle <= since);
         let mut oldest: Option<Instant> = None;
@@ -227,8 +228,8 @@ impl Inner {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps a connection for the next request. It becomes ready when its current response has been
-    /// read.
+    /// Keeps a connection for the next request. The connection becomes ready when its current
+    /// response has been read.
     fn keep(&self, sender: http1::SendRequest<reqwest::Body>, host: usize) {
         let mut idle = self.idle();
         if let Some(host) =
@@ -238,8 +239,8 @@ impl Inner {
         }
     }
 
-    /// The newest ready connection, so that older ones can expire. Connections with long responses
-    /// move to older positions.
+    /// Returns the newest ready connection, so that older connections can expire. Connections with
+    /// long responses move to older positions.
     fn take(&self, origin: &Origin) -> Option<Connection> {
         let mut idle = self.idle();
         let (index, host) =
@@ -253,8 +254,8 @@ impl Inner {
         }
         for place in (0..host.http1.len()).rev() {
             let sender = &host.http1[place].0;
-            // A connection that is neither closed nor ready still has an unfinished response, and
-            // stays in the list.
+            // A connection that is neither closed nor ready has an unfinished response, and stays
+            // in the list.
             if (sender.is_closed() || sender.is_ready())
                 && let Some((sender, _)) = host.http1.remove(place)
                 && sender.is_ready()
@@ -301,7 +302,7 @@ mod tests {
     struct Scripted {
         url: String,
         connections: Arc<AtomicUsize>,
-        /// Receives a message for each connection that ended.
+        /// Receives a message for each connection that has ended.
         ended: tokio::sync::mpsc::UnboundedReceiver<()>,
     }
 

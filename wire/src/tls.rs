@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub(crate) const HTTP_1: &[u8] = b"http/1.1";
 pub(crate) const HTTP_2: &[u8] = b"h2";
 
-/// The configuration for `endpoint`, offering HTTP/2 unless `http1_only`.
+/// Returns the configuration for `endpoint`, which offers HTTP/2 unless `http1_only` is true.
 ///
 /// # Errors
 /// [`Error::Setup`] if a certificate or key cannot be used, or if the system has no root
@@ -27,7 +27,8 @@ pub(crate) fn config(endpoint: &Endpoint, http1_only: bool) -> Result<ClientConf
 }
 
 fn with_certificates(endpoint: &Endpoint) -> Result<ClientConfig, String> {
-    // The process's default provider if there is one; a library must not install one.
+    // Uses the process's default provider if there is one; a library must not install a default
+    // provider.
     let provider = CryptoProvider::get_default()
         .cloned()
         .unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()));

@@ -18,7 +18,8 @@ pub struct UploadPace(Mutex<Turn>);
 enum Turn {
     /// The client must send more of the body.
     Client,
-    /// Since this time, the upstream has the whole body, or has a piece of it to receive.
+    /// Since this time, the upstream has had the whole body, or a piece of the body that it must
+    /// receive.
     Upstream(Instant),
 }
 
@@ -27,7 +28,7 @@ impl UploadPace {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = turn;
     }
 
-    /// The output of `response`, or `None` if the upstream has caused a delay of `limit`.
+    /// Returns the output of `response`, or `None` if the upstream has caused a delay of `limit`.
     pub(crate) async fn within<T>(
         &self,
         limit: Duration,

@@ -1,4 +1,4 @@
--- Typical calls of applications, one after the other, below the given prefix.
+-- Typical calls of applications, one after another. The argument is the prefix of their paths.
 local made, at = {}, 0
 
 init = function(arguments)

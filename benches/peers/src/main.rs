@@ -1,9 +1,10 @@
-//! Benchmark of reading a cached token: our token source against the caches of google-cloud-auth,
-//! aws-smithy-runtime and azure_identity and a plain `RwLock`, in turn in one run:
-//! `scripts/bench-peers`. Only the ratios are meaningful.
+//! Benchmark of reading a cached token: `scripts/bench-peers`.
 //!
-//! Each peer is called through its public API, as its users do, with a local provider that responds
-//! once; the returned token is dropped.
+//! It measures our token source, the caches of google-cloud-auth, aws-smithy-runtime and
+//! azure_identity, and a plain `RwLock`, in turn. Only the ratios are meaningful.
+//!
+//! Each peer is called through its public API and drops the returned token. A local provider
+//! responds once with the token.
 
 use async_trait::async_trait;
 use aws_smithy_async::rt::sleep::TokioSleep;
@@ -31,7 +32,7 @@ const TOKEN: &str = "a token of forty bytes, as vendors issue it";
 
 type Anything = Box<dyn std::error::Error + Send + Sync>;
 
-/// A cache with a token.
+/// A cache that contains a token.
 trait Cache: Sync {
     fn name(&self) -> &'static str;
     async fn get(&self);
@@ -73,7 +74,7 @@ impl Cache for Google {
     }
 }
 
-/// A metadata server that returns the same token to every caller.
+/// Starts a metadata server that returns the same token to every caller.
 async fn metadata_server() -> Result<String, Anything> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
@@ -191,7 +192,7 @@ fn main() -> Result<(), Anything> {
     let options = ClientSecretCredentialOptions { client_options };
     let azure =
         Azure(ClientSecretCredential::new("tenant", "client".into(), "secret".to_owned().into(), Some(options))?);
-    // A cache that fails would look fast.
+    // Each cache must return a token: one that only fails would look fast.
     runtime.block_on(async {
         ours.0.token().await?;
         google.0.access_token().await?;
@@ -210,7 +211,7 @@ fn main() -> Result<(), Anything> {
         }
         let names = [ours.name(), plain.name(), google.name(), smithy.name(), azure.name()];
         let times = times.map(median);
-        println!("{threads} thread{}:", if threads == 1 { "" } else { "s at once, time of one call on each" });
+        println!("{threads} thread{}:", if threads == 1 { "" } else { "s at once, time of one call on each thread" });
         for (name, time) in names.iter().zip(times) {
             let ratio = times[0].as_secs_f64() / time.as_secs_f64();
             println!("  {name:36} {:>9.1} ns   ours takes {ratio:.2} of that time", time.as_secs_f64() * 1e9);

@@ -1,5 +1,5 @@
-//! An authenticated call: its destination is checked, the token is added, and the call is replayed
-//! once if the response rejects the token. The client and all layers use it.
+//! Sends an authenticated call: checks its destination, adds the token, and replays the call once
+//! if the response rejects the token. The client and all layers use this module.
 
 use crate::call::outgoing::Outgoing;
 use crate::error::{Error, Result};
@@ -22,8 +22,8 @@ pub(crate) trait Incoming: Sized {
     fn status(&self) -> StatusCode;
     fn headers(&self) -> &HeaderMap;
     /// Returns the response unchanged, and whether its body matches `when`; `None` if the body is a
-    /// stream that may never end. `verdict` then receives the result once the caller has read far
-    /// enough.
+    /// stream that may never end. In that case, `verdict` receives the result once the caller has
+    /// read far enough.
     fn matches(
         self,
         when: &When,
@@ -47,7 +47,7 @@ pub(crate) trait Sender {
 }
 
 /// Sends a call with the token. If the response rejects the token, the source logs in once for all
-/// callers and the call is replayed once; the second response is returned.
+/// callers, the call is replayed once, and the second response is returned.
 pub(crate) async fn call<S: Sender>(
     source: &TokenSource,
     sender: &mut S,
@@ -58,7 +58,8 @@ pub(crate) async fn call<S: Sender>(
     allow(&account.profile, &*request.address()?)?;
     let token = source.token().await?;
     let profile = &token.0.account.profile;
-    // Checked again for the token's own account: the file may have changed while we waited.
+    // Checked again with the token's own account, because the file may have changed while we waited
+    // for the token.
     if !Arc::ptr_eq(&account, &token.0.account) {
         allow(profile, &*request.address()?)?;
     }
@@ -81,7 +82,8 @@ pub(crate) async fn call<S: Sender>(
         return Ok(response);
     }
     match again {
-        // Boxed because it is rare: inline, its future would enlarge that of every call.
+        // Boxed because a replay is rare: unboxed, its future would enlarge the future of every
+        // call.
         Some(again) => Box::pin(replay(source, sender, again, response)).await,
         None => Ok(response),
     }
@@ -113,12 +115,12 @@ async fn replay<S: Sender>(
     Ok(response)
 }
 
-/// Receives the verdict on the token while the caller reads the streamed body, when it is too late
-/// for a replay.
+/// Receives the verdict on the token while the caller reads the streamed body. By then, it is too
+/// late for a replay.
 pub(crate) struct DeferredVerdict {
     source: TokenSource,
     token: Token,
-    /// When the call was sent.
+    /// The time at which the call was sent.
     sent: Moment,
     replayed: bool,
     /// Whether the status shows that the server checked the token.
@@ -152,7 +154,7 @@ impl DeferredVerdict {
 }
 
 /// # Errors
-/// [`Kind::Usage`] when the token must not be sent to `url`.
+/// [`Kind::Usage`] if the token must not be sent to `url`.
 pub(crate) fn allow(profile: &Profile, url: &Url) -> Result<()> {
     if profile.allows(url) {
         return Ok(());
@@ -216,14 +218,15 @@ fn is_rejection(profile: &Profile, status: StatusCode, headers: &HeaderMap) -> b
     if !profile.rejected_status.contains(&status.as_u16()) {
         return false;
     }
-    // A valid token whose owner may not do this (RFC 6750 §3.1): another token would not help.
+    // The token is valid, but its owner does not have the permission (RFC 6750 §3.1), so another
+    // token would not help.
     let challenges = headers.get_all(WWW_AUTHENTICATE);
     !challenges.iter().any(|challenge| {
         String::from_utf8_lossy(challenge.as_bytes()).contains("insufficient_scope")
     })
 }
 
-/// Whether the server checked the token: an error from a proxy or an overloaded host does not mean
+/// Whether the server checked the token. An error from a proxy or an overloaded host does not mean
 /// that the token was accepted.
 fn looked_at(status: StatusCode) -> bool {
     !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS
@@ -254,7 +257,7 @@ impl TokenSource {
     }
 }
 
-/// A newer token in an ordinary response.
+/// Returns a newer token from an ordinary response.
 fn newer(
     place: &ResponsePlace,
     headers: &HeaderMap,

@@ -29,8 +29,8 @@ impl RequestBuilder {
     /// Sends the call and waits for the head of its response.
     ///
     /// # Errors
-    /// As [`RequestBuilder::send`]; [`Kind::Usage`] inside an async runtime, whose thread it would
-    /// block.
+    /// As [`RequestBuilder::send`]; [`Kind::Usage`] inside an async runtime, because the call would
+    /// block a thread of that runtime.
     pub fn send_blocking(self) -> Result<Response> {
         let inner = wait(async { self.send().await })?;
         Ok(Response { inner, chunk: Bytes::new() })
@@ -51,7 +51,7 @@ impl Response {
     /// The whole body.
     ///
     /// # Errors
-    /// [`Kind::Io`] when the connection ends early.
+    /// [`Kind::Io`] if the connection ends early.
     pub fn bytes(self) -> Result<Bytes> {
         wait(async { Ok(self.inner.bytes().await?) })
     }
@@ -59,7 +59,7 @@ impl Response {
     /// The whole body as text; bytes that are not UTF-8 are replaced.
     ///
     /// # Errors
-    /// [`Kind::Io`] when the connection ends early.
+    /// [`Kind::Io`] if the connection ends early.
     pub fn text(self) -> Result<String> {
         wait(async { Ok(self.inner.text().await?) })
     }
@@ -67,7 +67,7 @@ impl Response {
     /// The whole body, parsed as JSON.
     ///
     /// # Errors
-    /// [`Kind::Io`] when the connection ends early or the body does not fit `T`.
+    /// [`Kind::Io`] if the connection ends early or the body does not fit `T`.
     pub fn json<T: serde::de::DeserializeOwned>(self) -> Result<T> {
         wait(async { Ok(self.inner.json().await?) })
     }
@@ -88,7 +88,7 @@ impl Read for Response {
 }
 
 fn wait<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    // One per process: it drives the idle connections of all clients.
+    // One runtime per process, which drives the idle connections of all clients.
     static RUNTIME: OnceLock<std::result::Result<Runtime, String>> = OnceLock::new();
     if Handle::try_current().is_ok() {
         return Err(Error::new(Kind::Usage, "a blocking call inside an async runtime")

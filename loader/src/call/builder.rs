@@ -1,5 +1,5 @@
-//! The builder of a client: pool, timeouts, proxy and roots. It offers no option that could send
-//! the token elsewhere.
+//! The builder of a client, with options for pool, timeouts, proxy and roots. No option can send
+//! the token to another host.
 
 use crate::call::client::Client;
 use crate::call::connections::{ClientOptions, Connections};
@@ -38,10 +38,10 @@ impl TokenSource {
 }
 
 impl ClientBuilder {
-    /// Sends all calls through this HTTP proxy, in place of the profile's: `http://host:port`. Each
-    /// call goes through a tunnel (CONNECT), so that the proxy sees no token. Logins use the
-    /// profile's proxy. An address that is invalid or has credentials is reported as an error by
-    /// every call.
+    /// Sends all calls through this HTTP proxy (`http://host:port`) instead of the profile's proxy.
+    /// Each call goes through a tunnel (CONNECT), so that the proxy sees no token. Logins use the
+    /// profile's proxy. If the address is invalid or contains credentials, every call returns an
+    /// error.
     ///
     /// ```
     /// fn through_a_proxy(vault: &bootseal::Secrets) -> bootseal::Result<bootseal::Client> {
@@ -61,9 +61,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Trusts these CA certificates, in PEM, in place of the profile's `ca` or the system's.
-    /// Invalid PEM is reported as an error of kind [`Kind::LoginTls`](crate::Kind::LoginTls) by
-    /// every call.
+    /// Trusts these CA certificates, in PEM, instead of the profile's `ca` or the system's
+    /// certificates. If the PEM is invalid, every call returns an error of kind
+    /// [`Kind::LoginTls`](crate::Kind::LoginTls).
     pub fn roots(mut self, pem: impl Into<String>) -> Self {
         self.options.roots = Some(pem.into());
         self
@@ -76,7 +76,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets how many connections to a host may be idle, and for how long.
+    /// Sets the maximum number of idle connections to one host, and the maximum time that a
+    /// connection may be idle.
     pub fn pool(mut self, idle_per_host: usize, idle_for: Duration) -> Self {
         (self.options.wire.idle_per_host, self.options.wire.idle_for) = (idle_per_host, idle_for);
         self
@@ -102,19 +103,19 @@ impl ClientBuilder {
         self
     }
 
-    /// Limits the time that connecting may take.
+    /// Limits the time for making a connection.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.options.wire.connect.connect_timeout = Some(timeout);
         self
     }
 
-    /// Sets `User-Agent`. An invalid value is reported as an error by every call.
+    /// Sets `User-Agent`. If the value is invalid, every call returns an error.
     pub fn user_agent(mut self, name: impl Into<String>) -> Self {
         self.options.user_agent = Some(name.into());
         self
     }
 
-    /// The client. An option that cannot be used is reported as an error by every call, as with
+    /// Builds the client. If an option cannot be used, every call returns an error, as with
     /// [`TokenSource::client`].
     pub fn build(self) -> Client {
         let connections = Connections::new(&self.source, self.options);

@@ -42,7 +42,7 @@ pub struct Client {
 pub(crate) enum Backend {
     /// Our own client, which writes the token below the HTTP library.
     Wire(Arc<Connections>),
-    /// The application's client; `own_redirects` is set if it was built with our redirect policy.
+    /// The application's client; `own_redirects` is true if it was built with our redirect policy.
     Wrapped { http: reqwest::Client, own_redirects: bool },
 }
 
@@ -59,10 +59,10 @@ impl TokenSource {
     /// A client for calls with this token that sends them through `http`, with its pool, proxy,
     /// timeouts and TLS.
     ///
-    /// The buffers of `http` then hold the token in ordinary memory until that memory is reused; a
-    /// core dump contains it. With [`TokenSource::client`] the token exists only on its guarded
-    /// page. On a redirect to another host reqwest removes `Authorization` and `Cookie` and no
-    /// other header; see [`Client::with_redirect_policy`].
+    /// The buffers of `http` then contain the token in ordinary memory until that memory is reused,
+    /// and a core dump contains the token too. With [`TokenSource::client`], the token exists only
+    /// on its guarded page. On a redirect to another host, reqwest removes only `Authorization` and
+    /// `Cookie`; see [`Client::with_redirect_policy`].
     pub fn wrap(&self, http: reqwest::Client) -> Client {
         Client { source: self.clone(), backend: Backend::Wrapped { http, own_redirects: false } }
     }
@@ -80,8 +80,8 @@ impl Client {
     }
 
     /// Confirms that the client passed to [`TokenSource::wrap`] was built with
-    /// [`TokenSource::redirect_policy`]. If reqwest does not remove the profile's header on
-    /// redirects, every call without this confirmation is an error:
+    /// [`TokenSource::redirect_policy`]. If the profile's header is one that reqwest does not
+    /// remove on redirects, every call without this confirmation fails with
     /// [`Kind::Usage`](crate::Kind::Usage). See the example of [`TokenSource::redirect_policy`].
     #[must_use]
     pub fn with_redirect_policy(mut self) -> Client {

@@ -19,9 +19,9 @@ use url::Url;
 #[derive(Clone, Default)]
 pub(crate) struct ClientOptions {
     pub(crate) wire: Options,
-    /// CA certificates in PEM, in place of the profile's.
+    /// CA certificates in PEM, which replace the profile's certificates.
     pub(crate) roots: Option<String>,
-    /// The HTTP proxy, in place of the profile's.
+    /// The HTTP proxy, which replaces the profile's proxy.
     pub(crate) proxy: Option<String>,
     pub(crate) proxy_login: Option<(String, Secret)>,
     pub(crate) timeout: Option<Duration>,
@@ -31,8 +31,8 @@ pub(crate) struct ClientOptions {
 pub(crate) struct Connections {
     options: ClientOptions,
     made: Mutex<(Arc<Account>, Result<Arc<RedirectingClient>>)>,
-    /// The origin of the first forwarded call: all forwarded calls of a proxy usually have the same
-    /// origin.
+    /// The origin of the first forwarded call. It is cached, because all forwarded calls of a proxy
+    /// usually have the same origin.
     first: OnceLock<(Uri, Arc<Url>)>,
 }
 
@@ -46,8 +46,8 @@ impl Connections {
     /// The client for the current account.
     ///
     /// # Errors
-    /// [`Kind::LoginTls`] when TLS or the proxy cannot be set up, [`Kind::Usage`] for an invalid
-    /// option. Every call returns the error because the builder cannot fail.
+    /// [`Kind::LoginTls`] if TLS or the proxy cannot be set up; [`Kind::Usage`] if an option is
+    /// invalid. Every call returns the error because the builder cannot fail.
     pub(crate) fn get(&self, source: &TokenSource) -> Result<Arc<RedirectingClient>> {
         let account = source.account();
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
@@ -61,8 +61,8 @@ impl Connections {
         made.1.clone()
     }
 
-    /// Scheme, host and port of `uri` as a URL, or `None` if one is missing. The first is cached,
-    /// because parsing a URL is slow.
+    /// Returns scheme, host and port of `uri` as a URL, or `None` if one of them is missing. The
+    /// first URL is cached, because parsing a URL is slow.
     pub(crate) fn origin(&self, uri: &Uri) -> Option<Arc<Url>> {
         if let Some((known, url)) = self.first.get()
             && (known.scheme(), known.authority()) == (uri.scheme(), uri.authority())

@@ -1,5 +1,5 @@
 //! Forwarding for proxies: a request is sent unchanged except for the token. Redirects are not
-//! followed, no other header is added, and the response's body streams.
+//! followed, no other header is added, and the response's body is streamed.
 
 use crate::call::authenticated::{self, DeferredVerdict, Incoming, Sender};
 use crate::call::client::{Backend, Client};
@@ -48,8 +48,8 @@ impl Client {
     /// returns redirects, trailers and upgrades to the caller, and leaves `Accept` and `User-Agent`
     /// as they are in the request.
     ///
-    /// If the token is rejected, a body in memory is sent again. For a streamed body the first
-    /// response is returned while the token is replaced in the background. The second part of the
+    /// If the token is rejected, a body in memory is sent again. If the body is a stream, the first
+    /// response is returned, and the token is replaced in the background. The second part of the
     /// result is the token with which the response was obtained.
     ///
     /// # Errors
@@ -145,7 +145,7 @@ impl Sender for ForwardSender {
 }
 
 impl Forwarded {
-    /// The request with its body, and the pace of a streamed body.
+    /// The request with its body, and the pace if the body is a stream.
     fn into_request(self) -> (Request<reqwest::Body>, Option<Arc<UploadPace>>) {
         let (mut parts, body) = self.request.into_parts();
         let (body, pace) = match body {

@@ -1,11 +1,12 @@
-//! The end of the first JSON value in a body, found byte by byte, so that a stream is never read
-//! further than its first value.
+//! Finds the end of the first JSON value in a body, byte by byte, so that a stream is never read
+//! beyond its first value.
 
 use crate::login::extract::matches;
 use bootseal_core::When;
 use bytes::BytesMut;
 
-/// A longer body is an ordinary response.
+/// The maximum length of a value that is scanned; a response with a longer value is an ordinary
+/// response.
 pub(crate) const LONGEST: usize = 64 * 1024;
 
 /// An incremental scan for the first JSON value of a body, and the condition to test on it.
@@ -14,10 +15,10 @@ pub(crate) struct JsonProbe {
     pub(crate) read: BytesMut,
     /// The number of bytes of `read` scanned so far.
     at: usize,
-    /// Open braces and brackets.
+    /// The number of open braces and brackets.
     depth: usize,
     in_string: bool,
-    /// The byte before was a backslash in a string.
+    /// Whether the previous byte was a backslash in a string.
     escaped: bool,
 }
 
@@ -33,9 +34,9 @@ impl JsonProbe {
         }
     }
 
-    /// Scans more of the body. Returns whether the condition is met at the end of the value, and
-    /// `None` before. A body that does not begin with an object, an array or a string, or whose
-    /// value is longer than 64 KiB, does not meet it.
+    /// Scans more of the body. Returns `None` until the end of the value, and then whether the
+    /// condition is met. If the body does not begin with an object, an array or a string, or if its
+    /// value is longer than 64 KiB, the condition is not met.
     pub(crate) fn more(&mut self, data: &[u8]) -> Option<bool> {
         self.read.extend_from_slice(data);
         while let Some(byte) = self.read.get(self.at) {

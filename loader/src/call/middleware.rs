@@ -9,14 +9,14 @@ use http::Extensions;
 use reqwest::{Request, Response};
 use reqwest_middleware::{Middleware, Next};
 
-/// Puts the token on each request, and sends a request again if its token was rejected. Add it
-/// last, so that it is innermost.
+/// Adds the token to each request, and sends a request again if its token was rejected. Add this
+/// middleware last, so that it is innermost.
 ///
-/// The `reqwest::Client` below it follows redirects. On a redirect to another host reqwest removes
-/// `Authorization` and `Cookie` and no other header. So if the profile's header is another one,
-/// every call is an error until the client is built with [`TokenSource::redirect_policy`] and
-/// [`TokenMiddleware::with_redirect_policy`] confirms it. The buffers of that client hold the token
-/// in ordinary memory: prefer [`TokenSource::client`] where possible.
+/// The `reqwest::Client` below it follows redirects. On a redirect to another host, reqwest removes
+/// only `Authorization` and `Cookie`. If the profile uses another header, every call therefore
+/// fails until the client is built with [`TokenSource::redirect_policy`] and
+/// [`TokenMiddleware::with_redirect_policy`] confirms this. The buffers of that client contain the
+/// token in ordinary memory, so prefer [`TokenSource::client`] where possible.
 ///
 /// ```
 /// fn own_client(acme: &bootseal::TokenSource) -> Result<reqwest_middleware::ClientWithMiddleware, reqwest::Error> {
@@ -74,7 +74,7 @@ impl Sender for Backend<'_> {
     }
 }
 
-/// Our own error, or the unchanged error of the client below.
+/// Returns our own error, or the unchanged error of the client below.
 enum Failed {
     Ours(Error),
     Backend(reqwest_middleware::Error),

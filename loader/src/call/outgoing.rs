@@ -10,7 +10,7 @@ use url::Url;
 /// A request of an HTTP library.
 pub(crate) trait Outgoing: Sized {
     /// # Errors
-    /// When the request has no complete URL.
+    /// Fails if the request has no complete URL.
     fn address(&self) -> Result<Cow<'_, Url>>;
     fn method(&self) -> &Method;
     /// A copy of the request, or `None` if its body can be sent only once.

@@ -1,4 +1,5 @@
-//! Redirects: a call follows them only within its origin, so that the token goes nowhere else.
+//! Redirects: a call follows them only within its origin, so that the token is not sent to any
+//! other origin.
 
 use crate::call::authenticated::Sender;
 use crate::call::outgoing::{Call, Outgoing};
@@ -23,7 +24,7 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep};
 use url::Url;
 
-/// reqwest's own default.
+/// reqwest's default.
 const MAX_REDIRECTS: usize = 10;
 
 /// The client below our own `Client`: it follows redirects and sets the default headers.
@@ -85,8 +86,8 @@ impl RedirectingClient {
     }
 }
 
-/// The next request, if the response redirects to a URL of the same origin (RFC 9110 §15.4).
-/// `whole` is set if `again` has its body.
+/// Returns the next request if the response redirects to a URL of the same origin (RFC 9110 §15.4).
+/// `whole` is true if `again` contains the body.
 fn redirected(mut again: Call, whole: bool, response: &http::Response<Incoming>) -> Option<Call> {
     let request = &mut again.request;
     let status = response.status();
@@ -178,9 +179,9 @@ impl Body for TimedBody {
 }
 
 impl TokenSource {
-    /// A redirect policy for a `reqwest::Client` of your own that carries the token. Redirects
-    /// within one origin are followed. A redirect to another origin, or one whose status the
-    /// profile lists as a rejection, is returned as it is.
+    /// A redirect policy for your own `reqwest::Client`, if that client sends the token. Redirects
+    /// within one origin are followed. A redirect to another origin is returned unchanged, and so
+    /// is a redirect whose status the profile lists as a rejection.
     ///
     /// ```
     /// fn own_client(acme: &bootseal::TokenSource) -> Result<bootseal::Client, reqwest::Error> {
@@ -205,12 +206,12 @@ impl TokenSource {
     }
 }
 
-/// Refuses a `reqwest::Client` of the application whose redirects could carry the token to another
-/// host. On such a redirect reqwest removes only `Authorization` and `Cookie`. `ours` is set if the
+/// Refuses the application's `reqwest::Client` if a redirect could send the token to another host.
+/// On such a redirect, reqwest removes only `Authorization` and `Cookie`. `ours` is true if the
 /// client was built with our redirect policy.
 ///
 /// # Errors
-/// [`Kind::Usage`] when the profile's header is one that reqwest keeps.
+/// [`Kind::Usage`] if the profile's header is one that reqwest keeps.
 pub(crate) fn stays_on_redirects(source: &TokenSource, ours: bool) -> Result<()> {
     let account = source.account();
     let removed = |(name, _): &(String, _)| {

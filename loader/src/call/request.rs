@@ -14,9 +14,9 @@ use url::Url;
 
 /// A builder of a call, like reqwest's.
 ///
-/// For anything that is not offered here, take the [`reqwest::Request`] from
-/// [`RequestBuilder::build`], change it, and pass it to [`Client::execute`]. A part that is invalid
-/// is reported as an error when the call is sent.
+/// For any option that this builder does not have, take the [`reqwest::Request`] from
+/// [`RequestBuilder::build`], change it, and pass it to [`Client::execute`]. If a part is invalid,
+/// sending the call returns the error.
 ///
 /// ```
 /// async fn order(client: &bootseal::Client) -> bootseal::Result<()> {
@@ -62,7 +62,7 @@ impl Client {
     /// A call with any method. An invalid URL is reported as an error when the call is sent.
     pub fn request(&self, method: Method, url: impl AsRef<str>) -> RequestBuilder {
         let request = Url::parse(url.as_ref()).map(|url| Request::new(method, url));
-        // The URL itself is left out: its query may contain a secret.
+        // The error leaves out the URL, because its query may contain a secret.
         let request = request.map_err(|error| {
             Error::new(Kind::Usage, format!("the call's URL is invalid: {error}"))
         });
@@ -71,7 +71,7 @@ impl Client {
 }
 
 impl RequestBuilder {
-    /// Adds a header. The header that carries the token is always replaced.
+    /// Adds a header. The header for the token is always replaced.
     pub fn header<K, V>(self, name: K, value: V) -> RequestBuilder
     where
         HeaderName: TryFrom<K>,
@@ -89,12 +89,13 @@ impl RequestBuilder {
         })
     }
 
-    /// Adds headers, in place of those with the same names.
+    /// Adds headers, which replace earlier headers of the same names.
     pub fn headers(self, headers: HeaderMap) -> RequestBuilder {
         self.map(|call| {
             let mut last = None;
             for (name, value) in headers {
-                // Of several values of one header, only the first has the name.
+                // If a header has several values, the iterator returns its name only with the first
+                // value.
                 match (name, &last) {
                     (Some(name), _) => {
                         call.request.headers_mut().insert(&name, value);
@@ -150,8 +151,8 @@ impl RequestBuilder {
         })
     }
 
-    /// Sends `body`. Bytes and text can be replayed. A stream cannot, so its first response is
-    /// returned even if it rejects the token; see [`RequestBuilder::body_from`].
+    /// Sends `body`. Bytes and text can be replayed. A stream cannot be replayed, so the first
+    /// response is returned even if it rejects the token; see [`RequestBuilder::body_from`].
     pub fn body(self, body: impl Into<reqwest::Body>) -> RequestBuilder {
         self.map(|call| {
             call.set_body(body);
@@ -159,7 +160,7 @@ impl RequestBuilder {
         })
     }
 
-    /// Sends the body that `make` returns, such as a stream. It is called for each attempt,
+    /// Sends the body that `make` returns, such as a stream. `make` is called for each attempt,
     /// including a replay and a redirect that keeps the body.
     ///
     /// ```

@@ -19,12 +19,12 @@ use tower_layer::Layer;
 use tower_service::Service;
 use url::Url;
 
-/// Puts the token on each request of the service below, and sends a request again if its token was
+/// Adds the token to each request for the service below, and sends a request again if its token was
 /// rejected.
 ///
-/// It belongs innermost: put retries, tracing and redirects outside of it, so that the destination
-/// of each request is checked. It reads the body of a response only for a profile with
-/// `rejected_when`. If the service below keeps a copy of a request, that copy has the token in
+/// This layer belongs innermost: put retries, tracing and redirects outside this layer, so that the
+/// destination of each request is checked. It reads the body of a response only for a profile with
+/// `rejected_when`. If the service below keeps a copy of a request, that copy contains the token in
 /// ordinary memory.
 ///
 /// ```
@@ -42,8 +42,8 @@ pub struct TokenLayer {
 
 /// The service that [`TokenLayer`] wraps around another.
 ///
-/// Its error is boxed: an [`Error`] if there is no token or it must not be sent to that host,
-/// otherwise the inner service's error.
+/// Its error is boxed. It is an [`Error`] if there is no token, or if the token must not be sent to
+/// that host; otherwise, it is the inner service's error.
 #[derive(Clone, Debug)]
 pub struct TokenService<S> {
     inner: S,
@@ -84,8 +84,8 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        // `poll_ready` was called on `self.inner`, so this instance must be called; a clone
-        // replaces it.
+        // `poll_ready` was called on `self.inner`, so this instance must be called. A clone takes
+        // its place.
         let copy = self.inner.clone();
         let mut below = Backend(std::mem::replace(&mut self.inner, copy), PhantomData);
         let source = self.source.clone();

@@ -28,7 +28,7 @@ impl From<bootseal_wire::Error> for Error {
     fn from(error: bootseal_wire::Error) -> Error {
         use bootseal_wire::Error as Wire;
         match error {
-            // Our own check of the host failed, so the error is one of ours.
+            // Our own check of the host failed, so the error is already an error of this crate.
             Wire::NotAllowed(own) => own
                 .downcast()
                 .map_or_else(|other| Error::new(Kind::Usage, other.to_string()), |own| *own),

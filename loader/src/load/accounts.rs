@@ -25,9 +25,8 @@ impl Secrets {
     /// same source.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] when there is no such profile; [`Kind::WrongVault`] when the vault is
-    /// neither pinned nor remembered, because anyone could then have written its passwords and
-    /// addresses.
+    /// [`Kind::NotFound`] if there is no such profile; [`Kind::WrongVault`] if the vault is neither
+    /// pinned nor remembered, because then anyone could have written its passwords and addresses.
     ///
     /// ```
     /// fn both_are_one(vault: &bootseal::Secrets) -> bootseal::Result<()> {
@@ -85,7 +84,7 @@ impl Secrets {
             let source =
                 TokenSource::new(profile, values, clock.clone(), transport.clone(), history);
             let mut sources = lock(&self.0.sources.0);
-            // If the file was reloaded in between, this new source is outdated: try again.
+            // If the file was reloaded in the meantime, this new source is outdated, so try again.
             if Arc::ptr_eq(&now, &self.now()) {
                 return Ok(sources.entry(table).or_insert(source).clone());
             }
@@ -106,7 +105,7 @@ impl Secrets {
     }
 
     /// # Errors
-    /// When a value that a profile names is missing in the newer file.
+    /// Fails if a value that a profile names is missing in the newer file.
     pub(crate) fn prepare(&self, newer: &Snapshot) -> Result<Prepared> {
         let one = |table: &PropertyPath| {
             Ok(self.account(newer, table)?.map(|account| (table.clone(), account)))
@@ -121,8 +120,8 @@ impl Secrets {
 
     /// Installs `newer` and updates each token source.
     pub(crate) fn install(&self, newer: Snapshot, Prepared(mut accounts): Prepared) {
-        // Held across both steps, so that a source created meanwhile either uses the newer file or
-        // is updated here.
+        // The lock is held across both steps, so that a source created in the meantime either uses
+        // the newer file or is updated here.
         let sources = lock(&self.0.sources.0);
         *lock(&self.0.now) = Arc::new(newer);
         let followed = sources.iter().filter_map(|(table, source)| match accounts.remove(table) {

@@ -1,11 +1,11 @@
-//! The dry run of a start: it opens the file as a start would, and reports the source of each part.
+//! A dry run of startup: it opens the file as startup would, and reports the source of each part.
 
 use crate::error::{Error, Result};
 use crate::load::loader::Loader;
 use bootseal_core::{Profile, VaultId};
 use std::path::PathBuf;
 
-/// The result of [`Loader::check`]: the file, keys and profiles that a start would use.
+/// The result of [`Loader::check`]: the file, keys and profiles that startup would use.
 ///
 /// ```no_run
 /// let check = bootseal::Loader::new("app.sealed.toml").check()?;
@@ -27,7 +27,7 @@ pub struct Check {
     pub vault: VaultId,
     /// Its generation.
     pub generation: u64,
-    /// The number of sealed values; each was opened.
+    /// The number of sealed values, each of which was opened.
     pub values: usize,
     /// The login profiles, each with the error that makes it unusable, if any.
     pub profiles: Vec<(String, Option<Error>)>,

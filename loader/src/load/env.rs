@@ -9,7 +9,7 @@ use std::sync::Arc;
 pub(crate) const FILE: &str = "BOOTSEAL_FILE";
 /// The identity file.
 pub(crate) const IDENTITY: &str = "BOOTSEAL_IDENTITY";
-/// A pin, or several separated by blanks.
+/// A pin, or several pins separated by blanks.
 pub(crate) const PIN: &str = "BOOTSEAL_PIN";
 /// The state folder, which stores the vaults and generations that this host has seen.
 pub(crate) const STATE: &str = "BOOTSEAL_STATE";
@@ -36,7 +36,7 @@ pub(crate) const CREDENTIAL_PIN: &str = "bootseal.pin";
 pub(crate) struct Env(Option<Arc<HashMap<String, OsString>>>);
 
 impl Env {
-    /// An environment with these variables only.
+    /// An environment with only these variables.
     pub(crate) fn of(variables: HashMap<String, OsString>) -> Env {
         Env(Some(Arc::new(variables)))
     }
@@ -55,7 +55,7 @@ impl Env {
         let folder = if cfg!(windows) {
             self.get("APPDATA").map(PathBuf::from)
         } else {
-            // The XDG specification requires that a relative path is ignored.
+            // The XDG specification requires relative paths to be ignored.
             let xdg = self
                 .get("XDG_CONFIG_HOME")
                 .map(PathBuf::from)

@@ -1,5 +1,5 @@
-//! Sealed values in fields that are not a [`Secret`](crate::Secret): the struct must mark each of
-//! them as exposed.
+//! Sealed values in fields that are not a [`Secret`](crate::Secret). The struct must mark each such
+//! field as exposed.
 //!
 //! ```
 //! #[derive(serde::Deserialize)]
@@ -25,7 +25,7 @@ pub(crate) const NAME: &str = "$bootseal::exposed";
 /// usual. See the example above.
 ///
 /// # Errors
-/// Those of the format. An error about a sealed value does not contain the value.
+/// The errors of the format. An error about a sealed value does not contain the value.
 pub fn deserialize<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<T, D::Error> {
     struct Through<T>(PhantomData<T>);
 

@@ -1,5 +1,5 @@
 //! Key sources and pin sources in order of precedence, and the list of tried sources for the error
-//! if none opens the file.
+//! if no key opens the file.
 
 use crate::error::{Error, Result};
 use crate::load::env::{self, Env};
@@ -14,9 +14,11 @@ pub(crate) struct Candidate {
     /// Its source, for messages.
     pub(crate) name: String,
     pub(crate) file: IdentityFile,
-    /// A passphrase instead of identities, which are derived from it once the file is verified.
+    /// A passphrase instead of identities, which are derived from the passphrase after the file has
+    /// been verified.
     passphrase: Option<Secret>,
-    /// Given in code: if it does not open the file, no other key is tried.
+    /// Whether the key was given in code. If such a key does not open the file, no other key is
+    /// tried.
     insisted: bool,
 }
 
@@ -37,7 +39,7 @@ impl Candidate {
     /// The identities to open with. `None` for a wrong passphrase, which is noted in `tried`.
     ///
     /// # Errors
-    /// [`Kind::WrongPassphrase`] when the passphrase was given in code.
+    /// [`Kind::WrongPassphrase`] if a passphrase given in code is wrong.
     pub(crate) fn identities(
         &self,
         file: &VerifiedFile,
@@ -115,8 +117,8 @@ impl Candidate {
 /// otherwise every well-known path is tried.
 ///
 /// # Errors
-/// When a named key cannot be read, or a key file is malformed: a typo in its pin must not cause a
-/// fallback to a key without a pin.
+/// Fails if a named key cannot be read, or if a key file is malformed. A typo in its pin must not
+/// cause a fallback to a key without a pin.
 pub(crate) fn candidates(loader: &Loader, tried: &mut Tried) -> Result<Vec<Candidate>> {
     let found = match named(loader)? {
         Some(named) => named,
@@ -155,7 +157,7 @@ fn named(loader: &Loader) -> Result<Option<Vec<Candidate>>> {
         )]));
     }
     if let Some(path) = env.get(env::IDENTITY) {
-        // No other key is tried: it would hide a mistake in this variable.
+        // No other key is tried, because a fallback would hide a mistake in this variable.
         let path = PathBuf::from(path);
         let name = format!("{}={}", env::IDENTITY, path.display());
         return Ok(Some(vec![Candidate::of(name, IdentityFile::read(&path)?)]));

@@ -1,4 +1,4 @@
-//! The loader's options, and the order in which file, key, pin and state are looked for.
+//! The loader's options, and the order in which it looks for the file, key, pin and state.
 
 use crate::error::{Error, Result};
 use crate::load::env::{self, Env};
@@ -49,34 +49,34 @@ pub struct Loader {
 }
 
 impl Loader {
-    /// The file at `path`, unless `BOOTSEAL_FILE` names another one.
+    /// Loads the file at `path`, unless `BOOTSEAL_FILE` names another file.
     pub fn new(path: impl Into<PathBuf>) -> Loader {
         Loader { path: path.into(), ..Loader::default() }
     }
 
-    /// The file at `path`, regardless of the environment.
+    /// Loads the file at `path`, regardless of the environment.
     pub fn exactly(path: impl Into<PathBuf>) -> Loader {
         Loader { exactly: true, ..Loader::new(path) }
     }
 
-    /// Opens with the identities in this file, and with no others. [`Loader::load`] reads the file.
+    /// Opens the vault only with the identities in this file. [`Loader::load`] reads the file.
     #[must_use]
     pub fn identity_file(mut self, path: impl Into<PathBuf>) -> Loader {
         self.identity_file = Some(path.into());
         self
     }
 
-    /// Opens with this identity, and with no key from a file. Call it several times to allow
-    /// several identities.
+    /// Opens the vault with this identity, and not with a key from a file. To allow several
+    /// identities, call this method several times.
     #[must_use]
     pub fn identity(mut self, identity: Identity) -> Loader {
         self.identities.push(identity);
         self
     }
 
-    /// Opens with this passphrase, and with no key from a file. The loader tries it on each
-    /// passphrase entry of the access list, entries of 64 MiB first; each try takes the time and
-    /// memory of the entry's [`Cost`](bootseal_core::Cost).
+    /// Opens the vault with this passphrase, and not with a key from a file. The loader tries the
+    /// passphrase on each passphrase entry of the access list, beginning with entries that need 64
+    /// MiB. Each try takes the time and memory of the entry's [`Cost`](bootseal_core::Cost).
     #[must_use]
     pub fn passphrase(mut self, passphrase: Secret) -> Loader {
         self.passphrase = Some(passphrase);
@@ -84,9 +84,9 @@ impl Loader {
     }
 
     /// Opens identities of an age plugin through this program, `/…/age-plugin-NAME`. The program
-    /// runs only after the signature was verified, and its prompts are not answered: a plugin that
-    /// asks for a PIN cannot open the file. Without this option the program in `BOOTSEAL_PLUGIN` is
-    /// used, never one from PATH.
+    /// runs only after the signature has been verified. Its prompts are not answered, so a plugin
+    /// that asks for a PIN cannot open the file. Without this option, the program in
+    /// `BOOTSEAL_PLUGIN` is used, but never a program from PATH.
     ///
     /// ```no_run
     /// let loader = bootseal::Loader::new("app.sealed.toml").plugin("/usr/bin/age-plugin-tpm");
@@ -100,8 +100,8 @@ impl Loader {
         self
     }
 
-    /// Accepts only this vault: `vault1…`, or `vault1…@7` for generation 7 or later. Call it
-    /// several times to accept several vaults.
+    /// Accepts only this vault: `vault1…`, or `vault1…@7` for generation 7 or later. To accept
+    /// several vaults, call this method several times.
     ///
     /// # Errors
     /// [`Kind::Usage`](crate::Kind::Usage) for an invalid pin.
@@ -111,7 +111,7 @@ impl Loader {
     }
 
     /// Stores the id of the file's vault and its highest generation in this folder; an older file
-    /// is then refused. Without a pin the first start trusts the file and logs a warning.
+    /// is then refused. Without a pin, the first start trusts the file and logs a warning.
     #[must_use]
     pub fn state(mut self, folder: impl Into<PathBuf>) -> Loader {
         self.state = Some(folder.into());
@@ -127,21 +127,21 @@ impl Loader {
         self
     }
 
-    /// Reads only this login profile; others, which may be unfinished, are not read. Call it
-    /// several times to read several profiles.
+    /// Reads only this login profile, so that other profiles may be unfinished. To read several
+    /// profiles, call this method several times.
     ///
     /// # Errors
-    /// [`Kind::Usage`](crate::Kind::Usage) when `table` is not the name of a table.
+    /// [`Kind::Usage`](crate::Kind::Usage) if `table` is not the name of a table.
     pub fn only_profile(mut self, table: &str) -> Result<Loader> {
         self.only_profiles.push(table.parse().map_err(Error::from)?);
         Ok(self)
     }
 
-    /// Sets the HTTP proxy for logins and calls whose profile names none: `http://host:port`. No
-    /// environment variable sets it.
+    /// Sets the HTTP proxy, `http://host:port`, for the logins and calls of profiles that name no
+    /// proxy. No environment variable sets it.
     ///
     /// # Errors
-    /// [`Kind::Usage`](crate::Kind::Usage) for an invalid address or one with credentials. For
+    /// [`Kind::Usage`](crate::Kind::Usage) if the address is invalid or contains credentials. For
     /// calls, set credentials with
     /// [`ClientBuilder::proxy_login`](crate::ClientBuilder::proxy_login).
     #[cfg(feature = "client")]
@@ -155,8 +155,9 @@ impl Loader {
         Ok(self)
     }
 
-    /// Adds a check by the application. A file must pass it at start and at each reload, before any
-    /// of its values is used. If it fails at a reload, the previous generation stays in use.
+    /// Adds a check by the application. A file must pass this check at startup and at each reload,
+    /// before any of its values is used. If the check fails at a reload, the previous generation
+    /// stays in use.
     ///
     /// ```
     /// use bootseal::{Error, Gateway, Loader};
@@ -179,8 +180,8 @@ impl Loader {
         self
     }
 
-    /// The folders that a reload reads from, and the folder that it writes to, for a process that
-    /// gives up access to all others (Landlock, `ProtectSystem=`).
+    /// The folders that a reload reads from, and the folder that it writes to. A process that gives
+    /// up access to other folders (Landlock, `ProtectSystem=`) must keep access to these.
     ///
     /// ```
     /// let (read, write) = bootseal::Loader::exactly("/etc/acme/app.sealed.toml").state("/var/lib/acme").folders();
@@ -199,8 +200,8 @@ impl Loader {
                     .extend(self.env.config_folder().map(|folder| folder.join(env::USER_KEY_FILE)));
             }
         }
-        // A link may be replaced later, so the folder of the link and that of its target both
-        // count.
+        // A link may be replaced later, so both the link's folder and its target's folder are
+        // needed.
         let real: Vec<PathBuf> =
             files.iter().filter_map(|file| std::fs::canonicalize(file).ok()).collect();
         let folder = |file: &PathBuf| match file.parent() {
@@ -229,14 +230,15 @@ impl Loader {
         if let Some(folder) = self.env.get(env::STATE) {
             return Some((folder.into(), env::STATE));
         }
-        // systemd separates several with colons; the first is the unit's own.
+        // systemd separates several folders with colons, of which the first is the unit's own
+        // folder.
         let folders = self.env.get(env::STATE_DIRECTORY)?;
         let first = std::env::split_paths(&folders).next()?;
         Some((first, "$STATE_DIRECTORY"))
     }
 
     /// # Errors
-    /// That of the application's own check.
+    /// The error of the application's own check.
     pub(crate) fn validate(&self, file: &VerifiedFile) -> Result<()> {
         self.validate.as_ref().map_or(Ok(()), |validate| validate(file))
     }

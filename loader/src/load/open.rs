@@ -1,4 +1,5 @@
-//! Startup: finds the file and this host's record of it, and opens it with the first key that fits.
+//! Startup: finds the file and this host's record of the file, and opens the file with the first
+//! key that fits.
 
 use crate::error::{Error, Result};
 use crate::load::env;
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 /// The file in the state folder that stores known vaults.
 const STATE_FILE: &str = "known_vaults";
 
-/// Opens the sealed file at `path`, or the one that `BOOTSEAL_FILE` names.
+/// Opens the sealed file at `path`, or the file that `BOOTSEAL_FILE` names.
 ///
 /// # Errors
 /// As [`Loader::load`].
@@ -43,7 +44,7 @@ pub(crate) struct Opened {
     pub(crate) vault: Vault<CanRead>,
 }
 
-/// The location of the file and of this host's record of it.
+/// The location of the file, and of this host's record of the file.
 #[derive(Clone)]
 pub(crate) struct Place {
     pub(crate) path: PathBuf,
@@ -66,14 +67,14 @@ enum Verdict {
     Foreign(bootseal_core::Error),
     /// The key does not open the file.
     NotListed,
-    /// The key opens the file but has no pin, and the pin of another key refused the file.
+    /// The key opens the file but has no pin, while the pin of another key refused the file.
     NoPin,
     Opens(Box<Opened>),
 }
 
 impl Loader {
-    /// Verifies and opens the file. Every value is decrypted once, onto its own guarded page; then
-    /// the data key is wiped.
+    /// Verifies and opens the file. Decrypts every value once, onto its own guarded page, and then
+    /// wipes the data key.
     ///
     /// # Errors
     /// - For the file: [`Kind::NotFound`], [`Kind::Io`], [`Kind::Malformed`].
@@ -105,9 +106,8 @@ impl Loader {
         Ok((Snapshot::new(vault, &self.only_profiles)?, Opening { remember, old_id, report }))
     }
 
-    /// Runs the application's check on the file, then remembers and logs the file. This comes last:
-    /// if a file that cannot be opened were remembered, the previous one would then be refused as
-    /// too old.
+    /// Runs the application's check on the file, then remembers and logs the file. This is the last
+    /// step, because remembering a file that cannot be opened would make the previous file too old.
     pub(crate) fn accept(&self, opened: &Snapshot, opening: &Opening) -> Result<()> {
         let file = &opened.file;
         self.validate(file)?;
@@ -123,8 +123,8 @@ impl Loader {
     pub(crate) fn open(&self) -> Result<Opened> {
         let report = bootseal_memory::report()?;
         let place = self.locate();
-        // Loaded before the file: if a newer version is deployed in between and another process
-        // records it, the version we read must not look outdated.
+        // Loaded before the file. Otherwise, if another process recorded a newer version in
+        // between, the version that we read would look outdated.
         let known = match &place.state {
             Some((folder, _)) => Some(KnownVaults::load(&folder.join(STATE_FILE))?),
             None => None,
@@ -173,7 +173,7 @@ impl Start<'_> {
         }
     }
 
-    /// `foreign` is set if the pin of another key has refused this file.
+    /// `foreign` is true if the pin of another key has refused this file.
     fn judge(&self, candidate: &Candidate, foreign: bool, tried: &mut Tried) -> Result<Verdict> {
         // The pins of an identity file apply only to files opened with that identity.
         let own = if self.given.is_empty() { &candidate.file.pins } else { &self.given };
@@ -191,7 +191,7 @@ impl Start<'_> {
             tried.note(&candidate.name, format_args!("{}: not in access", candidate.shown()));
             return Ok(Verdict::NotListed);
         }
-        // A pin that refused this file cannot be overridden by a key without one.
+        // A pin that refused this file cannot be overridden by a key without a pin.
         if own.is_empty() && foreign {
             tried.note(&candidate.name, "opens the file but has no pin");
             return Ok(Verdict::NoPin);
@@ -204,7 +204,7 @@ impl Start<'_> {
             .map(|known| known.generation_of(&self.place.known_as))
             .unwrap_or_default();
         let vault = match verified.open(&identities) {
-            // A plugin's identity must be tried to find out whether it opens the file.
+            // Only an attempt shows whether a plugin's identity opens the file.
             Err(error) if error.kind() == Kind::NoIdentity => {
                 tried.note(&candidate.name, error.what());
                 return Ok(Verdict::NotListed);
@@ -224,8 +224,8 @@ impl Start<'_> {
         Ok(Verdict::Opens(Box::new(opened)))
     }
 
-    /// Accepts the file if its vault is pinned, remembered, trusted on first use, or need not be
-    /// pinned. Also returns its earlier id, if it had one.
+    /// Accepts the file if its vault is pinned, remembered or trusted on first use, or if it need
+    /// not be pinned. Also returns the earlier id of the vault, if it had one.
     fn trust(
         &self,
         mut file: VerifiedFile,
@@ -262,8 +262,8 @@ impl Start<'_> {
         }
     }
 
-    /// The error when no key opens the file. It names the vault, its generation and its readers;
-    /// without a given pin, these are unverified.
+    /// The error if no key opens the file. It names the vault, its generation and its readers,
+    /// which are unverified unless a pin was given.
     fn no_key(self, tried: &Tried) -> Result<Error> {
         let verified = self.signed.under(&self.given)?;
         let text = format!(
@@ -291,7 +291,8 @@ impl Opening {
             Ok(Some(before)) => {
                 tracing::warn!(target: "bootseal", %before, "another vault was remembered under this file's name; give each application its own state directory")
             }
-            // If a first start were not remembered, every start would be a first start.
+            // A first start that cannot be remembered is an error: otherwise, every start would be
+            // a first start.
             Err(error) if file.trust() == Trust::FirstUse => return Err(error.into()),
             Err(error) => {
                 tracing::warn!(target: "bootseal", %error, "the opened vault could not be remembered")

@@ -19,19 +19,20 @@ const SHORTEST: Duration = Duration::from_millis(100);
 struct Watched {
     /// The file's stamp when its content was that of the opened generation.
     opened: Option<FileStamp>,
-    /// The content that was refused and the error, which is logged once.
+    /// The content that was refused, and the error, which is logged only once.
     failure: Option<(Vec<u8>, String)>,
 }
 
 impl Secrets {
-    /// Reads the file again, by the same rules as at start. Handles keep their value,
+    /// Reads the file again, by the same rules as at startup. Handles keep their value,
     /// [`Secrets::secret`] returns the new value, and a token source logs in again only if its own
-    /// profile or values changed. Returns the names of the properties that changed: none if the
+    /// profile or values changed. Returns the names of the properties that changed, or none if the
     /// file is the same.
     ///
     /// # Errors
-    /// As [`Loader::load`](crate::Loader::load); [`Kind::WrongVault`] for another vault,
-    /// [`Kind::OldGeneration`] for a file that is not newer. The opened generation stays in use.
+    /// As [`Loader::load`](crate::Loader::load); [`Kind::WrongVault`] if the file contains another
+    /// vault; [`Kind::OldGeneration`] if the file is not newer. After an error, the opened
+    /// generation stays in use.
     ///
     /// ```no_run
     /// let vault = bootseal::load("app.sealed.toml")?;
@@ -58,7 +59,7 @@ impl Secrets {
         Ok(names.unwrap_or_default())
     }
 
-    /// Replaces the current generation by a newer one. Returns `None` if the file is the same.
+    /// Replaces the current generation with a newer one. Returns `None` if the file is the same.
     fn take(
         &self,
         newer: Snapshot,
@@ -92,8 +93,8 @@ impl Secrets {
         Ok(Some(names))
     }
 
-    /// Calls the listeners without holding a lock: a listener may reload or read a secret. A
-    /// listener that panics does not stop the others.
+    /// Calls the listeners without holding a lock, because a listener may reload or read a secret.
+    /// A listener that panics does not stop the others.
     fn notify(&self, names: &[String]) {
         let listeners: Vec<Listener> = lock(&self.0.listeners).clone();
         for listener in listeners {
@@ -116,13 +117,13 @@ impl Secrets {
     }
 
     /// Starts a thread that checks the file at this interval, at most ten times a second, and
-    /// [reloads](Secrets::reload) it when its content has changed, for example after a link was
-    /// swapped. A refused file is tried again at each check, because its key may arrive later; the
-    /// refusal is logged once, and the opened generation stays in use. The thread ends with the
-    /// last handle.
+    /// [reloads](Secrets::reload) the file when its content has changed, for example because a link
+    /// was replaced. If a changed file is refused, the refusal is logged once, and the opened
+    /// generation stays in use. The file is tried again at each check, because its key may arrive
+    /// later. The thread ends when the last handle is dropped.
     ///
     /// # Errors
-    /// [`Kind::Io`] when no thread can be started; [`Kind::Usage`] for a vault without a file.
+    /// [`Kind::Io`] if no thread can be started; [`Kind::Usage`] for a vault without a file.
     ///
     /// ```no_run
     /// let vault = bootseal::load("app.sealed.toml")?;
@@ -179,7 +180,7 @@ impl Secrets {
     }
 }
 
-/// Without the client there are no token sources to update.
+/// Without the client, there are no token sources to update.
 #[cfg(not(feature = "client"))]
 struct Prepared;
 

@@ -10,7 +10,7 @@ use bootseal_core::{CanRead, Gateway, Kind, Property, PropertyPath, Secret, Vaul
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// An opened vault: every value is in guarded memory and can be read by name. It is a cheap handle.
+/// An opened vault, as a cheap handle. Every value is in guarded memory and can be read by name.
 ///
 /// ```
 /// let vault = bootseal::testing::vault([("db.password", "hunter2")], "[db]\nuser = \"app\"\n")?;
@@ -35,7 +35,8 @@ pub(crate) struct Inner {
 
 pub(crate) type Listener = Arc<dyn Fn(&[String]) + Send + Sync>;
 
-/// Locks despite a panic elsewhere: data under these locks is never left inconsistent.
+/// Locks even after a panic in another thread, because no code leaves the data under these locks
+/// inconsistent.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -52,12 +53,13 @@ impl Secrets {
         }))
     }
 
-    /// The secrets of a vault that is already open and may not be written to a file yet: the CLI
-    /// tries a login before it writes the file. Such a vault cannot be reloaded, and its refused
+    /// The secrets of a vault that is already open and need not be in a file. The CLI uses this to
+    /// try a login before it writes the file. Such a vault cannot be reloaded, and its refused
     /// logins are not stored.
     ///
     /// # Errors
-    /// As [`crate::load`]: when a value cannot be opened, or a profile cannot work.
+    /// The errors of [`crate::load`] for a value that cannot be opened, and for a profile that
+    /// cannot work.
     ///
     /// ```
     /// use bootseal_core::{Access, Identity, Pin, Role, SealedFile, Vault};
@@ -79,9 +81,9 @@ impl Secrets {
     /// The sealed value at `path`, a TOML dotted key.
     ///
     /// # Errors
-    /// [`Kind::NotFound`], with similar names; [`Kind::Conflict`] when the property is readable,
-    /// because a property that everybody can read is not returned as a secret; [`Kind::Usage`] when
-    /// `path` is not a dotted key.
+    /// [`Kind::NotFound`], with similar names; [`Kind::Conflict`] if the property is readable,
+    /// because a property that everybody can read is not a secret; [`Kind::Usage`] if `path` is not
+    /// a dotted key.
     ///
     /// ```no_run
     /// # let vault = bootseal::load("app.sealed.toml")?;
@@ -109,8 +111,8 @@ impl Secrets {
     /// The readable text at `path`, a TOML dotted key.
     ///
     /// # Errors
-    /// [`Kind::NotFound`]; [`Kind::Conflict`] when the property is sealed or not text;
-    /// [`Kind::Usage`] when `path` is not a dotted key.
+    /// [`Kind::NotFound`]; [`Kind::Conflict`] if the property is sealed or not text;
+    /// [`Kind::Usage`] if `path` is not a dotted key.
     ///
     /// ```
     /// # use bootseal::Kind;
@@ -140,15 +142,16 @@ impl Secrets {
         Err(now.placed(error))
     }
 
-    /// The table as the application's own struct; the whole file for `""`. The tables `login` and
-    /// `route` are left out.
+    /// Reads the table, or the whole file for `""`, into the application's own struct. The tables
+    /// `login` and `route` are left out.
     ///
-    /// A field of type [`Secret`] takes a sealed value only. Any other type takes a sealed value
-    /// only under `#[serde(with = "bootseal::exposed")]`: see [`exposed`](crate::load::exposed).
+    /// A field of type [`Secret`] accepts only a sealed value. A field of any other type accepts a
+    /// sealed value only with `#[serde(with = "bootseal::exposed")]`; see
+    /// [`exposed`](crate::load::exposed).
     ///
     /// # Errors
-    /// [`Kind::Conflict`] when a sealed value is read into a field that is not a [`Secret`], or a
-    /// readable value into a field that is; [`Kind::Malformed`] when the table does not fit the
+    /// [`Kind::Conflict`] if a sealed value is read into a field that is not a [`Secret`], or a
+    /// readable value into a field that is; [`Kind::Malformed`] if the table does not fit the
     /// struct. Each error names the property, but not its value.
     ///
     /// ```
@@ -207,7 +210,7 @@ impl Secrets {
         self.now().file.path().map(Path::to_owned)
     }
 
-    /// The generation of the opened file: the number of times that it was written, from 1.
+    /// The generation of the opened file, which counts the writes of the file from 1.
     pub fn generation(&self) -> u64 {
         self.now().file.generation()
     }

@@ -15,12 +15,12 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Opens every value, then wipes the data key. Reads the profiles in `only`, or all if it is
-    /// empty.
+    /// Opens every value, then wipes the data key. Reads the profiles in `only`, or all profiles if
+    /// `only` is empty.
     ///
     /// # Errors
-    /// When a value cannot be decrypted, or a profile cannot work. A profile's error thus appears
-    /// at start, not at its first login.
+    /// Fails if a value cannot be decrypted, or if a profile cannot work. An invalid profile is
+    /// thus reported at startup, not at its first login.
     pub(crate) fn new(vault: Vault<CanRead>, only: &[PropertyPath]) -> Result<Snapshot> {
         let values = vault.open_all()?;
         #[cfg(feature = "client")]
@@ -57,7 +57,7 @@ impl Snapshot {
         old.chain(added).filter(|path| !same(path)).map(ToString::to_string).collect()
     }
 
-    /// The error with the path of the file.
+    /// Adds the path of the file to the error.
     pub(crate) fn placed(&self, error: impl Into<Error>) -> Error {
         match self.file.path() {
             Some(path) => error.into().in_file(path),

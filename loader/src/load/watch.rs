@@ -1,5 +1,5 @@
-//! The stamp of a file: it changes when the file is written or replaced, for example by swapping a
-//! link.
+//! The stamp of a file, which changes when the file is written or replaced, for example by
+//! replacing a link.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 /// Two writes within this time may leave the same modification time.
 const GRANULARITY: Duration = Duration::from_secs(1);
 
-/// The target of a path and its modification time. A watcher compares stamps and reads the file
-/// only when they differ.
+/// The target of a path and its modification time. A watcher compares stamps, and reads the file
+/// only if they differ.
 ///
 /// ```
 /// use bootseal::FileStamp;
@@ -26,13 +26,13 @@ pub struct FileStamp {
     path: PathBuf,
     length: u64,
     modified: Option<SystemTime>,
-    /// Device and inode; 0 if the system has none.
+    /// Device and inode, or 0 if the system has no such numbers.
     file: (u64, u64),
 }
 
 impl FileStamp {
-    /// The stamp of the file that `path` leads to now. `None` if there is none, for example while
-    /// the file is being replaced.
+    /// The stamp of the file that `path` leads to now. `None` if there is no file, for example
+    /// while it is being replaced.
     pub fn of(path: &Path) -> Option<FileStamp> {
         let path = std::fs::canonicalize(path).ok()?;
         let meta = std::fs::metadata(&path).ok()?;

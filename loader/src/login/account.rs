@@ -22,11 +22,11 @@ pub(crate) struct Account {
 /// The password that the next login tries first, if `next` names a second one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CredentialSlot {
-    /// Whether the next login begins with the password of `next`: it was accepted last time, or the
-    /// other one was refused.
+    /// Whether the next login begins with the password of `next`, because that password was
+    /// accepted last time or the other password was refused.
     pub(crate) next_first: bool,
-    /// Whether the other password was refused since the last token; it is not sent again before
-    /// this one was tried.
+    /// Whether the other password was refused since the last token. If so, it is not sent again
+    /// until this password has been tried.
     pub(crate) other_refused: bool,
 }
 
@@ -43,7 +43,8 @@ impl Account {
         *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = slot;
     }
 
-    /// The values, replaced by those of `next` where set; `None` if no value of `next` is set.
+    /// The values, of which those with a spare value in `next` are replaced; `None` if no spare
+    /// value is set.
     pub(crate) fn spare_values(&self) -> Option<Values> {
         let mut values = self.values.clone();
         let mut any = false;

@@ -1,4 +1,4 @@
-//! Clock: time and jitter as a trait.
+//! The clock: a trait for time and jitter.
 //!
 //! Tests use a manual clock, so that no test has to wait.
 
@@ -6,9 +6,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-/// Time, and the jitter that keeps many processes from acting at the same moment.
+/// The time, and the jitter that prevents many processes from acting at the same moment.
 ///
-/// The default is [`SystemClock`]; tests use one that stands still until they advance it.
+/// The default is [`SystemClock`]. Tests use a clock that stands still until they advance it.
 ///
 /// ```
 /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
@@ -24,16 +24,16 @@ use std::time::Duration;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Clock: Send + Sync + 'static {
-    /// The time since some fixed instant. It continues while the machine is suspended.
+    /// The time since a fixed instant. It also advances while the machine is suspended.
     fn monotonic(&self) -> Duration;
 
     /// The time since 1970-01-01 UTC. An administrator may change it.
     fn unix_time(&self) -> Duration;
 
-    /// A counter that is cheap to read. It changes every few milliseconds, after the machine was
-    /// suspended, and when the wall clock is set. While it is unchanged, [`Clock::monotonic`] and
-    /// [`Clock::unix_time`] need not be read again. With `None`, the default, they are read each
-    /// time.
+    /// A counter that is cheap to read. The counter changes every few milliseconds, after the
+    /// machine was suspended, and when the wall clock is set. While the counter is unchanged,
+    /// [`Clock::monotonic`] and [`Clock::unix_time`] need not be read again. If this is `None`, the
+    /// default, the clocks are read each time.
     fn tick(&self) -> Option<u64> {
         None
     }
@@ -46,7 +46,7 @@ pub trait Clock: Send + Sync + 'static {
     fn jitter(&self) -> f64;
 }
 
-/// One instant on both clocks.
+/// An instant on both clocks.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Moment {
     pub(crate) monotonic: Duration,
@@ -58,8 +58,8 @@ impl Moment {
         Moment { monotonic: clock.monotonic(), unix_time: clock.unix_time() }
     }
 
-    /// The time since this moment, by the clock that advanced more. This covers a suspended
-    /// machine, a paused virtual machine, and a wall clock that was set forward or back.
+    /// The time since this moment, according to the clock that has advanced more. This covers a
+    /// suspended machine, a paused virtual machine, and a wall clock that was set forward or back.
     pub(crate) fn age(self, clock: &dyn Clock) -> Duration {
         clock
             .monotonic()

@@ -1,4 +1,4 @@
-//! Expiry: a token's lifetime, and the time at which the next token is fetched.
+//! The expiry of a token: its lifetime, and the time at which the next token is fetched.
 //!
 //! The functions are pure: the response and the time are arguments.
 
@@ -6,7 +6,8 @@ use crate::login::parse::jwt::Claims;
 use bootseal_core::{Expiry, Profile, Unit};
 use std::time::Duration;
 
-/// A token that had expired on arrival is kept this long, so that not every call logs in.
+/// The time for which a token is used that had already expired on arrival, so that not every call
+/// logs in.
 const BORN_EXPIRED: Duration = Duration::from_secs(5);
 /// A difference of up to this many seconds between the vendor's clock and ours may be due to the
 /// network.
@@ -38,7 +39,7 @@ pub enum ExpiryFrom {
     Fixed,
     /// The profile's `default_life`, because no other source has a lifetime.
     Default,
-    /// No source: the token is used until a call is rejected.
+    /// There is no source, so the token is used until a call is rejected.
     OnReject,
 }
 
@@ -61,9 +62,9 @@ impl ExpiryFrom {
 #[derive(Debug, Default)]
 pub(crate) struct Evidence {
     pub(crate) jwt: Option<Claims>,
-    /// The profile's expiry field, if the response has it.
+    /// The profile's expiry field, if the response contains it.
     pub(crate) field: Option<FieldValue>,
-    /// `expires_in` of the response, for profiles without `expiry`.
+    /// The response's `expires_in`, for profiles without `expiry`.
     pub(crate) expires_in: Option<f64>,
     /// The response's `Date`, in seconds since 1970.
     pub(crate) server_date: Option<f64>,
@@ -96,7 +97,7 @@ impl FieldValue {
 pub(crate) struct Lifetime {
     pub(crate) lifetime: Duration,
     pub(crate) from: ExpiryFrom,
-    /// According to the response and the clocks, the token had expired on arrival.
+    /// Whether the token had already expired on arrival, according to the response and the clocks.
     pub(crate) born_expired: bool,
 }
 
@@ -133,8 +134,8 @@ impl Lifetime {
         if seconds <= 0.0 {
             return Lifetime { lifetime: BORN_EXPIRED, from, born_expired: true };
         }
-        // At most `max_age`, whatever the response claims; at least a millisecond, so that a
-        // division is possible.
+        // The lifetime is at most `max_age`, whatever the response claims, and at least a
+        // millisecond, so that it can be a divisor.
         let lifetime = Duration::from_secs_f64(seconds.clamp(0.001, profile.max_age.as_secs_f64()));
         Lifetime { lifetime, from, born_expired: false }
     }
@@ -149,9 +150,9 @@ pub(crate) struct Deadlines {
 }
 
 impl Deadlines {
-    /// The deadlines of a token that arrived at `age`. It is kept briefly whatever its lifetime, so
-    /// that not every call logs in. If it has expired, the vendor rejects it, which causes another
-    /// login.
+    /// The deadlines of a token that arrived at `age`. Even a token with a very short lifetime is
+    /// kept briefly, so that not every call logs in. If the token has expired, the vendor rejects
+    /// it, which causes another login.
     pub(crate) fn kept(self, lifetime: &Lifetime, age: Duration) -> Deadlines {
         let least = age + if lifetime.born_expired { BORN_EXPIRED } else { Duration::from_secs(1) };
         Deadlines { refresh_at: self.refresh_at.max(least), hard_at: self.hard_at.max(least) }

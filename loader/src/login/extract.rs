@@ -1,6 +1,6 @@
-//! Extracts values from a response, at the places that the profile names.
+//! Extracts values from a response, from the places that the profile names.
 //!
-//! Places are in JSON, headers, cookies, or the whole body.
+//! A place is in JSON, a header or a cookie, or is the whole body.
 
 use crate::login::account::Values;
 use crate::login::expiry::{ExpiryFrom, FieldValue};
@@ -11,10 +11,10 @@ use crate::login::transport::LoginResponse;
 use bootseal_core::{Call, Field, ResponsePlace, Secret, Test, Unit, When};
 use std::time::Duration;
 
-/// The value at a place of the response; `None` if it has none.
+/// Returns the value at a place in the response, or `None` if there is no value.
 ///
 /// # Errors
-/// A message without any part of the response, if the place cannot be read.
+/// Fails if the place cannot be read, with a message that contains no part of the response.
 pub(crate) fn extract(
     place: &ResponsePlace,
     response: &LoginResponse,
@@ -66,7 +66,7 @@ pub(crate) fn captured(
     Ok(values)
 }
 
-/// Whether this body meets the condition. A body that is not JSON meets none.
+/// Whether this body meets the condition. A body that is not JSON does not meet any condition.
 pub(crate) fn matches(when: &When, body: &[u8]) -> bool {
     let Ok(Some(found)) = find(body, &when.pointer) else { return false };
     match &when.test {
@@ -108,7 +108,7 @@ pub(crate) fn field_value(
     Some(FieldValue { from, unit: field.unit, number })
 }
 
-/// The vendor's time, in seconds since 1970; ours if the response has no `Date`.
+/// The vendor's time in seconds since 1970, or our time if the response has no `Date`.
 pub(crate) fn server_now(response: &LoginResponse, unix_time: f64) -> f64 {
     date(&response.headers).unwrap_or(unix_time)
 }
@@ -123,7 +123,7 @@ pub(crate) fn describe(place: &ResponsePlace) -> String {
     }
 }
 
-/// The names of the response's places of the same kind, for the error when the token is missing.
+/// The names of the places of the same kind in the response, for the error if the token is missing.
 pub(crate) fn alternatives(
     place: &ResponsePlace,
     response: &LoginResponse,

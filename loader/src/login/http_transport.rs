@@ -1,4 +1,5 @@
-//! Logins over HTTP: each has its own client, which is dropped with its buffers after the login.
+//! Logins over HTTP. Each login has its own client, which is dropped with its buffers after the
+//! login.
 
 use crate::error::Error;
 use crate::login::transport::{LoginRequest, LoginResponse, Transport, TransportError};
@@ -16,7 +17,7 @@ use url::Url;
 const MAX_RESPONSE: usize = 1 << 20;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Logins over HTTP, with one client for each.
+/// Logins over HTTP, each with its own client.
 ///
 /// ```
 /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;

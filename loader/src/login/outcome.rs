@@ -1,4 +1,4 @@
-//! Outcome of a login: a new token, or a failure with its class.
+//! The outcome of a login: a new token, or a failure with its class.
 
 use crate::login::account::Values;
 use crate::login::expiry::Lifetime;
@@ -14,7 +14,7 @@ pub(crate) enum Outcome {
     Failed(Failure),
 }
 
-/// A newly issued token, and the other results of its login.
+/// A newly issued token, and the other results of the login.
 #[derive(Debug)]
 pub(crate) struct Fresh {
     pub(crate) secret: Secret,
@@ -31,7 +31,7 @@ pub(crate) struct Fresh {
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
     pub(crate) class: Class,
-    /// The rest of a sentence that begins with the vendor's origin.
+    /// The text of the failure, which continues a sentence that begins with the vendor's origin.
     pub(crate) text: String,
     pub(crate) status: Option<u16>,
     pub(crate) retry_after: Option<Duration>,
@@ -51,9 +51,9 @@ impl Failure {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Class {
-    /// The credentials are wrong: no further login is made with them.
+    /// The credentials are wrong, so no further login is made with them.
     Refused,
-    /// The credentials may be wrong: a second such response in a row counts as a refusal.
+    /// The credentials may be wrong. A second such response in a row counts as a refusal.
     PerhapsRefused,
     Throttled,
     /// The vendor is down or unreachable, or the connection broke; `unsent` if no byte was sent.
@@ -96,7 +96,7 @@ impl RefusalHints {
         match class {
             Class::Refused => true,
             Class::PerhapsRefused => self.perhaps_refused,
-            // Some vendors report a wrong password with a 200.
+            // Some vendors report a wrong password with status 200.
             Class::NoToken => self.without_token >= 2,
             _ => false,
         }

@@ -1,7 +1,8 @@
-//! Procedure of a login: its requests and their order.
+//! The procedure of a login: its requests, and their order.
 //!
-//! A refresh token is tried first. Without one, or if the vendor refuses it, the request before the
-//! login is sent, and then the password. If the password is refused, the next password is tried.
+//! A refresh token is tried first. If there is none, or if the vendor refuses it, the request
+//! before the login is sent, and then the password. If the password is refused, the next password
+//! is tried.
 
 use crate::error::Error;
 use crate::login::account::{Account, CredentialSlot, Values};
@@ -17,11 +18,11 @@ use crate::sync::{AtomicU64, Ordering};
 use bootseal_core::{Body, Call};
 use std::time::Duration;
 
-/// The journal of a running login: facts that a restart needs, so that it does not repeat them.
+/// The journal of a running login, which a restart reads so that it does not repeat a step.
 pub(crate) trait LoginJournal: Sync {
     /// The one-time code of this period is about to be sent.
     fn code_used(&self, period: u64);
-    /// One of two passwords was refused; the next one to send is that of `slot`.
+    /// One of two passwords was refused; the next password to send is that of `slot`.
     fn slot_changed(&self, slot: CredentialSlot);
 }
 
@@ -67,8 +68,8 @@ impl Login<'_> {
                     account.set_slot(CredentialSlot { next_first, other_refused: false });
                     return outcome;
                 }
-                // The other password is tried next: in this login, or in the next one if this one
-                // ends early.
+                // The other password is tried next, in this login or, if this login ends early, in
+                // the next login.
                 Outcome::Failed(failure) if self.hints.refuses(failure.class) => {
                     account.set_slot(CredentialSlot {
                         next_first: !next_first,
@@ -87,8 +88,8 @@ impl Login<'_> {
         }
     }
 
-    /// The outcome of a login with the refresh token. `None` if there is none or the vendor refuses
-    /// it; the password is then tried.
+    /// The outcome of a login with the refresh token. `None` if there is no refresh token, or if
+    /// the vendor refuses it; then the password is tried.
     async fn refresh(&mut self) -> Option<Outcome> {
         let profile = &self.account.profile;
         let (call, kept) = (profile.refresh.as_ref()?, self.kept.take()?);
@@ -120,15 +121,16 @@ impl Login<'_> {
         }
     }
 
-    /// Adds the one-time code to the values. This is the last step, because a generated code counts
-    /// as used.
+    /// Adds the one-time code to the values. This is the last step before sending, because a
+    /// generated code counts as used.
     fn add_code(&self, values: &mut Values) -> Result<(), Outcome> {
         let Some(totp) = &self.account.profile.totp else { return Ok(()) };
         let unix_time = self.clock.unix_time();
         let step = totp::step(totp, unix_time);
         let last = self.last_code.load(Ordering::Relaxed);
-        // If the last code is slightly ahead, the clock was set back by that much. If it is far
-        // ahead, the clock was wrong when that code was sent, and the current code differs from it.
+        // If the period of the last code is slightly in the future, the clock was set back by that
+        // time. If it is far in the future, the clock was wrong when that code was sent, and the
+        // current code is a different one.
         if last != 0 && (step..=step + 2).contains(&last) {
             return Err(Outcome::Failed(Failure {
                 class: Class::Throttled,
@@ -196,7 +198,7 @@ impl Login<'_> {
         let response = self.send(request, None).await;
         let response = check_status(profile, before, response, self.clock.unix_time()).map_err(
             |mut failure| {
-                // This response does not concern the credentials: they were not sent yet.
+                // This response does not concern the credentials, which have not been sent yet.
                 if matches!(failure.class, Class::Refused | Class::PerhapsRefused)
                     && !carries_values(before)
                 {

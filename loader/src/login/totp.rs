@@ -6,17 +6,17 @@ use bootseal_memory::SecretBuf;
 use hmac::{Hmac, KeyInit, Mac};
 use std::time::Duration;
 
-/// The number of the period that contains `unix_time`. No two codes are sent in one period.
+/// The number of the period that contains `unix_time`. At most one code is sent per period.
 pub(crate) fn step(totp: &Totp, unix_time: Duration) -> u64 {
     unix_time.as_secs() / totp.period.as_secs().max(1)
 }
 
-/// The time until period `step` begins.
+/// The time until the period `step` begins.
 pub(crate) fn until(totp: &Totp, step: u64, unix_time: Duration) -> Duration {
     Duration::from_secs(step.saturating_mul(totp.period.as_secs())).saturating_sub(unix_time)
 }
 
-/// The code of period `step`, from a seed in base32 (RFC 4648 §6).
+/// The code for the period `step`, from a seed in base32 (RFC 4648 §6).
 pub(crate) fn code(totp: &Totp, seed: &Secret, step: u64) -> Result<Secret, Error> {
     let key = seed.expose(decode)?;
     let number = key.expose(|key| match totp.hash {

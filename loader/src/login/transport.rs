@@ -1,5 +1,5 @@
-//! Transport: the trait that separates logins from the network, with the login's request and
-//! response.
+//! The transport: the trait that separates logins from the network, and the request and response of
+//! a login.
 
 use bootseal_core::Secret;
 use http::header::HeaderName;
@@ -36,11 +36,11 @@ pub struct LoginRequest {
     pub method: Method,
     /// The URL, fixed by the profile.
     pub url: Url,
-    /// Headers, with `Authorization` for HTTP Basic and `Content-Type` for a body.
+    /// The headers, including `Authorization` for HTTP Basic and `Content-Type` for a body.
     pub headers: Vec<(HeaderName, Secret)>,
     /// The body, if any.
     pub body: Option<Secret>,
-    /// The time for the whole request.
+    /// The time limit for the whole request.
     pub timeout: Duration,
     /// PEM certificates to trust instead of the system's.
     pub ca: Option<String>,
@@ -48,7 +48,8 @@ pub struct LoginRequest {
     pub client_cert: Option<(Secret, Secret)>,
     /// The proxy to use.
     pub proxy: Option<Url>,
-    /// The URL as it is in the profile, for messages: a filled-in value may be a session id.
+    /// The URL as written in the profile, for messages, because a filled-in value may be a session
+    /// id.
     pub(crate) shown: Url,
 }
 
@@ -84,7 +85,7 @@ pub struct LoginResponse {
 
 impl std::fmt::Debug for LoginResponse {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // A header may be the token.
+        // The value of a header may be the token.
         let headers: Vec<_> = self.headers.keys().collect();
         f.debug_struct("LoginResponse")
             .field("status", &self.status)
@@ -93,7 +94,7 @@ impl std::fmt::Debug for LoginResponse {
     }
 }
 
-/// The reason for a missing response.
+/// The reason why there was no response.
 ///
 /// ```
 /// # use bootseal::{LoginResponse, LoginRequest, Transport, TransportError};
@@ -115,17 +116,17 @@ impl std::fmt::Debug for LoginResponse {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TransportError {
-    /// There was no connection; no byte was sent.
+    /// No connection was made, so no byte was sent.
     Connect(String),
     /// The TLS connection is not trusted.
     Tls(String),
-    /// There was no response in time.
+    /// No response arrived in time.
     Timeout,
     /// The connection broke, or the response was larger than 1 MiB.
     Broken(String),
 }
 
-/// Sends a login. The default is HTTPS; tests use a script.
+/// Sends a login. The default implementation uses HTTPS; tests use a script.
 ///
 /// ```
 /// use bootseal::{LoginResponse, LoginRequest, Secret, Transport, TransportError};
@@ -151,12 +152,12 @@ pub trait Transport: Send + Sync + 'static {
     /// Sends `request` and follows no redirect. The future is polled on its own thread, inside a
     /// tokio runtime.
     ///
-    /// The request may take [`LoginRequest::timeout`]; a login that has not ended five seconds
-    /// later is abandoned. See the example of [`Transport`].
+    /// The request may take as long as [`LoginRequest::timeout`]. A login that has not ended five
+    /// seconds after that is abandoned. See the example of [`Transport`].
     ///
     /// # Errors
-    /// A [`TransportError`] that tells how far the request got. The request is sent again only
-    /// after [`TransportError::Connect`].
+    /// A [`TransportError`] that says at which step the request failed. The request is sent again
+    /// only after [`TransportError::Connect`].
     fn send(
         &self,
         request: LoginRequest,

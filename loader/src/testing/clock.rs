@@ -1,4 +1,4 @@
-//! The manual clock of a test: it stands still until the test advances it.
+//! A manual clock for tests, which stands still until the test advances it.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-/// A clock that stands still until a test advances it. Clones are the same clock.
+/// A clock that stands still until a test advances it. All clones share the same time.
 ///
 /// ```
 /// use bootseal::Clock as _;
@@ -25,7 +25,7 @@ struct State {
     monotonic: Duration,
     unix_time: Duration,
     jitter: f64,
-    /// Running sleeps by their number: when they end, and the task to wake.
+    /// The running sleeps by their number, each with its end time and the task to wake.
     sleepers: BTreeMap<u64, (Duration, Waker)>,
     last_sleep: u64,
 }
@@ -69,7 +69,7 @@ impl Clock {
         due.into_iter().for_each(Waker::wake);
     }
 
-    /// Sets Unix time alone, as an operator or a time server does.
+    /// Sets only Unix time, as an operator or a time server does.
     pub fn set_unix_time(&self, since_1970: Duration) {
         self.state().unix_time = since_1970;
     }

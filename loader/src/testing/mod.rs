@@ -1,5 +1,5 @@
-//! Support for an application's own tests: a vault from literals, and a manual clock. A vendor on
-//! loopback is in the crate `bootseal-vendor-sim`.
+//! Support for an application's own tests: a vault from literals, and a manual clock. The crate
+//! `bootseal-vendor-sim` contains a vendor that listens on loopback.
 //!
 //! ```
 //! let vendor = bootseal_vendor_sim::Vendor::start()?;
@@ -22,12 +22,12 @@ use crate::load::secrets::Secrets;
 use crate::load::snapshot::Snapshot;
 use bootseal_core::{Access, Identity, Pin, Role, SealedFile, Secret, ValueKind, Vault};
 
-/// An opened vault with these sealed values and the readable TOML `readable`. Nothing touches a
-/// disk, but the vault goes through the steps of a real file: it is sealed, signed, verified and
-/// opened.
+/// An opened vault with these sealed values and the readable TOML `readable`. Nothing is written to
+/// a disk, but the vault goes through the same steps as a real file: it is sealed, signed, verified
+/// and opened.
 ///
 /// # Errors
-/// Those of sealing and opening, for example for a profile that cannot work.
+/// The errors of sealing and opening, for example for a profile that cannot work.
 ///
 /// ```
 /// let vault = bootseal::testing::vault([("db.password", "hunter2")], "")?;

@@ -1,4 +1,5 @@
-//! Core of a token source: the account, the published token, and the token's state behind one lock.
+//! The core of a token source: the account, the published token, and the token's state behind one
+//! lock.
 //!
 //! Callers that find a fresh token take no lock: they read three cells, `cell`, `present_id` and
 //! `revoked`. Every change of the state happens under the lock, and [`StateGuard`] updates
@@ -28,11 +29,11 @@ pub(crate) struct Core {
     cell: ArcSwapOption<Published>,
     /// The number of the token in `cell`; 0 if there is none.
     present_id: AtomicU64,
-    /// [`TokenState::revoked`], readable without the lock.
+    /// A copy of [`TokenState::revoked`] that is readable without the lock.
     revoked: AtomicU64,
-    /// [`TokenState::guard_may_hold`], readable without the lock.
+    /// A copy of [`TokenState::guard_may_hold`] that is readable without the lock.
     guard_may_hold: AtomicBool,
-    /// Never held during a wait.
+    /// The lock is never held during a wait.
     locked: Mutex<Locked>,
     /// The period of the last one-time code that was sent; 0 if none was.
     pub(crate) last_code: AtomicU64,
@@ -46,7 +47,8 @@ pub(crate) struct Locked {
     pub(crate) history: Option<LoginHistory>,
 }
 
-/// The lock on the state. Dropping it first updates the copies that callers read without the lock.
+/// The lock on the state. On drop, it updates the copies that callers read without the lock, and
+/// then releases the lock.
 pub(crate) struct StateGuard<'a> {
     core: &'a Core,
     locked: MutexGuard<'a, Locked>,
@@ -89,7 +91,8 @@ impl Core {
         locked: Locked,
         last_code: u64,
     ) -> Core {
-        // Not an atomic of the model checker: the number must differ between its runs.
+        // This is not an atomic of the model checker, because the number must differ between its
+        // runs.
         static SOURCES: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         Core {
             id: SOURCES.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
@@ -114,7 +117,7 @@ impl Core {
         }
     }
 
-    /// The token, if it needs no refresh yet. This takes no lock, no allocation and no system call.
+    /// The token, if it needs no refresh yet. This needs no lock, allocation or system call.
     pub(crate) fn fresh(&self) -> Option<Token> {
         let token = match thread_cache::recall(self.id, self.present_id.load(Ordering::Acquire)) {
             Some(token) => token,
@@ -140,8 +143,8 @@ impl Core {
             .then(|| entry.clone())
     }
 
-    /// Whether the token of this number must not be sent any more. Without the lock, the token may
-    /// be revoked at any moment.
+    /// Whether the token of this number must not be sent any more. If the caller does not hold the
+    /// lock, the token may be revoked at any moment.
     pub(crate) fn is_revoked(&self, id: TokenId) -> bool {
         id <= self.revoked.load(Ordering::Acquire)
     }
@@ -179,18 +182,18 @@ impl Core {
         }
     }
 
-    /// Makes `entry` the token that callers get from now on, under the number that the state
-    /// assigned.
+    /// Publishes `entry` under the number that the state assigned, so that callers get this token
+    /// from now on.
     pub(crate) fn publish(&self, _lock: &StateGuard<'_>, entry: Entry, id: TokenId) -> Token {
         let entry = Arc::new(Published::new(Entry { number: id, ..entry }));
-        // First the token, then its number: a caller that reads the new number finds the token that
-        // belongs to it.
+        // The token is stored before its number, so that a caller that reads the new number finds
+        // the token that belongs to it.
         self.cell.store(Some(entry.clone()));
         self.present_id.store(id, Ordering::Release);
         entry.token()
     }
 
-    /// Removes the token, as the state decided. Returns it if it could still be sent.
+    /// Removes the token, after the state has decided so. Returns it if it could still be sent.
     pub(crate) fn withdraw(&self, _lock: &StateGuard<'_>) -> Option<Arc<Published>> {
         let entry = self.good();
         self.cell.store(None);

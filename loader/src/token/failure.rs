@@ -1,4 +1,4 @@
-//! Turns a failed or suppressed login into the callers' error and a log event.
+//! Turns a failed or suppressed login into an error for the callers and a log event.
 
 use crate::error::Error;
 use crate::login::clock::Moment;

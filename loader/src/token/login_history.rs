@@ -1,4 +1,4 @@
-//! Login history: the facts about an account's earlier logins that a restart needs.
+//! The login history: the facts about an account's earlier logins that a restart needs.
 //!
 //! Without it, a crash loop would log in at every start.
 //!
@@ -18,18 +18,18 @@ use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// A larger file is not a login history.
+/// The maximum size of a file that is read as a login history.
 const MOST_BYTES: usize = 1 << 16;
-/// The wait after the second process in a row that ended during a login; doubled for each further
-/// one.
+/// The wait after two processes in a row ended during a login. It doubles with each further
+/// process.
 const CUT_OFF: Duration = Duration::from_secs(30);
 const LONGEST: Duration = Duration::from_secs(15 * 60);
 
-/// A login waits this long for the folder. If the folder is slow or another process holds its lock,
-/// this login is made but not recorded.
+/// The time that a login waits for the folder. If the folder does not respond in this time, or
+/// another process holds its lock, the login is made but not recorded.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// All accounts share the lock of the folder and hold it for a few milliseconds each. The tries end
-/// before [`PATIENCE`] does.
+/// before [`PATIENCE`] has passed.
 const LOCK_TRIES: u32 = 40;
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
@@ -44,7 +44,7 @@ pub(crate) struct LoginHistory {
 /// Times are Unix seconds.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Record {
-    /// For people who inspect the folder.
+    /// Written for people who inspect the folder.
     #[serde(default)]
     account: String,
     credentials: String,
@@ -117,7 +117,7 @@ impl LoginHistory {
             }
             None => Backoff::default(),
         };
-        // A single one may be chance: the process was stopped at a bad moment.
+        // A single interruption may be chance: the process may have been stopped at that moment.
         let cut_off =
             record.unfinished.filter(|unfinished| unfinished.in_a_row > 1 && !self.is_under_way());
         match cut_off {
@@ -177,7 +177,7 @@ impl LoginHistory {
         });
     }
 
-    /// Runs `work` on its own thread, and waits for it no longer than [`PATIENCE`]: the folder may
+    /// Runs `work` on its own thread, and waits at most [`PATIENCE`] for it, because the folder may
     /// be on a network.
     fn patiently<T: Send + 'static>(
         &self,
@@ -199,8 +199,8 @@ impl LoginHistory {
         self.path.with_extension("under-way")
     }
 
-    /// Whether a running process is in the middle of a login. Its lock ends with the process, even
-    /// in another container.
+    /// Whether a running process is in the middle of a login. The process holds a lock, which ends
+    /// with it, even in another container.
     #[cfg(unix)]
     fn is_under_way(&self) -> bool {
         let lock = rustix::fs::FlockOperation::NonBlockingLockExclusive;
@@ -208,20 +208,22 @@ impl LoginHistory {
         File::open(self.alive()).is_ok_and(|file| lock(&file) == Err(rustix::io::Errno::WOULDBLOCK))
     }
 
-    /// Without locks, a running login looks like an interrupted one, so none counts as interrupted.
+    /// Without locks, a running login looks like an interrupted login, so no login counts as
+    /// interrupted.
     #[cfg(not(unix))]
     fn is_under_way(&self) -> bool {
         true
     }
 
-    /// The record in a file's bytes. An unreadable record counts as empty.
+    /// Parses the record in a file's bytes. An unreadable record counts as empty.
     fn parse(&self, bytes: Option<Vec<u8>>) -> Record {
         let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
         let record: Record = toml::from_str(&text).unwrap_or_default();
         if record.credentials == self.credentials {
             return record;
         }
-        // For other credentials only the code counts: the seed may be the same.
+        // If the credentials have changed, only the last code is kept, because the seed may be the
+        // same.
         Record { last_code: record.last_code, ..Record::default() }
     }
 
@@ -245,8 +247,8 @@ impl LoginHistory {
         file.replace(text.as_bytes())
     }
 
-    /// Gives up after [`LOCK_TRIES`], unlike `PrivateFile::lock`: the process that holds the lock
-    /// may be suspended.
+    /// Unlike `PrivateFile::lock`, gives up after [`LOCK_TRIES`], because the process that holds
+    /// the lock may be suspended.
     fn lock(&self) -> bootseal_core::Result<PrivateFile> {
         for _ in 1..LOCK_TRIES {
             if let Some(file) = PrivateFile::try_lock(&self.path)? {

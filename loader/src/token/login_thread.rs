@@ -1,4 +1,4 @@
-//! Login thread: runs one login to its end, even if the caller that started it is cancelled.
+//! The login thread: runs one login to its end, even if the caller that started it is cancelled.
 
 use crate::error::Result;
 use crate::login::account::Account;
@@ -19,11 +19,11 @@ use std::time::Duration;
 
 /// A login that exceeds its own timeout by this much is abandoned.
 const HARD_STOP: Duration = Duration::from_secs(5);
-/// A login is repeated if the file changes while it runs; this is the most runs in all.
+/// The maximum number of runs of one login, which is repeated if the file changes while it runs.
 const MOST_RUNS: usize = 3;
 
-/// One login. If it is dropped without a result, all waiting callers get an error, so that none
-/// waits forever.
+/// One login. If this value is dropped without a result, all waiting callers get an error, so that
+/// none waits forever.
 pub(crate) struct LoginRun {
     pub(crate) core: Arc<Core>,
     pub(crate) flight: Arc<SingleFlight>,
@@ -33,7 +33,7 @@ pub(crate) struct LoginRun {
 enum RunResult {
     /// The run used an old version of the profile and must be repeated.
     Outdated,
-    /// The callers have the result. Contains the token that was replaced, if any.
+    /// The callers have received the result. Contains the token that was replaced, if any.
     Done(Option<Arc<Published>>),
 }
 
@@ -170,8 +170,8 @@ impl LoginRun {
     }
 
     fn finish(&self, result: Result<Token>) {
-        // Saved before the callers get the result: a service that exits on this error must find it
-        // at its next start.
+        // Saved before the callers get the result: a service that exits on this error must find the
+        // history at its next start.
         self.core.save_history();
         self.flight.finish(result);
     }
@@ -198,16 +198,15 @@ impl Drop for LoginRun {
 }
 
 impl Core {
-    /// Starts the single login on its own thread, which ends with it: neither a cancelled caller
-    /// nor a stopped runtime affects it. The caller must report a failure after it has released the
-    /// lock.
+    /// Starts the single login on its own thread, so that neither a cancelled caller nor a stopped
+    /// runtime affects it. The caller must report a failure after it has released the lock.
     pub(crate) fn start_login(
         self: &Arc<Core>,
         locked: &mut StateGuard<'_>,
     ) -> std::result::Result<Arc<SingleFlight>, LoginFailure> {
         let flight = Arc::new(SingleFlight::default());
         let (core, ours) = (self.clone(), flight.clone());
-        // Created on the new thread: if none can be started, a `LoginRun` dropped here would
+        // Created on the new thread. If no thread can be started, dropping a `LoginRun` here would
         // deadlock, because its `drop` takes the lock that is held.
         let work = move || {
             let run = LoginRun { core, flight: ours };
@@ -255,7 +254,7 @@ impl Core {
         if account.profile.logout_first
             && let Some(entry) = self.good()
         {
-            // The vendor allows one session, so the old one is ended first.
+            // The vendor allows one session, so the old session is ended first.
             self.lock().state.replaced_by_login(entry.number);
             entry.rejected.store(true, Ordering::Relaxed);
             let _ = self.send_logout(&entry).await;

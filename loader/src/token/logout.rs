@@ -1,4 +1,4 @@
-//! Logout: ends a token at its vendor, with the account that obtained it.
+//! The logout: ends a token at its vendor, with the account that obtained the token.
 
 use crate::error::{Error, Result};
 use crate::login::request;
@@ -11,16 +11,16 @@ use bootseal_core::Kind;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A replaced token is logged out after this many seconds, even if calls still use it.
+/// The number of seconds after which a replaced token is logged out even if calls still use it.
 const GRACE: u32 = 60;
 
 impl TokenSource {
-    /// Ends the token, also at the vendor if the profile has a `logout`. It is meant for the end of
-    /// a program, and waits for a running login. The next call logs in again.
+    /// Ends the token and, if the profile has a `logout`, logs out at the vendor. It is meant for
+    /// the end of a program, and waits for a running login. The next call logs in again.
     ///
     /// # Errors
-    /// [`Kind::LoginDown`] or [`Kind::LoginProtocol`] if the vendor did not end the token, which is
-    /// dropped anyway.
+    /// [`Kind::LoginDown`] or [`Kind::LoginProtocol`] if the vendor did not end the token. The
+    /// token is dropped anyway.
     ///
     /// ```
     /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
@@ -128,8 +128,8 @@ impl Core {
         let _ = self.end(old);
     }
 
-    /// Like [`Core::end_unused`], on its own thread. If none can be started, the token stays valid
-    /// until it expires.
+    /// Like [`Core::end_unused`], on its own thread. If no thread can be started, the token stays
+    /// valid until it expires.
     pub(crate) fn end_behind(self: &Arc<Core>, old: Arc<Published>) {
         if old.account.profile.logout.is_some() {
             let core = self.clone();

@@ -1,4 +1,4 @@
-//! Metrics of the token source, for the recorder that the application installed.
+//! The metrics of the token source, for the recorder that the application installed.
 //!
 //! They need the feature `metrics`.
 //!

@@ -1,4 +1,4 @@
-//! Profile change: the effect of a changed file on an account's token.
+//! A profile change: the effect of a changed file on an account's token.
 //!
 //! A change ends the back-off. The token stays only if it still belongs to the same user, the same
 //! login and the same calls.

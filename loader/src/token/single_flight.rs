@@ -1,4 +1,4 @@
-//! Single flight: one login for all callers that need a token; all of them get its result.
+//! Single flight: one login for all callers that need a token. All of them get its result.
 
 use crate::error::Result;
 use crate::sync::{Condvar, Mutex, MutexGuard};
@@ -17,7 +17,8 @@ pub(crate) struct SingleFlight {
 #[derive(Default)]
 struct Inner {
     result: Option<Result<Token>>,
-    /// One for each async caller, by its number; a cancelled caller removes its waker.
+    /// The waker of each async caller, by the number of the caller; a cancelled caller removes its
+    /// waker.
     wakers: BTreeMap<u64, Waker>,
     last_caller: u64,
 }
@@ -45,8 +46,8 @@ impl SingleFlight {
         self.lock().result.clone()
     }
 
-    /// Delivers `result` to all waiting callers. Only the first result counts: a login that panics
-    /// after it has finished changes nothing.
+    /// Delivers `result` to all waiting callers. Only the first result counts, so a login that
+    /// panics after it has finished changes nothing.
     pub(crate) fn finish(&self, result: Result<Token>) {
         let mut inner = self.lock();
         inner.result.get_or_insert(result);
@@ -96,7 +97,8 @@ impl Caller {
 impl Drop for Caller {
     fn drop(&mut self) {
         let waker = self.flight.lock().wakers.remove(&self.number);
-        // Dropped after the lock is released, because dropping a waker may run any code.
+        // The wakers are dropped after the lock has been released, because dropping a waker may run
+        // any code.
         drop(waker);
     }
 }

@@ -1,4 +1,5 @@
-//! Token source: issues the present token, and starts one login for all callers if there is none.
+//! The token source: issues the present token, and starts one login for all callers if there is
+//! none.
 //!
 //! The fast path takes no lock. Every other path asks
 //! [`TokenState`](crate::token::state::TokenState) for a decision, under one lock, and carries it

@@ -1,4 +1,4 @@
-//! Status of a token source, for a status page, a health check or a log line.
+//! The status of a token source, for a status page, a health check or a log line.
 
 use crate::error::Error;
 use crate::token::source::{Counts, TokenSource};
@@ -13,13 +13,13 @@ pub struct Status {
     pub lifetime: Option<(Duration, Duration)>,
     /// Whether a login is under way.
     pub logging_in: bool,
-    /// The time until the next login may be made, after one that failed.
+    /// The time until the next login may be made, after a failed login.
     pub held_for: Option<Duration>,
     /// The last login of this process.
     pub last_login: Option<LastLogin>,
     /// The error that calls without a token get.
     pub error: Option<Error>,
-    /// Counts since the start.
+    /// The counts since the start.
     pub counts: Counts,
 }
 
@@ -27,7 +27,7 @@ pub struct Status {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LastLogin {
-    /// When it ended.
+    /// The time at which the login ended.
     pub at: SystemTime,
     /// The status of the response that contained a token, or the error.
     pub result: Result<u16, Error>,

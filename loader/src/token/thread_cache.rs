@@ -1,4 +1,4 @@
-//! Per-thread cache of the present token: it saves a search, and costs one reference count.
+//! A per-thread cache of the present token, which saves a search and costs one reference count.
 //!
 //! The cache keeps no token alive.
 
@@ -6,8 +6,8 @@ use crate::token::token::{Handle, Token};
 use std::cell::RefCell;
 use std::sync::{Arc, Weak};
 
-/// The slots of a thread. If a thread uses more sources than this, they evict each other, and their
-/// tokens are searched for.
+/// The number of slots per thread. If a thread uses more sources than this, they evict each other,
+/// and their tokens must be searched for.
 const SLOTS: usize = 8;
 
 struct Seen {
@@ -20,7 +20,8 @@ thread_local! {
     static SEEN: [RefCell<Option<Seen>>; SLOTS] = const { [const { RefCell::new(None) }; SLOTS] };
 }
 
-/// The token of this source and number, if this thread saw it last and it is still alive.
+/// The token of this source and number, if it is the token that this thread used last and it still
+/// exists.
 pub(crate) fn recall(source: u64, number: u64) -> Option<Token> {
     // A thread that is about to end has no cache any more.
     let found = SEEN.try_with(|slots| {

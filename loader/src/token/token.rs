@@ -1,4 +1,4 @@
-//! Token: the secret, its deadlines, and the number that identifies it in a rejection.
+//! The token: the secret, its deadlines, and the number that identifies the token in a rejection.
 
 use crate::login::account::{Account, Values};
 use crate::login::clock::{Clock, Moment};
@@ -12,7 +12,7 @@ use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// A token, as a cheap handle. `Debug` shows nothing of its content; [`Token::expose`] reads it.
+/// A token, as a cheap handle. `Debug` shows no part of its content, which [`Token::expose`] reads.
 ///
 /// ```
 /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
@@ -27,8 +27,8 @@ use std::time::Duration;
 #[derive(Clone)]
 pub struct Token(pub(crate) Arc<Handle>);
 
-/// One of an entry's reference counts, on its own cache line. Each thread uses one of them, so that
-/// cores that read the same token do not contend for one cache line.
+/// One of an entry's reference counts, which has its own cache line. Each thread uses one of them,
+/// so that cores that read the same token do not contend for one cache line.
 #[repr(align(128))]
 pub(crate) struct Handle(Arc<Entry>);
 
@@ -121,9 +121,9 @@ impl Entry {
         age.saturating_sub(Duration::from_millis(moved))
     }
 
-    /// Whether it needs no refresh yet. The clocks are read at most once a tick.
+    /// Whether the token needs no refresh yet. The clocks are read at most once per tick.
     pub(crate) fn is_fresh(&self, clock: &dyn Clock) -> bool {
-        // The tick is read before the clocks: they are never older than it.
+        // The tick is read before the clocks, so the times are never older than the tick.
         let tick = clock.tick().unwrap_or(0);
         if tick != 0 && self.fresh_at_tick.load(Ordering::Relaxed) == tick {
             return true;
@@ -159,7 +159,7 @@ pub(crate) fn fingerprint(secret: &Secret) -> u64 {
 }
 
 impl Token {
-    /// Lends the token's bytes to `read` while it runs, and returns what it returns.
+    /// Lends the token's bytes to `read`, and returns the result of `read`.
     ///
     /// ```
     /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
@@ -186,7 +186,7 @@ impl Token {
     }
 
     /// The claims of a JWT, as JSON text; `None` if the token is not a JWT. The claims are not
-    /// verified. Without the signature they cannot be used as a token.
+    /// verified, and cannot be used as a token, because they contain no signature.
     ///
     /// ```
     /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;

@@ -21,7 +21,7 @@ fn check_reports_files_it_cannot_check() {
     repo.home.write("App.toml", "[acme]\npassword = \"hunter2\"\n");
     repo.home.write("broken.toml", "a = \"secret:hunter2\"\nb = \n");
     repo.git_ok(&["add", "-A"]);
-    finding(&repo, &["git", "check", "--staged"], 1, "acme.password in clear, which is sealed in");
+    finding(&repo, &["git", "check", "--staged"], 1, "acme.password in the clear, which is sealed in");
     finding(&repo, &["git", "check", "--staged"], 1, "not TOML that can be sealed");
 }
 
@@ -59,27 +59,27 @@ fn check_finds_nothing_in_a_clean_repository() {
 #[test]
 fn check_finds_plaintext_secrets_of_every_kind() {
     let plain = [
-        ("deploy.toml", "[a]\npassword = \"secret:hunter2\"\n", "a.password is in clear"),
-        ("alice.txt", "# created\n  AGE-SECRET-KEY-1QQQHUNTER\n", "an age identity in clear"),
+        ("deploy.toml", "[a]\npassword = \"secret:hunter2\"\n", "a.password is in the clear"),
+        ("alice.txt", "# created\n  AGE-SECRET-KEY-1QQQHUNTER\n", "an age identity in the clear"),
         (
             "app.properties",
             "acme.password=hunter2\n",
-            "acme.password in clear, which is sealed in app.sealed.toml",
+            "acme.password in the clear, which is sealed in app.sealed.toml",
         ),
         (
             "app.yaml",
             "acme:\n  password: hunter2\n",
-            "acme.password in clear, which is sealed in app.sealed.toml",
+            "acme.password in the clear, which is sealed in app.sealed.toml",
         ),
         (
             "app.json",
             "{\"acme\": {\"password\": \"hunter2\"}}\n",
-            "acme.password in clear, which is sealed in app.sealed.toml",
+            "acme.password in the clear, which is sealed in app.sealed.toml",
         ),
         (
             "app.toml",
             "acme.password = \"hunter2\"\n",
-            "acme.password in clear, which is sealed in app.sealed.toml",
+            "acme.password in the clear, which is sealed in app.sealed.toml",
         ),
         ("app.yml", "acme: [\n", "may be the unsealed original of app.sealed.toml"),
     ];
@@ -130,7 +130,7 @@ fn check_accepts_ordinary_settings_beside_a_vault() {
     let ran = repo.run(&["git", "check", "--staged"]);
     assert!(
         ran.code == 1
-            && ran.err.contains("acme.password in clear, which is sealed in app.sealed.toml"),
+            && ran.err.contains("acme.password in the clear, which is sealed in app.sealed.toml"),
         "{}",
         ran.err
     );
@@ -215,7 +215,7 @@ fn check_handles_odd_file_names_and_skips_pipes_and_links() {
         let ran = repo.run(args);
         assert_eq!(ran.code, 1, "{}", ran.err);
         assert!(
-            ran.err.lines().filter(|line| line.contains("in clear")).count() == 1,
+            ran.err.lines().filter(|line| line.contains("in the clear")).count() == 1,
             "{}",
             ran.err
         );

@@ -3,7 +3,7 @@
 use clap::Args;
 use std::path::PathBuf;
 
-/// Show the name and note of a proposed value, and seal it
+/// Show the name and note of a proposal, and seal its value after a confirmation
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/accept.txt").trim_end())]
 pub(crate) struct Accept {

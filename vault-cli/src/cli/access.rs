@@ -13,7 +13,7 @@ pub(crate) enum Access {
     Pin(AccessPin),
 }
 
-/// Give someone access: shows the resulting list and asks for confirmation
+/// Give someone access, after showing the resulting access list and asking for confirmation
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/access_add.txt").trim_end())]
 pub(crate) struct AccessAdd {
@@ -22,25 +22,25 @@ pub(crate) struct AccessAdd {
     /// Their recipient (public key): age1… or an SSH public key
     #[arg(required_unless_present_any = ["new_key", "passphrase"], conflicts_with_all = ["new_key", "passphrase"])]
     pub(crate) recipient: Option<String>,
-    /// Create an identity for them, with this vault's pin in it; `-` for stdout
+    /// Create an identity for them in this file, together with this vault's pin; `-` for stdout
     #[arg(long, value_name = "FILE")]
     pub(crate) new_key: Option<PathBuf>,
-    /// They use a passphrase: prompted for twice, or read from --passphrase-fd
+    /// Give access by a passphrase, which is prompted for twice or read from --passphrase-fd
     #[arg(long, conflicts_with = "new_key")]
     pub(crate) passphrase: bool,
-    /// With --passphrase: opening needs 64 MiB of memory instead of 256 MiB, for a service in a
-    /// small container
+    /// With --passphrase, require 64 MiB of memory instead of 256 MiB to open the vault, for a
+    /// service in a small container
     #[arg(long, requires = "passphrase", conflicts_with_all = ["recipient", "new_key"])]
     pub(crate) small: bool,
-    /// They may change the file as well
+    /// Allow them to change the file as well
     #[arg(long)]
     pub(crate) writer: bool,
-    /// Give an existing member another role or recipient: a removal and an addition in one step
+    /// Give an existing member another role or recipient (a removal and an addition in one step)
     #[arg(long)]
     pub(crate) replace: bool,
 }
 
-/// Remove someone: renews the keys for all others, and lists the values that the removed member
+/// Remove someone, replace the keys for everyone else, and list the values that the removed member
 /// knew
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/access_remove.txt").trim_end())]
@@ -49,7 +49,7 @@ pub(crate) struct AccessRemove {
     pub(crate) name: String,
 }
 
-/// Write this vault's id into key files, so that they open no other vault; replaces older pins
+/// Write this vault's id into key files as their only pin, so that they open no other vault
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/access_pin.txt").trim_end())]
 pub(crate) struct AccessPin {

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-/// Print a shell completion script for commands, options, files, and names in the sealed file
+/// Print a shell completion script, which completes commands, options, files and property names
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/completions.txt").trim_end())]
 pub(crate) struct Completions {

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-/// Change the whole file in your editor, in which sealed values are shown as "secret:…"
+/// Edit the whole file in your editor, where sealed values are shown as "secret:…"
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/edit.txt").trim_end())]
 pub(crate) struct Edit {}

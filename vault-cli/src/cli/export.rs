@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-/// Print every value in clear, into a pipe; to a terminal or a file only with --force
+/// Print all values in the clear to a pipe; to print to a terminal or a file, add --force
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/export.txt").trim_end())]
 pub(crate) struct Export {
@@ -12,7 +12,7 @@ pub(crate) struct Export {
     /// Print only the properties below this name; repeatable
     #[arg(long, value_name = "PREFIX")]
     pub(crate) only: Vec<String>,
-    /// Print to a terminal, or into a file on a disk, as well
+    /// Print even if stdout is a terminal or a file
     #[arg(long)]
     pub(crate) force: bool,
 }

@@ -12,7 +12,7 @@ pub(crate) struct Get {
     /// Write the value to a new file that only you can read
     #[arg(long, value_name = "FILE", conflicts_with = "clip")]
     pub(crate) out: Option<PathBuf>,
-    /// Copy the value to the clipboard, which is cleared after 30 seconds if it still holds the
+    /// Copy the value to the clipboard, which is cleared after 30 seconds if it still contains the
     /// value
     #[arg(long)]
     pub(crate) clip: bool,

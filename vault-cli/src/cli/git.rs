@@ -15,11 +15,11 @@ pub(crate) enum Git {
     Merge(GitMerge),
 }
 
-/// Check for secrets in clear and for vaults that do not verify, in the hook and in CI
+/// Find secrets in the clear and vaults that do not verify; for the pre-commit hook and for CI
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/git_check.txt").trim_end())]
 pub(crate) struct GitCheck {
-    /// Check what is about to be committed instead of the working tree
+    /// Check what is staged, not the working tree
     #[arg(long)]
     pub(crate) staged: bool,
 }

@@ -3,18 +3,18 @@
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
-/// Open a file of another tool, and seal its values
+/// Decrypt another tool's file, and seal its values
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/import.txt").trim_end())]
 pub(crate) struct Import {
     /// The tool that wrote FILE
     #[arg(long, value_name = "TOOL")]
     pub(crate) from: Tool,
-    /// The file of the other tool
+    /// The other tool's file
     #[arg(value_name = "FILE")]
     pub(crate) input: PathBuf,
-    /// The new sealed file [default: FILE's name with .sealed.toml]; to add to an existing one,
-    /// name it with -f
+    /// The new sealed file [default: FILE's name with .sealed.toml]; to add to an existing file,
+    /// use -f instead
     #[arg(short, long, value_name = "OUT", conflicts_with = "file")]
     pub(crate) output: Option<PathBuf>,
     /// Put all properties below this name
@@ -23,10 +23,11 @@ pub(crate) struct Import {
     /// A file with the other tool's key or password; repeatable
     #[arg(long, value_name = "FILE")]
     pub(crate) key_file: Vec<PathBuf>,
-    /// Read the other tool's key or password from this file descriptor, to its end; 0 is stdin
+    /// Read the other tool's key or password from this file descriptor (the whole input); 0 is
+    /// stdin
     #[arg(long, value_name = "N")]
     pub(crate) key_fd: Option<u32>,
-    /// Jasypt's algorithm [default: the common one that opens every value]
+    /// Jasypt's algorithm [default: the common algorithm that decrypts every value]
     #[arg(long, value_name = "NAME")]
     pub(crate) algorithm: Option<String>,
     /// Jasypt's key-obtention-iterations [default: 1000]

@@ -7,14 +7,13 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/keygen.txt").trim_end())]
 pub(crate) struct Keygen {
-    /// The file for the identity [default: your own, bootseal/identity.txt in the configuration
-    /// folder]
+    /// The file for the identity [default: bootseal/identity.txt in your configuration folder]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// Protect it with a passphrase, which is asked for at each use
+    /// Protect the identity with a passphrase, which is asked for at each use
     #[arg(long, conflicts_with = "of")]
     pub(crate) passphrase: bool,
-    /// Replace an existing identity, which is kept under another name
+    /// Replace an existing identity; the old identity is kept under another name
     #[arg(long, conflicts_with = "of")]
     pub(crate) force: bool,
     /// Print the recipient of an existing identity

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-/// Show names, and when each value was set; never a value
+/// List the properties and, with an identity, when each value was set; values are never shown
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/list.txt").trim_end())]
 pub(crate) struct List {

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-/// Log in at the vendor, and report the result
+/// Log in to the vendor, and report the result
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/login.txt").trim_end())]
 pub(crate) struct Login {

@@ -74,7 +74,7 @@ use std::path::PathBuf;
     disable_help_subcommand = true
 )]
 #[command(
-    after_help = "To begin: bootseal init, bootseal set acme.password, bootseal access add web1 --new-key web1.key\nTo log in at a vendor: bootseal profile --help; without credentials: bootseal vendor --help"
+    after_help = "To begin: bootseal init, bootseal set acme.password, bootseal access add web1 --new-key web1.key\nTo log in to a vendor: bootseal profile --help\nTo try this without credentials: bootseal vendor --help"
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -95,10 +95,12 @@ pub(crate) struct GlobalOptions {
     /// [default: BOOTSEAL_IDENTITY, else your own identity and ~/.ssh]
     #[arg(short, long, global = true, value_name = "FILE")]
     pub(crate) identity: Vec<PathBuf>,
-    /// Read a passphrase from this file descriptor, to its end, instead of prompting; 0 is stdin
+    /// Read the passphrase from this file descriptor (the whole input) instead of prompting; 0 is
+    /// stdin
     #[arg(long, global = true, value_name = "N")]
     pub(crate) passphrase_fd: Option<u32>,
-    /// Fail unless the file belongs to this vault (and is at generation N or later); repeatable
+    /// Fail unless the file belongs to this vault and, with @N, is at generation N or later;
+    /// repeatable
     #[arg(long, global = true, value_name = "VAULT[@N]")]
     pub(crate) pin: Vec<String>,
     /// Answer yes to every confirmation
@@ -113,7 +115,7 @@ pub(crate) struct GlobalOptions {
     /// Print more details
     #[arg(short, long, global = true)]
     pub(crate) verbose: bool,
-    /// Use colours on stderr
+    /// When to use colours on stderr
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: When,
 }
@@ -147,7 +149,7 @@ pub(crate) enum Verb {
     Diff(Diff),
     Sign(Sign),
     Resolve(Resolve),
-    /// Set up a git repository to show, merge and check sealed files
+    /// Set up git to diff and merge sealed files, and check a repository for secrets
     #[command(subcommand, arg_required_else_help = true)]
     Git(Git),
     Profile(Profile),

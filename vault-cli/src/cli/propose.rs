@@ -3,19 +3,20 @@
 use clap::Args;
 use std::path::PathBuf;
 
-/// Propose a value for a vault, even one that you cannot open; one of its writers accepts it
+/// Propose a value to the writers of a vault; you need no access to the vault yourself
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/propose.txt").trim_end())]
 pub(crate) struct Propose {
     /// The property as a TOML dotted key: acme.password
     pub(crate) path: String,
-    /// `-`: read the value from stdin; this is the default if stdin is not a terminal
+    /// `-` to read the value from stdin, which is the default if stdin is not a terminal
     #[arg(value_name = "-", hide_possible_values = true)]
     pub(crate) stdin: Option<String>,
     /// The sealed file for which the value is meant
     #[arg(long, value_name = "FILE", conflicts_with = "file")]
     pub(crate) to: PathBuf,
-    /// A note for the writer who accepts it; it is not secret, and its author is not verified
+    /// A note for the writer who accepts the proposal; it is not secret, and its author is not
+    /// verified
     #[arg(long, value_name = "TEXT")]
     pub(crate) note: Option<String>,
     /// Write the proposal to this new file, which only you can read [default: stdout]

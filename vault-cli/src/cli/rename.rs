@@ -10,7 +10,7 @@ pub(crate) struct Rename {
     pub(crate) old: String,
     /// The new name
     pub(crate) new: String,
-    /// Replace an existing property of the new name
+    /// Replace an existing property that has the new name
     #[arg(long)]
     pub(crate) force: bool,
 }

@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
-/// Resolve a merge conflict that git left in a sealed file; both sides come from git
+/// Resolve a git merge conflict in a sealed file; both sides are read from git
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/resolve.txt").trim_end())]
 pub(crate) struct Resolve {
@@ -18,8 +18,8 @@ pub(crate) struct Resolve {
     /// The revision of their side
     #[arg(long, value_name = "REV", requires = "ours")]
     pub(crate) theirs: Option<String>,
-    /// Accept sealed values that are older than those they replace, from a side that does not
-    /// verify
+    /// From a side that does not verify, accept sealed values that are older than those they
+    /// replace
     #[arg(long)]
     pub(crate) older: bool,
 }

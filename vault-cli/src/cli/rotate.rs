@@ -2,12 +2,13 @@
 
 use clap::Args;
 
-/// Renew the data key: every value is re-encrypted, and old key blocks do not open the new file
+/// Replace the data key and re-encrypt every value, so that the old data key does not open the new
+/// file
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/rotate.txt").trim_end())]
 pub(crate) struct Rotate {
-    /// Renew the signing key as well, and with it the vault id; the old key signs the change to the
-    /// new id
+    /// Replace the signing key as well, which changes the vault id; the old key signs the change of
+    /// id
     #[arg(long)]
     pub(crate) signing_key: bool,
 }

@@ -3,15 +3,15 @@
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
-/// Turn a plain settings file into a sealed one
+/// Turn a plain-text settings file into a sealed file
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/seal.txt").trim_end())]
 pub(crate) struct Seal {
     /// A .toml, .properties, .env, .json or .yaml file, or `-` for stdin with --format
     #[arg(value_name = "INPUT")]
     pub(crate) input: PathBuf,
-    /// The new sealed file [default: INPUT's name with .sealed.toml]; to add to an existing one,
-    /// name it with -f
+    /// The new sealed file [default: INPUT's name with .sealed.toml]; to add to an existing file,
+    /// use -f instead
     #[arg(short, long, value_name = "FILE", conflicts_with = "file")]
     pub(crate) output: Option<PathBuf>,
     /// Seal only matching properties; repeatable
@@ -20,7 +20,7 @@ pub(crate) struct Seal {
     /// Leave matching properties readable; repeatable
     #[arg(long, value_name = "GLOB")]
     pub(crate) plain: Vec<String>,
-    /// The input format, if it is not clear from the file name
+    /// The input format, if the file name does not show it
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<Format>,
     /// A member who may change the new file; repeatable [default: you]
@@ -29,7 +29,7 @@ pub(crate) struct Seal {
     /// A member who may open the values of the new file; repeatable
     #[arg(long, value_name = "NAME=RECIPIENT")]
     pub(crate) reader: Vec<String>,
-    /// Overwrite and remove INPUT when everything is sealed
+    /// Overwrite and remove INPUT after everything has been sealed
     #[arg(long)]
     pub(crate) shred: bool,
 }

@@ -9,13 +9,13 @@ use std::path::PathBuf;
 pub(crate) struct Set {
     /// The property as a TOML dotted key: acme.password
     pub(crate) path: String,
-    /// `-`: read the value from stdin; this is the default if stdin is not a terminal
+    /// `-` to read the value from stdin, which is the default if stdin is not a terminal
     #[arg(value_name = "-", hide_possible_values = true)]
     pub(crate) stdin: Option<String>,
     /// Read the value from this file, byte for byte
     #[arg(long, value_name = "FILE", conflicts_with = "stdin")]
     pub(crate) from_file: Option<PathBuf>,
-    /// Set a readable value: anyone who has the file can read it
+    /// Set a readable value, which anyone who has the file can read
     #[arg(long, value_name = "VALUE", allow_hyphen_values = true, conflicts_with_all = ["stdin", "from_file"])]
     pub(crate) plain: Option<String>,
     /// Generate a random value of letters and digits [default length: 32]
@@ -24,7 +24,7 @@ pub(crate) struct Set {
     /// Allow an empty value
     #[arg(long)]
     pub(crate) empty: bool,
-    /// Replace a sealed value with a readable one
+    /// Allow --plain to replace a sealed value
     #[arg(long)]
     pub(crate) force: bool,
 }

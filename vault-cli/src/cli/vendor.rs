@@ -2,20 +2,20 @@
 
 use clap::Args;
 
-/// Imitate the vendor of a profile on this machine, to develop without credentials
+/// Simulate a profile's vendor on this machine, for development without credentials
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/vendor.txt").trim_end())]
 pub(crate) struct Vendor {
     /// The profile: `acme` for [acme.login]
     pub(crate) profile: String,
-    /// The port on 127.0.0.1 [default: the profile's own if it points to this machine, else a free
-    /// one]
+    /// The port on 127.0.0.1 [default: the profile's port if the profile names this machine, else a
+    /// free port]
     #[arg(long, value_name = "PORT")]
     pub(crate) port: Option<u16>,
-    /// The lifetime of its tokens [default: as in the profile, else 15m]
+    /// The lifetime of the tokens [default: as in the profile, else 15m]
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) life: Option<std::time::Duration>,
-    /// Revoke all tokens at this interval: 30s, 5m
+    /// Revoke all tokens at this interval, for example 30s or 5m
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) revoke_every: Option<std::time::Duration>,
     /// Refuse every login, as if the password were wrong
@@ -24,7 +24,7 @@ pub(crate) struct Vendor {
     /// Respond to every request with status 503
     #[arg(long)]
     pub(crate) down: bool,
-    /// Delay every response by 3 s, or by --slow=TIME
+    /// Delay every response by TIME, or by 3 s if no TIME is given
     #[arg(long, value_name = "TIME", value_parser = time, num_args = 0..=1, require_equals = true, default_missing_value = "3s")]
     pub(crate) slow: Option<std::time::Duration>,
 }
@@ -34,5 +34,5 @@ fn time(text: &str) -> Result<std::time::Duration, String> {
     let span: Option<jiff::SignedDuration> = text.parse().ok();
     span.filter(jiff::SignedDuration::is_positive)
         .map(|span| span.unsigned_abs())
-        .ok_or_else(|| "a time with a unit: 500ms, 30s, 5m".into())
+        .ok_or_else(|| "a time needs a unit, such as in 500ms, 30s or 5m".into())
 }

@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
-/// Check signature, pin and structure; with an identity also every value
+/// Check the signature, the pin and the structure and, with an identity, every value
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/verify.txt").trim_end())]
 pub(crate) struct Verify {
@@ -13,15 +13,15 @@ pub(crate) struct Verify {
     /// Fail unless the file is at generation N or later
     #[arg(long, value_name = "N")]
     pub(crate) min_generation: Option<u64>,
-    /// Compare each file with this revision: it must be the same vault, or its successor, and
-    /// newer; needs no key
+    /// Fail unless each file is unchanged since this revision, or a newer version of the same vault
+    /// or of its successor; needs no key
     #[arg(long, value_name = "REV", conflicts_with = "as_loader")]
     pub(crate) since: Option<String>,
     /// The output format of --since
     #[arg(long, value_name = "FORMAT", requires = "since")]
     pub(crate) format: Option<SinceFormat>,
-    /// Find file, key, pin and state as the loader does at startup, and report where each was
-    /// found; makes no login
+    /// Find the file, key, pin and state as the loader does at startup, and report where each was
+    /// found, without logging in
     #[arg(long)]
     pub(crate) as_loader: bool,
 }

@@ -1,4 +1,4 @@
-//! `bootseal diff`: shows what changed between two versions, by name.
+//! `bootseal diff`: shows the changes between two versions of a file.
 
 use crate::cli::Diff;
 use crate::context::Context;
@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 pub(crate) fn run(options: &Diff, context: &mut Context<'_>) -> Result<(), Exit> {
     let done = compare(options, context);
     match done {
-        // As with diff(1), exit code 1 means that the names differ, so an error is 2.
+        // As with diff(1), exit code 1 means that the names differ, so an error has exit code 2.
         Err(Exit::Failed(failure)) if options.names => {
             context.ui.failure(&failure);
             Err(Exit::Reported(2))
@@ -40,7 +40,7 @@ struct Version {
 fn compare(options: &Diff, context: &mut Context<'_>) -> Result<(), Exit> {
     let (old, new) = match options.versions.as_slice() {
         [] => (None, None),
-        // One argument is the newer file if such a file exists, else the older revision.
+        // A single argument is the newer file if such a file exists, else the older revision.
         [one] if Path::new(one).exists() => (None, Some(one)),
         [one] => (Some(one), None),
         [old, new] => (Some(old), Some(new)),
@@ -129,8 +129,8 @@ pub(super) fn bytes_of(named: &str, path: &Path) -> Result<(String, Vec<u8>)> {
     }
 }
 
-/// Opens the sealed values if an available identity can. They show which values really changed, and
-/// when.
+/// Opens the sealed values, if an available identity can: they show which values really changed,
+/// and when.
 fn values(
     file: &VerifiedFile,
     keys: &mut Keys,
@@ -168,7 +168,7 @@ fn names(old: &Version, new: &Version, context: &mut Context<'_>) -> Result<(), 
     if gone.is_empty() && came.is_empty() { Ok(()) } else { Err(Exit::Reported(1)) }
 }
 
-/// Adds the changed sealed values in clear, for `--reveal`.
+/// Adds the changed sealed values in the clear, for `--reveal`.
 fn reveal(
     changes: &Changes,
     old: &Version,

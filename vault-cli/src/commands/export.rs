@@ -1,4 +1,4 @@
-//! `bootseal export`: prints every value in clear, into a pipe.
+//! `bootseal export`: prints all values in the clear to a pipe.
 
 use crate::cli::{Export, ExportFormat};
 use crate::context::Context;
@@ -18,7 +18,7 @@ pub(crate) fn run(options: &Export, context: &mut Context<'_>) -> Result<(), Exi
         (Some(_), true) => {
             return Err(Failure::new(
                 Kind::Usage,
-                "--json and another --format exclude each other",
+                "--json cannot be combined with another --format",
             )
             .into());
         }
@@ -27,11 +27,11 @@ pub(crate) fn run(options: &Export, context: &mut Context<'_>) -> Result<(), Exi
         let what = if context.ui.stdout_is_terminal {
             "a terminal, whose history keeps it"
         } else {
-            "a file, in clear"
+            "a file, in the clear"
         };
         return Err(Failure::new(Kind::Usage, format!("every value would go to {what}; nothing was printed"))
             .with_help(
-                "Into a pipe: bootseal export | PROGRAM. One value: bootseal get PATH. If that is what you want, add --force.",
+                "To print to a pipe: bootseal export | PROGRAM. To print one value: bootseal get PATH. If that is what you want, add --force.",
             )
             .into());
     }
@@ -53,7 +53,7 @@ pub(crate) fn run(options: &Export, context: &mut Context<'_>) -> Result<(), Exi
         match value {
             Some(value) => values.push((path, value)),
             None => context.ui.warn(format_args!(
-                "{path} contains bytes, which a text format cannot hold, and is left out: bootseal get {path} --out FILE"
+                "{path} contains bytes, which a text format cannot represent, and is left out; to write the bytes to a file: bootseal get {path} --out FILE"
             )),
         }
     }
@@ -73,7 +73,7 @@ pub(crate) fn run(options: &Export, context: &mut Context<'_>) -> Result<(), Exi
     }
 }
 
-/// Returns the value in clear; `None` for bytes.
+/// Returns the value in the clear; `None` for bytes.
 fn clear(path: &PropertyPath, opened: &OpenedValue) -> Result<Option<Value>> {
     let malformed = |what| Error::new(Kind::Malformed, what).at(path);
     match opened.kind {

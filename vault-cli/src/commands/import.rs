@@ -1,4 +1,4 @@
-//! `bootseal import`: opens a file of another tool, and seals its values.
+//! `bootseal import`: decrypts another tool's file, and seals its values.
 
 use crate::cli::{Import, Tool};
 use crate::commands::seal::{add, beside, create};

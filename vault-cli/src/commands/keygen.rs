@@ -60,7 +60,7 @@ fn set_aside(path: &Path, context: &mut Context<'_>) -> Result<()> {
     let mut old = path.as_os_str().to_owned();
     old.push(format!(".{}.old", context.now()));
     std::fs::rename(path, &old).map_err(|error| {
-        bootseal_core::Error::new(Kind::Io, format!("cannot be set aside: {error}")).in_file(path)
+        bootseal_core::Error::new(Kind::Io, format!("cannot be renamed: {error}")).in_file(path)
     })?;
     context.ui.note(format_args!("the previous identity is now {}", Shown::path(old.as_ref())));
     Ok(())

@@ -1,4 +1,4 @@
-//! `bootseal login`: logs in at the vendor, and reports the result.
+//! `bootseal login`: logs in to the vendor, and reports the result.
 
 use crate::cli::Login;
 use crate::context::Context;
@@ -260,7 +260,7 @@ fn spelled(seconds: u64) -> String {
     if parts.is_empty() { "0 s".into() } else { parts.join(" ") }
 }
 
-/// Explains the word in `expiry_from`.
+/// Explains a value of `expiry_from`.
 fn rule(word: &str) -> &'static str {
     match word {
         "jwt" => "the token's own `exp`",

@@ -266,7 +266,7 @@ fn described(path: &Path, merged: &Merged, changes: &Changes) -> String {
         text.push_str(&format!("  left out, a comment of their side: {}\n", Shown(comment)));
     }
     for access in &merged.not_let_in {
-        let what = "a member on one side only, while the other side has newer keys, or there is no common version; to give access again: bootseal access add";
+        let what = "a member on one side only: the other side has newer keys, or there is no common version; to give access again: bootseal access add";
         text.push_str(&format!(
             "  without access: {} ({}, {}), {what}\n",
             access.name, access.role, access.recipient

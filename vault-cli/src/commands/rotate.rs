@@ -29,7 +29,7 @@ pub(crate) fn run(options: &Rotate, context: &mut Context<'_>) -> Result<(), Exi
     })
 }
 
-/// Reports a new signing key: pins of the old id still match because of the handover, but should be
+/// Reports a new signing key. Pins on the old id still match because of the handover, but should be
 /// renewed.
 pub(crate) fn say_new_id(
     target: &Target,

@@ -1,4 +1,4 @@
-//! `bootseal seal`: turns a plain settings file into a sealed one.
+//! `bootseal seal`: turns a plain-text settings file into a sealed file.
 
 use crate::cli::Seal;
 use crate::commands::init::{access_list, after_creation, exists, refuse_existing, refuse_twice};
@@ -73,7 +73,7 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
     }
     if input_stays {
         context.ui.warn(format_args!(
-            "{} still contains the values in clear; --shred removes it",
+            "{} still contains the values in the clear; --shred removes the file",
             Shown::path(&options.input)
         ));
     }
@@ -119,8 +119,8 @@ fn report(
     Ok(())
 }
 
-/// Warns of a credential that stays readable in a login profile, and of a sealed property that
-/// would not work there.
+/// Warns of credentials that stay readable in a login profile, and of sealed properties that would
+/// not work there.
 fn warn_of_profiles(
     input: &Input,
     special: &SpecialTables,
@@ -214,7 +214,8 @@ fn choose(input: &Input, special: &SpecialTables, options: &Seal) -> Result<Hash
     if let Some(property) = input.properties.iter().find(both) {
         let text =
             format!("{} is marked secret: in the input, but named by --plain", property.path);
-        return Err(Failure::new(Kind::Usage, text).with_help("Remove the mark, or the option."));
+        return Err(Failure::new(Kind::Usage, text)
+            .with_help("Remove secret: from the input, or the pattern from --plain."));
     }
     if let Some(property) = input
         .properties
@@ -251,7 +252,7 @@ fn unknown_to_profiles<'a>(
     sealed.filter_map(unknown).collect()
 }
 
-/// Finds texts in a profile whose names suggest credentials, and which do not contain `${name}`.
+/// Finds strings in a profile whose names suggest credentials, and which do not contain `${name}`.
 fn literal_credentials<'a>(
     input: &'a Input,
     special: &SpecialTables,
@@ -313,7 +314,8 @@ fn readable_text(input: &Input, sealed: &HashSet<PropertyPath>) -> Result<String
     Ok(text)
 }
 
-/// Refuses a comment that contains a value to be sealed: the comment would get into git in clear.
+/// Refuses a comment that contains a value to be sealed: the comment would be committed to git in
+/// the clear.
 fn check_comments(input: &Input, sealed: &HashSet<PropertyPath>) -> Result<()> {
     let Some(document) = &input.document else { return Ok(()) };
     // Values are indexed by a keyed hash of their first bytes, so that each comment is scanned
@@ -338,10 +340,10 @@ fn check_comments(input: &Input, sealed: &HashSet<PropertyPath>) -> Result<()> {
     for (line, comment) in document.comments() {
         let Some(InputProperty { path, .. }) = value_in(comment.as_bytes()) else { continue };
         let text = format!(
-            "the comment in line {line} contains the value of {path} in clear; nothing was written"
+            "the comment in line {line} contains the value of {path} in the clear; nothing was written"
         );
         return Err(Failure::new(Kind::Conflict, text).with_help(format!(
-            "Remove it from the comment; or, if it is not a secret: --plain '{path}'"
+            "Remove the value from the comment. If the value is not a secret, add --plain '{path}'"
         )));
     }
     Ok(())
@@ -432,7 +434,8 @@ pub(crate) fn add(
     Ok(path.to_path_buf())
 }
 
-/// Checks that the sealed values open to the same values, before the input may be removed.
+/// Checks that opening the sealed values returns the values of the input, before the input may be
+/// removed.
 fn check(vault: &Vault<CanWrite>, input: &Input, sealed: &HashSet<PropertyPath>) -> Result<()> {
     for (path, kind, value) in values(input, sealed) {
         let opened = vault.open(&path)?;

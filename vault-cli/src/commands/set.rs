@@ -59,7 +59,7 @@ pub(crate) fn run(options: &Set, context: &mut Context<'_>) -> Result<(), Exit> 
     })
 }
 
-/// Keeps, of several files, those that have the property; a single file is always kept.
+/// If there are several files, keeps those that contain the property; a single file is always kept.
 pub(crate) fn having(
     path: &PropertyPath,
     targets: Targets,
@@ -114,7 +114,7 @@ fn check(
     Ok(before)
 }
 
-/// Whether `path` is in a login profile: sealing it would break the profile.
+/// Whether `path` is in a login profile, which sealing the property would break.
 fn in_profile(file: &VerifiedFile, path: &PropertyPath) -> bool {
     file.profiles()
         .iter()

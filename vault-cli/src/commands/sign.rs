@@ -125,8 +125,8 @@ fn headline(
 }
 
 /// Refuses suspicious dates. A sealed value that is older than the one it replaces may have leaked
-/// and been pasted back in; a value that is dated in the future would count as the newest for too
-/// long.
+/// and been pasted back in; a value that is dated in the future would count as the newest value
+/// until that date.
 pub(crate) fn refuse_dates(changes: &Changes, allowed: bool, now: u64, path: &Path) -> Result<()> {
     const AHEAD: u64 = 300;
     if let Some(change) =
@@ -194,7 +194,7 @@ fn first(
         return Err(Failure::new(
             Kind::NoTerminal,
             format!(
-                "{unknown}; its whole content must be confirmed, and there is no terminal to ask at"
+                "{unknown}; its whole content must be confirmed, and there is no terminal for the confirmation"
             ),
         )
         .with_help("Name a version that verifies: --against FILE"));

@@ -1,5 +1,5 @@
 //! The source of a value: a prompt without echo, a pipe, a file, or random generation. The value is
-//! read directly into guarded memory, and never from argv.
+//! read directly into guarded memory, never from argv.
 
 use crate::context::Context;
 use crate::ui::failure::{Failure, Result, unreadable};
@@ -24,8 +24,7 @@ impl Source<'_> {
     /// Refuses a value on the command line of `bootseal VERB PATH`.
     pub(super) fn refuse_typed(&self, verb: &str, path: &str) -> Result<()> {
         if self.generate.is_some() && self.stdin.is_some() {
-            let text =
-                "--generate takes its length with an equals sign, and no other word: --generate=40";
+            let text = "--generate takes its length after an equals sign: --generate=40";
             return Err(Failure::new(Kind::Usage, text));
         }
         if self.stdin.is_some_and(|word| word != "-") {
@@ -38,7 +37,7 @@ impl Source<'_> {
         Ok(())
     }
 
-    /// Reads the value for `path`, with warnings about characters that are easily overlooked.
+    /// Reads the value for `path`, and warns about characters that are easily overlooked.
     pub(super) fn read(
         &self,
         path: &PropertyPath,
@@ -101,7 +100,7 @@ fn read(source: &mut dyn Read) -> Result<SecretBuf> {
         Ok(true) => Ok(page),
         Ok(false) => Err(Failure::new(
             Kind::Usage,
-            "the value is longer than 12 MiB; a sealed file may have 16 MiB MiB",
+            "the value is longer than 12 MiB; the maximum size of a sealed file is 16 MiB",
         )),
         Err(error) => Err(Failure::new(Kind::Io, format!("the value cannot be read: {error}"))),
     }
@@ -116,7 +115,7 @@ fn from_file(path: &Path) -> Result<Secret> {
     Ok(read(&mut file)?.freeze())
 }
 
-/// Removes one trailing newline, which a pipe adds.
+/// Removes one trailing newline, as most programs in a pipe add one.
 fn without_newline(mut page: SecretBuf) -> Secret {
     let cut = page
         .expose(|bytes| bytes.strip_suffix(b"\r\n").or(bytes.strip_suffix(b"\n")).map(<[u8]>::len));

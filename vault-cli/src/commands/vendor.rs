@@ -1,4 +1,4 @@
-//! `bootseal vendor`: imitates the vendor of a profile on this machine.
+//! `bootseal vendor`: simulates a profile's vendor on this machine.
 
 use crate::cli::Vendor;
 use crate::context::Context;
@@ -33,7 +33,7 @@ pub(crate) fn run(options: &Vendor, context: &mut Context<'_>) -> Result<(), Exi
     let address = address(&profile, options.port);
     let vendor = Imitation::start(&profile, address, behaviour).map_err(|error| {
         Failure::new(Kind::Io, format!("cannot listen at {address}: {error}"))
-            .with_help("To choose another port: --port PORT; for a free one: --port 0")
+            .with_help("To choose another port: --port PORT. To use any free port: --port 0")
     })?;
     end_on_interrupt(sender)?;
     // The address is printed last, for scripts that wait for it.
@@ -47,7 +47,7 @@ pub(crate) fn run(options: &Vendor, context: &mut Context<'_>) -> Result<(), Exi
             Event::Served(served) => say(&served, context),
         }
     }
-    context.ui.note("the vendor has ended");
+    context.ui.note("the simulated vendor has stopped");
     Ok(())
 }
 
@@ -72,7 +72,7 @@ fn how_to_use(profile: &Profile, path: &Path, unnamed: bool, vendor: &Imitation)
     let file = Shown::path(path).to_string();
     let here = profile.login.url.base().origin().ascii_serialization() == origin;
     let head = format!(
-        "an imitated vendor for the profile {name} listens at {origin} until Ctrl-C; it accepts every user and password"
+        "a simulated vendor for the profile {name} listens at {origin} until Ctrl-C; it accepts every user and password"
     );
     let option = if unnamed { String::new() } else { format!(" -f {file}") };
     let how = match here {
@@ -101,8 +101,8 @@ fn say(served: &Served, context: &mut Context<'_>) {
     let _ = writeln!(context.ui.stderr, "{line}");
 }
 
-/// Installs the handler of Ctrl-C before it returns, so that the vendor can be ended as soon as its
-/// address is printed.
+/// Installs the handler of Ctrl-C before it returns, so that the vendor can be stopped as soon as
+/// its address is printed.
 fn end_on_interrupt(sender: Sender<Event>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut interrupt = {

@@ -1,4 +1,4 @@
-//! Parsers of settings files in clear, one module for each format.
+//! Parsers of plain-text settings files, one module for each format.
 
 mod entries;
 mod env;

@@ -37,7 +37,7 @@ pub(crate) fn import(
                 "contains nothing that ansible-vault has encrypted",
             )
             .in_file(path)
-            .with_help("For a file in clear: bootseal seal INPUT")
+            .with_help("To seal a plain-text file: bootseal seal INPUT")
             .into());
         }
     };

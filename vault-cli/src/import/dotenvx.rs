@@ -39,7 +39,7 @@ pub(crate) fn import(
     if !values.iter().any(|pair| pair.value.starts_with(MARK)) {
         return Err(Error::new(Kind::Malformed, "contains nothing that dotenvx has encrypted")
             .in_file(path)
-            .with_help("For a file in clear: bootseal seal INPUT")
+            .with_help("To seal a plain-text file: bootseal seal INPUT")
             .into());
     }
     let public: Vec<(&str, Option<PublicKey>)> = own

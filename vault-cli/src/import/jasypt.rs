@@ -70,7 +70,7 @@ pub(crate) fn import(
             "contains no ENC(…), so nothing that Jasypt has encrypted",
         )
         .in_file(path)
-        .with_help("For a file in clear: bootseal seal INPUT")
+        .with_help("To seal a plain-text file: bootseal seal INPUT")
         .into());
     }
     if blobs.len() > MAX_DERIVATIONS {

@@ -39,7 +39,7 @@ impl SopsFile {
                 "contains no metadata of sops, so sops has not encrypted it",
             )
             .in_file(path)
-            .with_help("For a file in clear: bootseal seal INPUT")
+            .with_help("To seal a plain-text file: bootseal seal INPUT")
             .into());
         }
         let known = ["json", "yaml", "yml", "env", "ini"];

@@ -29,7 +29,7 @@ pub(crate) fn import(
             "contains no {cipher}…, so nothing that Spring has encrypted",
         )
         .in_file(path)
-        .with_help("For a file in clear: bootseal seal INPUT")
+        .with_help("To seal a plain-text file: bootseal seal INPUT")
         .into());
     }
     let salt = unhex(salt.unwrap_or(DEFAULT_SALT).as_bytes()).ok_or_else(|| {

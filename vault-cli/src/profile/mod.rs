@@ -1,4 +1,4 @@
-//! Writes login profiles: presets, curl lines and the login table.
+//! Writes login profiles: presets, curl commands and the login table.
 
 pub(crate) mod answer_guess;
 pub(crate) mod curl;

@@ -246,7 +246,7 @@ impl Keys {
             }
             (None, _) => context.ui.terminal()?.secret(prompt).map_err(|error| {
                 no_answer(error)
-                    .with_help("Give it on a descriptor: --passphrase-fd 3 3< FILE, or --passphrase-fd 0 for stdin")
+                    .with_help("Pass the passphrase on a file descriptor: --passphrase-fd 3 3< FILE, or --passphrase-fd 0 for stdin")
             }),
         }
     }

@@ -196,7 +196,7 @@ mod with_signals {
     /// How long an editor may take to end after a signal.
     const PATIENCE: Duration = Duration::from_secs(3);
 
-    /// Keeps signals from ending the process while the text is in clear.
+    /// Keeps signals from ending the process while the text is in the clear.
     pub(crate) struct Watch {
         runtime: tokio::runtime::Runtime,
         hangup: Stream,

@@ -56,7 +56,7 @@ impl Identity {
     /// Generates an identity.
     ///
     /// # Errors
-    /// [`Kind::Io`](crate::Kind::Io) without random numbers or guarded memory.
+    /// [`Kind::Io`](crate::Kind::Io) if the system has no random numbers or no guarded memory.
     ///
     /// ```
     /// let identity = bootseal_core::Identity::generate()?;
@@ -126,8 +126,8 @@ impl Identity {
         }
     }
 
-    /// Whether this identity may open keys wrapped to `recipient`. For a plugin identity only an
-    /// attempt can tell, so this returns `true` for each recipient of that plugin and for
+    /// Whether this identity may open keys wrapped to `recipient`. For a plugin identity, only an
+    /// attempt can show this, so the result is `true` for each recipient of that plugin and for
     /// `age1tag1…`.
     ///
     /// ```
@@ -154,7 +154,7 @@ impl Identity {
         }
     }
 
-    /// Sets where the plugin of a plugin identity is found; no effect on other identities.
+    /// Sets where the plugin of a plugin identity is found. This has no effect on other identities.
     ///
     /// ```
     /// use bootseal_core::{Identity, Plugins};
@@ -171,7 +171,7 @@ impl Identity {
         self
     }
 
-    /// The file key, if one of the stanzas is for this identity.
+    /// Returns the file key, if one of the stanzas is for this identity.
     pub(crate) fn file_key(&self, stanzas: &[Stanza]) -> Result<Option<FileKey>> {
         match &self.0 {
             Sort::X25519(own) => {
@@ -223,7 +223,7 @@ fn static_secret(key: &[u8]) -> StaticSecret {
 }
 
 /// The X25519 recipient type of the age specification (C2SP age.md). It reads the key from a
-/// guarded page, whereas age's own identity type keeps it on the heap.
+/// guarded page, whereas age's own identity type keeps the key on the heap.
 impl X25519 {
     fn unwrap_stanza(&self, stanza: &Stanza) -> Option<Result<FileKey>> {
         let [share] = stanza.args.as_slice() else { return None };
@@ -244,7 +244,7 @@ impl X25519 {
         let mut wrapping_key = hkdf(&salt, LABEL, shared.as_bytes());
         let opened = aead_decrypt(&wrapping_key, FILE_KEY_BYTES, &stanza.body);
         wrapping_key.zeroize();
-        // This stanza is not for this identity; another may be.
+        // This stanza is not for this identity, but another stanza may be.
         let mut bytes = opened.ok()?;
         let key = FileKey::init_with_mut(|key| key.copy_from_slice(&bytes));
         bytes.zeroize();

@@ -41,9 +41,9 @@ impl IdentityFile {
     ///
     /// # Errors
     /// [`Kind::NotFound`] if the file does not exist; [`Kind::Io`] if it cannot be read;
-    /// [`Kind::UnsafeFile`] if others can write or read it (not checked on a read-only file system,
-    /// as Kubernetes and systemd mount secrets); [`Kind::Malformed`] if it is not an identity file,
-    /// or if a comment that begins with `vault:` contains no valid pin.
+    /// [`Kind::UnsafeFile`] if others can write or read it (this is not checked on a read-only file
+    /// system, such as the mounted secrets of Kubernetes and systemd); [`Kind::Malformed`] if it is
+    /// not an identity file, or if a comment that begins with `vault:` contains no valid pin.
     ///
     /// ```no_run
     /// let file = bootseal_core::IdentityFile::read("/run/secrets/bootseal.key".as_ref())?;
@@ -62,10 +62,10 @@ impl IdentityFile {
             .map_err(|error| error.in_file(path))
     }
 
-    /// Like `read`, but from a pipe or a descriptor; reads at most 64 KiB.
+    /// Like `read`, but reads from a pipe or a descriptor, at most 64 KiB.
     ///
     /// # Errors
-    /// As [`IdentityFile::read`], except those about file modes.
+    /// The errors of [`IdentityFile::read`], except those about file modes.
     ///
     /// ```
     /// use bootseal_core::{IdentityFile, Kind};
@@ -104,7 +104,8 @@ impl IdentityFile {
                 if let Some(comment) = line.strip_prefix('#') {
                     public = comment.trim().strip_prefix("public key:").map_or(public, |key| key.trim().parse().ok());
                     let mut words = comment.split_whitespace();
-                    // A typo in a pin must not disable it, so such a comment is a pin or an error.
+                    // A typo in a pin must not disable the pin, so parsing fails if such a comment
+                    // contains no valid pin.
                     let first = words.next().unwrap_or_default();
                     if first.to_ascii_lowercase().starts_with("vault:") {
                         let pin = words.next().filter(|_| first == "vault:").and_then(|word| word.parse().ok()).filter(|_| words.next().is_none());
@@ -159,8 +160,8 @@ impl LockedKey {
     /// Unlocks the identity. See the example of [`LockedKey`].
     ///
     /// # Errors
-    /// [`Kind::WrongPassphrase`]; [`Kind::Malformed`] if the content is not an identity, or not the
-    /// one whose public key is written beside it.
+    /// [`Kind::WrongPassphrase`]; [`Kind::Malformed`] if the content is not an identity, or does
+    /// not match the public key that is written beside it.
     pub fn unlock(&self, passphrase: &Secret) -> Result<Identity> {
         let wrong = || {
             Error::new(Kind::WrongPassphrase, format!("wrong passphrase for {}", self.recipient))
@@ -194,8 +195,8 @@ impl LockedKey {
 }
 
 impl Pin {
-    /// Writes `pins` as comment lines into a key file, replacing earlier ones; everything else
-    /// stays the same.
+    /// Writes `pins` as comment lines into a key file. They replace earlier pins, and everything
+    /// else stays the same.
     ///
     /// # Errors
     /// [`Kind::NotFound`] and [`Kind::Io`] if the file cannot be read or written,
@@ -236,8 +237,8 @@ impl Pin {
             }
             Ok(())
         });
-        // The new text is parsed before it is written: adding a comment must never damage a key
-        // file.
+        // The new text is parsed before it is written, because adding a comment must never damage a
+        // key file.
         kept.and_then(|()| {
             text.expose(|mut bytes| IdentityFile::from_reader(&mut bytes)).map(drop)
         })
@@ -276,7 +277,7 @@ impl SshText {
         true
     }
 
-    /// The key's text, and the number of its first line, once its END line was read.
+    /// Returns the key's text and the number of its first line, after the END line has been read.
     fn whole<'a>(&self, text: &'a str) -> Option<(usize, &'a str)> {
         let (first, true) = self.0? else { return None };
         let start: usize = text.split_inclusive('\n').take(first).map(str::len).sum();

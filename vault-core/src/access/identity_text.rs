@@ -1,4 +1,4 @@
-//! The text of an identity file, in clear or passphrase-protected, in the format of age's own
+//! The text of an identity file, unencrypted or passphrase-protected, in the format of age's own
 //! tools.
 
 use crate::access::identity::{Identity, SECRET_PREFIX};
@@ -11,15 +11,16 @@ use bech32::Bech32;
 use bootseal_memory::{Secret, SecretBuf};
 use std::io::Write;
 
-/// log2 of scrypt's cost: 256 MiB, as `age -p` takes.
+/// The base-2 logarithm of scrypt's cost. It requires 256 MiB, as much as `age -p` does.
 const WORK: u8 = 18;
 
 impl Identity {
-    /// The identity file's text, as `age-keygen` writes it, with each of `pins` in a comment line.
+    /// The text of an identity file in the form that `age-keygen` writes, with each of `pins` in a
+    /// comment line.
     ///
     /// # Errors
-    /// [`Kind::Io`] without guarded memory; [`Kind::Usage`] for an SSH key or a plugin identity,
-    /// which have their own file formats.
+    /// [`Kind::Io`] if the system has no guarded memory; [`Kind::Usage`] for an SSH key or a plugin
+    /// identity, which have their own file formats.
     ///
     /// ```
     /// use bootseal_core::{Identity, IdentityFile};
@@ -53,8 +54,8 @@ impl Identity {
         Ok(text.freeze())
     }
 
-    /// The text of a passphrase-protected identity file: the recipient in clear, then an armored
-    /// age file that `age -d` decrypts.
+    /// The text of a passphrase-protected identity file: the recipient in the clear, then an
+    /// armored age file that `age -d` decrypts.
     ///
     /// # Errors
     /// [`Kind::Usage`] for anything but an age identity, and for an empty passphrase.

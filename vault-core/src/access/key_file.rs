@@ -1,4 +1,4 @@
-//! Key files: read onto a guarded page if only their owner can read them.
+//! Key files, which are read onto a guarded page if only their owner can read them.
 
 use crate::error::{Error, Kind, Result};
 use crate::shown::Shown;
@@ -19,7 +19,7 @@ pub(crate) fn read_page(path: &Path) -> Result<SecretBuf> {
     page_from(&mut file)
 }
 
-/// Like `read_page`, but from a pipe or a descriptor, without a check of its mode.
+/// Like `read_page`, but reads from a pipe or a descriptor, whose mode is not checked.
 pub(crate) fn page_from(source: &mut impl std::io::Read) -> Result<SecretBuf> {
     let mut page = SecretBuf::with_capacity(4096)?;
     match page.read_to_end(source, MAX_FILE) {
@@ -66,7 +66,7 @@ pub(crate) fn check_mode(file: &File, path: &Path) -> Result<()> {
 
 #[cfg(not(unix))]
 pub(crate) fn check_mode(_file: &File, _path: &Path) -> Result<()> {
-    // Windows inherits access lists from the user's own folder, where identities are stored by
-    // default.
+    // On Windows, a file inherits its access list from the user's own folder, where identities are
+    // stored by default.
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Passphrase-protected keys. The public key is stored in clear beside them, so the passphrase is
-//! requested only when the key is needed.
+//! Passphrase-protected keys. The public key is stored in the clear beside them, so the passphrase
+//! is requested only when the key is needed.
 
 use crate::access::recipient::Recipient;
 use crate::error::{Error, Result};
@@ -52,7 +52,7 @@ impl LockedKey {
         LockedKey { lock: Lock::Ssh(Arc::new(key)), recipient }
     }
 
-    /// The recipient, which the file contains in clear. See the example of [`LockedKey`].
+    /// The recipient, which the file contains in the clear. See the example of [`LockedKey`].
     pub fn recipient(&self) -> &Recipient {
         &self.recipient
     }
@@ -73,7 +73,7 @@ impl fmt::Debug for LockedKey {
     }
 }
 
-/// Decrypts onto a guarded page; `None` if the passphrase is wrong.
+/// Decrypts the key onto a guarded page. Returns `None` if the passphrase is wrong.
 pub(super) fn decrypt(armored: &str, passphrase: SecretString) -> Result<Option<SecretBuf>> {
     let broken = || Error::malformed("an encrypted identity that is truncated or corrupted");
     let decryptor =
@@ -108,7 +108,7 @@ pub(super) fn decrypt(armored: &str, passphrase: SecretString) -> Result<Option<
     }
 }
 
-/// The passphrase as typed at a terminal: without the newline at the end of a file.
+/// The passphrase without the newline at the end of a file, as if it were typed at a terminal.
 pub(super) fn as_typed(passphrase: &Secret) -> Option<SecretString> {
     let typed = |text: &str| SecretString::from(text.strip_suffix('\n').unwrap_or(text).to_owned());
     passphrase.expose_str(typed).ok()

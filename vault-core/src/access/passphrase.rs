@@ -15,7 +15,7 @@ use std::path::Path;
 const PASSES: u32 = 3;
 const LANES: u32 = 4;
 const SALT_BYTES: usize = 16;
-/// The length limit: nobody types more, so a longer text is something else.
+/// The length limit. Nobody types a longer passphrase, so a longer text is something else.
 const MAX_PASSPHRASE: usize = 4096;
 
 /// The cost of one passphrase guess. The format fixes both levels, so no file can demand a higher
@@ -27,9 +27,9 @@ const MAX_PASSPHRASE: usize = 4096;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cost {
-    /// `argon2id-1s`: 64 MiB, three passes, four lanes. For services with little memory.
+    /// `argon2id-1s`: 64 MiB, three passes and four lanes, for services with little memory.
     Small,
-    /// `argon2id-1`: 256 MiB, three passes, four lanes. For people.
+    /// `argon2id-1`: 256 MiB, three passes and four lanes, for people.
     Full,
 }
 
@@ -50,8 +50,8 @@ impl Cost {
     }
 }
 
-/// The parameters that derive an identity from a passphrase: the cost and the salt. Their text is
-/// `argon2id-1:SALT`.
+/// The parameters that derive an identity from a passphrase: the cost and the salt. They are
+/// written as `argon2id-1:SALT`.
 ///
 /// ```
 /// # use bootseal_core::*;
@@ -146,7 +146,8 @@ impl fmt::Display for Derivation {
 /// Reads a passphrase from a file onto a guarded page; a final newline is not part of it.
 ///
 /// # Errors
-/// As [`IdentityFile::read`](crate::IdentityFile::read); [`Kind::Usage`] for more than 4 KiB.
+/// The errors of [`IdentityFile::read`](crate::IdentityFile::read); [`Kind::Usage`] if the file is
+/// larger than 4 KiB.
 ///
 /// ```no_run
 /// let passphrase = bootseal_core::read_passphrase("/run/credentials/payments/bootseal.passphrase".as_ref())?;
@@ -164,10 +165,10 @@ pub fn read_passphrase(path: &Path) -> Result<Secret> {
     read().map_err(|error: Error| error.in_file(path))
 }
 
-/// Like [`read_passphrase`], but from a pipe or a descriptor, which is read to its end.
+/// Like [`read_passphrase`], but reads a pipe or a descriptor to its end.
 ///
 /// # Errors
-/// As [`read_passphrase`], except those about file modes.
+/// The errors of [`read_passphrase`], except those about file modes.
 ///
 /// ```
 /// let passphrase = bootseal_core::read_passphrase_from(&mut &b"correct horse battery staple\n"[..])?;

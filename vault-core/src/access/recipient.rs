@@ -16,9 +16,10 @@ use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use x25519_dalek::{PublicKey, StaticSecret};
 
-/// A recipient of age, with exactly one text: `age1…` (X25519), `age1tag1…` (P-256, on hardware),
-/// `ssh-ed25519 …` and `ssh-rsa …` (feature `ssh`), `age1NAME1…` (the plugin `age-plugin-NAME`,
-/// feature `plugin`). Any other text fails to parse with [`Usage`](ErrorKind::Usage).
+/// An age recipient, which has exactly one written form: `age1…` (X25519), `age1tag1…` (P-256, on
+/// hardware), `ssh-ed25519 …` and `ssh-rsa …` (feature `ssh`), `age1NAME1…` (the plugin
+/// `age-plugin-NAME`, feature `plugin`). Parsing any other text fails with
+/// [`Usage`](ErrorKind::Usage).
 ///
 /// ```
 /// let text = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj";
@@ -38,8 +39,8 @@ enum Kind<'a> {
     X25519(age::x25519::Recipient),
     Ssh(String),
     Tag(age::tag::Recipient),
-    /// Not supported: age never mixes these with other recipients, and a vault has readers of all
-    /// kinds.
+    /// Post-quantum recipients, which are not supported: age never mixes them with other
+    /// recipients, and a vault has readers of all kinds.
     PostQuantum,
     /// The plugin's name.
     Plugin(&'a str),
@@ -54,7 +55,8 @@ impl<'a> Kind<'a> {
         if let Some(text) = canonical(text) {
             return Kind::Ssh(text);
         }
-        // age's own decoding: recipients of plugins may be longer than Bech32 allows.
+        // age's own decoding is used, because recipients of plugins may be longer than Bech32
+        // allows.
         if bech32_decode(text, |_| (), |_| Ok(()), |_, _| Ok(())).is_err()
             || text.bytes().any(|byte| byte.is_ascii_uppercase())
         {
@@ -78,9 +80,10 @@ impl Recipient {
         }
     }
 
-    /// Reads a recipient in a verified file; it may be of a kind that this version cannot wrap to.
+    /// Reads a recipient in a verified file. It may be of a kind that this version cannot wrap keys
+    /// to.
     pub(crate) fn from_file(text: &str) -> Recipient {
-        // Each recipient has exactly one text; otherwise one key could be in a list twice.
+        // Each recipient has exactly one written form. Otherwise, one key could be in a list twice.
         let lower = text.to_ascii_lowercase();
         Recipient::new(match Kind::of(text) {
             Kind::X25519(recipient) => recipient.to_string(),
@@ -104,7 +107,8 @@ impl Recipient {
         matches!(Kind::of(&self.text), Kind::Tag(_) | Kind::PostQuantum)
     }
 
-    /// Sets where the plugin of a plugin recipient is found; no effect on other recipients.
+    /// Sets where the plugin of a plugin recipient is found. This has no effect on other
+    /// recipients.
     ///
     /// ```
     /// use bootseal_core::{Plugins, Recipient};
@@ -174,8 +178,8 @@ impl Recipient {
     }
 }
 
-/// `age1…` as a recipient that can be wrapped to; points of small order, which age does not check
-/// for, are refused.
+/// Returns `age1…` as a recipient that keys can be wrapped to. Refuses points of small order, which
+/// age does not check for.
 fn x25519(text: &str) -> Option<age::x25519::Recipient> {
     let checked = CheckedHrpstring::new::<Bech32>(text).ok()?;
     let point: [u8; 32] = checked.byte_iter().collect::<Vec<u8>>().try_into().ok()?;

@@ -18,8 +18,8 @@ pub(crate) fn wrap_data_key(key: &DataKey, recipients: &[Recipient]) -> Result<S
     key.0.expose(|key| wrap(key, recipients))
 }
 
-/// Wraps seed ‖ data key to the writers. Wrapping both together needs only one touch of a hardware
-/// key.
+/// Wraps seed ‖ data key to the writers. If both are wrapped together, only one touch of a hardware
+/// key is needed.
 pub(crate) fn wrap_writer_keys(
     seed: &SigningSeed,
     key: &DataKey,
@@ -39,7 +39,7 @@ pub(crate) fn wrap(plain: &[u8], recipients: &[Recipient]) -> Result<String> {
     let recipients = recipients.iter().map(Recipient::to_age).collect::<Result<Vec<_>>>()?;
     let recipients = recipients.iter().map(|recipient| &**recipient);
     let encryptor = age::Encryptor::with_recipients(recipients).map_err(|error| match error {
-        // age passes a plugin's error on as an I/O error.
+        // age returns a plugin's error as an I/O error.
         age::EncryptError::Io(error) => error.downcast().unwrap_or_else(|error| failed(&error)),
         age::EncryptError::IncompatibleRecipients { .. } => Error::new(
             Kind::Usage,
@@ -90,13 +90,13 @@ fn unwrap(
     }
 }
 
-/// Opens an armored age file of another tool, with at most `most` bytes of content; `None` if none
-/// of `identities` opens it. Anyone may have written the file: age does not authenticate the
+/// Opens another tool's armored age file, with at most `most` bytes of content. Returns `None` if
+/// none of `identities` opens it. Anyone may have written the file: age does not authenticate the
 /// sender.
 ///
 /// # Errors
-/// [`Kind::Malformed`] if `block` is not such a file, is corrupted, or contains more; otherwise the
-/// error of the identity that failed.
+/// [`Kind::Malformed`] if `block` is not such a file, is corrupted, or contains more bytes;
+/// otherwise, the error of the identity that failed.
 ///
 /// ```
 /// use bootseal_core::{Identity, Kind, open_age_file};

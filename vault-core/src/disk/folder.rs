@@ -1,11 +1,11 @@
-//! The folder of a file to be changed: its lock, and the rename that replaces the file.
+//! The folder of a file that is to be changed, with its lock and the rename that replaces the file.
 
 use std::path::{Path, PathBuf};
 
 pub(crate) use sys::Folder;
 
-/// The path with links resolved. For a file that does not exist yet: the real path of its folder,
-/// joined with the file's name.
+/// The path with links resolved. For a file that does not exist yet, this is the real path of its
+/// folder, joined with the file's name.
 pub(crate) fn real_path(path: &Path) -> std::io::Result<PathBuf> {
     match path.canonicalize() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -16,7 +16,7 @@ pub(crate) fn real_path(path: &Path) -> std::io::Result<PathBuf> {
     }
 }
 
-/// The folder of `path`; the current one for a bare name.
+/// The folder of `path`, or the current folder for a bare name.
 fn parent(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
@@ -53,8 +53,8 @@ mod sys {
 
     const OWNER_ONLY: Mode = Mode::RUSR.union(Mode::WUSR);
 
-    /// An open, locked folder. Files are opened and renamed relative to its descriptor, so that a
-    /// folder renamed meanwhile cannot redirect the write.
+    /// An open, locked folder. Files are opened and renamed relative to its descriptor, so that
+    /// renaming the folder in the meantime cannot redirect the write.
     #[derive(Debug)]
     pub(crate) struct Folder(OwnedFd);
 
@@ -80,7 +80,7 @@ mod sys {
             Ok(Folder(folder))
         }
 
-        /// `None` if another process holds the lock.
+        /// Returns `None` if another process holds the lock.
         pub(crate) fn try_lock(real: &Path) -> io::Result<Option<Folder>> {
             let folder = Folder::open_parent(real)?;
             match rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive) {
@@ -95,15 +95,16 @@ mod sys {
             Ok(rustix::fs::openat(&self.0, name, flags, Mode::empty())?.into())
         }
 
-        /// Replaces an existing file. The new file gets the mode of the old one and, if permitted,
-        /// its owner.
+        /// Replaces an existing file. The new file gets the old file's mode and, if permitted, its
+        /// owner.
         pub(crate) fn replace(&self, real: &Path, bytes: &[u8]) -> io::Result<()> {
             let name = real.file_name().ok_or(io::ErrorKind::InvalidInput)?;
             let old = self.open(real)?.metadata()?;
             self.with_temporary(name, OWNER_ONLY, bytes, |file, temporary| {
                 let (uid, gid) =
                     (rustix::fs::Uid::from_raw(old.uid()), rustix::fs::Gid::from_raw(old.gid()));
-                // Only root may change the owner; the group is often one of the process's own.
+                // Only root may change the owner, but the group is often one of the process's
+                // groups.
                 let owned = rustix::fs::fchown(file, Some(uid), Some(gid))
                     .or_else(|_| rustix::fs::fchown(file, None, Some(gid)));
                 match owned {
@@ -127,7 +128,7 @@ mod sys {
             })
         }
 
-        /// Creates the file with the default mode under the umask; an error if it exists.
+        /// Creates the file with the default mode under the umask. Fails if the file exists.
         pub(crate) fn create(&self, real: &Path, bytes: &[u8]) -> io::Result<()> {
             let name = real.file_name().ok_or(io::ErrorKind::InvalidInput)?;
             self.with_temporary(name, Mode::from_raw_mode(0o666), bytes, |file, temporary| {
@@ -167,7 +168,8 @@ mod sys {
     use std::io::{self, Write};
     use std::path::Path;
 
-    /// A lock file beside the real one that no other process can open while this one has it open.
+    /// A lock file beside the real file. No other process can open it while this process has it
+    /// open.
     #[derive(Debug)]
     pub(crate) struct Folder(#[allow(dead_code)] File);
 
@@ -207,7 +209,7 @@ mod sys {
                 .inspect_err(|_| drop(std::fs::remove_file(&temporary)))
         }
 
-        /// Access lists of Windows are inherited from the folder.
+        /// On Windows, the access list is inherited from the folder.
         pub(crate) fn put_private(&self, real: &Path, bytes: &[u8]) -> io::Result<()> {
             self.replace(real, bytes)
         }

@@ -1,15 +1,15 @@
-//! The write lock of a sealed file. A change replaces the file by a rename: a crash at any point
-//! leaves the old file or the new one.
+//! The write lock of a sealed file. A change replaces the file by a rename, so a crash at any point
+//! leaves either the old file or the new file.
 
 use crate::disk::folder::{Folder, real_path};
 use crate::error::{Error, Kind, Result};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-/// The exclusive right to change one file; others wait until it is dropped.
+/// The exclusive right to change one file. Other processes wait until this lock is dropped.
 ///
-/// The lock is on the folder of the real file (links resolved): a lock on the file itself would be
-/// lost by the rename.
+/// The lock is on the folder of the real file (with links resolved), because the rename would lose
+/// a lock on the file itself.
 ///
 /// ```
 /// use bootseal_core::{Access, FileLock, Identity, Role, Vault};
@@ -38,7 +38,7 @@ impl FileLock {
     ///
     /// # Errors
     /// [`Kind::Io`] if the path cannot be resolved, if the folder cannot be opened, or if its file
-    /// system has no locks.
+    /// system does not support locks.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -72,7 +72,7 @@ impl FileLock {
     /// owner.
     ///
     /// # Errors
-    /// [`Kind::Io`] if the folder or the file cannot be written; the file is then as it was.
+    /// [`Kind::Io`] if the folder or the file cannot be written; the file is then unchanged.
     ///
     /// ```
     /// # use bootseal_core::*;

@@ -1,12 +1,13 @@
-//! Files that only their owner can read: changed under a lock, replaced by a rename, mode 0600.
+//! Files that only their owner can read. They are changed under a lock and replaced by a rename,
+//! and have mode 0600.
 
 use crate::disk::folder::{self, Folder};
 use crate::error::{Error, Kind, Result};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-/// The right to change one private file: state that a program keeps between two runs, or a file
-/// that it writes only for its user.
+/// The right to change one private file, such as state that a program keeps between two runs, or a
+/// file that is only for its user.
 ///
 /// The lock is on the folder of the real file, so other private files in the same folder wait too.
 /// The system releases it when the process ends. A crash at any point leaves the complete old
@@ -40,7 +41,8 @@ impl PrivateFile {
     /// created with mode 0700.
     ///
     /// # Errors
-    /// [`Kind::Io`] if the folder cannot be created or opened, or its file system has no locks.
+    /// [`Kind::Io`] if the folder cannot be created or opened, or if its file system does not
+    /// support locks.
     pub fn lock(path: &Path) -> Result<PrivateFile> {
         let lock = || -> std::io::Result<PrivateFile> {
             folder::create_private_parent(path)?;
@@ -65,7 +67,7 @@ impl PrivateFile {
         lock().map_err(|error| io("cannot be locked", &error).in_file(path))
     }
 
-    /// Reads the current file, at most `max_bytes`; `None` if it does not exist.
+    /// Reads the current file, at most `max_bytes`. Returns `None` if the file does not exist.
     ///
     /// # Errors
     /// [`Kind::Io`] if it cannot be read or is not a regular file; [`Kind::Malformed`] if it is
@@ -84,10 +86,10 @@ impl PrivateFile {
         contents(folder::open(path), max_bytes).map_err(|error| error.in_file(path))
     }
 
-    /// Creates the file, or replaces it atomically, with mode 0600; the lock stays held.
+    /// Creates the file with mode 0600, or replaces it atomically. The lock stays held.
     ///
     /// # Errors
-    /// [`Kind::Io`] if the folder cannot be written; the file is then as it was.
+    /// [`Kind::Io`] if the folder cannot be written; the file is then unchanged.
     pub fn replace(&self, bytes: &[u8]) -> Result<()> {
         let written = self.folder.put_private(&self.real, bytes);
         written.map_err(|error| io("cannot be written", &error).in_file(&self.asked))
@@ -98,7 +100,7 @@ impl PrivateFile {
     /// memory sticks.
     ///
     /// # Errors
-    /// [`Kind::Exists`] if the name is taken, even by a dangling link; [`Kind::Io`] if the file
+    /// [`Kind::Exists`] if the name exists, even as a dangling link; [`Kind::Io`] if the file
     /// cannot be written, in which case no file is left behind.
     pub fn create(path: &Path, bytes: &[u8]) -> Result<()> {
         let mut options = std::fs::OpenOptions::new();

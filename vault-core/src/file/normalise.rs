@@ -1,5 +1,5 @@
-//! Normalisation of a file's bytes to the text that is hashed and parsed: UTF-8, with LF at the end
-//! of every line.
+//! Normalises a file's bytes to the text that is hashed and parsed, which is UTF-8 with LF at the
+//! end of every line.
 
 use crate::error::{Error, Result};
 
@@ -16,7 +16,8 @@ pub const MAX_FILE: usize = 16 << 20;
 pub(crate) const RESOLVE: &str =
     "Run `bootseal resolve FILE`: it merges the two sides from git into a valid file.";
 
-/// The text that is hashed and parsed, with LF at the end of every line, the last one too.
+/// Returns the text that is hashed and parsed, with LF at the end of every line, including the last
+/// line.
 pub(crate) fn text_of(bytes: Vec<u8>) -> Result<String> {
     if bytes.len() > MAX_FILE {
         return Err(Error::malformed("larger than 16 MiB, the limit of a sealed file"));
@@ -49,7 +50,7 @@ pub(crate) fn text_of(bytes: Vec<u8>) -> Result<String> {
     Ok(text)
 }
 
-/// The offset of the first conflict marker of git.
+/// The offset of git's first conflict marker.
 pub(crate) fn conflict_marker(text: &str) -> Option<usize> {
     let mut at = 0;
     text.split_inclusive('\n').find_map(|line| {

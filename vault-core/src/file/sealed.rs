@@ -1,7 +1,8 @@
-//! The sealed file before it is trusted: its shape is checked, then the signature, then the pin's
-//! vault id; only then is it parsed as TOML and the pin's floor checked.
+//! The sealed file before it is trusted. Its form is checked first, then the signature, and then
+//! the vault id in the pin. Only then is the file parsed as TOML, and the lowest generation in the
+//! pin is checked.
 //!
-//! If the id is not the pinned one, only the `[bootseal]` table is parsed, to follow the handovers.
+//! If the id is not the pinned id, only the `[bootseal]` table is parsed, to follow the handovers.
 
 use crate::disk::folder::open;
 use crate::disk::lock::FileLock;
@@ -18,15 +19,16 @@ use crate::text::outline::Outline;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-/// Room for two key blocks of 256 KiB, 256 access entries, and the rest of the header.
+/// The maximum size of `[bootseal]`: two key blocks of 256 KiB, 256 access entries, and the rest of
+/// the header.
 const MAX_OWN_PART: usize = 2 << 20;
 
 const EDITED: &str = "None of its values was used. If you changed the file yourself: bootseal sign. If not, restore the last good version (git checkout), and find out who changed it.";
 
 const BRING_BACK: &str = "Restore the last good version from git or a backup.";
 
-/// A file whose size, bytes and last two lines have the shape of a sealed file. It is not parsed,
-/// and nothing in it is trusted.
+/// A file whose size, bytes and last two lines have the form of a sealed file. It is not parsed
+/// yet, and nothing in it is trusted.
 ///
 /// ```
 /// # use bootseal_core::*;
@@ -80,10 +82,10 @@ impl SealedFile {
         SealedFile::parse(bytes_of(open)?)
     }
 
-    /// Checks size, bytes and the shape of the last two lines.
+    /// Checks the size, the bytes, and the form of the last two lines.
     ///
-    /// CR LF becomes LF, and a missing final newline is added. This is the only place where that
-    /// happens to a sealed file; only the resulting text is used from then on.
+    /// CR LF becomes LF, and a missing final newline is added. A sealed file is normalised only
+    /// here, and only the resulting text is used from then on.
     ///
     /// # Errors
     /// [`Kind::Malformed`]; the message gives the reason.
@@ -127,14 +129,15 @@ impl SealedFile {
         self.vault
     }
 
-    /// Verifies the signature, then the vault id against the pins if there are any; then parses,
-    /// and checks the pin's floor. If the id is not a pinned one, only the `[bootseal]` table is
-    /// parsed, to follow the handovers.
+    /// Verifies the signature and, if there are pins, the vault id. Then parses the file, and
+    /// checks the lowest generation in the pin. If the id is not a pinned id, only the `[bootseal]`
+    /// table is parsed, to follow the handovers.
     ///
     /// # Errors
     /// [`Kind::Forged`] if the signature is not valid; [`Kind::WrongVault`] and
-    /// [`Kind::OldGeneration`] if the vault is not a pinned one, or is below the pin's floor;
-    /// [`Kind::Malformed`] if the signed text is not a sealed file by the rules of format 1.
+    /// [`Kind::OldGeneration`] if the vault is not pinned, or if its generation is below the lowest
+    /// generation in the pin; [`Kind::Malformed`] if the signed text is not a sealed file by the
+    /// rules of format 1.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -153,7 +156,7 @@ impl SealedFile {
         self.verify_signature()?.under(pins)
     }
 
-    /// Verifies the signature alone: the text was signed by the vault that it claims to be. A
+    /// Verifies only the signature, which shows that the vault that the text names has signed it. A
     /// caller with several keys, each with its own pins, verifies once and then calls
     /// [`SignedFile::under`] for each key.
     ///
@@ -170,9 +173,9 @@ impl SealedFile {
 
     fn check_pins(self, pins: &[Pin]) -> Result<VerifiedFile> {
         let Err(foreign) = check_vault(pins, &self.vault) else { return self.read_verified(pins) };
-        // The id is not the pinned one: only an unbroken chain of handovers from it, inside this
-        // text, makes it the same vault. Anyone may have signed the text, so only what the chain
-        // needs is parsed.
+        // The id is not the pinned id. It is the same vault only if this text contains an unbroken
+        // chain of handovers from the pinned id. Anyone may have signed the text, so only the parts
+        // that the chain needs are parsed.
         let handed_over = self
             .own_part()
             .and_then(|own| Outline::bounds(own).and_then(|_| Header::parse(own)).ok());
@@ -192,8 +195,8 @@ impl SealedFile {
         Ok(file)
     }
 
-    /// The text from the line `[bootseal]` to the end, unparsed. `None` if there is no such line, or
-    /// if the text is larger than a valid one can be.
+    /// The text from the line `[bootseal]` to the end, unparsed. Returns `None` if there is no such
+    /// line, or if the text is larger than a valid table can be.
     fn own_part(&self) -> Option<&str> {
         let start = self.text.rfind("\n[bootseal]\n").map_or(0, |newline| newline + 1);
         Some(&self.text[start..])
@@ -270,23 +273,23 @@ fn placed(error: Error, file: Option<&Path>) -> Error {
     error.in_file_if(file)
 }
 
-/// A sealed file whose signature is valid. Whether its vault is the intended one is not checked
-/// yet.
+/// A sealed file whose signature is valid. It has not been checked yet whether its vault is the
+/// intended vault.
 #[derive(Clone, Debug)]
 pub struct SignedFile(SealedFile);
 
 impl SignedFile {
-    /// Checks the vault under one of `pins`, if there are any, then parses.
+    /// Checks the vault against `pins`, if there are any, and then parses the file.
     ///
     /// # Errors
-    /// Those of [`SealedFile::verify`], except [`Kind::Forged`].
+    /// The errors of [`SealedFile::verify`], except [`Kind::Forged`].
     pub fn under(self, pins: &[Pin]) -> Result<VerifiedFile> {
         let file = self.0.file.clone();
         self.0.check_pins(pins).map_err(|error| placed(error, file.as_deref()))
     }
 }
 
-/// Reads a regular file, at most one byte past the size limit, so that an oversized file is
+/// Reads a regular file, up to one byte beyond the size limit, so that an oversized file is
 /// detected.
 pub(crate) fn bytes_of(open: &mut File) -> Result<Vec<u8>> {
     use std::io::Read;

@@ -1,5 +1,5 @@
-//! The verified file: its signature is valid and its text follows the rules of the format, so names
-//! and readable values may be used.
+//! The verified file, whose signature is valid and whose text follows the rules of the format, so
+//! that names and readable values may be used.
 
 use crate::error::{Error, Kind};
 use crate::file::header::{Access, Header};
@@ -9,7 +9,7 @@ use crate::text::nearest::near_names;
 use crate::text::path::PropertyPath;
 use std::path::{Path, PathBuf};
 
-/// Why a verified file is trusted to be the intended one.
+/// The reason why a verified file is trusted to be the intended file.
 ///
 /// ```
 /// # use bootseal_core::*;
@@ -23,13 +23,13 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Trust {
-    /// Its id is pinned.
+    /// The id of its vault is pinned.
     Pinned,
-    /// Its id is the one remembered for this file.
+    /// The id of its vault is the id that is remembered for this file.
     Remembered,
-    /// A user confirmed it.
+    /// A user has confirmed the file.
     FirstUse,
-    /// Nothing confirms it: anyone may have created it.
+    /// Nothing confirms the file, so anyone may have created it.
     Unverified,
 }
 
@@ -127,7 +127,7 @@ impl VerifiedFile {
         self.trust
     }
 
-    /// The pinned id from which the vault was handed over to its present id: the pin is old and
+    /// The pinned id from which the vault was handed over to its present id, in which case the pin
     /// should be renewed. `None` without a pin, or if the pin names the present id.
     pub fn handed_over_from(&self) -> Option<VaultId> {
         self.handed_over_from
@@ -138,8 +138,8 @@ impl VerifiedFile {
         self.header.former_ids()
     }
 
-    /// Records why the file is trusted: it is a known vault, or a user confirmed it. A file that is
-    /// trusted already keeps its trust.
+    /// Records that the file is trusted because its vault is known or because a user confirmed it.
+    /// A file that is trusted already keeps its trust.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -183,7 +183,7 @@ impl VerifiedFile {
         self.document.empty()
     }
 
-    /// One property; `None` if there is none of that name, or it is a table.
+    /// One property; `None` if no property has this name, or if the name is a table.
     ///
     /// ```
     /// # use bootseal_core::*;

@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 /// have it.
 pub(crate) struct DataKey(pub(crate) Secret);
 
-/// The key that values are sealed under. It is bound to one vault, so it never opens a value of
-/// another vault.
+/// The key that values are sealed under. It is bound to one vault, so it never opens another
+/// vault's value.
 pub(crate) struct ValueKey(pub(crate) Secret);
 
 impl DataKey {
@@ -63,11 +63,11 @@ impl DataKey {
 pub struct CredentialKey(Secret);
 
 impl CredentialKey {
-    /// The first 8 bytes of HMAC-SHA256 over the canonical profile and `values`, each name and
-    /// value preceded by its length.
+    /// The first 8 bytes of HMAC-SHA256 over the canonical profile and `values`, in which each name
+    /// and each value is preceded by its length.
     ///
     /// # Errors
-    /// [`Kind::Io`] without guarded memory. See the example of [`CredentialKey`].
+    /// [`Kind::Io`] if the system has no guarded memory. See the example of [`CredentialKey`].
     pub fn digest<'a>(
         &self,
         canonical_profile: &str,

@@ -6,8 +6,8 @@ use crate::shown::Typed;
 use std::fmt;
 use std::str::FromStr;
 
-/// A pin: `vault1…`, or `vault1…@41` for that vault at generation 41 or later. Any other text fails
-/// to parse with [`Kind::Usage`].
+/// A pin: `vault1…`, or `vault1…@41` for that vault at generation 41 or later. Parsing any other
+/// text fails with [`Kind::Usage`].
 ///
 /// ```
 /// let pin = "vault1broken".parse::<bootseal_core::Pin>();
@@ -29,7 +29,7 @@ use std::str::FromStr;
 pub struct Pin {
     /// The vault.
     pub vault: VaultId,
-    /// The lowest generation accepted; 0 without a floor.
+    /// The lowest generation that is accepted; 0 if any generation is accepted.
     pub floor: u64,
 }
 
@@ -69,7 +69,7 @@ impl FromStr for Pin {
     }
 }
 
-/// Checks that `vault` is one of the pinned ones, if there are pins.
+/// Checks that `vault` is one of the pinned vaults, if there are pins.
 pub(crate) fn check_vault(pins: &[Pin], vault: &VaultId) -> Result<()> {
     if pins.is_empty() || pins.iter().any(|pin| pin.vault == *vault) {
         return Ok(());
@@ -81,7 +81,7 @@ pub(crate) fn check_vault(pins: &[Pin], vault: &VaultId) -> Result<()> {
         ))
 }
 
-/// Checks that `generation` is not below the highest floor that the pins set for `vault`.
+/// Checks that `generation` is not below the highest minimum that the pins set for `vault`.
 pub(crate) fn check_floor(pins: &[Pin], vault: &VaultId, generation: u64) -> Result<()> {
     match pins.iter().filter(|pin| pin.vault == *vault).map(|pin| pin.floor).max() {
         Some(floor) if generation < floor => Err(Error::new(

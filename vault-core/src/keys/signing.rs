@@ -64,8 +64,8 @@ fn handover_message(generation: u64, to: &VaultId) -> Vec<u8> {
     message
 }
 
-/// Verifies as RFC 8032 specifies: S < L, neither key nor R non-canonical or of small order,
-/// without cofactor.
+/// Verifies as RFC 8032 specifies, without the cofactor: S < L, and neither the key nor R is
+/// non-canonical or of small order.
 fn verify_strictly(id: &VaultId, message: &[u8], signature: &[u8; 64]) -> bool {
     // `verify_strict` refuses small orders and a large S, but accepts a key whose y is not reduced.
     VerifyingKey::from_bytes(&id.0).is_ok_and(|key| {

@@ -8,8 +8,8 @@ use std::str::FromStr;
 
 const ID_PREFIX: Hrp = Hrp::parse_unchecked("vault");
 
-/// A vault's id: the public key that signs its file, written in bech32 (BIP 173), `vault1…`. Any
-/// other text fails to parse with [`Kind::Malformed`](crate::Kind::Malformed).
+/// A vault's id: the public key that signs its file, written in bech32 (BIP 173), `vault1…`.
+/// Parsing any other text fails with [`Kind::Malformed`](crate::Kind::Malformed).
 ///
 /// ```
 /// let text = "vault1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqmjmkm5";
@@ -57,7 +57,7 @@ impl FromStr for VaultId {
         let bytes: Option<[u8; 32]> =
             bytes.and_then(|checked| checked.byte_iter().collect::<Vec<u8>>().try_into().ok());
         match bytes.map(VaultId) {
-            // One id has one text: lower case, zero padding bits.
+            // An id has exactly one written form, in lower case and with padding bits of zero.
             Some(id) if id.to_string() == text => Ok(id),
             _ => Err(Error::malformed(
                 "not a vault id (vault1 and 58 more lower-case characters, with a valid checksum)",

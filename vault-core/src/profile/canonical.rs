@@ -1,4 +1,4 @@
-//! The canonical text of a profile, JSON by RFC 8785: two profiles are equal if their canonical
+//! The canonical text of a profile, as JSON by RFC 8785. Two profiles are equal if their canonical
 //! texts are equal.
 
 use toml::{Table, Value};
@@ -45,7 +45,8 @@ fn any(text: &mut String, value: &Value) {
     }
 }
 
-/// A number as ECMAScript writes it: the shortest digits, an exponent from 1e21 on and below 1e-6.
+/// Formats a number as ECMAScript does, with the fewest possible digits, and with an exponent from
+/// 1e21 upwards and below 1e-6.
 fn number(float: f64) -> String {
     let size = float.abs();
     if float == 0.0 || !float.is_finite() {

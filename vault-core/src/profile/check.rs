@@ -16,7 +16,7 @@ impl Profile {
     pub(super) fn check(&self, file: &VerifiedFile, fields: &Fields) -> Result<()> {
         if self.ca.as_ref().is_some_and(|ca| !ca.contains("-----BEGIN CERTIFICATE-----")) {
             return Err(
-                fields.error("ca", "must hold PEM certificates (-----BEGIN CERTIFICATE-----)")
+                fields.error("ca", "must contain PEM certificates (-----BEGIN CERTIFICATE-----)")
             );
         }
         if self.renew_from_answers
@@ -40,7 +40,7 @@ impl Profile {
             let nothing = fields
                 .error("json", "is missing, and no other key sends the credentials")
                 .with_help("Set what is sent: json = { user = \"${username}\", password = \"${password}\" }, or form = { … }, or basic = true.");
-            // A misspelt key is the likelier reason.
+            // A misspelt key is the more likely reason.
             fields.check_finished()?;
             return Err(nothing);
         }
@@ -130,8 +130,8 @@ impl Profile {
         Ok(())
     }
 
-    /// Checks the names that one request uses: only captured values in its URL, and also values of
-    /// the table elsewhere.
+    /// Checks the names that one request uses. Its URL may contain only captured values; other
+    /// parts may also contain values of the table.
     fn check_uses(
         &self,
         file: &VerifiedFile,

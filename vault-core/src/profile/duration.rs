@@ -1,11 +1,11 @@
-//! Durations as a profile writes them: `500ms`, `10s`, `24h`.
+//! Durations in the form that a profile uses: `500ms`, `10s`, `24h`.
 
 use crate::error::Result;
 use crate::text::table_reader::Fields;
 use std::time::Duration;
 
 /// The error for a text that is not a duration.
-pub(super) const NO_DURATION: &str = "must be a duration with a unit, as \"500ms\", \"10s\", \"15m\", \"24h\", \"7d\"; more than zero, at most a year";
+pub(super) const NO_DURATION: &str = "must be a duration with a unit, such as \"500ms\", \"10s\", \"15m\", \"24h\" or \"7d\", more than zero and at most a year";
 
 pub(crate) fn duration(fields: &mut Fields, key: &'static str, default: &str) -> Result<Duration> {
     let text = fields.string(key)?;

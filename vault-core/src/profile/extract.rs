@@ -1,4 +1,4 @@
-//! Places in a response: where a token, a captured value, a lifetime or a condition is read from.
+//! Places in a response, from which a token, a captured value, a lifetime or a condition is read.
 
 use crate::error::Result;
 use crate::text::table_reader::Fields;
@@ -37,7 +37,8 @@ pub enum ResponsePlace {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {
-    /// The place of the field. For a cookie, its own Max-Age or Expires is used, without a unit.
+    /// The place of the field. For a cookie, the cookie's own Max-Age or Expires is used, without a
+    /// unit.
     pub place: ResponsePlace,
     /// The unit of the number.
     pub unit: Unit,
@@ -102,11 +103,11 @@ pub struct When {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Test {
-    /// Any value but null, false and the empty text.
+    /// The value is anything except null, false and the empty string.
     Present,
-    /// This text, number or boolean.
+    /// The value is this string, number or boolean.
     Equals(String),
-    /// A text that contains this one.
+    /// The value is a string that contains this string.
     Contains(String),
 }
 
@@ -186,9 +187,8 @@ impl Capture {
         let mut captures = Vec::new();
         for element in list {
             let Value::Table(table) = element else {
-                return Err(
-                    fields.error("capture", "must hold tables, as { cookie = \"ROUTEID\" }")
-                );
+                return Err(fields
+                    .error("capture", "must contain tables, such as { cookie = \"ROUTEID\" }"));
             };
             let mut inner = fields.inner_of("capture", table);
             let place = ResponsePlace::read(&mut inner)?;
@@ -246,7 +246,7 @@ impl When {
     }
 }
 
-const NO_POINTER: &str = "must be a JSON pointer (RFC 6901), as \"/data/access_token\"";
+const NO_POINTER: &str = "must be a JSON pointer (RFC 6901), such as \"/data/access_token\"";
 
 fn is_pointer(text: &str) -> bool {
     let bad_escape = text.split('~').skip(1).any(|after| !after.starts_with(['0', '1']));

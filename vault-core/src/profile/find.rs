@@ -1,4 +1,4 @@
-//! Finds the tables of a file that are login profiles, and the text of each, after `like` is
+//! Finds the tables of a file that are login profiles, and the keys of each profile, with `like`
 //! resolved.
 
 use crate::error::{Error, Kind, Result};
@@ -14,7 +14,7 @@ use std::collections::{BTreeSet, HashSet};
 use toml::{Table, Value};
 
 impl Profile {
-    /// The tables among `names` that hold a login profile, by the rule of
+    /// The tables among `names` that contain a login profile by the rule of
     /// [`VerifiedFile::profiles`], for a text that is not sealed yet. `property` returns the value
     /// of a property.
     ///
@@ -74,8 +74,8 @@ impl Profile {
 }
 
 impl VerifiedFile {
-    /// The tables that hold a login profile: `acme` for `[acme.login]`. The content is not checked;
-    /// see [`Profile::read`].
+    /// The tables that contain a login profile: `acme` for `[acme.login]`. The content is not
+    /// checked; see [`Profile::read`].
     ///
     /// A table `login` inside another table is a profile if it has `url` or `like`. To report a
     /// misspelt `url`, the table is also a profile if it has a key that only profiles have, a
@@ -96,8 +96,8 @@ impl VerifiedFile {
         Profile::tables(&names, |path| self.property(path).map(Cow::Borrowed))
     }
 
-    /// All properties below `table`, as TOML; `None` if there are none. A sealed value among them
-    /// is an error.
+    /// All properties below `table`, as TOML; `None` if there are none. Fails if one of them is
+    /// sealed.
     pub(crate) fn readable_table(&self, table: &PropertyPath) -> Result<Option<Table>> {
         let mut whole = Table::new();
         for (path, property) in self.properties() {
@@ -115,13 +115,14 @@ impl VerifiedFile {
                 let Value::Table(next) =
                     at.entry(segment.clone()).or_insert_with(|| Value::Table(Table::new()))
                 else {
-                    return Err(Error::malformed("is a value and a table at once").at(path));
+                    return Err(Error::malformed("is both a value and a table").at(path));
                 };
                 at = next;
             }
             at.insert(last.clone(), value.clone());
         }
-        // An empty table counts too: `callers = {}` is a mistake to report, not a missing key.
+        // Empty tables are included, because `callers = {}` is a mistake to report, not a missing
+        // key.
         for path in self.empty_tables() {
             let Some(inner) = path.strip_prefix(table.segments()) else { continue };
             let mut at = &mut whole;
@@ -172,10 +173,10 @@ pub(super) fn written(
     let Some(like) = own.remove("like") else { return Ok(own) };
     let wrong = |what: &str| Error::malformed(format!("`{login}.like` {what}"));
     let Value::String(like) = like else {
-        return Err(wrong("must be the name of a table, as \"acme\""));
+        return Err(wrong("must be the name of a table, such as \"acme\""));
     };
     let like: PropertyPath =
-        like.parse().map_err(|_| wrong("must be the name of a table, as \"acme\""))?;
+        like.parse().map_err(|_| wrong("must be the name of a table, such as \"acme\""))?;
     seen.push(table.clone());
     if seen.contains(&like) {
         return Err(wrong("forms a cycle"));

@@ -1,4 +1,4 @@
-//! The keys of a login profile: one table, from which every other list of them derives.
+//! The keys of a login profile, in one table from which every other list of these keys is derived.
 
 use crate::profile::Profile;
 use crate::text::nearest::nearest;
@@ -15,8 +15,8 @@ pub struct KeySpec {
     /// used or what calls do with it. The other keys decide only how a token is obtained, so the
     /// current token stays valid.
     pub session_identity: bool,
-    /// The position of the key in a generated table, in the order of a login; `None` puts it after
-    /// all others.
+    /// The position of the key in a generated table, in the order of a login. A key with `None`
+    /// comes after all other keys.
     pub order: Option<usize>,
 }
 

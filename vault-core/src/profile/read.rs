@@ -1,4 +1,4 @@
-//! Reading of a login profile: each key with its type, its default and its limits.
+//! Reads a login profile, in which each key has its type, its default and its limits.
 
 use crate::error::Result;
 use crate::file::verified::VerifiedFile;
@@ -180,8 +180,10 @@ fn inject(fields: &mut Fields, token: &ResponsePlace) -> Result<Vec<(String, Tem
         Some(Value::Array(list)) if !list.is_empty() => {
             let tables = list.into_iter().map(|element| match element {
                 Value::Table(table) => Ok(table),
-                _ => Err(fields
-                    .error("inject", "must hold tables, as { header = \"…\", value = \"…\" }")),
+                _ => Err(fields.error(
+                    "inject",
+                    "must contain tables, such as { header = \"…\", value = \"…\" }",
+                )),
             });
             tables.collect::<Result<_>>()?
         }
@@ -273,7 +275,7 @@ fn next(fields: &mut Fields) -> Result<Vec<(String, String)>> {
         Value::String(spare) if is_name(&spare) && spare != name => Ok((name, spare)),
         _ => Err(fields.error(
             "next",
-            "must name another value of the table, as { password = \"password_next\" }",
+            "must name another value of the table, such as { password = \"password_next\" }",
         )),
     });
     pairs.collect()

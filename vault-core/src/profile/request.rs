@@ -93,9 +93,9 @@ pub enum Body {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Basic {
-    /// The values unchanged (RFC 7617).
+    /// The values are encoded unchanged (RFC 7617).
     Plain,
-    /// The values form-encoded first (RFC 6749 §2.3.1).
+    /// The values are first form-encoded (RFC 6749 §2.3.1).
     OAuth,
 }
 
@@ -190,7 +190,9 @@ fn body(fields: &mut Fields) -> Result<Body> {
         (None, Some(form)) => {
             let pairs = form.into_iter().map(|(name, value)| match scalar(&value) {
                 Some(text) => Ok((name, template(fields, "form", &text)?)),
-                None => Err(fields.error("form", "must hold text, numbers and booleans only")),
+                None => {
+                    Err(fields.error("form", "must contain only strings, numbers and booleans"))
+                }
             });
             Ok(Body::Form(pairs.collect::<Result<_>>()?))
         }

@@ -1,8 +1,8 @@
-//! Templates: text with `${name}` in it, and JSON whose strings are such text.
+//! Templates: text that contains `${name}`, and JSON whose strings are such text.
 
 use std::collections::BTreeSet;
 
-/// Text with `${name}` in it. Inserted values are not searched for `${` again.
+/// Text that contains `${name}`. Inserted values are not searched for `${` again.
 ///
 /// ```
 /// # use bootseal_core::*;
@@ -33,7 +33,7 @@ pub struct Template(pub(crate) Vec<Part>);
 pub enum Part {
     /// Literal text.
     Text(String),
-    /// The value of that name.
+    /// The name of the value to insert.
     Name(String),
 }
 

@@ -1,4 +1,4 @@
-//! URL templates of a login: the host is fixed, and captured values fill a path segment or a query
+//! URL templates of a login. The host is fixed, and captured values fill a path segment or a query
 //! value.
 
 use crate::error::{Error, Kind, Result};
@@ -6,7 +6,7 @@ use crate::profile::template::{Part, Template};
 use bootseal_memory::Secret;
 use url::Url;
 
-/// A URL with `${name}` in its path or query. Scheme, host and port are fixed, whatever is
+/// A URL with `${name}` in its path or query. The scheme, host and port are fixed, whatever is
 /// inserted.
 ///
 /// ```
@@ -47,7 +47,7 @@ impl UrlTemplate {
         };
         let base = Url::parse(&parts.iter().map(sample).collect::<String>())
             .map_err(|error| Error::malformed(format!("it is not a URL: {error}")))?;
-        // A URL parser turns `https:///${x}` into a host.
+        // A URL parser reads the name in `https:///${x}` as the host.
         let other =
             parts.iter().map(|part| if let Part::Text(text) = part { text } else { "other" });
         if Url::parse(&other.collect::<String>()).map(|other| other.origin()) != Ok(base.origin()) {
@@ -99,7 +99,7 @@ impl UrlTemplate {
         &self.base
     }
 
-    /// The pieces, in order; a simulated vendor matches requests with them.
+    /// The pieces, in order. A simulated vendor matches requests against them.
     ///
     /// ```
     /// # use bootseal_core::{Part, UrlTemplate};

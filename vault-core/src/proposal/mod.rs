@@ -1,8 +1,8 @@
-//! Proposals: a value from someone who cannot read the vault, encrypted to its writers. A writer
-//! accepts it.
+//! Proposals: values from someone who cannot read the vault, encrypted to its writers. A writer
+//! accepts a proposal.
 //!
-//! Anyone who has the file can make a proposal, so nothing in it is trusted: neither the sender nor
-//! the note nor the time.
+//! Anyone who has the file can make a proposal, so nothing in a proposal is trusted: neither the
+//! sender nor the note nor the time.
 
 pub(crate) mod text;
 
@@ -19,7 +19,7 @@ use crate::vault::value::ValueKind;
 use crate::vault::{CanWrite, Vault};
 use bootseal_memory::Secret;
 
-/// The armored size of the 64 KiB that a proposal may have, with a stanza for each of 256 writers.
+/// The maximum armored size: 64 KiB of content, and a stanza for each of 256 writers.
 const MAX_ARMORED: usize = 256 * 1024;
 /// The tolerated clock skew, in seconds.
 const CLOCKS_DIFFER: u64 = 300;
@@ -57,8 +57,8 @@ impl VerifiedFile {
     /// the value.
     ///
     /// # Errors
-    /// [`Kind::Conflict`] in `[bootseal]`, login, route, fleet and gateway tables, and if the
-    /// property is readable.
+    /// [`Kind::Conflict`] if the property is in `[bootseal]` or in a login, route, fleet or gateway
+    /// table, or if it is readable.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -85,11 +85,11 @@ impl VerifiedFile {
 
     /// Proposes `value` for the property `path`: an armored age file that only this vault's writers
     /// open. `now` is in seconds since 1970-01-01 UTC. `note`, of at most 1 KiB, is for the writer
-    /// who accepts the proposal. The caller must know that this is the right vault.
+    /// who accepts the proposal. The caller must have made sure that this is the right vault.
     ///
     /// # Errors
-    /// [`Kind::Conflict`] if the property cannot be proposed (`[bootseal]`, login, route, fleet and
-    /// gateway tables, readable properties), or if the proposal is too long; [`Kind::Malformed`] if
+    /// [`Kind::Conflict`] if the property cannot be proposed, as in
+    /// [`VerifiedFile::may_be_proposed`], or if the proposal is too long; [`Kind::Malformed`] if
     /// the bytes are not of `kind`; [`Kind::Usage`] if a writer's recipient cannot be wrapped to.
     ///
     /// ```
@@ -189,8 +189,8 @@ impl Proposal {
         self.proposed_at
     }
 
-    /// The note of its sender; empty if there is none. Print it only through
-    /// [`Shown`](crate::Shown): it may contain any character.
+    /// The sender's note, which is empty if there is none. Print it only through
+    /// [`Shown`](crate::Shown), because it may contain any character.
     ///
     /// See the example of [`Proposal`].
     pub fn note(&self) -> &str {
@@ -230,7 +230,7 @@ impl Vault<CanWrite> {
                 proposal.vault,
                 self.file().vault_id()
             );
-            // A former id is refused too: a former writer could have opened the proposal.
+            // A former id is refused too, because a former writer could have opened the proposal.
             let help = match self.file().former_ids().contains(&proposal.vault) {
                 true => {
                     "This vault had that id before. Ask for a new proposal, made with the present file."
@@ -268,15 +268,15 @@ impl Vault<CanWrite> {
     pub fn accept(&mut self, proposal: &Proposal, now: u64) -> Result<()> {
         self.consider(proposal, now)?;
         // `set` raises the time past the newest removal, because no removed member can know a value
-        // made today. This value is as old as its proposal: a member removed since then may have
-        // proposed it, or opened the proposal as a writer. It must stay marked as known to them, so
-        // it keeps its time.
+        // that is made today. But this value is as old as its proposal, and a member who was
+        // removed since then may have proposed it, or opened the proposal as a writer. The value
+        // must stay marked as known to that member, so it keeps its time.
         self.set_as_of(&proposal.path, proposal.kind, &proposal.value, proposal.proposed_at)
     }
 }
 
-/// Refuses paths that a stranger must not set: those of the format, and those that decide where
-/// logins and calls are sent.
+/// Refuses paths that a stranger must not set, which are those of the format and those that decide
+/// where logins and calls are sent.
 fn check_place(path: &PropertyPath) -> Result<()> {
     let refused = |what: &str| {
         Err(Error::new(Kind::Conflict, format!("{what}; no proposal can change it")).at(path))

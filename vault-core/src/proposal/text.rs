@@ -13,7 +13,7 @@ use toml_parser::decoder::{Encoding, ScalarKind, StringBuilder};
 use toml_parser::parser::{EventReceiver, parse_document};
 use toml_parser::{ErrorSink, ParseError, Source, Span};
 
-/// The size of one chunk of an age file, which is authenticated as a whole before any of it is
+/// The size of a chunk of an age file. age authenticates a whole chunk before any part of it is
 /// read.
 pub(crate) const MAX_TEXT: usize = 64 * 1024;
 const MAX_NOTE: usize = 1024;
@@ -74,7 +74,7 @@ pub(crate) fn write(proposal: &Proposal) -> Result<SecretBuf> {
     }
 }
 
-/// Reads the output of [`write`]. An error reveals nothing about the text.
+/// Reads the output of [`write`]. Errors reveal nothing about the text.
 pub(crate) fn read(text: &[u8]) -> Result<Proposal> {
     let text =
         std::str::from_utf8(text).map_err(|_| Error::malformed("the proposal is not UTF-8"))?;
@@ -128,7 +128,7 @@ impl Page {
 
 impl Write for Page {
     fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        // Escapes can make a text six times as long, so writing stops at the limit.
+        // Escapes can make a string six times as long, so writing stops at the limit.
         if self.0.len() > MAX_TEXT {
             return Ok(());
         }
@@ -148,14 +148,14 @@ impl<'s> StringBuilder<'s> for Page {
     }
 }
 
-/// `key = scalar` lines: the span of each scalar, not decoded. `toml` would decode the value onto
-/// the heap.
+/// The `key = scalar` lines, with the span of each scalar, which is not decoded, because `toml`
+/// would decode the value onto the heap.
 struct Fields<'a> {
     source: Source<'a>,
     key: Option<String>,
     found: Vec<(String, Span, Option<Encoding>)>,
-    /// Whether the text has more than flat, unique keys: a table, an array, a dotted key or a
-    /// repeated key.
+    /// Whether the text contains anything but flat, unique keys, such as a table, an array, a
+    /// dotted key or a repeated key.
     not_flat: bool,
 }
 

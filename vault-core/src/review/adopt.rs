@@ -1,5 +1,5 @@
-//! Adoption of a hand edit: the vault takes over its properties, and its sealed values only if a
-//! signed version contains them.
+//! Adoption of a hand edit: the vault takes over the properties of the edit, but a sealed value
+//! only if a signed version contains it.
 
 use crate::error::{Kind, Result};
 use crate::file::header::Access;
@@ -13,9 +13,10 @@ use crate::vault::{CanRead, CanWrite, Vault};
 use std::collections::HashMap;
 
 impl Vault<CanWrite> {
-    /// Takes over the user's part of `edit`; access, keys and the rest of `[bootseal]` stay. Each
-    /// sealed value must open in this vault, or occur unchanged in one of `others`, older versions
-    /// of the same file. Values from older versions are sealed again with their dates.
+    /// Takes over the user's part of `edit`. The access list, the keys and the rest of `[bootseal]`
+    /// stay. Each sealed value must open in this vault, or occur unchanged in one of `others`,
+    /// which are older versions of the same file. Values from older versions are sealed again with
+    /// their dates.
     ///
     /// Returns the changes, with the dates of sealed values. Show them before signing.
     ///
@@ -85,7 +86,7 @@ impl HandEdit {
     ) -> Result<Opened> {
         let own = vault.file();
         let former = own.former_ids();
-        // Anyone can create a vault that we can read, so versions of other vaults are ignored.
+        // Anyone can create a vault that we can read, so other vaults' versions are ignored.
         let line: Vec<&Vault<CanRead>> = others
             .iter()
             .filter(|other| {

@@ -1,4 +1,4 @@
-//! The changes between two versions, by name. A sealed value is never part of them.
+//! The changes between two versions, by name, without any sealed value.
 
 use crate::file::header::{Access, Header};
 use crate::file::verified::VerifiedFile;
@@ -30,7 +30,7 @@ pub struct Changes {
     /// The changed properties. Those in login, route and fleet tables come first, because they
     /// decide where a secret is sent.
     pub properties: Vec<Change>,
-    /// Members who were added or removed, or have another role or recipient.
+    /// Members who were added or removed, or who have another role or recipient.
     pub access: Vec<AccessChange>,
     /// Comment lines that were removed and added.
     pub comments: (Vec<String>, Vec<String>),
@@ -92,8 +92,8 @@ impl Change {
         }
     }
 
-    /// Whether a sealed value is older than the one it replaces: someone may have restored an old
-    /// value that is known to others.
+    /// Whether a sealed value is older than the value that it replaces. If so, someone may have
+    /// restored an old value that is known to others.
     pub fn is_older(&self) -> bool {
         matches!(self.set_at, (Some(before), Some(after)) if after < before)
     }
@@ -119,8 +119,8 @@ impl Changes {
         changes
     }
 
-    /// Like `between`, with the opened values of both, so that it also finds which values a
-    /// rotation left unchanged.
+    /// Like `between`, but with the opened values of both versions, which also show the values that
+    /// a rotation left unchanged.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -163,7 +163,7 @@ impl Changes {
         changes
     }
 
-    /// Whether nothing changed but the generation.
+    /// Whether nothing but the generation changed.
     pub fn is_empty(&self) -> bool {
         let (gone, came) = &self.comments;
         self.properties.is_empty()
@@ -227,7 +227,7 @@ impl Changes {
 }
 
 /// The members who were added, removed or changed between two access lists, in the order of the old
-/// list, then of the new one.
+/// list, and then of the new list.
 pub(crate) fn access_changes(before: &[Access], after: &[Access]) -> Vec<AccessChange> {
     let names =
         before.iter().chain(after.iter().filter(|access| find(before, &access.name).is_none()));
@@ -264,8 +264,8 @@ fn missing(one: &[String], other: &[String]) -> Vec<String> {
     one.iter().filter(is_missing).cloned().collect()
 }
 
-/// Comments that both versions have, but about different properties, although both versions have
-/// both properties: for example, `# never log this` moved to another line.
+/// Comments that are in both versions but moved from one property to another, although both
+/// properties are in both versions. For example, `# never log this` was moved to another line.
 fn moved(old: &Document, new: &Document) -> Vec<(String, String, String)> {
     let (mut before, mut after) = (old.placed_comments(), new.placed_comments());
     if before == after {

@@ -1,5 +1,5 @@
-//! The clear text that a writer edits: the user's part with each sealed value as `"secret:…"`. It
-//! is written for an editor and parsed afterwards.
+//! The clear text that a writer edits, which is the user's part with each sealed value as
+//! `"secret:…"`. It is written for an editor, and parsed afterwards.
 
 use crate::error::{Error, Kind, Result};
 use crate::text::outline::refuse_newer_toml;
@@ -16,7 +16,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 /// The prefix of bytes that are not text: `"secret:base64:…"`.
 pub(super) const BYTES_PREFIX: &str = "base64:";
-/// The text that comes back from an editor: TOML in which values to be sealed are written
+/// The text that an editor returns, which is TOML in which values to be sealed are written as
 /// `"secret:…"`.
 ///
 /// ```
@@ -79,7 +79,7 @@ impl<Mode> Vault<Mode> {
     /// Never write it to disk.
     ///
     /// # Errors
-    /// Those of [`Vault::open`]; [`Kind::Io`] if `out` cannot be written.
+    /// The errors of [`Vault::open`]; [`Kind::Io`] if `out` cannot be written.
     ///
     /// ```
     /// # use bootseal_core::*;

@@ -1,4 +1,4 @@
-//! Drafts: text that was typed and is not in the file yet, sealed under the keys of the vault.
+//! Drafts: text that was typed but is not in the file yet, sealed under the keys of the vault.
 
 use crate::error::Result;
 use crate::text::path::PropertyPath;
@@ -7,12 +7,12 @@ use crate::vault::value::{self, ValueKind};
 use bootseal_memory::Secret;
 
 impl<Mode> Vault<Mode> {
-    /// Seals text that was typed and is not in the file yet, so that it can be stored on disk; the
+    /// Seals text that was typed but is not in the file yet, so that it can be stored on disk. The
     /// same keys open it.
     ///
     /// # Errors
-    /// [`Kind::Conflict`](crate::Kind::Conflict) beyond 16 MiB; [`Kind::Io`](crate::Kind::Io)
-    /// without random numbers or guarded memory.
+    /// [`Kind::Conflict`](crate::Kind::Conflict) if the text is larger than 16 MiB;
+    /// [`Kind::Io`](crate::Kind::Io) if the system has no random numbers or no guarded memory.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -31,7 +31,8 @@ impl<Mode> Vault<Mode> {
     /// Opens a draft that [`Vault::seal_draft`] sealed.
     ///
     /// # Errors
-    /// [`Kind::MovedValue`](crate::Kind::MovedValue) if other keys sealed it, or it is not a draft.
+    /// [`Kind::MovedValue`](crate::Kind::MovedValue) if the draft was sealed under other keys, or
+    /// if the text is not a draft.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -46,8 +47,8 @@ impl<Mode> Vault<Mode> {
     }
 }
 
-/// No property can have this name, so a draft can never become a value of the file, and a value can
-/// never pass as a draft.
+/// No property can have this name, so a draft can never become a value of the file, and a value is
+/// never accepted as a draft.
 fn draft_name() -> Result<PropertyPath> {
     PropertyPath::new(vec!["bootseal".into(), "draft".into()])
 }

@@ -14,8 +14,8 @@ use crate::text::outline::Outline;
 use crate::text::path::PropertyPath;
 use std::path::Path;
 
-/// An edited file whose user's part can be parsed. Nothing in it is trusted, and its `[bootseal]`
-/// is ignored.
+/// An edited file whose user's part can be parsed. Nothing in the file is trusted, and its
+/// `[bootseal]` is ignored.
 ///
 /// ```
 /// # use bootseal_core::*;
@@ -39,7 +39,7 @@ impl HandEdit {
     /// Reads an edited file.
     ///
     /// # Errors
-    /// [`Kind::NotFound`], [`Kind::Io`]; those of [`HandEdit::parse`].
+    /// [`Kind::NotFound`] and [`Kind::Io`]; the errors of [`HandEdit::parse`].
     ///
     /// ```
     /// let error = bootseal_core::HandEdit::read("/nonexistent.sealed.toml".as_ref()).unwrap_err();
@@ -81,8 +81,8 @@ impl HandEdit {
     /// ```
     pub fn parse(bytes: Vec<u8>) -> Result<HandEdit> {
         let text = text_of(bytes)?;
-        // Markers are reported only if parsing fails: a multi-line string may contain a similar
-        // line.
+        // Markers are reported only if parsing fails, because a multi-line string may contain a
+        // similar line.
         let marker = conflict_marker(&text);
         HandEdit::split(&text).map_err(|error| match marker {
             Some(at) => Error::malformed("contains git conflict markers")
@@ -117,7 +117,7 @@ impl HandEdit {
         [self.document.text(), &self.own].concat()
     }
 
-    /// The vault that it claims to be, unverified.
+    /// The id of the vault that the file claims to be, which is not verified.
     pub fn claimed_vault(&self) -> Option<VaultId> {
         Header::parse(&self.own).ok().map(|header| header.vault)
     }

@@ -1,5 +1,5 @@
-//! Lineage: which version of a vault descends from which, and therefore which side of a merge can
-//! be trusted.
+//! The lineage of a vault: the order in which its versions descend from each other, which
+//! determines the sides of a merge that can be trusted.
 
 use crate::error::{Error, Kind, Result};
 use crate::file::verified::VerifiedFile;
@@ -12,15 +12,15 @@ use crate::review::merge::Taken;
 pub enum MergeSide {
     /// The signature is valid, and neither a pin nor the known vaults refuse the file.
     Signed(Box<VerifiedFile>),
-    /// The file does not verify, or a pin or the known vaults of this machine refuse it. The text
+    /// The file does not verify, or a pin or the known vaults of this machine refuse it. The string
     /// is the reason, for a message.
     Refused(String),
 }
 
 /// The version that a merge starts from, and how its other side is treated.
 ///
-/// Anyone can commit an older signed file, or one that a former writer signed. Such a side is still
-/// merged, but only as a hand edit: its access list and keys do not count.
+/// Anyone can commit an older signed file, or a file that a former writer signed. Such a side is
+/// still merged, but only as a hand edit, whose access list and keys are ignored.
 ///
 /// ```
 /// # use bootseal_core::*;
@@ -39,11 +39,11 @@ pub enum MergeSide {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct MergePlan {
-    /// The version that the merge starts from: its access list and keys stay.
+    /// The version that the merge starts from, whose access list and keys stay.
     pub into: VerifiedFile,
     /// The side that `into` comes from.
     pub side: Taken,
-    /// The other side if it is trusted; `None` if it is treated as a hand edit.
+    /// The other side, or `None` if it is treated as a hand edit because it is not trusted.
     pub other: Option<VerifiedFile>,
     /// The common version of both sides, if it belongs to this vault.
     pub base: Option<VerifiedFile>,
@@ -53,7 +53,7 @@ pub struct MergePlan {
 
 impl MergePlan {
     /// Plans the merge of two sides and their common version, if there is one. `into` may still be
-    /// unconfirmed: the caller must ask before it continues.
+    /// unconfirmed, in which case the caller must ask the user before it continues.
     ///
     /// # Errors
     /// [`Kind::WrongVault`] if neither side verifies.
@@ -67,7 +67,8 @@ impl MergePlan {
             _ => Some(Taken::Ours),
         };
         if side.is_none() {
-            // Two vault ids, and no handover from ours to theirs: theirs may be a former writer's.
+            // There are two vault ids without a handover from ours to theirs, so their id may be a
+            // former writer's.
             warnings.push(
                 "their side is treated as a hand edit: it is neither this vault nor one that this vault was handed over to. Members removed there still have access here; hosts that saw it need a new pin"
                     .into(),
@@ -109,7 +110,8 @@ fn believed(
     warnings: &mut Vec<String>,
 ) -> Option<VerifiedFile> {
     let why = match side {
-        // The access list and values of an older version are not changes made on that side.
+        // The access list and values of an older version are not changes that were made on that
+        // side.
         MergeSide::Signed(file) if base.is_some_and(|base| is_older(&file, base)) => {
             "it is older than the common version of both sides".to_owned()
         }
@@ -120,8 +122,8 @@ fn believed(
     None
 }
 
-/// The side that a merge starts from: the one with newer keys; `None` if they belong to different
-/// vaults.
+/// The side that a merge starts from, which is the side with the newer keys. `None` if the sides
+/// belong to different vaults.
 ///
 /// ```
 /// # use bootseal_core::*;
@@ -134,7 +136,7 @@ fn believed(
 /// ```
 pub fn goes_on_from(ours: &VerifiedFile, theirs: &VerifiedFile) -> Option<Taken> {
     if ours.vault_id() != theirs.vault_id() {
-        // A side whose id was handed over is not trusted: its key may be a former writer's.
+        // A side whose id was handed over is not trusted, because its key may be a former writer's.
         return theirs.former_ids().contains(&ours.vault_id()).then_some(Taken::Theirs);
     }
     Some(if theirs.epoch() > ours.epoch() { Taken::Theirs } else { Taken::Ours })
@@ -156,7 +158,7 @@ fn is_older(file: &VerifiedFile, base: &VerifiedFile) -> bool {
 /// Whether a pin or the known id of the file confirms the vault `id`; `false` without either.
 ///
 /// # Errors
-/// [`Kind::WrongVault`] if they name another vault.
+/// [`Kind::WrongVault`] if the pin or the known id names another vault.
 ///
 /// ```
 /// # use bootseal_core::*;
@@ -168,7 +170,7 @@ fn is_older(file: &VerifiedFile, base: &VerifiedFile) -> bool {
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```
 pub fn is_vouched_for(id: VaultId, pins: &[Pin], known: Option<VaultId>) -> Result<bool> {
-    // If there are pins, only they count.
+    // If there are pins, the known id is ignored.
     let wanted: Vec<VaultId> = match pins {
         [] => known.into_iter().collect(),
         pins => pins.iter().map(|pin| pin.vault).collect(),

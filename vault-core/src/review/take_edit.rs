@@ -19,7 +19,8 @@ use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use zeroize::Zeroizing;
 
-/// The minimum length for comparisons: shorter values also occur elsewhere by chance.
+/// The minimum length of a value that is searched for elsewhere; shorter values also occur by
+/// chance.
 const TELLING: usize = 6;
 
 /// The result of an edit.
@@ -34,12 +35,12 @@ pub struct Edited {
 
 impl Vault<CanWrite> {
     /// Replaces the user's part with `edit`, including its comments and order. A value that did not
-    /// change keeps its sealed text; a new or changed value is sealed. `now` is in seconds since
-    /// 1970-01-01 UTC. A value that moved to another name keeps its date.
+    /// change keeps its sealed text, and a new or changed value is sealed. A value that moved to
+    /// another name keeps its date. `now` is in seconds since 1970-01-01 UTC.
     ///
     /// # Errors
-    /// [`Kind::Conflict`] if a comment contains a sealed value in clear; [`Kind::Malformed`] if a
-    /// sealed value that was not text is no longer valid for its kind.
+    /// [`Kind::Conflict`] if a comment contains a sealed value in the clear; [`Kind::Malformed`] if
+    /// a sealed value that was not text is no longer valid for its kind.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -135,13 +136,13 @@ impl Vault<CanWrite> {
         };
         self.seal(&property.path, kind, &value, now).map_err(|error| match kind {
             ValueKind::Toml => fail("was sealed as a TOML value that is not text (a number, true, an array), but the new value is not one")
-                .with_help("To make it a text, use another name, or remove it first: bootseal unset"),
+                .with_help("To make it a string, use another name, or remove the value first: bootseal unset"),
             _ => error,
         })
     }
 
-    /// Refuses a sealed value in a comment, where it would be in git in clear. A line with a value
-    /// is easily commented out.
+    /// Refuses a sealed value in a comment, which would be committed to git in the clear. A line
+    /// with a value is easily commented out.
     fn check_comments(
         &self,
         edit: &ClearText,
@@ -152,7 +153,7 @@ impl Vault<CanWrite> {
         let old: std::collections::HashSet<&str> = old.iter().map(String::as_str).collect();
         let refuse = |line: usize, path: &PropertyPath| {
             let what = format!(
-                "the comment contains the value of {path} in clear, which anyone with the file could read"
+                "the comment contains the value of {path} in the clear, which anyone with the file could read"
             );
             Error::new(Kind::Conflict, what)
                 .at_line(line, 1)
@@ -206,7 +207,7 @@ impl<'a> Known<'a> {
         random(&mut salt)?;
         let mut known = Known { salt, values: HashMap::with_capacity(values.len()) };
         for (_, opened) in values {
-            // Of two equal values, the older one is kept.
+            // Of two equal values, the older value is kept.
             let digest = known.digest(&shown(opened));
             let older =
                 known.values.get(&digest).is_some_and(|other| other.set_at <= opened.set_at);

@@ -1,4 +1,4 @@
-//! Adoption of a whole edited file, access list included, if no version of it verifies.
+//! Adopts a whole edited file, including its access list, if no version of it verifies.
 
 use crate::access::identity::Identity;
 use crate::access::wrap::open_writer_keys;
@@ -12,10 +12,11 @@ use crate::text::document::Document;
 use crate::vault::{CanWrite, Vault};
 
 impl Vault<CanWrite> {
-    /// Takes over a whole edited file, access list included, if there is no version to start from.
-    /// The file gets new keys for its access list, and an epoch above both `epoch` and its own, so
-    /// that anyone who planted or knew the old keys cannot open values sealed from then on.
-    /// `signing_key` also creates a new id, for a file whose present id nothing confirms.
+    /// Takes over a whole edited file, including its access list, if there is no version to start
+    /// from. The file gets new keys for its access list, and an epoch above both `epoch` and its
+    /// own, so that anyone who planted or knew the old keys cannot open the values that are sealed
+    /// from then on. `signing_key` also creates a new id, for a file whose present id nothing
+    /// confirms.
     ///
     /// The returned file has [`Trust::Unverified`]: the user must have reviewed all of it before
     /// continuing.
@@ -46,12 +47,12 @@ impl Vault<CanWrite> {
                 "has no table [bootseal], and there is no verified version to start from",
             )
             .with_help(
-                "Give a verified version: bootseal sign --against FILE. To seal a file in clear: bootseal seal",
+                "Name a version that verifies: bootseal sign --against FILE. To seal a plain-text file: bootseal seal",
             ));
         }
         let mut header = Header::parse(&edit.own)?;
-        // No real file reaches such numbers, and close to the maximum the next removal could be the
-        // last one possible.
+        // No real file reaches such numbers. Close to the maximum, the next removal could be the
+        // last possible one.
         if header.generation.max(header.epoch) > MAX_COUNT / 2 {
             return Err(Error::malformed(
                 "`bootseal.generation` or `bootseal.epoch` is a number that no real file reaches",

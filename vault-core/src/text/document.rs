@@ -1,5 +1,5 @@
-//! The user's part of a sealed file: its text, and the properties in it. `[bootseal]` is kept as a
-//! separate text.
+//! The user's part of a sealed file, with its text and the properties in it. `[bootseal]` is kept
+//! as a separate text.
 
 use crate::error::{Error, Result};
 use crate::text::outline::Outline;
@@ -35,7 +35,7 @@ pub enum Property {
     Readable(toml::Value),
 }
 
-/// Two properties are equal if a reader cannot distinguish them: NaN equals NaN.
+/// Two properties are equal if a reader cannot distinguish them, so NaN equals NaN.
 impl PartialEq for Property {
     fn eq(&self, other: &Property) -> bool {
         match (self, other) {
@@ -122,8 +122,8 @@ impl Document {
         comments.into_iter().map(|span| self.text[span].trim().to_owned()).collect()
     }
 
-    /// Each comment with the property or header that it is about: the one on its line or, if there
-    /// is none, the next one below.
+    /// Each comment, with the property or header that it is about. This is the property or header
+    /// on the line of the comment or, if there is none, the next one below.
     pub(crate) fn placed_comments(&self) -> Vec<(String, String)> {
         let Ok(outline) = Outline::of(&self.text) else { return Vec::new() };
         let name = |path: &[String]| DottedKey(path).to_string();
@@ -183,7 +183,7 @@ impl Document {
             .any(|other| other.starts_with(path) && other.segments().len() > path.len())
     }
 
-    /// Whether the span is that of `[[blocks]]`: any other value follows its key on the same line.
+    /// Whether the span is that of `[[blocks]]`. Any other value follows its key on the same line.
     pub(super) fn is_blocks(&self, span: &Range<usize>) -> bool {
         self.text[self.line_start(span.start)..span.start].trim().is_empty()
     }
@@ -215,8 +215,8 @@ struct Found {
     names: usize,
 }
 
-/// The maximum for all paths together, in bytes. A long header over many short keys could otherwise
-/// take a hundred times the memory of the text.
+/// The maximum length of all paths together, in bytes. Otherwise, a long header above many short
+/// keys could take a hundred times the memory of the text.
 const MAX_NAMES: usize = 64 << 20;
 
 fn collect(

@@ -1,5 +1,5 @@
-//! Edits of a document: each replaces the bytes of one value or adds one line, and the result is
-//! parsed again before it is used.
+//! Edits of a document. Each edit replaces the bytes of one value or adds one line, and the result
+//! is parsed again before it is used.
 
 use crate::error::{Error, Kind, Result};
 use crate::text::document::Document;
@@ -76,7 +76,8 @@ impl Document {
         if !self.reads_as(&text, &whole, &[]) {
             return Err(Document::cannot(paths.first().copied()));
         }
-        // A member of an inline table is removed together with its comma, so one at a time.
+        // A member of an inline table is removed together with its comma, so members are removed
+        // one at a time.
         inline.into_iter().try_fold(text, |text, path| Document::parse(text)?.without_member(path))
     }
 
@@ -128,9 +129,9 @@ impl Document {
         Document::parse(self.without(old)?)?.with(new, value)
     }
 
-    /// Whether `changed` has exactly the intended effect: TOML's rules on tables decide what an
-    /// inserted line means, so the text is parsed again and must have all properties as before,
-    /// without `gone` and with `new`.
+    /// Whether `changed` has exactly the intended effect. TOML's rules for tables determine the
+    /// meaning of an inserted line, so the text is parsed again. It must then contain the same
+    /// properties as before, without `gone` and with `new`.
     pub(super) fn reads_as(
         &self,
         changed: &str,
@@ -162,7 +163,7 @@ impl Document {
         error.with_help("Edit the line in the file, then accept the change: bootseal sign")
     }
 
-    /// Refuses `[[name]]` blocks: they are one property, but not one value in one place.
+    /// Refuses `[[name]]` blocks, which are one property, but not one value in one place.
     fn refuse_blocks(&self, path: &PropertyPath, span: &Range<usize>) -> Result<()> {
         match self.is_blocks(span) {
             true => Err(Error::new(

@@ -1,4 +1,4 @@
-//! Insertion of new properties: in their table if TOML allows it, otherwise in a new table at the
+//! Inserts new properties into their table if TOML allows it, and otherwise into a new table at the
 //! end.
 
 use crate::error::Result;
@@ -64,7 +64,7 @@ impl Document {
                 Spot::NewTable => tables.entry(table).or_default().push_str(&line(table.len())),
             }
         }
-        // The brace had no blank before it: add one after all insertions.
+        // The brace had no blank before it, so add one after all insertions.
         tight.sort_unstable();
         tight.dedup();
         splices.extend(tight.into_iter().map(|at| (at, " ".to_owned())));
@@ -91,7 +91,7 @@ impl Document {
     }
 
     fn place<'a>(&self, outline: &'a Outline, table: &[String]) -> Spot<'a> {
-        // Inside an inline table: it cannot be extended from outside.
+        // The place is inside an inline table, which cannot be extended from outside.
         let inline = outline.inline_tables.iter().filter(|inline| table.starts_with(&inline.path));
         if let Some(inline) = inline.max_by_key(|inline| inline.path.len()) {
             return Spot::Inline(inline);
@@ -103,7 +103,8 @@ impl Document {
         {
             return Spot::Line(section.end, table.len());
         }
-        // Next to the dotted keys that define the table: a header for it would be a redefinition.
+        // The place is next to the dotted keys that define the table, because a header would define
+        // the table again.
         if let Some(entry) = outline.entries.iter().rev().find(|entry| {
             let header = &outline.sections[entry.section].path;
             header.len() < table.len()

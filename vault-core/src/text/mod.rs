@@ -1,4 +1,4 @@
-//! The text layer: paths, TOML values, and edits that leave every other byte alone.
+//! The text layer, with paths, TOML values, and edits that leave all other bytes unchanged.
 
 pub(crate) mod edit;
 pub(crate) mod insert;

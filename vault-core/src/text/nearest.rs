@@ -1,9 +1,10 @@
-//! Suggestions for a misspelt name, as in "did you mean": the known names that are close to it.
+//! Suggestions for a misspelt name ("did you mean"), which are known names that are similar.
 
-/// The minimum similarity of a suggestion: 1 is an equal name, 0 has nothing in common.
+/// The minimum similarity of a suggestion. Equal names have similarity 1, and names with nothing in
+/// common have similarity 0.
 const CLOSE: f64 = 0.85;
 
-/// The names among `names` that `name` may be a misspelling of, the closest first. Case is ignored.
+/// The names in `names` of which `name` may be a misspelling, the closest first. Case is ignored.
 ///
 /// ```
 /// use bootseal_core::near_names;
@@ -23,7 +24,7 @@ pub fn near_names<'a, T: AsRef<str> + 'a>(
     near.into_iter().map(|(_, other)| other).collect()
 }
 
-/// The closest of `names`, if any is close enough.
+/// The closest name in `names`, if any is close enough.
 pub(crate) fn nearest<'a, T: AsRef<str> + 'a>(
     name: &str,
     names: impl IntoIterator<Item = &'a T>,

@@ -1,9 +1,9 @@
 //! The outline of a TOML text: the spans of headers, keys, values and inline tables, so that an
-//! edit leaves all other bytes alone.
+//! edit leaves all other bytes unchanged.
 //!
 //! It is built in one pass over the events of `toml_parser`, which also finds what `toml` does not
-//! report: the nesting depth, the length of keys, and syntax that only TOML 1.1 allows. Whether the
-//! text is valid is decided by `toml`.
+//! report: the nesting depth, the length of keys, and syntax that only TOML 1.1 allows. `toml`
+//! decides whether the text is valid.
 
 use crate::error::{Error, Result};
 use crate::text::path::{MAX_SEGMENTS, decode_key};
@@ -25,7 +25,7 @@ pub(crate) struct Outline {
     pub(crate) inline_tables: Vec<InlineTable>,
     /// The text of each comment, with its offset.
     pub(crate) comments: Vec<Range<usize>>,
-    /// The first syntax that TOML 1.0 does not have, and its offset.
+    /// The first use of syntax that TOML 1.0 does not have, and its offset.
     pub(crate) newer_toml: Option<(usize, &'static str)>,
 }
 
@@ -73,8 +73,8 @@ impl Outline {
         Outline::scan(text, true)
     }
 
-    /// Only the sections, with the bounds checked: enough for a reader, and without a copy of every
-    /// name.
+    /// Only the sections, with the bounds checked. This is enough for a reader, and copies no
+    /// names.
     pub(crate) fn bounds(text: &str) -> Result<Outline> {
         Outline::scan(text, false)
     }
@@ -128,15 +128,15 @@ enum Frame {
 
 struct Scan<'a> {
     source: Source<'a>,
-    /// Whether names, entries, inline tables and comments are collected; otherwise only the lengths
-    /// of paths are counted.
+    /// Whether names, entries, inline tables and comments are collected. Otherwise, only the
+    /// lengths of paths are counted.
     detail: bool,
     out: Outline,
     path: Vec<String>,
     frames: Vec<Frame>,
     header: Option<(Vec<String>, bool, usize)>,
     in_key: bool,
-    /// The key that was read last, and that of the line's entry.
+    /// The key that was read last, and the key of the line's entry.
     key: Range<usize>,
     entry_key: Range<usize>,
     value_start: usize,
@@ -268,8 +268,8 @@ impl EventReceiver for Scan<'_> {
             self.path.push(segment);
             self.path.len()
         };
-        // Checked before anything recurses: dropping the tree of a header with a million segments
-        // would overflow the stack.
+        // Checked before anything recurses, because dropping the tree of a header with a million
+        // segments would overflow the stack.
         let depth_allowance = if self.reachable() { 0 } else { self.frames.len() * MAX_SEGMENTS };
         if length > MAX_SEGMENTS + depth_allowance && self.problem.is_none() {
             self.problem =

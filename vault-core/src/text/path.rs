@@ -1,4 +1,4 @@
-//! Property paths: TOML dotted keys, bounded in length, compared by their bytes.
+//! Property paths, which are TOML dotted keys of limited length, compared by their bytes.
 
 use crate::error::{Error, Kind, Result};
 use crate::shown::{Brief, Typed, is_hidden};
@@ -16,8 +16,8 @@ const MAX_BYTES: usize = 1024;
 
 /// A property's path: `acme.password`, `acme."user.name"`.
 ///
-/// It parses from and prints as a TOML dotted key; invisible characters are escaped when printed.
-/// Text that is not a dotted key fails with [`Kind::Usage`]; text that exceeds the bounds of
+/// It is parsed and printed as a TOML dotted key, with invisible characters escaped. Text that is
+/// not a dotted key fails with [`Kind::Usage`]; text that exceeds the bounds of
 /// [`PropertyPath::new`] fails with [`Kind::Malformed`].
 ///
 /// ```
@@ -33,7 +33,7 @@ impl PropertyPath {
     /// Creates a path of these segments; a dot inside one is not a separator.
     ///
     /// # Errors
-    /// [`Kind::Malformed`] with no segment, more than 16 of them, or more than 1 KiB in all.
+    /// [`Kind::Malformed`] for no segments, more than 16 segments, or more than 1 KiB in total.
     ///
     /// ```
     /// let path = bootseal_core::PropertyPath::new(vec!["acme".into(), "user.name".into()])?;
@@ -108,7 +108,7 @@ impl FromStr for PropertyPath {
             return Err(Error::new(Kind::Usage, "expected a property's path, found a private key"));
         }
         if errors.is_some() || keys.segments.is_empty() || stray {
-            // NAME=VALUE is a likely mistake, and the value must not be repeated.
+            // NAME=VALUE is a likely mistake, and the error must not repeat the value.
             let harmless = !text.is_empty()
                 && text.chars().all(|next| next.is_alphanumeric() || "._-\"'".contains(next));
             let what = if harmless {

@@ -1,4 +1,4 @@
-//! A settings file in clear, the input of sealing: its properties, and its text without the
+//! A plain-text settings file, the input of sealing: its properties, and its text without the
 //! secrets.
 
 use crate::error::{Error, Kind, Result};
@@ -12,7 +12,7 @@ use toml::Value;
 use toml::de::{DeTable, DeValue};
 use zeroize::{Zeroize, Zeroizing};
 
-/// A TOML file in clear, in which `"secret:…"` may mark values to be sealed.
+/// A plain-text TOML file, in which `"secret:…"` may mark values to be sealed.
 ///
 /// ```
 /// let plain = bootseal_core::PlainDocument::parse("# acme\nuser = \"bob\"\npassword = \"secret:hunter2\"\n".into())?;
@@ -29,14 +29,14 @@ pub struct PlainDocument {
     blocks: Vec<Vec<String>>,
 }
 
-/// Wipes the text, which is in clear.
+/// Wipes the text, which contains secrets in the clear.
 impl Drop for PlainDocument {
     fn drop(&mut self) {
         self.text.zeroize();
     }
 }
 
-/// One property of a file in clear.
+/// One property of a plain-text file.
 ///
 /// ```
 /// let plain = bootseal_core::PlainDocument::parse("password = \"secret:hunter2\"\n".into())?;
@@ -48,9 +48,9 @@ impl Drop for PlainDocument {
 pub struct PlainProperty {
     /// Its name.
     pub path: PropertyPath,
-    /// Its value, without the mark.
+    /// Its value, without the prefix `secret:`.
     pub value: Value,
-    /// Whether it was written `"secret:…"`.
+    /// Whether it was written as `"secret:…"`.
     pub marked: bool,
     pub(crate) span: Range<usize>,
 }
@@ -60,7 +60,8 @@ impl PlainDocument {
     ///
     /// # Errors
     /// [`Kind::Malformed`], with line and column if they are known: if it is not TOML or nested too
-    /// deep, if a number is out of range, if it is sealed already, or if a mark is inside an array.
+    /// deep, if a number is out of range, if it is sealed already, or if `secret:` occurs inside an
+    /// array.
     ///
     /// ```
     /// use bootseal_core::{Kind, PlainDocument};
@@ -77,7 +78,7 @@ impl PlainDocument {
         })
     }
 
-    /// Like `parse`; `own` is the error for a table `bootseal`, which a text in clear never has.
+    /// Like `parse`; `own` is the error for a table `bootseal`, which a plain-text file never has.
     pub(crate) fn parse_user(text: String, own: impl FnOnce() -> Error) -> Result<PlainDocument> {
         let given = Zeroizing::new(text);
         let text = given.replace("\r\n", "\n");
@@ -144,8 +145,8 @@ impl PlainDocument {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn comments(&self) -> impl Iterator<Item = (usize, &str)> {
-        // The count continues from the previous comment: counting from the top each time would be
-        // quadratic.
+        // The count continues from the previous comment, because counting from the top each time
+        // would be quadratic.
         self.comments.iter().scan((0, 1), |(counted, line), span| {
             *line += self.text[*counted..span.start].matches('\n').count();
             *counted = span.start;

@@ -1,4 +1,4 @@
-//! The text of a sealed value, `sealed:BASE64URL`: its shape, which is checked without a key.
+//! The form of the text of a sealed value, `sealed:BASE64URL`, which is checked without a key.
 
 use crate::error::{Error, Result};
 use base64::Engine;
@@ -9,16 +9,16 @@ pub(crate) const SECRET_PREFIX: &str = "secret:";
 
 /// The prefix of a sealed value.
 pub(crate) const SEALED_PREFIX: &str = "sealed:";
-/// Bytes of the nonce, before the ciphertext.
+/// The length of the nonce, which is before the ciphertext.
 pub(crate) const NONCE: usize = 24;
-/// Bytes of the authentication tag, after the ciphertext.
+/// The length of the authentication tag, which is after the ciphertext.
 pub(crate) const TAG: usize = 16;
 /// Plaintexts are padded to multiples of this length, so that a sealed value reveals the length
 /// only roughly.
 pub(crate) const STEP: usize = 64;
 
-/// Whether `sealed` has the shape of a sealed value: prefix, canonical base64url, whole steps.
-/// Returns the base64url part.
+/// Checks that `sealed` has the form of a sealed value: the prefix, and canonical base64url of
+/// whole padding steps. Returns the base64url part.
 pub(crate) fn check_shape(sealed: &str) -> Result<&str> {
     let text = sealed.strip_prefix(SEALED_PREFIX).ok_or_else(not_canonical)?;
     let bytes = text.len() / 4 * 3 + (text.len() % 4).saturating_sub(1);
@@ -27,7 +27,8 @@ pub(crate) fn check_shape(sealed: &str) -> Result<&str> {
         && text.len() % 4 != 1;
     let alphabet =
         text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-    // The unused bits of the last character must be zero, or one value would have several texts.
+    // The unused bits of the last character must be zero. Otherwise, one value would have several
+    // written forms.
     let tail = BASE64_URL_SAFE_NO_PAD.decode(&text.as_bytes()[text.len() / 4 * 4..]).is_ok();
     if whole && alphabet && tail { Ok(text) } else { Err(not_canonical()) }
 }

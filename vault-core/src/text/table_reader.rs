@@ -1,11 +1,12 @@
-//! Reading of a table with known keys: typed and complete, with a specific error for each mistake.
+//! Reads a table with known keys, checks types and completeness, and returns a specific error for
+//! each mistake.
 
 use crate::error::{Error, Result};
 use crate::shown::Brief;
 use crate::text::nearest::nearest;
 use toml::{Table, Value};
 
-/// The keys of one table that were not read yet.
+/// The keys of one table that have not been read yet.
 pub(crate) struct Fields {
     table: Table,
     /// The name of the table in messages, as a TOML dotted key.

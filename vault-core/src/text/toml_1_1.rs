@@ -14,7 +14,8 @@ pub(super) fn newer_escape(
     let mut bytes = raw.bytes().enumerate();
     while let Some((_, byte)) = bytes.next() {
         if byte == b'\\' {
-            // The escaped byte is consumed too: in `\\e` the backslash is escaped, not the `e`.
+            // The escaped byte is consumed too, because in `\\e` the backslash is escaped, not the
+            // `e`.
             match bytes.next() {
                 Some((offset, b'e')) => return Some((start + offset - 1, "the escape \\e")),
                 Some((offset, b'x')) => return Some((start + offset - 1, "the escape \\x")),

@@ -1,4 +1,4 @@
-//! TOML values: parsed from text, and written so that a review sees every character.
+//! TOML values, which are parsed from text, and written so that a review shows every character.
 
 use crate::error::{Error, Result};
 use crate::shown::is_hidden;
@@ -36,7 +36,7 @@ pub(crate) fn to_value(value: &DeValue<'_>) -> Option<toml::Value> {
     })
 }
 
-/// The text of a readable value. Invisible characters are escaped, so that a review sees them.
+/// The text of a readable value. Invisible characters are escaped, so that a review shows them.
 pub(crate) fn value_text(value: &toml::Value) -> String {
     match value {
         toml::Value::String(text) => {

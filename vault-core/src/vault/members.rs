@@ -1,5 +1,5 @@
-//! Members of the access list: adding a member wraps the same keys for a longer list, and removing
-//! a member creates new keys.
+//! The members of the access list. Adding a member wraps the same keys for a longer list, and
+//! removing a member creates new keys.
 //!
 //! Removing a member also seals every value again under the new keys, and records which values the
 //! member knows.
@@ -12,7 +12,7 @@ use crate::text::path::PropertyPath;
 use crate::vault::{CanWrite, Vault};
 
 impl Vault<CanWrite> {
-    /// Adds a member to the access list: the same data key is wrapped for the longer list. No value
+    /// Adds a member to the access list, and wraps the same data key for the longer list. No value
     /// changes.
     ///
     /// # Errors
@@ -37,17 +37,17 @@ impl Vault<CanWrite> {
         self.wrap_for(own, list)
     }
 
-    /// Removes a member: makes a new data key and seals every value again; for a writer, it also
-    /// makes a new signing key and therefore a new vault id, to which the old key hands over. `now`
-    /// is in seconds since 1970-01-01 UTC.
+    /// Removes a member, makes a new data key, and seals every value again. If the member is a
+    /// writer, this also makes a new signing key and therefore a new vault id, to which the old key
+    /// hands over the vault. `now` is in seconds since 1970-01-01 UTC.
     ///
-    /// Returns the paths of the values that the removed member knows: every sealed value. The file
-    /// keeps this record until each value is replaced.
+    /// Returns the paths of the values that the removed member knows, which are all sealed values.
+    /// The file keeps this record until each value has been replaced.
     ///
     /// # Errors
     /// [`Kind::NotFound`] if no member has that name; [`Kind::Conflict`] for the last writer, and
-    /// if 64 other removed members still know values; those of [`Vault::open`] if a value does not
-    /// open.
+    /// if 64 other removed members still know values; the errors of [`Vault::open`] if a value does
+    /// not open.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -83,9 +83,9 @@ impl Vault<CanWrite> {
         Ok(exposed)
     }
 
-    /// Replaces the entry of that name with `access`. A reader who becomes a writer with the same
-    /// recipient is an addition; any other change is a removal and an addition in one, with the
-    /// effects and the return value of [`Vault::remove_access`].
+    /// Replaces the entry of that name with `access`. If a reader becomes a writer with the same
+    /// recipient, this is an addition. Any other change is a removal and an addition in one step,
+    /// with the effects and the return value of [`Vault::remove_access`].
     ///
     /// # Errors
     /// As [`Vault::remove_access`] and [`Vault::add_access`].
@@ -121,7 +121,7 @@ impl Vault<CanWrite> {
             self.wrap_for(own, list)?;
             return Ok(Vec::new());
         }
-        // A member who keeps reading with the same key knows the values anyway.
+        // A member who can still read with the same key knows the values anyway.
         let (removed, exposed) = match same_key {
             true => (self.file.header.removed.clone(), Vec::new()),
             false => self.known_by(&access.name, now)?,

@@ -1,4 +1,5 @@
-//! The opened vault: `Vault<CanRead>` opens values, `Vault<CanWrite>` also changes and signs them.
+//! The opened vault. `Vault<CanRead>` opens values, and `Vault<CanWrite>` also changes values and
+//! signs the file.
 
 pub(crate) mod open;
 pub(crate) mod open_by_passphrase;
@@ -52,7 +53,7 @@ pub struct CanWrite {
     pub(crate) data_key: DataKey,
 }
 
-/// An opened vault. `Vault<CanRead>` opens values; `Vault<CanWrite>` also changes them.
+/// An opened vault. `Vault<CanRead>` opens values, and `Vault<CanWrite>` also changes them.
 ///
 /// ```
 /// # use bootseal_core::*;
@@ -87,7 +88,7 @@ impl Vault<CanRead> {
     }
 
     pub(crate) fn for_reader(file: VerifiedFile, key: DataKey) -> Result<Vault<CanRead>> {
-        // Dropping the data key here wipes it: opening values needs only the value key.
+        // Dropping the data key here wipes it. Opening values needs only the value key.
         let mode = CanRead { credential: key.credential_key(&file.vault_id())? };
         Ok(Vault { key: key.value_key(&file.vault_id())?, file, mode })
     }
@@ -113,7 +114,7 @@ impl<Mode> Vault<Mode> {
         &self.file
     }
 
-    /// The verified file alone; the keys are wiped.
+    /// Returns the verified file alone, and wipes the keys.
     pub fn into_file(self) -> VerifiedFile {
         self.file
     }
@@ -157,7 +158,7 @@ impl<Mode> Vault<Mode> {
     /// Opens every sealed value, in the order of the file.
     ///
     /// # Errors
-    /// The error of the first value that does not open, as [`Vault::open`].
+    /// The error of [`Vault::open`] for the first value that does not open.
     ///
     /// ```
     /// # use bootseal_core::*;

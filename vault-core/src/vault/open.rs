@@ -1,4 +1,4 @@
-//! Opening a verified file with an identity: the step from names to values.
+//! Opens a verified file with an identity, which is the step from names to values.
 
 use crate::access::identity::Identity;
 #[cfg(feature = "plugin")]
@@ -32,7 +32,7 @@ impl VerifiedFile {
         roles.fold(None, |best, role| if best == Some(Role::Writer) { best } else { Some(role) })
     }
 
-    /// Opens the data key: values can be opened from then on.
+    /// Opens the data key, so that values can be opened.
     ///
     /// # Errors
     /// [`Kind::NoIdentity`] if none of `identities` opens it, with the names of the members who
@@ -56,11 +56,12 @@ impl VerifiedFile {
         }
     }
 
-    /// Opens the signing seed and the data key: values can also be sealed, and the file signed.
+    /// Opens the signing seed and the data key, so that values can also be sealed, and the file
+    /// signed.
     ///
     /// # Errors
-    /// As [`VerifiedFile::open`], [`Kind::NoIdentity`] also for a reader; [`Kind::Malformed`] if
-    /// the seed is not that of the vault's id.
+    /// The errors of [`VerifiedFile::open`]; [`Kind::NoIdentity`] also for a reader;
+    /// [`Kind::Malformed`] if the seed does not belong to the vault's id.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -91,8 +92,8 @@ impl VerifiedFile {
         }
     }
 
-    /// Leaves out identities of plugins that have no recipient in the access list: their program is
-    /// not run.
+    /// Leaves out the identities of plugins that have no recipient in the access list, so that
+    /// their program is not run.
     fn wanted(&self, identities: &[Identity]) -> Vec<Identity> {
         let wanted = |identity: &&Identity| {
             !identity.is_plugin() || self.role_of(std::slice::from_ref(*identity)).is_some()

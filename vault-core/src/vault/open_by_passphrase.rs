@@ -1,5 +1,5 @@
-//! Opening by passphrase: finds the entry of the access list that a passphrase belongs to, and its
-//! identity.
+//! Opens a vault by passphrase: finds the entry of the access list that a passphrase belongs to,
+//! and derives its identity.
 
 use crate::access::identity::Identity;
 use crate::access::passphrase::{Derivation, Text};
@@ -8,8 +8,8 @@ use crate::file::header::Access;
 use crate::file::verified::VerifiedFile;
 use bootseal_memory::Secret;
 
-/// The maximum number of entries tried with one passphrase. Each takes up to half a second, and an
-/// unpinned file may be crafted to waste time.
+/// The maximum number of entries that are tried with one passphrase. Each try takes up to half a
+/// second, and an unpinned file may be crafted to waste time.
 const MAX_TRIED: usize = 16;
 
 /// A passphrase is used only with a verified file, whose salt and cost a writer chose.
@@ -18,9 +18,9 @@ impl VerifiedFile {
     /// memory of its [`Cost`](crate::Cost).
     ///
     /// # Errors
-    /// [`Kind::WrongPassphrase`] if it is wrong; [`Kind::NotFound`] if the access list has no such
-    /// entry with a passphrase; [`Kind::Usage`] if it is not UTF-8; [`Kind::Io`] without the memory
-    /// of the entry's [`Cost`](crate::Cost).
+    /// [`Kind::WrongPassphrase`] if the passphrase is wrong; [`Kind::NotFound`] if the access list
+    /// has no such entry with a passphrase; [`Kind::Usage`] if the passphrase is not UTF-8;
+    /// [`Kind::Io`] if there is not enough memory for the entry's [`Cost`](crate::Cost).
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -40,8 +40,8 @@ impl VerifiedFile {
         self.first_that_fits(&entries, passphrase)
     }
 
-    /// Like [`VerifiedFile::identity_by_passphrase`], but without a name: tries each entry with a
-    /// passphrase, those of 64 MiB first.
+    /// Like [`VerifiedFile::identity_by_passphrase`], but without a name. Tries each entry with a
+    /// passphrase, beginning with entries that need 64 MiB.
     ///
     /// # Errors
     /// As [`VerifiedFile::identity_by_passphrase`]; [`Kind::Usage`] if more than 16 entries would

@@ -1,5 +1,5 @@
-//! New keys for a vault: every value is sealed again under them. A new signing key makes a new
-//! vault id, to which the old id hands over.
+//! Makes new keys for a vault, and seals every value again under them. A new signing key makes a
+//! new vault id, to which the old id hands over the vault.
 
 use crate::access::wrap::{wrap_data_key, wrap_writer_keys};
 use crate::error::{Error, Kind, Result};
@@ -21,8 +21,8 @@ impl Vault<CanWrite> {
     /// `signing_key` also makes a new vault id.
     ///
     /// # Errors
-    /// Those of [`Vault::open`] if a value does not open; [`Kind::Io`] without random numbers or
-    /// guarded memory.
+    /// The errors of [`Vault::open`] if a value does not open; [`Kind::Io`] if the system has no
+    /// random numbers or no guarded memory.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -44,7 +44,8 @@ impl Vault<CanWrite> {
         )
     }
 
-    /// Makes new keys for `list`: members who are not in `list` can open nothing from now on.
+    /// Makes new keys for `list`, so that members who are not in `list` can open nothing from now
+    /// on.
     pub(super) fn rekey(
         &mut self,
         own: String,

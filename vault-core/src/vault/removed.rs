@@ -1,17 +1,18 @@
-//! The record of removed members, with the values that each still knows, until those are replaced.
+//! The record of removed members, each with the values that the member still knows, until these
+//! values are replaced.
 
 use crate::error::{Error, Kind, Result};
 use crate::file::header::{MAX_HISTORY, Removed, edit};
 use crate::text::path::PropertyPath;
 use crate::vault::{CanWrite, Vault};
 
-/// The last second that can be written as a date: the limit of the time library, some hours before
-/// that of TOML.
+/// The last second that can be written as a date. This is the limit of the time library, which is
+/// some hours before the limit of TOML.
 pub(super) const LAST_SECOND: u64 = 253_402_207_199;
 
 impl Vault<CanWrite> {
-    /// The record with an added entry, by which `name` knows every value sealed now, and the list
-    /// of these values.
+    /// The record with an added entry, which says that `name` knows every value that is sealed now,
+    /// and the list of these values.
     pub(super) fn known_by(
         &mut self,
         name: &str,
@@ -42,7 +43,7 @@ impl Vault<CanWrite> {
     }
 
     /// Records members who know every value set up to a given time. If a name has two times, the
-    /// later one counts.
+    /// later time is used.
     pub(crate) fn mark(&mut self, marks: impl IntoIterator<Item = (String, u64)>) -> Result<()> {
         let removed = &mut self.file.header.removed;
         for (name, at) in marks {
@@ -62,7 +63,7 @@ impl Vault<CanWrite> {
         if self.file.header.removed.is_empty() {
             return Ok(());
         }
-        // If a value does not open, its date is unknown: all names stay.
+        // If a value does not open, its date is unknown, so all names stay.
         let Ok(values) = self.open_all() else { return Ok(()) };
         let oldest = values.iter().map(|(_, opened)| opened.set_at).min();
         let before = self.file.header.removed.len();

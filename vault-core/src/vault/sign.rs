@@ -1,5 +1,4 @@
-//! Signing: makes the next generation of a file, which is read again and verified before it is
-//! returned.
+//! Signs a file: makes its next generation, which is read back and verified before it is returned.
 
 use crate::access::identity::Identity;
 use crate::access::wrap::open_data_key;
@@ -21,7 +20,8 @@ impl Vault<CanWrite> {
     /// writer's identity.
     ///
     /// # Errors
-    /// [`Kind::Malformed`] if they do not, or if none of `identities` opens the readers' block.
+    /// [`Kind::Malformed`] if they contain different data keys, or if none of `identities` opens
+    /// the readers' block.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -48,8 +48,8 @@ impl Vault<CanWrite> {
     /// Returns the next generation of the file, signed, read back and verified.
     ///
     /// # Errors
-    /// [`Kind::Malformed`] if the text may not be signed: TOML that only version 1.1 allows, a
-    /// broken rule of the format, more than 16 MiB.
+    /// [`Kind::Malformed`] if the text must not be signed, because it is TOML that only version 1.1
+    /// allows, breaks a rule of the format, or is larger than 16 MiB.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -65,8 +65,8 @@ impl Vault<CanWrite> {
         self.sign_above(0).map(|(text, _)| text)
     }
 
-    /// Like `sign`, with a generation that is also above `generation`, which was seen elsewhere.
-    /// Returns the text and the verified file, pinned to its own vault.
+    /// Like `sign`, but with a generation that is also above `generation`, which was seen
+    /// elsewhere. Returns the text and the verified file, pinned to its own vault.
     ///
     /// # Errors
     /// As [`Vault::sign`].

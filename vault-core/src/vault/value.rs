@@ -1,4 +1,4 @@
-//! Sealing and opening of one value: XAES-256-GCM (C2SP), bound to its vault and its name.
+//! Seals and opens one value with XAES-256-GCM (C2SP), bound to its vault and its name.
 
 use crate::error::{Error, Kind, Result};
 use crate::keys::derive::ValueKey;
@@ -14,7 +14,7 @@ use bootseal_memory::{Secret, SecretBuf};
 use xaes_256_gcm::aead::{AeadInOut, KeyInit};
 use xaes_256_gcm::{Key, Nonce, Tag, Xaes256Gcm};
 
-/// Bytes of the plaintext before the value: its kind, `set_at`, its length.
+/// The number of bytes in the plaintext before the value: its kind, `set_at`, and its length.
 const HEADER: usize = 13;
 
 /// The type of a value's bytes.
@@ -88,7 +88,7 @@ impl OpenedValue {
     }
 }
 
-/// Checks that `bytes` can be a value of `kind`; the error never contains them.
+/// Checks that `bytes` can be a value of `kind`. The error never contains `bytes`.
 pub(crate) fn check_payload(kind: ValueKind, bytes: &[u8]) -> Result<()> {
     match kind {
         ValueKind::Bytes => Ok(()),
@@ -180,8 +180,8 @@ pub(crate) fn open(
     sealed: &str,
 ) -> Result<OpenedValue> {
     let text = check_shape(sealed).map_err(|error| error.at(path))?;
-    // The decoder needs room for whole groups of three bytes, so up to two more than the result
-    // has.
+    // The decoder needs space for whole groups of three bytes, which is up to two bytes more than
+    // the result has.
     let mut page = SecretBuf::zeroed(text.len() / 4 * 3 + 3)?;
     let decoded = page.expose_mut(|page| BASE64_URL_SAFE_NO_PAD.decode_slice(text, page));
     page.truncate(decoded.map_err(|_| not_canonical().at(path))?);

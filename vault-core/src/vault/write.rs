@@ -1,4 +1,4 @@
-//! Changes of a vault: creating it, and setting, renaming or removing values.
+//! Changes a vault: creates it, and sets, renames and removes values.
 
 use crate::access::wrap::{wrap_data_key, wrap_writer_keys};
 use crate::error::{Error, Kind, Result};
@@ -16,13 +16,13 @@ use bootseal_memory::Secret;
 use std::collections::HashMap;
 
 impl Vault<CanWrite> {
-    /// Creates a vault for `access` with `text` as its readable part. It has generation 1 once it
-    /// is signed.
+    /// Creates a vault for `access` with `text` as its readable part. It has generation 1 after it
+    /// has been signed.
     ///
     /// # Errors
-    /// [`Kind::Malformed`] if `text` is not TOML that may be signed, or `access` breaks a rule of
-    /// the format; [`Kind::Usage`] if a recipient cannot be wrapped to; [`Kind::Io`] without random
-    /// numbers or guarded memory.
+    /// [`Kind::Malformed`] if `text` is not TOML that may be signed, or if `access` breaks a rule
+    /// of the format; [`Kind::Usage`] if a recipient cannot be wrapped to; [`Kind::Io`] without
+    /// random numbers or guarded memory.
     ///
     /// ```
     /// use bootseal_core::{Access, Identity, Role, Secret, SealedFile, ValueKind, Vault};
@@ -56,7 +56,7 @@ impl Vault<CanWrite> {
         header.write_key =
             wrap_writer_keys(&seed, &data_key, &recipients(&header.access, Some(Role::Writer)))?;
         let document = Document::parse(with_final_newline(text))?;
-        // A sealed value of another vault would not open in this one.
+        // Another vault's sealed value would not open in this vault.
         if let Some((path, _)) =
             document.iter().find(|(_, property)| matches!(property, Property::Sealed(_)))
         {
@@ -80,8 +80,8 @@ impl Vault<CanWrite> {
     /// 1970-01-01 UTC.
     ///
     /// # Errors
-    /// [`Kind::Conflict`] if the name is a table, or if a value is in the place of a needed table;
-    /// [`Kind::Malformed`] if the bytes are not of `kind`.
+    /// [`Kind::Conflict`] if the name is a table, or if a value is in the place of a table that is
+    /// needed; [`Kind::Malformed`] if the bytes are not of `kind`.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -154,7 +154,7 @@ impl Vault<CanWrite> {
         self.replace_text(document.with_new(&new)?)
     }
 
-    /// Sets the property `path` to a readable value; it is added or replaced.
+    /// Sets the property `path` to a readable value, by adding or replacing the property.
     ///
     /// # Errors
     /// As [`Vault::set`]; [`Kind::Conflict`] also for text that begins with `sealed:` or `secret:`.
@@ -180,12 +180,11 @@ impl Vault<CanWrite> {
         self.replace_text(self.file.document.with(path, &value_text(value))?)
     }
 
-    /// Appends readable properties, written as TOML; their layout is kept.
+    /// Appends readable properties that are written as TOML, and keeps their layout.
     ///
     /// # Errors
     /// [`Kind::Malformed`] if it is not TOML; [`Kind::Conflict`] if a value would have to be
-    /// sealed, or if the file already has such a table, which TOML does not allow to be defined
-    /// twice.
+    /// sealed, or if the file already has a table that the text defines, which TOML does not allow.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -228,7 +227,7 @@ impl Vault<CanWrite> {
     ///
     /// # Errors
     /// [`Kind::NotFound`] if there is none, with similar names; [`Kind::Conflict`] if it cannot be
-    /// removed alone, as one of `[[blocks]]`.
+    /// removed alone, because it is in one of several `[[blocks]]`.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -249,8 +248,8 @@ impl Vault<CanWrite> {
     /// Renames the property `old` to `new`. A sealed value keeps the time at which it was set.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] if there is no `old`; [`Kind::Exists`] if there is a `new`, unless
-    /// `replace`; [`Kind::Conflict`] if the tables of the file have no place for it; those of
+    /// [`Kind::NotFound`] if `old` does not exist; [`Kind::Exists`] if `new` exists and `replace`
+    /// is false; [`Kind::Conflict`] if the tables of the file have no place for it; those of
     /// [`Vault::open`] for a sealed value.
     ///
     /// ```
@@ -299,8 +298,8 @@ impl Vault<CanWrite> {
         value: &Secret,
         now: u64,
     ) -> Result<String> {
-        // A replaced value must be newer than every removal, or it would stay marked as known to
-        // removed members.
+        // A replaced value must be newer than every removal. Otherwise, it would stay marked as
+        // known to removed members.
         let last_removal = self.file.header.removed.iter().map(|removed| removed.at + 1).max();
         let set_at = last_removal.map_or(now, |at| at.max(now));
         value::seal(&self.key, &self.file.vault_id(), path, kind, set_at, value)

@@ -46,8 +46,8 @@ impl AsyncWrite for Short {
     }
 }
 
-/// The bytes that arrive if `stream` is written in slices of the lengths `cuts`, with `together`
-/// slices in one write, to a stream that accepts `takes` bytes at a time.
+/// Writes `stream` in slices of the lengths `cuts`, with `together` slices per write, to a stream
+/// that accepts `takes` bytes at a time, and returns the bytes that arrive.
 fn arrives(
     placeholders: &Arc<Placeholders>,
     stream: &[u8],

@@ -90,7 +90,8 @@ impl Client {
         Client { placeholders, sender }
     }
 
-    /// Sends a request with these values in these headers; `body` gets the first placeholder.
+    /// Sends a request with these headers; `body` makes the body from the first header's
+    /// placeholder.
     async fn send(
         &self,
         headers: &[(&'static str, &[u8])],

@@ -1,4 +1,5 @@
-//! A hyper proxy that only adds a fixed header: the minimum that a proxy with this library costs.
+//! A hyper proxy that only adds a fixed header: the lower limit for the cost of a proxy on hyper.
+//!
 //! Usage: `bare PORT UPSTREAM-PORT TOKEN`
 
 use hyper::body::Incoming;
@@ -16,7 +17,7 @@ type Anything = Box<dyn Error + Send + Sync>;
 
 fn main() -> Result<(), Anything> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [port, upstream, token] = args.as_slice() else { return Err("bare PORT UPSTREAM-PORT TOKEN".into()) };
+    let [port, upstream, token] = args.as_slice() else { return Err("usage: bare PORT UPSTREAM-PORT TOKEN".into()) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(serve(port.parse()?, upstream.parse()?, HeaderValue::from_str(&format!("Bearer {token}"))?))
 }

@@ -8,7 +8,7 @@ use bootseal_memory::MemoryError;
 use http::HeaderMap;
 use http::header::SET_COOKIE;
 
-/// A cookie as it was set.
+/// A cookie that a response sets.
 #[derive(Debug)]
 pub(crate) struct Cookie {
     pub(crate) name: String,
@@ -32,9 +32,9 @@ impl Cookie {
     }
 }
 
-/// The cookies that remain set after `headers`; the last line of a name counts. Lines that are not
-/// cookies are skipped. `unix_time` is our own time, in seconds since 1970, for a response without
-/// a `Date`.
+/// The cookies that remain set after `headers`. If several lines set a cookie of the same name, the
+/// last line is used. Lines that are not cookies are skipped. `unix_time` is our own time in
+/// seconds since 1970, which is used if the response has no `Date`.
 pub(crate) fn set_by(headers: &HeaderMap, unix_time: f64) -> Result<Vec<Cookie>, MemoryError> {
     let now = date(headers).unwrap_or(unix_time);
     let mut cookies: Vec<Cookie> = Vec::new();
@@ -94,8 +94,8 @@ pub(crate) fn can_carry(value: &[u8]) -> bool {
         .all(|byte| matches!(byte, 0x21 | 0x23..=0x2B | 0x2D..=0x3A | 0x3C..=0x5B | 0x5D..=0x7E))
 }
 
-/// For a fuzzer: the names and values of the cookies that remain set, and whether each can be sent
-/// back.
+/// Returns to a fuzzer the names and values of the cookies that remain set, and whether each value
+/// can be sent back.
 #[cfg(fuzzing)]
 pub fn fuzzed(headers: &HeaderMap, unix_time: f64) -> Vec<(String, Secret, bool)> {
     let cookies = set_by(headers, unix_time).unwrap_or_default();

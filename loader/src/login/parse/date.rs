@@ -2,15 +2,15 @@
 
 use std::time::UNIX_EPOCH;
 
-/// The seconds since 1970 of an HTTP date (RFC 9110 §5.6.7), in any of its three forms.
+/// Returns an HTTP date (RFC 9110 §5.6.7), in any of its three forms, as seconds since 1970.
 pub(crate) fn http_date(text: &str) -> Option<f64> {
     let read =
         httpdate::parse_http_date(text).ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     read.map(|since| since.as_secs() as f64).or_else(|| mail_date(text))
 }
 
-/// Vendors also send dates in the format of mail (RFC 5322), with an offset in place of `GMT`, or
-/// dates before 1970 to expire a cookie.
+/// Returns a date in the format of e-mail (RFC 5322): some vendors send an offset instead of `GMT`,
+/// or a date before 1970 to expire a cookie.
 fn mail_date(text: &str) -> Option<f64> {
     let parser = jiff::fmt::rfc2822::DateTimeParser::new();
     parser.parse_timestamp(text).ok().map(|time| time.as_second() as f64)
@@ -21,7 +21,7 @@ pub(crate) fn date(headers: &http::HeaderMap) -> Option<f64> {
     headers.get(http::header::DATE)?.to_str().ok().and_then(http_date)
 }
 
-/// The seconds since 1970 of an RFC 3339 date and time, with its fraction.
+/// Returns an RFC 3339 date and time, including its fraction, as seconds since 1970.
 pub(crate) fn iso8601(text: &str) -> Option<f64> {
     let text = text.trim();
     if text.starts_with("9999-12-31T") {

@@ -1,6 +1,6 @@
-//! JSON pointer (RFC 6901) over the bytes of a document.
+//! Finds values in the bytes of a JSON document by JSON pointer (RFC 6901).
 //!
-//! It builds no tree and copies no other part of the document.
+//! It builds no tree, and copies only the value that it finds.
 
 use bootseal_core::Secret;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -9,11 +9,12 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 
-/// The value at a place.
+/// The value that a pointer leads to.
 #[derive(Debug)]
 pub(crate) enum Found {
     Text(Secret),
-    /// In its written form, because a floating-point number cannot represent an id of 19 digits.
+    /// A number as it is written in the document, because a floating-point number cannot represent
+    /// an id of 19 digits.
     Number(Secret),
     True,
     /// False or null.
@@ -23,7 +24,7 @@ pub(crate) enum Found {
 }
 
 impl Found {
-    /// The value of a number, or of a text that is a number: vendors send both.
+    /// The value of a number, or of a string that contains a number, because vendors send both.
     pub(crate) fn number(&self) -> Option<f64> {
         let parse =
             |text: &Secret| text.expose_str(|text| text.trim().parse::<f64>().ok()).ok().flatten();
@@ -34,7 +35,7 @@ impl Found {
         }
     }
 
-    /// Whether it is neither null, nor false, nor an empty text.
+    /// Whether the value is neither null, nor false, nor an empty string.
     pub(crate) fn is_present(&self) -> bool {
         match self {
             Found::Text(text) => !text.is_empty(),
@@ -43,7 +44,7 @@ impl Found {
         }
     }
 
-    /// Whether it is this text, or a number or boolean that is written as this text.
+    /// Whether the value is this string, or is the number or the boolean that `text` represents.
     pub(crate) fn is(&self, text: &str) -> bool {
         match self {
             Found::Text(found) => found.expose(|bytes| bytes == text.as_bytes()),
@@ -64,8 +65,8 @@ fn same_number(one: &str, other: &str) -> bool {
     }
 }
 
-/// The document is not JSON, nests deeper than 128, or has the requested key twice. The error
-/// contains no part of the document.
+/// The error for a document that is not JSON, is nested more than 128 levels deep, or contains the
+/// requested key twice. It contains no part of the document.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct NotJson;
 
@@ -179,18 +180,18 @@ impl<'de> Visitor<'de> for Follow<'_> {
     }
 }
 
-/// The names of the places in `document`, for the error when the requested one is missing. A name
-/// that does not look like a field name is left out with everything below it, because it may be a
-/// value.
+/// Returns pointers to the values in `document`, for the error if the requested value is missing. A
+/// name that does not look like a field name may itself be a secret, so it is left out, together
+/// with everything below it.
 pub(crate) fn places(document: &[u8]) -> Vec<String> {
     let mut found = Vec::new();
     let mut reader = serde_json::Deserializer::from_slice(document);
-    // A document that is not JSON has no places.
+    // Nothing is listed for a document that is not JSON.
     let _ = Places { at: String::new(), found: &mut found }.deserialize(&mut reader);
     found
 }
 
-/// At most this many places are listed.
+/// The maximum number of pointers that are listed.
 const MOST_PLACES: usize = 12;
 
 struct Places<'a> {

@@ -1,4 +1,4 @@
-//! Expiry of a JWT: `exp` and `iat` only determine when to log in again.
+//! The expiry of a JWT. `exp` and `iat` are used only to determine when to log in again.
 //!
 //! The signature is not checked: we are not the audience, and the vendor checks it at each call
 //! (RFC 7519, RFC 7515).
@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bootseal_memory::SecretBuf;
 
-/// A longer text is not parsed.
+/// The maximum length of a token that is parsed.
 const MAX_JWT: usize = 16 * 1024;
 
 /// The claims about a JWT's own lifetime, in seconds since 1970-01-01 UTC.
@@ -28,7 +28,7 @@ pub(crate) fn peek(token: &[u8]) -> Option<Claims> {
     })
 }
 
-/// A claim that is a finite number; a string does not count.
+/// Returns a claim that is a finite number, and `None` for a string.
 fn number(payload: &[u8], pointer: &str) -> Option<f64> {
     match find(payload, pointer) {
         Ok(Some(found @ Found::Number(_))) => found.number(),
@@ -36,14 +36,14 @@ fn number(payload: &[u8], pointer: &str) -> Option<f64> {
     }
 }
 
-/// The decoded payload of a signed JWT, on a guarded page: together with the other parts it is the
+/// The decoded payload of a signed JWT, on a guarded page, because the payload is a part of the
 /// token.
 pub(crate) fn payload(token: &[u8]) -> Option<SecretBuf> {
     if token.len() > MAX_JWT {
         return None;
     }
-    // Bounded, so that a text full of dots is cheap (CVE-2025-27144). A signed JWT has three parts,
-    // an encrypted one five.
+    // Bounded, so that parsing a long string of dots is cheap (CVE-2025-27144). A signed JWT has
+    // three parts, and an encrypted JWT has five.
     let mut parts = token.splitn(4, |byte| *byte == b'.');
     let (_, payload, _, None) = (parts.next()?, parts.next()?, parts.next()?, parts.next()) else {
         return None;
@@ -52,7 +52,7 @@ pub(crate) fn payload(token: &[u8]) -> Option<SecretBuf> {
     let decoded =
         page.expose_mut(|page| BASE64_URL_SAFE_NO_PAD.decode_slice(payload, page)).ok()?;
     page.truncate(decoded);
-    // The JSON reader does not check skipped text for valid UTF-8.
+    // The JSON reader does not check the text that it skips for valid UTF-8.
     page.expose(|page| std::str::from_utf8(page).is_ok()).then_some(page)
 }
 

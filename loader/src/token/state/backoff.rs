@@ -1,4 +1,4 @@
-//! Back-off: the wait before the next login, after a failed one.
+//! The back-off: the wait before the next login, after a login has failed.
 //!
 //! ```text
 //!            token                      token
@@ -26,9 +26,9 @@ const LAST_PROBE: Duration = Duration::from_secs(60 * 60);
 pub(crate) struct Backoff {
     until: Option<Duration>,
     reason: BackoffReason,
-    /// The wait follows a token that had expired on arrival, not a failure.
+    /// Whether the wait follows a token that had expired on arrival, not a failure.
     born_expired: bool,
-    /// Failures in a row, of any class.
+    /// The number of failures in a row, of any class.
     in_a_row: u32,
     refusals: u32,
     hints: RefusalHints,
@@ -104,8 +104,8 @@ impl Backoff {
         (self.until, self.born_expired) = (Some(now + 5 * SECOND), true);
     }
 
-    /// Records that a token was rejected after it had worked. It was valid on arrival, whatever its
-    /// stated expiry, so a new login may be made at once.
+    /// Records that a token was rejected after it had worked. Whatever its stated expiry, the token
+    /// was valid on arrival, so a new login may be made at once.
     pub(crate) fn working_token_rejected(&mut self) {
         if std::mem::take(&mut self.born_expired) {
             self.until = None;

@@ -1,21 +1,22 @@
-//! Loop guard: suppresses logins while every new token is rejected.
+//! The loop guard: suppresses logins while every new token is rejected.
 //!
 //! Without it, every rejection would cause a login, and every new token would be rejected.
 //!
 //! The guard distinguishes two loops. In the first, fresh tokens never work: the account lacks a
-//! permission, or the audience is wrong. A token that worked and was revoked later is not that
-//! loop, even if a vendor revokes one every three seconds. In the second, two hosts end each
-//! other's session at a vendor that allows one session per account: there every token works once,
-//! so only the rate of the revocations shows the loop.
+//! permission, or the audience is wrong. A token that worked and was revoked later does not belong
+//! to this loop, even if a vendor revokes a token every three seconds. In the second loop, two
+//! hosts end each other's session at a vendor that allows one session per account. In that loop,
+//! every token works once, so only the rate of the revocations shows the loop.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
-/// A token that is rejected before this age, without an accepted call, never worked.
+/// The age below which a rejected token without an accepted call counts as a token that never
+/// worked.
 pub(crate) const YOUNG: Duration = Duration::from_secs(10);
-/// More revocations of working tokens than this within [`WINDOW`] come from another host's logins,
-/// not from a vendor's housekeeping.
+/// The maximum number of revocations of working tokens within [`WINDOW`] that is explained by a
+/// vendor's housekeeping. More revocations come from another host's logins.
 const MOST_REVOCATIONS: usize = 60;
 const WINDOW: Duration = Duration::from_secs(60);
 
@@ -23,14 +24,14 @@ const WINDOW: Duration = Duration::from_secs(60);
 /// monotonic clock.
 #[derive(Debug, Default)]
 pub(crate) struct LoopGuard {
-    /// Rejections in a row of tokens with which no call was accepted.
+    /// The number of rejections in a row of tokens with which no call was accepted.
     fruitless: u32,
-    /// When tokens that had worked were rejected, within the last [`WINDOW`].
+    /// The times within the last [`WINDOW`] at which tokens that had worked were rejected.
     revocations: VecDeque<Duration>,
     holds_until: Option<Duration>,
     holds: u32,
-    /// Whether a call was accepted with the present token since the guard began to hold: a later
-    /// rejection then concerns the call, not the token.
+    /// Whether a call was accepted with the present token since the guard began to hold. If so, a
+    /// later rejection concerns the call, not the token.
     accepted_since: bool,
     /// Whether the guard held at its last update. The lock-free path checks this before it takes
     /// the lock.
@@ -47,9 +48,9 @@ pub(crate) enum LoopKind {
 }
 
 impl LoopGuard {
-    /// Whether a rejection may cause a login now; if not, the caller gets the rejecting response.
-    /// If a token `worked` and no call was accepted with it since the guard began to hold, it was
-    /// revoked meanwhile, which is not a loop.
+    /// Whether a rejection may cause a login now; if not, the caller gets the response that rejects
+    /// the token. If a token `worked`, and no call was accepted with it since the guard began to
+    /// hold, the token was revoked in the meantime, which is not a loop.
     pub(crate) fn allows_login(&self, worked: bool, now: Duration) -> bool {
         !self.holds(now) || worked && !self.accepted_since
     }

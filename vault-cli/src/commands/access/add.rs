@@ -26,8 +26,8 @@ pub(crate) fn run(options: &AccessAdd, context: &mut Context<'_>) -> Result<(), 
     let recipient = options.recipient.as_deref().map(str::parse::<Recipient>).transpose()?;
     let plugins = plugins::at_hand(context)?;
     let recipient = recipient.map(|recipient| recipient.with_plugins(&plugins));
-    // If the new member uses a passphrase, the descriptor contains that one, and the user's own is
-    // prompted for.
+    // If the new member uses a passphrase, the descriptor contains the member's passphrase, and the
+    // user is prompted for their own.
     let theirs = options.passphrase;
     let fd = if theirs { context.passphrase_fd.take() } else { None };
     let found = targets(options, context)?;
@@ -104,8 +104,8 @@ fn targets(options: &AccessAdd, context: &mut Context<'_>) -> Result<Checked> {
     Ok(found.into_iter().map(|(path, target)| (path, target.and_then(check))).collect())
 }
 
-/// Completes the new key file, or prints the new key, after the files were saved, so that no
-/// useless key is issued.
+/// Completes the new key file, or prints the new key. This happens after the files have been saved,
+/// so that no useless key is issued.
 fn issue_key(
     file: Option<&Path>,
     identity: Option<Identity>,
@@ -176,7 +176,7 @@ fn refuse_taken(name: &str, list: &[Access], replace: bool) -> Result<()> {
                 other.name, other.role, other.recipient
             );
             Err(Failure::new(Kind::Exists, text).with_help(
-                "To change the role or recipient of that name, which is a removal and an addition: --replace",
+                "To give this member another role or recipient (a removal and an addition), add --replace.",
             ))
         }
         _ => Ok(()),
@@ -248,7 +248,7 @@ fn by_passphrase(
 
 pub(crate) fn no_passphrase() -> Failure {
     Failure::new(Kind::NoTerminal, "there is no terminal to ask for the passphrase").with_help(
-        "Give it on a descriptor: --passphrase-fd 3 3< FILE, or --passphrase-fd 0 for stdin",
+        "Pass the passphrase on a file descriptor: --passphrase-fd 3 3< FILE, or --passphrase-fd 0 for stdin",
     )
 }
 

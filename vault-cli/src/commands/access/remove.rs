@@ -1,4 +1,4 @@
-//! `bootseal access remove`: renews the keys for all other members, and lists the values that the
+//! `bootseal access remove`: replaces the keys for all other members, and lists the values that the
 //! removed member knew.
 
 use crate::cli::AccessRemove;
@@ -16,7 +16,7 @@ pub(crate) fn run(options: &AccessRemove, context: &mut Context<'_>) -> Result<(
     let mut targets = Target::find_all(context)?;
     let has = |file: &VerifiedFile| file.access().iter().any(|access| access.name == options.name);
     if targets.len() > 1 {
-        // A silent success would be wrong if the name was only mistyped.
+        // Without an error, a mistyped name would look like a success.
         if targets.iter().all(|(_, found)| matches!(found, Ok((_, file)) if !has(file))) {
             let text = format!("no member of these files is called {}", Typed(&options.name));
             return Err(Failure::new(Kind::NotFound, text)
@@ -83,8 +83,8 @@ fn described(name: &str, found: &[&(Target, VerifiedFile)]) -> String {
     lists.collect::<Vec<_>>().join("\n")
 }
 
-/// Reports what is left to do: change the values that the removed member knew at the vendor, and
-/// renew pins if the vault has a new id. Returns the names of those values.
+/// Reports the remaining steps: to change the values that the removed member knew, first at the
+/// vendor, and to renew the pins if the vault has a new id. Returns the names of those values.
 pub(crate) fn report(
     name: &str,
     target: &Target,

@@ -1,4 +1,4 @@
-//! A finding of `doctor`: what is wrong, where, and the command that fixes it.
+//! A finding of `doctor`: the problem, its place, and the command that fixes it.
 
 use crate::ui::shell_quote::word;
 use bootseal_core::{PropertyPath, Shown};

@@ -9,7 +9,7 @@ use crate::commands::doctor::finding::Finding;
 /// The locked memory that the values of a large file need; old containers have a lower limit.
 const LOCKED_BYTES: u64 = 1 << 20;
 
-/// The settings of the system; `None` or empty if unknown.
+/// The settings of the system. A setting that is unknown is `None` or empty.
 #[derive(Debug, Default)]
 pub(crate) struct Machine {
     /// Unencrypted swap on a disk.

@@ -49,7 +49,7 @@ pub(crate) fn run(context: &mut Context<'_>) -> Result<(), Exit> {
         failures.extend(looked.err().map(|failure| (path, failure)));
     }
     findings.extend(Machine::read().findings());
-    // A folder that contains several files is checked for each of them.
+    // A folder is checked for each of the files in it, but reported once.
     let mut reported = HashSet::new();
     findings.retain(|finding| reported.insert(finding.clone()));
     bootseal_memory::harden();
@@ -160,7 +160,7 @@ fn file(
         findings.push(Finding::of_file(
             "known-to-removed",
             &path,
-            format!("{name} was removed, and knows values that were not changed since"),
+            format!("{name} was removed, and knows values that have not been changed since"),
             format!(
                 "bootseal list -f {}   (with an identity, it lists them)",
                 word(&path.to_string_lossy())
@@ -174,7 +174,7 @@ fn file(
         findings.push(Finding::of_file(
             "not-in-access",
             &path,
-            format!("none of the named identities opens it; it opens for: {}", file.who()),
+            format!("none of the named identities opens it; it can be opened by: {}", file.who()),
             format!(
                 "bootseal access add NAME {recipient} -f {}   (on a writer's machine)",
                 word(&path.to_string_lossy())
@@ -196,13 +196,13 @@ fn open_to_others(path: &Path) -> Option<Finding> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     let found = std::fs::metadata(path).ok()?;
     let mode = found.permissions().mode();
-    // With the sticky bit, as on /tmp, nobody can replace the files of others.
+    // With the sticky bit, as on /tmp, nobody can replace other users' files.
     if mode & 0o002 == 0 || (found.is_dir() && mode & 0o1000 != 0) {
         return None;
     }
     let fix = format!("chmod o-w {}", word(&path.to_string_lossy()));
     let what = if found.is_dir() {
-        "is a folder that everyone on this machine may write"
+        "is a folder that everyone on this machine may write to"
     } else {
         "may be written by everyone on this machine"
     };
@@ -214,8 +214,8 @@ fn open_to_others(_: &Path) -> Option<Finding> {
     None
 }
 
-/// `named` is whether the key was named with `-i`. The user's own key also opens other vaults, so
-/// it is not pinned to one.
+/// `named` is true if the key was named with `-i`. The user's own key also opens other vaults, so
+/// it is not pinned to this vault.
 fn pins(path: &Path, file: &VerifiedFile, key_files: &[PathBuf], named: bool) -> Option<Finding> {
     let name = word(&path.to_string_lossy());
     let key = key_files.first().map_or("KEYFILE".into(), |key| word(&key.to_string_lossy()));

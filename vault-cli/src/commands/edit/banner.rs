@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 /// The text in the editor, before or after the user's changes.
 pub(super) type Text = Zeroizing<Vec<u8>>;
 
-/// The error because of which the editor opens again.
+/// The error that makes the editor open again.
 pub(super) struct Mistake {
     pub(super) failure: Failure,
     /// Line and column in the text.

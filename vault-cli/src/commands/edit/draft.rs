@@ -1,5 +1,5 @@
-//! Drafts: edited texts that could not be written to the sealed file, kept encrypted with the
-//! vault's keys until `edit` resumes them.
+//! Drafts: edited texts that could not be written to the sealed file. They are kept, encrypted with
+//! the vault's keys, until `edit` resumes them.
 
 use crate::context::Context;
 use crate::trust::keyring::Keys;

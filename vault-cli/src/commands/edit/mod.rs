@@ -1,5 +1,5 @@
 //! `bootseal edit`: opens the whole file in an editor, with sealed values as `"secret:…"`. Nothing
-//! typed is lost, and no clear text is left behind.
+//! typed is lost, and no plaintext is left behind.
 
 mod banner;
 mod draft;

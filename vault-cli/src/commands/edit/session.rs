@@ -174,7 +174,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The text of a vault with its values in clear.
+    /// The text of a vault with its values in the clear.
     fn clear(&self, vault: &Vault<CanWrite>) -> Result<Text> {
         // Allocated at its maximum size, because growth would leave copies in memory.
         let mut text = Zeroizing::new(Vec::with_capacity(vault.file().text().len()));

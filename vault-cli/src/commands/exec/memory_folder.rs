@@ -1,5 +1,5 @@
-//! A private folder on a memory file system, for values in clear; it is removed when the process
-//! that uses it ends, even if it is killed.
+//! A private folder on a memory file system, for values in the clear. The folder is removed when
+//! the process that uses it ends, even if the process is killed.
 
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Error, Kind};
@@ -65,8 +65,8 @@ impl MemoryFolder {
     }
 }
 
-/// Returns the options to create a file that only the owner can read; an existing file or link is
-/// an error.
+/// Returns the options to create a file that only the owner can read; opening fails if a file or
+/// link of this name exists.
 fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -125,7 +125,7 @@ mod linux {
                 tried.join(", ")
             );
             Err(Failure::new(Kind::Io, what).with_help(
-                "Values are never written to a disk in clear. To mount a memory file system: mount -t tmpfs -o mode=1777 tmpfs /dev/shm",
+                "Values are never written to a disk in the clear. To mount a memory file system: mount -t tmpfs -o mode=1777 tmpfs /dev/shm",
             ))
         }
 
@@ -138,10 +138,12 @@ mod linux {
             if !in_memory(if path.exists() { &path } else { above }) {
                 let error = refuse(
                     Kind::UnsafeFile,
-                    "is not on a memory file system (tmpfs or ramfs), and values are never written to a disk in clear",
+                    "is not on a memory file system (tmpfs or ramfs), and values are never written to a disk in the clear",
                 );
                 return Err(error
-                    .with_help("Leave DIR out, or name one below /dev/shm or $XDG_RUNTIME_DIR.")
+                    .with_help(
+                        "Leave DIR out, or name a folder below /dev/shm or $XDG_RUNTIME_DIR.",
+                    )
                     .into());
             }
             match make(&path) {
@@ -207,9 +209,9 @@ mod linux {
         Some(stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.to_owned())
     }
 
-    /// Starts the sweeper, a process that removes the folder when this process has ended. It is not
-    /// a child of this process, so that a program that waits for all its children does not wait for
-    /// it.
+    /// Starts the sweeper, a process that removes the folder when this process has ended. The
+    /// sweeper is not a child of this process, so a program that waits for all its children does
+    /// not wait for the sweeper.
     fn guarded(path: PathBuf) -> Result<MemoryFolder> {
         let folder = MemoryFolder { path };
         let failed = |what: &str, error: std::io::Error| {
@@ -294,7 +296,7 @@ mod linux {
             if !ours || started(pid).as_deref() == Some(since) {
                 continue;
             }
-            // In another container the process may have another PID; its sweeper then holds the
+            // In another container, the process may have another PID. Its sweeper then holds the
             // lock.
             let Ok(folder) = File::open(entry.path()) else { continue };
             if flock(&folder, FlockOperation::NonBlockingLockExclusive).is_ok() {
@@ -333,7 +335,7 @@ mod elsewhere {
 
         pub(crate) fn create_at(path: &Path) -> Result<MemoryFolder> {
             let what = format!(
-                "{}: this system has no memory file system, and values are never written to a disk in clear",
+                "{}: this system has no memory file system, and values are never written to a disk in the clear",
                 Shown::path(&path)
             );
             Err(Failure::new(Kind::UnsafeFile, what)

@@ -9,8 +9,8 @@ use crate::ui::failure::Result;
 use bootseal_core::{Pin, VaultId};
 use std::path::PathBuf;
 
-/// The data for reading the sealed file again. The keys are kept, because stdin, for example, can
-/// be read only once.
+/// The data for reading the sealed file again. The keys are kept, because a source such as stdin
+/// can be read only once.
 pub(super) struct Reopen {
     pub(super) path: PathBuf,
     pub(super) keys: Keys,
@@ -82,8 +82,8 @@ mod with_signals {
     use tokio::process::Child;
     use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 
-    /// The interval at which the file is checked by its path, so that a redirected link is a change
-    /// too.
+    /// The interval at which the file is checked by its path, so that redirecting a link counts as
+    /// a change too.
     const LOOK: Duration = Duration::from_millis(500);
     /// The time that a program has to end after SIGTERM before it is killed.
     const PATIENCE: Duration = Duration::from_secs(10);

@@ -82,7 +82,7 @@ impl Program<'_> {
                 NOT_FOUND,
                 Kind::NotFound,
                 "is not found",
-                "Check that it is in PATH, and if it is a script, that the program in its first line exists.",
+                "Check that it is in PATH and, if it is a script, that the program in its first line exists.",
             ),
             std::io::ErrorKind::ArgumentListTooLong => (
                 OWN_FAILURE,
@@ -94,7 +94,7 @@ impl Program<'_> {
                 NOT_EXECUTABLE,
                 Kind::Io,
                 "cannot be run",
-                "Check that it is a program that you may run.",
+                "Check that it is a program, and that you have the permission to run it.",
             ),
         };
         NotStarted(code, Failure::new(kind, format!("{name} {what}: {error}")).with_help(help))

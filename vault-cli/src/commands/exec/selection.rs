@@ -42,7 +42,7 @@ pub(super) type Values = Vec<(Slot, Secret)>;
 pub(super) struct Selection {
     only: Vec<PropertyPath>,
     named: Vec<(String, Source)>,
-    /// Whether all properties, or those of --only, are wanted as well.
+    /// Whether all properties, or those that --only names, are wanted in addition to `named`.
     general: bool,
     files: bool,
     flat: bool,
@@ -243,8 +243,9 @@ pub(super) fn values(
     }
     for (slot, value) in &values {
         if matches!(slot, Slot::Variable(_)) && value.expose(|bytes| bytes.contains(&0)) {
-            let what =
-                format!("the value for {slot} contains a NUL byte, which a variable cannot hold");
+            let what = format!(
+                "the value for {slot} contains a NUL byte, which a variable cannot contain"
+            );
             return Err(Failure::new(Kind::Conflict, what)
                 .with_help("Pass it as a file, with --files, or leave it out."));
         }

@@ -1,4 +1,5 @@
-//! `bootseal git check`: keeps secrets in clear, and vaults that do not verify, out of a commit.
+//! `bootseal git check`: finds secrets in the clear and vaults that do not verify, before they are
+//! committed.
 
 use crate::cli::GitCheck;
 use crate::commands::verify::since::Since;
@@ -30,7 +31,8 @@ pub(crate) fn run(options: &GitCheck, context: &mut Context<'_>) -> Result<(), E
     for (name, what) in odd(&repository, since.as_ref())? {
         findings.push((name, Failure::new(Kind::Conflict, what)));
     }
-    // All sealed files are read: a file in the commit may be of the same vault as another file.
+    // All sealed files are read: a file in the commit may belong to the same vault as any other
+    // file.
     for name in all_sealed(&repository)? {
         let Some(bytes) = content(&repository, &name, options.staged)? else { continue };
         let committed = names.contains(&name);
@@ -91,7 +93,7 @@ pub(crate) fn run(options: &GitCheck, context: &mut Context<'_>) -> Result<(), E
     if worst == 0 { Ok(()) } else { Err(Exit::Reported(worst)) }
 }
 
-/// The regular files that are checked: those that a commit would change, or all in git.
+/// The regular files to check: those that a commit would change, or all files in git.
 fn names(repository: &Repository, staged: bool) -> Result<Vec<String>> {
     let args: &[&str] = match staged {
         true => &["diff", "--cached", "--name-only", "-z", "--diff-filter=d", "--no-renames"],
@@ -188,20 +190,20 @@ fn in_clear(
     // Concatenated, so that this source file does not trigger the check itself.
     let private = ["AGE-SECRET-KEY-", "1"].concat();
     if text.lines().any(|line| line.trim_start().starts_with(&private)) {
-        return Some("contains an age identity in clear".into());
+        return Some("contains an age identity in the clear".into());
     }
     let path = Path::new(name);
     if path.extension().is_some_and(|extension| extension == "toml") {
         let marked = PlainDocument::parse(text.clone().into_owned());
         if marked.is_err() && text.contains("\"secret:") {
             return Some(
-                "contains \"secret:…\" in clear, and is not TOML that can be sealed".into(),
+                "contains \"secret:…\" in the clear, and is not TOML that can be sealed".into(),
             );
         }
         let marked = marked.as_ref().map_or(&[][..], PlainDocument::properties);
         if let Some(property) = marked.iter().find(|property| property.marked) {
             return Some(format!(
-                "{} is in clear, as \"secret:…\"; seal it: bootseal seal {}",
+                "{} is in the clear, as \"secret:…\"; seal it: bootseal seal {}",
                 property.path,
                 Shown(name)
             ));
@@ -216,7 +218,7 @@ fn in_clear(
         Ok(input) => {
             let property =
                 input.properties.iter().find(|property| secret.contains(&property.path))?;
-            Some(format!("contains {} in clear, which is sealed in {beside}", property.path))
+            Some(format!("contains {} in the clear, which is sealed in {beside}", property.path))
         }
         Err(_) => Some(format!("may be the unsealed original of {beside}; it cannot be parsed")),
     }

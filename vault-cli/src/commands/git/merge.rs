@@ -25,8 +25,8 @@ pub(crate) fn run(options: &GitMerge, context: &mut Context<'_>) -> Result<(), E
             Ok(())
         }
         Err(failure) => {
-            // Git takes any exit code except 0 as a conflict; users then expect its markers in the
-            // file.
+            // Git treats any exit code except 0 as a conflict, and users then expect conflict
+            // markers in the file.
             conflict(options)?;
             context.ui.warn(format_args!("{name}: left as a conflict: {}", failure.text()));
             context.ui.note(format_args!("a writer can resolve it: bootseal resolve {name}"));
@@ -46,8 +46,7 @@ fn merge(options: &GitMerge, context: &mut Context<'_>) -> Result<u64> {
         Judged::Trusted(file) => *file,
         other => return Err(untrusted("our", other)),
     };
-    // The other versions must belong to our side's vault, or to one that this vault was handed over
-    // to.
+    // The other versions must belong to our side's vault, or to a vault that it was handed over to.
     let pin = Pin::from(ours.vault_id());
     let verified = |bytes: Vec<u8>, which: &str| -> Result<VerifiedFile> {
         let file = SealedFile::parse(bytes).and_then(|file| file.verify(&[pin]));

@@ -1,4 +1,4 @@
-//! `bootseal git setup`: sets up a repository to show, merge and check sealed files.
+//! `bootseal git setup`: sets up git to diff and merge sealed files, and to check commits.
 
 use crate::context::Context;
 use crate::git::repository::Repository;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 const ATTRIBUTES: &str = "*.sealed.toml text eol=lf diff=bootseal merge=bootseal";
 /// A merge without a conflict calls only the second hook, and could add an old signed file without
-/// calling a driver.
+/// calling the merge driver.
 const HOOKS: [&str; 2] = ["pre-commit", "pre-merge-commit"];
 const HOOK_MARK: &str = "# bootseal: the check at commit";
 

@@ -25,7 +25,7 @@ fn lines(bytes: &[u8]) -> Vec<String> {
             lines.push(format!("# NOT VERIFIED: {}", Shown(error.what())));
             edit.text()
         }
-        // A diff must show any content.
+        // A diff must show the content of any file.
         (Err(error), Err(_)) => {
             lines.push(format!("# NOT VERIFIED: {}", Shown(error.what())));
             String::from_utf8_lossy(bytes).into_owned()

@@ -1,4 +1,4 @@
-//! The draft of a profile. A preset, another file or a curl line fills it in, and all drafts are
+//! The draft of a profile. A preset, another file or a curl command fills it in, and all drafts are
 //! written in the same way.
 
 use crate::cli;
@@ -115,10 +115,14 @@ pub(super) fn write(
     }
     context
         .ui
-        .note(format_args!("{}: [{login_path}] logs in at {url}", Shown::path(target.path())));
-    let vendor = if is_here(url) { "in another terminal" } else { "without credentials" };
+        .note(format_args!("{}: [{login_path}] logs in to {url}", Shown::path(target.path())));
+    let vendor = if is_here(url) {
+        "to simulate the vendor in another terminal"
+    } else {
+        "to try it without credentials"
+    };
     context.ui.note(format_args!(
-        "try it: bootseal login {table}; to imitate the vendor {vendor}: bootseal vendor {table}"
+        "to try the profile: bootseal login {table}; {vendor}: bootseal vendor {table}"
     ));
     Ok(())
 }

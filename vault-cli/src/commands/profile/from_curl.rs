@@ -1,5 +1,5 @@
-//! `bootseal profile --from-curl -`: creates a profile from the vendor's curl line. Nothing in the
-//! line is run; one login is made after a confirmation.
+//! `bootseal profile --from-curl -`: creates a profile from the vendor's curl command. Nothing in
+//! the command is run; one login is made after a confirmation.
 
 use crate::cli;
 use crate::commands::profile::draft::{Draft, ask_missing, begin, trust, write};
@@ -32,7 +32,7 @@ pub(crate) fn run(
     context: &mut Context<'_>,
 ) -> Result<(), Exit> {
     if options.from_curl.as_deref() != Some("-") {
-        let text = "a curl line contains a password, which must never be on a command line: --from-curl - reads it from stdin";
+        let text = "a curl command contains a password, which must never be an argument: --from-curl - reads the command from stdin";
         return Err(Failure::new(Kind::Usage, text).into());
     }
     let (target, file) = begin(options, table, context)?;
@@ -47,10 +47,10 @@ pub(crate) fn run(
                 choose(field, names, context)
             })
         })
-        .map_err(|_| Failure::new(Kind::Usage, "the curl line is not text"))??;
+        .map_err(|_| Failure::new(Kind::Usage, "the curl command is not text"))??;
     drop(line);
     context.ui.warn(
-        "the curl line may be in the history of a shell, with the password in it: remove it there",
+        "the curl command, with its password, may be in your shell's history: remove it from there",
     );
     for what in left_out {
         context.ui.note(format_args!("left out: {what}"));
@@ -70,13 +70,13 @@ pub(crate) fn run(
     if !options.no_login {
         let (origin, path) = (url.origin().ascii_serialization(), Shown(url.path()));
         let question = format!("Make one real login now, at {origin}{path}, to see the response?");
-        if agree(&question, "--yes, or --no-login to write the profile without it", context)? {
+        if agree(&question, "--yes, or --no-login to write the profile without a login", context)? {
             let mut values = sealed.clone();
             values.extend(there(&missing, table, file, &target)?);
             look(&Trial { table, values }, &mut login, context)?;
         } else {
             context.ui.note(
-                "no login was made, so it is not verified that the token is where the profile says",
+                "no login was made, so it is not known whether the response contains the token where the profile expects it",
             );
         }
     }
@@ -90,17 +90,19 @@ pub(crate) fn run(
 
 fn read(context: &mut Context<'_>) -> Result<Secret> {
     if context.ui.stdin_taken {
-        return Err(Failure::new(Kind::Usage, "stdin cannot be both a key and the curl line"));
+        return Err(Failure::new(Kind::Usage, "stdin cannot be both a key and the curl command"));
     }
     if context.ui.can_ask() {
-        let prompt = "Paste the curl line, then an empty line (it is not shown):\n";
+        let prompt = "Paste the curl command (it is not shown), then enter an empty line:\n";
         return context.ui.terminal()?.text(prompt).map_err(no_answer);
     }
     let mut page = SecretBuf::with_capacity(4096)?;
     match page.read_to_end(&mut context.ui.stdin, MAX_LINE) {
         Ok(true) => Ok(page.freeze()),
-        Ok(false) => Err(Failure::new(Kind::Usage, "the curl line is longer than 256 KiB")),
-        Err(error) => Err(Failure::new(Kind::Io, format!("the curl line cannot be read: {error}"))),
+        Ok(false) => Err(Failure::new(Kind::Usage, "the curl command is longer than 256 KiB")),
+        Err(error) => {
+            Err(Failure::new(Kind::Io, format!("the curl command cannot be read: {error}")))
+        }
     }
 }
 
@@ -112,7 +114,7 @@ fn choose(field: Field, names: &[&str], context: &mut Context<'_>) -> Result<Opt
     };
     let names: Vec<String> = names.iter().map(|name| Shown(name).to_string()).collect();
     if !context.ui.can_ask_passphrase() {
-        let text = format!("it is not clear which field of the curl line is the {what}");
+        let text = format!("it is not clear which field of the curl command is the {what}");
         return Err(Failure::new(Kind::NoTerminal, text)
             .with_help(format!("Name it: {option} {}", names.join(" | "))));
     }
@@ -125,13 +127,13 @@ fn choose(field: Field, names: &[&str], context: &mut Context<'_>) -> Result<Opt
     }
 }
 
-/// Asks a yes-or-no question at the terminal, even if stdin was the curl line's pipe.
+/// Asks a yes-or-no question at the terminal, even if the curl command came from a pipe.
 fn agree(question: &str, option: &str, context: &mut Context<'_>) -> Result<bool> {
     if context.options.yes {
         return Ok(true);
     }
     if !context.ui.can_ask_passphrase() {
-        let text = format!("{question} There is no terminal to ask");
+        let text = format!("there is no terminal to ask: {question}");
         return Err(
             Failure::new(Kind::NoTerminal, text).with_help(format!("Decide in advance: {option}"))
         );
@@ -145,7 +147,7 @@ struct Trial<'a> {
     values: Vec<(String, Secret)>,
 }
 
-/// Reads the values that the line lacks and the file already has.
+/// Reads the values that are missing in the command and are already in the file.
 fn there(
     missing: &[String],
     table: &PropertyPath,
@@ -207,7 +209,7 @@ fn look(trial: &Trial<'_>, login: &mut LoginTable, context: &mut Context<'_>) ->
             }
         }
         return Err(Failure::new(failure.kind(), message)
-            .with_help("Nothing was written. If the profile is right anyway: --no-login"));
+            .with_help("Nothing was written. If the profile is correct anyway, add --no-login."));
     }
     let Some(answer) = recorded else { return Ok(()) };
     let status = answer.status;
@@ -231,7 +233,7 @@ fn look(trial: &Trial<'_>, login: &mut LoginTable, context: &mut Context<'_>) ->
         lines.push(format!("ok_status = [{status}]"));
         offered.insert("ok_status", vec![toml::Value::Integer(status.into())].into());
     }
-    // Reads the same response again by the adjusted profile, without a second login.
+    // Reads the same response again with the adjusted profile, without a second login.
     let replay = Arc::new(Recorder { send: false, answer: Mutex::new(Some(answer)) });
     let read = trial.source(&offered, Arc::new(Kept(replay)))?.token_blocking();
     let life = match &read {

@@ -10,7 +10,8 @@ use crate::ui::failure::Result;
 use bootseal_core::{Profile, Property, PropertyPath, VerifiedFile};
 use std::path::Path;
 
-/// Copies the profile of the same name, or the only one, of another vault; its secrets stay there.
+/// Copies the profile of the same name, or else the only profile, from another vault, without its
+/// secrets.
 pub(super) fn draft(
     from: &Path,
     url: Option<&str>,

@@ -34,7 +34,7 @@ pub(crate) fn run(options: &cli::Profile, context: &mut Context<'_>) -> Result<(
         }
         (None, None, Some(_)) => from_curl::run(options, &table, context),
         _ => Err(Failure::new(Kind::Usage, "the source of the profile is missing")
-            .with_help("--preset KIND (bootseal profile --list shows them), --from FILE, or --from-curl - for a curl line on stdin")
+            .with_help("Add --preset KIND (bootseal profile --list shows all kinds), --from FILE, or --from-curl - with a curl command on stdin")
             .into()),
     }
 }

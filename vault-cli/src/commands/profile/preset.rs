@@ -72,7 +72,7 @@ fn ask_line(
 ) -> Result<String> {
     if !context.ui.can_ask() {
         let text = format!("{what} is missing, and there is no terminal to ask for it");
-        return Err(Failure::new(Kind::NoTerminal, text).with_help(format!("Give it: {instead}")));
+        return Err(Failure::new(Kind::NoTerminal, text).with_help(format!("Name it: {instead}")));
     }
     let typed = context.ui.terminal()?.line(&format!("{question} ")).map_err(no_answer)?;
     match typed.is_empty() {

@@ -1,4 +1,5 @@
-//! `bootseal verify`: checks signature, pin and structure; with an identity also every value.
+//! `bootseal verify`: checks the signature, the pin and the structure and, with an identity, every
+//! value.
 
 mod as_loader;
 pub(crate) mod since;
@@ -118,7 +119,8 @@ fn check(found: OpenedFile, context: &mut Context<'_>) -> Result<Value> {
             reader.open_all()?;
             match reader.into_file().open_for_writing(&keys.identities) {
                 Ok(writer) => writer.check_key_blocks(&keys.identities)?,
-                // The plugin identity may belong to a reader, beside a writer of the same plugin.
+                // The plugin identity may belong to a reader, while a writer of this file uses the
+                // same plugin.
                 Err(error) if error.kind() == Kind::NoIdentity => role = Some(Role::Reader),
                 Err(error) => return Err(error.into()),
             }

@@ -49,8 +49,8 @@ impl Since {
     /// the vault was handed over to. If the file differs, it must have a higher generation, and no
     /// older epoch.
     pub(crate) fn check(&self, path: &Path, file: &VerifiedFile) -> Result<Became> {
-        // A folder may have been replaced by a link: the file is then compared with the old file at
-        // the path as it is written.
+        // If a link replaced a folder, the file is compared with the old file at the given path,
+        // without following the link.
         let mut name = self.repository.name_of(path)?;
         if let Some(written) = self.repository.name_as_written(path)
             && self.repository.blob(&self.commit, &written)?.is_some()
@@ -121,8 +121,8 @@ impl Since {
         })
     }
 
-    /// Finds the last version that verifies and belongs to the vault that the broken text names:
-    /// someone may have committed another vault in between.
+    /// Finds the last version that verifies and belongs to the vault that the broken text names.
+    /// Someone may have committed another vault in between.
     fn last_good(&self, broken: &[u8], name: &str) -> Result<Option<VerifiedFile>> {
         let text = String::from_utf8_lossy(broken);
         let named = text
@@ -188,7 +188,7 @@ impl Since {
     }
 }
 
-/// The sealed files in a NUL-separated list of git.
+/// The sealed files in git's NUL-separated list.
 fn sealed_names(list: &[u8]) -> impl Iterator<Item = String> {
     let names = list.split(|byte| *byte == 0).filter_map(|name| std::str::from_utf8(name).ok());
     names.filter(|name| name.ends_with(".sealed.toml")).map(str::to_owned)

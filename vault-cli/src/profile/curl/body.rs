@@ -1,4 +1,4 @@
-//! The body of a request, split into its texts, each of which may be a secret.
+//! The body of a request, split into its strings, each of which may be a secret.
 
 use crate::profile::curl::line::Data;
 use crate::profile::curl::names::{is_password, is_secret, squeezed};
@@ -9,19 +9,20 @@ use serde_json::Value as Json;
 use toml::{Table, Value};
 use zeroize::{Zeroize, Zeroizing};
 
-/// A text in the body.
+/// A string in the body.
 pub(super) struct Leaf {
     /// The name as it is shown: `user.name`.
     pub(super) name: String,
     /// The last part of the name.
     pub(super) key: String,
     pub(super) text: Word,
-    /// The name of the sealed value that is filled in here, once it is known.
+    /// The name of the sealed value that replaces the string, once it is known.
     pub(super) role: Option<String>,
 }
 
 impl Leaf {
-    /// Returns the text for the profile: the text itself, or the placeholder of the sealed value.
+    /// Returns the string for the profile: the string itself, or the placeholder of the sealed
+    /// value.
     pub(super) fn shown(&self) -> String {
         self.role.as_ref().map_or_else(|| self.text.to_string(), |role| format!("${{{role}}}"))
     }
@@ -35,7 +36,7 @@ pub(super) enum Shape {
     Form(Vec<(String, usize)>),
 }
 
-/// Marks the place of a leaf in [`Shape::Json`], from which all texts are removed.
+/// Marks the place of a leaf in [`Shape::Json`], from which all strings are removed.
 const LEAF: &str = "leaf ";
 
 pub(super) fn body(data: &[Data], is_json: bool) -> Result<(Shape, Vec<Leaf>)> {
@@ -54,8 +55,11 @@ pub(super) fn body(data: &[Data], is_json: bool) -> Result<(Shape, Vec<Leaf>)> {
     let mut leaves = Vec::new();
     if is_json || whole.trim_start().starts_with('{') {
         let json = serde_json::from_str::<Json>(&whole).map_err(|error| {
-            refused(&format!("has a body that is not JSON (at its column {})", error.column()))
-                .with_help("Check for a missing quote or backslash.")
+            refused(&format!(
+                "has a body that is not JSON (error at column {} of the body)",
+                error.column()
+            ))
+            .with_help("Check for a missing quote or backslash.")
         })?;
         let json = Wiped(json);
         if !json.0.is_object() {
@@ -87,7 +91,7 @@ pub(super) fn body(data: &[Data], is_json: bool) -> Result<(Shape, Vec<Leaf>)> {
     Ok((Shape::Form(form), leaves))
 }
 
-/// JSON whose texts are wiped when it is dropped.
+/// JSON whose strings are wiped on drop.
 struct Wiped(Json);
 
 impl Drop for Wiped {
@@ -115,9 +119,13 @@ fn collect(json: &Json, path: &mut Vec<String>, leaves: &mut Vec<Leaf>) -> Resul
         Json::Number(number) => {
             let key = path.last().map(|key| squeezed(key)).unwrap_or_default();
             if is_password(&key) || is_secret(&key) {
-                let what =
-                    format!("has a number as `{}`; a profile sends secrets as text only", here());
-                return Err(refused(&what).with_help("Try the login with quotes around it."));
+                let what = format!(
+                    "has a number at `{}`, but a profile sends secrets only as strings",
+                    here()
+                );
+                return Err(
+                    refused(&what).with_help("Try the login with quotes around the number.")
+                );
             }
             match (number.as_i64(), number.as_f64()) {
                 (Some(integer), _) => Value::Integer(integer),
@@ -161,7 +169,7 @@ fn collect(json: &Json, path: &mut Vec<String>, leaves: &mut Vec<Leaf>) -> Resul
     })
 }
 
-/// Replaces the mark of each leaf with its text for the profile.
+/// Replaces the marker of each leaf with its string for the profile.
 pub(super) fn fill(value: &mut Value, leaves: &[Leaf]) {
     match value {
         Value::String(text) => {

@@ -1,4 +1,4 @@
-//! The options of a curl line. An option that a profile cannot express is refused, with the reason;
+//! The options of a curl command. An option that a profile cannot express is refused with a reason;
 //! an option that only affects output is ignored.
 
 use crate::profile::curl::words::Word;
@@ -6,7 +6,7 @@ use crate::ui::failure::{Failure, Result};
 use bootseal_core::Kind;
 use zeroize::Zeroizing;
 
-/// A curl line, option by option.
+/// The options of a curl command.
 #[derive(Default)]
 pub(crate) struct Line {
     pub(super) url: Option<Word>,
@@ -19,7 +19,7 @@ pub(crate) struct Line {
     /// The argument of `-u`.
     pub(super) user: Option<Word>,
     pub(super) proxy: Option<String>,
-    /// The options that were left out, to be reported.
+    /// Remarks on the options that were left out.
     pub(crate) left_out: Vec<&'static str>,
 }
 
@@ -182,7 +182,7 @@ impl Line {
         }
         if name == "--insecure" {
             self.left_out.push(
-                "-k: a profile always verifies the vendor's certificate; for a private CA, use the key `ca`",
+                "-k: a profile always verifies the vendor's certificate; for a private CA, set `ca` in the profile",
             );
             return Ok(());
         }
@@ -191,7 +191,7 @@ impl Line {
         }
         let value = glued
             .or_else(|| words.next())
-            .ok_or_else(|| refused("ends with an option that lacks its argument"))?;
+            .ok_or_else(|| refused("ends with an option whose argument is missing"))?;
         match name {
             "--request" => self.method = Some(value.to_ascii_uppercase()),
             "--header" => self.header(&value)?,
@@ -231,16 +231,14 @@ impl Line {
 /// Returns the reason why an option cannot be part of a login profile; `None` if it can.
 fn inexpressible(name: &str) -> Option<&'static str> {
     Some(match name {
-        "--form" | "--form-string" => {
-            "sends multipart/form-data (-F), which a profile cannot do do"
-        }
+        "--form" | "--form-string" => "sends multipart/form-data (-F), which a profile cannot do",
         "--get" => {
             "puts its data into the address (-G), which is written to logs; a profile sends secrets in the body or a header"
         }
         "--upload-file" => "sends a file (-T)",
-        "--config" => "takes its options from a file (-K), and no file is read here",
+        "--config" => "takes its options from a file (-K), and files are not read",
         "--netrc" | "--netrc-file" | "--netrc-optional" => {
-            "takes the password from a .netrc file, and no file is read here"
+            "takes the password from a .netrc file, and files are not read"
         }
         "--digest" | "--ntlm" | "--negotiate" | "--anyauth" => {
             "logs in by a scheme other than Basic, which a profile cannot do"
@@ -265,13 +263,14 @@ fn form_field(text: &str) -> Result<Data> {
 }
 
 fn refused(what: &str) -> Failure {
-    Failure::new(Kind::Usage, format!("the curl line {what}"))
+    Failure::new(Kind::Usage, format!("the curl command {what}"))
 }
 
-/// The option is not shown, because it may be a secret after a missing quote.
+/// The error does not show the option, which may be a secret if a quote is missing.
 fn unknown() -> Failure {
-    refused("has an unknown option")
-        .with_help("Leave it out if the login works without it. Check for a missing quote.")
+    refused("has an unknown option").with_help(
+        "Check for a missing quote. If the login works without the option, leave it out.",
+    )
 }
 
 fn no_file(value: Word) -> Result<Word> {
@@ -279,6 +278,6 @@ fn no_file(value: Word) -> Result<Word> {
 }
 
 fn file() -> Failure {
-    refused("reads something from a file (@…), and no file is read here")
+    refused("reads data from a file (@…), and files are not read")
         .with_help("Replace it with the content of the file.")
 }

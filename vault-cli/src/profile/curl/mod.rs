@@ -1,4 +1,4 @@
-//! Reads a curl line as the shell and curl would; nothing in it is run, expanded or opened.
+//! Reads a curl command as the shell and curl would; nothing in it is run, expanded or opened.
 
 mod body;
 mod line;

@@ -1,4 +1,4 @@
-//! Recognises passwords, secrets and placeholders by the names and texts of fields.
+//! Recognises passwords, secrets and placeholders by the names and values of fields.
 
 /// Reduces a name such as `User-Name` to `username`.
 pub(super) fn squeezed(name: &str) -> String {
@@ -20,7 +20,7 @@ pub(super) fn is_secret(key: &str) -> bool {
         || key == "key"
 }
 
-/// Whether a text is a placeholder, which a reader of documentation replaces with a secret.
+/// Whether a string is a placeholder, which the readers of documentation replace with a secret.
 pub(super) fn is_placeholder(text: &str) -> bool {
     let marked = [("<", ">"), ("{{", "}}"), ("[", "]"), ("${", "}"), ("%", "%")];
     let variable = text.strip_prefix('$').is_some_and(|name| {

@@ -1,4 +1,4 @@
-//! Makes a login profile from a request: user and password are sealed, and replaced by
+//! Turns a request into a login profile: user and password are sealed, and replaced by
 //! `${username}` and `${password}`.
 
 use crate::profile::curl::body::{Leaf, Shape, body, fill};
@@ -14,12 +14,12 @@ use toml::{Table, Value};
 use url::Url;
 use zeroize::Zeroizing;
 
-/// A login profile made from a request.
+/// A login profile that was made from a request.
 pub(crate) struct Login {
     pub(crate) url: Url,
     pub(crate) table: Table,
     pub(crate) sealed: Vec<(String, Secret)>,
-    /// Values for which the line has only a placeholder.
+    /// The names of values for which the command contains only a placeholder.
     pub(crate) missing: Vec<String>,
     pub(crate) left_out: Vec<&'static str>,
 }
@@ -27,7 +27,7 @@ pub(crate) struct Login {
 /// Name and value of a header.
 type Header = (String, Word);
 
-/// Makes a login profile from `line`; `ask` is called for fields that are not clear.
+/// Turns `line` into a login profile; `ask` is called if the role of a field is not clear.
 pub(crate) fn recognise(line: Line, wanted: &Wanted<'_>, ask: &mut Ask<'_>) -> Result<Login> {
     let Line { url, method, headers, data, json, user, proxy, mut left_out } = line;
     let url = url.ok_or_else(|| refused("has no address"))?;
@@ -79,7 +79,7 @@ impl Login {
                 self.seal(role, &leaf.text)?;
             } else if leaf.text.contains("${") {
                 let what = format!(
-                    "has `${{…}}` in its field `{}`: replace it with its value",
+                    "has `${{…}}` in its field `{}`: replace the placeholder with its value",
                     Shown(&leaf.name)
                 );
                 return Err(refused(&what));
@@ -119,7 +119,9 @@ impl Login {
                 self.seal(&role, &value)?;
                 kept.insert(name, format!("${{{role}}}").into());
             } else if value.contains("${") {
-                return Err(refused("has `${…}` in a header: replace it with its value"));
+                return Err(refused(
+                    "has `${…}` in a header: replace the placeholder with its value",
+                ));
             } else {
                 kept.insert(name, value.to_string().into());
             }
@@ -155,12 +157,13 @@ fn address(text: &str) -> Result<(Url, Option<Word>)> {
         .any(|(name, _)| is_password(&squeezed(&name)) || is_secret(&squeezed(&name)));
     if secret {
         let what = "has a secret in its address, which is written to logs: a profile sends secrets in the body or a header";
-        return Err(
-            refused(what).with_help("Ask the vendor for another way, and change that secret.")
-        );
+        return Err(refused(what)
+            .with_help("Ask the vendor for another way to log in, and change that secret."));
     }
     if whole.contains("${") || whole.contains('<') {
-        return Err(refused("has a placeholder in its address: replace it with its value"));
+        return Err(refused(
+            "has a placeholder in its address: replace the placeholder with its value",
+        ));
     }
     let decoded = |text: &str| -> String {
         let form = Zeroizing::new(format!("v={}", text.replace('+', "%2B")));
@@ -194,7 +197,7 @@ fn sort_headers(
                     .ok()
                     .and_then(|both| String::from_utf8(both).ok());
                 user = Some(Zeroizing::new(
-                    both.ok_or_else(|| refused("has an Authorization that is not HTTP Basic"))?,
+                    both.ok_or_else(|| refused("has an Authorization header that is not HTTP Basic"))?,
                 ));
             }
             "cookie" => left_out.push(
@@ -202,7 +205,7 @@ fn sort_headers(
             ),
             _ if lower.contains("csrf") || lower.contains("xsrf") => {
                 left_out.push(
-                    "a CSRF token, which is valid once: use `before` to fetch one before each login",
+                    "a CSRF token, which is valid only once: use `before` to fetch one before each login",
                 );
             }
             // Added by browsers and curl themselves.
@@ -232,8 +235,8 @@ fn is_implied(name: &str, value: &str) -> bool {
     name.eq_ignore_ascii_case("content-type") && known.iter().any(|known| value.starts_with(known))
 }
 
-/// Whether an `Accept` is specific, as in `application/vnd.acme.v2+json`, which some vendors
-/// require.
+/// Whether the value of `Accept` is specific, such as `application/vnd.acme.v2+json`, which some
+/// vendors require.
 fn is_own_accept(name: &str, value: &str) -> bool {
     name == "accept" && !value.contains(',') && !["*/*", "application/json"].contains(&value)
 }
@@ -279,7 +282,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_line_makes_it_panic_and_no_error_quotes_it(text in "(curl )?[ -~\n^\"'\\\\$=&{}:@]{0,80}", flag in prop::sample::select(vec!["", "-d ", "-u ", "-H ", "--json "])) {
+        fn no_input_causes_a_panic_or_is_quoted_in_an_error(text in "(curl )?[ -~\n^\"'\\\\$=&{}:@]{0,80}", flag in prop::sample::select(vec!["", "-d ", "-u ", "-H ", "--json "])) {
             let line = format!("curl https://a.example {flag}{text}");
             let _ = made_of(&line);
             let _ = made_of(&text);

@@ -12,14 +12,14 @@ pub(crate) struct Wanted<'a> {
     pub(crate) password: Option<&'a str>,
 }
 
-/// The field to ask for if it is not clear.
+/// The field that the user is asked for if it is not clear.
 #[derive(Clone, Copy)]
 pub(crate) enum Field {
     Username,
     Password,
 }
 
-/// Asks which of several fields is meant; returns `None` for none of them.
+/// Asks which of several fields is meant; returns `None` if none of them is meant.
 pub(crate) type Ask<'a> = dyn FnMut(Field, &[&str]) -> Result<Option<String>> + 'a;
 
 /// Names of user fields, the most certain first.
@@ -49,7 +49,8 @@ pub(super) fn give_roles(
     wanted: &Wanted<'_>,
     ask: &mut Ask<'_>,
 ) -> Result<()> {
-    // If HTTP Basic carries the user, the fields of the body are named differently.
+    // If HTTP Basic already uses `username` and `password`, the values in the body have other
+    // names.
     let (user_name, password_name) =
         if basic && !oauth { ("body_username", "body_password") } else { ("username", "password") };
     if let Some(name) = wanted.username {
@@ -75,7 +76,7 @@ pub(super) fn give_roles(
     }
     give_secret_roles(leaves);
     if !basic && leaves.iter().all(|leaf| leaf.role.is_none()) {
-        return Err(refused("has no credentials: neither -u nor a field for them"));
+        return Err(refused("has no credentials: neither -u nor a field that contains them"));
     }
     Ok(())
 }
@@ -119,7 +120,7 @@ fn give_client_roles(leaves: &mut [Leaf]) {
     }
 }
 
-/// Gives every other field that looks like a secret a role with the field's name, so that it is
+/// Gives every other field that looks like a secret a role of the same name, so that the field is
 /// sealed too.
 fn give_secret_roles(leaves: &mut [Leaf]) {
     for index in 0..leaves.len() {
@@ -140,8 +141,8 @@ fn give_secret_roles(leaves: &mut [Leaf]) {
     }
 }
 
-/// Returns the only field in `named`. If there is none or more than one, asks the user; but a
-/// `proven` login needs none.
+/// Returns the only field in `named`. If there is none or more than one, asks the user, unless
+/// `named` is empty and the login is `proven`.
 fn one_of(
     leaves: &[Leaf],
     named: &[usize],
@@ -156,7 +157,7 @@ fn one_of(
     }
 }
 
-/// Asks which of `named` is meant, or which of all fields if `named` is empty.
+/// Asks which field in `named` is meant; if `named` is empty, asks about all fields.
 fn choose(
     leaves: &[Leaf],
     named: &[usize],

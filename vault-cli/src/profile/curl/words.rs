@@ -1,5 +1,5 @@
-//! The words that a POSIX shell makes of a curl line: quotes and continued lines. Commands that a
-//! shell would run are refused.
+//! Splits a curl command into words as a POSIX shell would, including quotes and continued lines.
+//! Command substitutions are refused.
 
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::Kind;
@@ -17,7 +17,7 @@ pub(crate) fn split(text: &str) -> Result<Vec<Word>> {
             .with_help("Copy it for a POSIX shell: \"Copy as cURL (bash)\"."));
     }
     let mut words = sh(&text)?;
-    // A prompt may have been copied as well.
+    // The prompt may have been copied together with the command.
     while words.first().is_some_and(|word| ["$", "%", "#", ">"].contains(&word.as_str())) {
         words.remove(0);
     }
@@ -25,10 +25,10 @@ pub(crate) fn split(text: &str) -> Result<Vec<Word>> {
 }
 
 pub(super) fn refused(what: &str) -> Failure {
-    Failure::new(Kind::Usage, format!("the curl line {what}"))
+    Failure::new(Kind::Usage, format!("the curl command {what}"))
 }
 
-/// The words read so far; empty quotes are a word too.
+/// The words read so far. Empty quotes are a word too.
 #[derive(Default)]
 struct Words {
     done: Vec<Word>,
@@ -104,8 +104,8 @@ fn sh(text: &str) -> Result<Vec<Word>> {
 }
 
 fn runs() -> Failure {
-    refused("has `$(…)` or a backtick, which a shell would run; nothing is run here")
-        .with_help("Replace it with its value.")
+    refused("has `$(…)` or a backtick, which a shell would run; bootseal runs nothing")
+        .with_help("Replace it with its output.")
 }
 
 fn open() -> Failure {

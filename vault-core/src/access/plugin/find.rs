@@ -1,5 +1,5 @@
-//! The programs of plugins, found only at paths that the caller configures: never in PATH or in the
-//! current folder.
+//! Finds the programs of plugins, only at paths that the caller configures and never in PATH or in
+//! the current folder.
 //!
 //! A sealed file names a plugin, never a program.
 
@@ -88,9 +88,9 @@ impl Plugins {
         self
     }
 
-    /// Sets the response timeout, after which a plugin is killed: 120 seconds by default, enough to
-    /// find and touch a hardware key. The time that the user takes to answer a question does not
-    /// count.
+    /// Sets the response timeout, after which a plugin is killed. The default of 120 seconds is
+    /// enough to find and touch a hardware key. The time that the user takes to answer a question
+    /// does not count.
     ///
     /// ```
     /// let plugins = bootseal_core::Plugins::default().patience(std::time::Duration::from_secs(20));
@@ -144,7 +144,7 @@ impl fmt::Debug for Plugins {
     }
 }
 
-/// Refuses to run a program that every user of the machine can replace.
+/// Refuses a program that every user of the machine can replace.
 #[cfg(unix)]
 fn check_mode(program: &Path) -> Result<()> {
     use std::os::unix::fs::MetadataExt;

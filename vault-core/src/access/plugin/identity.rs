@@ -18,13 +18,13 @@ pub(crate) struct PluginIdentity {
     name: String,
     text: Secret,
     pub(crate) plugins: Plugins,
-    /// File keys already unwrapped, by the digest of their stanzas, so that each key block needs
-    /// only one touch of a hardware key.
+    /// The file keys that were already unwrapped, by the digest of their stanzas, so that each key
+    /// block needs only one touch of a hardware key.
     opened: Arc<Mutex<Vec<Opened>>>,
 }
 
 impl PluginIdentity {
-    /// `None` if the text is not the identity of a plugin.
+    /// Returns `None` if the text is not the identity of a plugin.
     pub(crate) fn parse(text: &str) -> Option<Result<PluginIdentity>> {
         if text.bytes().any(|byte| byte.is_ascii_lowercase()) {
             return None;
@@ -102,7 +102,7 @@ impl fmt::Display for PluginIdentity {
     }
 }
 
-/// The digest of the stanzas, and the file key they wrapped.
+/// The digest of the stanzas, and the file key that they wrap.
 type Opened = ([u8; 32], Secret);
 
 fn digest(stanzas: &[Stanza]) -> [u8; 32] {

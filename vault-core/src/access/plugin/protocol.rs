@@ -56,7 +56,7 @@ pub(crate) struct Conversation {
     input: Option<Sender<Zeroizing<Vec<u8>>>>,
     output: Receiver<std::io::Result<Message>>,
     patience: Duration,
-    /// Errors that the plugin reported, and its unanswered questions.
+    /// The errors that the plugin reported, and its unanswered questions.
     pub(crate) complaints: Vec<String>,
     /// Whether a question of the plugin was not answered.
     unanswered: bool,
@@ -70,8 +70,8 @@ impl Conversation {
     ) -> std::io::Result<Conversation> {
         let mut command = Command::new(program);
         command.arg(format!("--age-plugin={machine}"));
-        // The plugin runs in the root folder: in the current one, others may have placed files that
-        // it would load.
+        // The plugin runs in the root folder, because others may have placed files that it would
+        // load into the current folder.
         command.current_dir(program.ancestors().last().unwrap_or(program));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         for (name, _) in std::env::vars_os() {
@@ -155,7 +155,7 @@ fn read_all(stdout: ChildStdout, heard: &SyncSender<std::io::Result<Message>>) {
 
 fn written(tag: &str, args: &[&str], body: &[u8]) -> Zeroizing<Vec<u8>> {
     let base64 = Zeroizing::new(BASE64_STANDARD_NO_PAD.encode(body));
-    // Reserves the full capacity at once: growing would leave copies of a secret behind.
+    // Reserves the full capacity at once, because growing would leave copies of a secret behind.
     let words: usize = args.iter().map(|word| word.len() + 1).sum();
     let mut text =
         Vec::with_capacity(tag.len() + words + base64.len() + base64.len() / COLUMNS + 8);
@@ -232,8 +232,8 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Serves the plugin until it is done. Errors, and questions to the user, are handled here;
-    /// `take` replies to all other messages.
+    /// Serves the plugin until it is done. This function handles errors and questions to the user,
+    /// and `take` replies to all other messages.
     pub(crate) fn answer(&mut self, mut take: impl FnMut(&Message) -> Reply) -> Result<()> {
         loop {
             let message = self.talk.hear().map_err(|what| self.failed(&what))?;

@@ -1,4 +1,4 @@
-//! SSH keys: public ones as recipients, private ones as identities.
+//! SSH keys: public keys as recipients, and private keys as identities.
 
 #[cfg(feature = "ssh")]
 pub(crate) mod private;

@@ -27,7 +27,7 @@ impl Key {
 /// The content of a private key file.
 pub(crate) enum SshKey {
     Open(Key),
-    /// A passphrase-protected key, and its recipient, which is in the file in clear.
+    /// A passphrase-protected key, and its recipient, which the file contains in the clear.
     Locked(EncryptedKey, Recipient),
 }
 

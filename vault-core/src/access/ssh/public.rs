@@ -1,4 +1,4 @@
-//! SSH public keys as recipients: each key is checked and has exactly one text.
+//! SSH public keys as recipients: each key is checked and has exactly one written form.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -42,13 +42,13 @@ fn bits(number: &[u8]) -> usize {
     number.first().map_or(0, |first| number.len() * 8 - first.leading_zeros() as usize)
 }
 
-/// With exponent 1, the wrapped key would be in clear.
+/// With exponent 1, the wrapped key would be in the clear.
 fn is_useful_exponent(number: &[u8]) -> bool {
     bits(number) >= 2 && number.last().is_some_and(|byte| byte & 1 == 1)
 }
 
-/// Anyone can open a key that is wrapped to a point of small order. A point that is not reduced is
-/// a second text of the same key.
+/// Anyone can open a key that is wrapped to a point of small order. A point that is not reduced
+/// would be a second written form of the same key.
 fn is_useful_point(bytes: &[u8]) -> bool {
     let Ok(bytes) = <[u8; 32]>::try_from(bytes) else { return false };
     VerifyingKey::from_bytes(&bytes)

@@ -1,4 +1,4 @@
-//! Edits of the text of `[bootseal]`: each edit replaces one value and keeps comments.
+//! Edits of the text of `[bootseal]`. Each edit replaces one value and keeps comments.
 
 use crate::error::{Error, Result};
 use crate::file::header::{Access, Handover, Header, Removed};
@@ -10,7 +10,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use std::ops::Range;
 
 impl Header {
-    /// The text of a new `[bootseal]` table, without the line of the signature.
+    /// The text of a new `[bootseal]` table, without the signature line.
     pub(crate) fn to_text(&self) -> String {
         format!(
             "[bootseal]\nformat = 1\ngeneration = {}\nepoch = {}\naccess = {}\nread_key = {}\nwrite_key = {}\nvault = \"{}\"\n",
@@ -90,7 +90,7 @@ pub(crate) fn drop_access(text: &str, index: usize, rest: &[Access]) -> Result<S
     };
     match parse_toml(&dropped) {
         Ok(_) => Ok(dropped),
-        // A comma is in an unusual place: rewrite the list.
+        // A comma is in an unusual place, so rewrite the list.
         Err(_) => replace(text, "access", &access_text(rest)),
     }
 }

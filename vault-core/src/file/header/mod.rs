@@ -12,7 +12,7 @@ use crate::shown::Typed;
 use bootseal_memory::Secret;
 use std::fmt;
 
-/// The format's maximum for generations and epochs.
+/// The maximum generation and epoch of the format.
 pub(crate) const MAX_COUNT: u64 = 1 << 53;
 /// The maximum number of removals, and of handovers, that are kept.
 pub(crate) const MAX_HISTORY: usize = 64;
@@ -72,7 +72,7 @@ impl Access {
     ///
     /// # Errors
     /// [`Kind::Usage`] if `name` is not of the form `[A-Za-z0-9][A-Za-z0-9._@-]{0,63}`, or if
-    /// `recipient` is `None`, as that of a plugin identity.
+    /// `recipient` is `None`, as the recipient of a plugin identity is.
     ///
     /// ```
     /// use bootseal_core::{Access, Identity, Kind, Role};
@@ -106,9 +106,9 @@ impl Access {
     /// ([`Cost::Full`]).
     ///
     /// # Errors
-    /// [`Kind::Usage`] as [`Access::new`], and if the passphrase is empty, is not UTF-8, or
-    /// contains a control character such as a line break, which cannot be typed; [`Kind::Io`]
-    /// without random numbers or enough memory.
+    /// [`Kind::Usage`] as in [`Access::new`], and if the passphrase is empty, is not UTF-8, or
+    /// contains a control character such as a line break, which cannot be typed; [`Kind::Io`] if
+    /// the system has no random numbers or not enough memory.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -156,8 +156,8 @@ pub(crate) struct Removed {
     pub(crate) at: u64,
 }
 
-/// A statement, signed by the old key at `generation`, that the vault continues under a new id: the
-/// `from` of the next entry or, for the last entry, the current vault id.
+/// A statement, signed by the old key at `generation`, that the vault continues under a new id. The
+/// new id is the `from` of the next entry or, for the last entry, the current vault id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Handover {
     pub(crate) from: VaultId,
@@ -211,7 +211,7 @@ impl Header {
         ids
     }
 
-    /// The members, for messages: "alice, bob (writers), web1".
+    /// The members in the form for messages: "alice, bob (writers), web1".
     pub(crate) fn who(&self) -> String {
         match self.names(Role::Reader) {
             readers if readers.is_empty() => format!("{} (writers)", self.writers()),
@@ -233,7 +233,7 @@ impl Header {
     }
 }
 
-/// The recipients of `list`, of one role or of all.
+/// The recipients in `list`, either of one role or of all roles.
 pub(crate) fn recipients(list: &[Access], role: Option<Role>) -> Vec<Recipient> {
     let wanted = list.iter().filter(|access| role.is_none_or(|role| access.role == role));
     wanted.map(|access| access.recipient.clone()).collect()

@@ -76,7 +76,7 @@ fn tables(fields: &mut Fields, key: &'static str) -> Result<Option<Vec<Table>>> 
     let Some(array) = fields.array(key)? else { return Ok(None) };
     let tables = array.into_iter().map(|value| match value {
         Value::Table(table) => Ok(table),
-        _ => Err(fields.error(key, "must hold tables only")),
+        _ => Err(fields.error(key, "must contain only tables")),
     });
     tables.collect::<Result<Vec<_>>>().map(Some)
 }

@@ -1,5 +1,5 @@
-//! Checks of a file against the known vaults: another vault, an id that was handed over, and an
-//! epoch or generation older than one seen before are refused.
+//! Checks a file against the known vaults. Refuses another vault, an id that was handed over, and
+//! an epoch or generation older than one seen before.
 
 use crate::error::{Error, Kind, Result};
 use crate::file::known_vaults::{Known, KnownFile, KnownVaults};
@@ -11,8 +11,8 @@ impl KnownVaults {
     /// it is known.
     ///
     /// # Errors
-    /// [`Kind::WrongVault`] if another id is known and none of its handovers leads to this one, or
-    /// if this id was handed over.
+    /// [`Kind::WrongVault`] if another id is known and none of its handovers leads to the id of
+    /// this file, or if the id of this file was handed over.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -53,8 +53,8 @@ impl KnownVaults {
     }
 
     fn refuse_former(&self, known: &Known, file: &VerifiedFile, place: &KnownFile) -> Result<()> {
-        // A pin of an old id accepts any chain that starts from it, and a former writer can make a
-        // chain to an id of their own.
+        // A pin on an old id accepts any chain that starts from it, and a former writer can make a
+        // chain to their own id.
         let by_chain = file.handed_over_from().is_some();
         let elsewhere =
             by_chain && known.vault != file.vault_id() && !file.header.continues(&known.vault);
@@ -80,12 +80,13 @@ impl KnownVaults {
         )))
     }
 
-    /// Refuses a file, pinned or not, whose epoch is older than one seen here: members removed
-    /// since then could read the values sealed into it.
+    /// Refuses a file, pinned or not, whose epoch is older than one seen here, because members
+    /// removed since then could read the values sealed into it.
     ///
     /// # Errors
     /// [`Kind::WrongVault`] for an id that was handed over, or if the file hands a former id over
-    /// to another id than the one seen here; [`Kind::OldGeneration`] for an epoch lower than known.
+    /// to another id than the one seen here; [`Kind::OldGeneration`] if the epoch is lower than the
+    /// highest one seen.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -105,8 +106,8 @@ impl KnownVaults {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn refuse_older_epoch(&self, file: &VerifiedFile, place: &KnownFile) -> Result<()> {
-        // If this path is unknown, the epochs of its vault at other paths count: moving an old file
-        // does not make it newer.
+        // If this path is unknown, the epochs of its vault at other paths are used, because moving
+        // an old file does not make it newer.
         let elsewhere = !self.known.keys().any(|key| place.keys.contains(key));
         for (path, known) in
             self.known.iter().filter(|(path, _)| elsewhere || place.keys.contains(path))

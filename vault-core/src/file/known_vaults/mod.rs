@@ -1,5 +1,5 @@
-//! Rollback protection: the vault id, generation and epoch that were seen for each file, remembered
-//! on a writer's machine or a host.
+//! Rollback protection: a writer's machine or a host remembers the vault id, generation and epoch
+//! that it has seen for each file.
 
 pub(crate) mod check;
 pub(crate) mod remember;
@@ -12,8 +12,8 @@ use crate::keys::vault_id::VaultId;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// The key under which a file is remembered: its path on a writer's machine; a name on a host,
-/// where the path changes with each deployment.
+/// The key under which a file is remembered. On a writer's machine, this is the path; on a host, it
+/// is a name, because the path changes with each deployment.
 ///
 /// ```
 /// # use bootseal_core::KnownFile;
@@ -28,8 +28,8 @@ pub struct KnownFile {
 }
 
 impl KnownFile {
-    /// Identifies a file by the given path and by the real path, with links resolved. A link is a
-    /// different file than its target.
+    /// Identifies a file by the given path and by the real path, in which links are resolved. A
+    /// link is a different file from its target.
     ///
     /// # Errors
     /// [`Kind::Io`] if the path's folder cannot be resolved.
@@ -44,8 +44,8 @@ impl KnownFile {
             |error| Error::new(Kind::Io, format!("cannot be resolved: {error}")).in_file(path);
         let real = real_path(path).map_err(unfollowed)?;
         let absolute = std::path::absolute(path).map_err(unfollowed)?;
-        // `absolute` keeps `..`, whose meaning depends on links: such a path is known by its real
-        // path only.
+        // `absolute` keeps `..`, whose meaning depends on links. A file with such a path is
+        // identified only by its real path.
         let asked = match absolute
             .components()
             .any(|component| component == std::path::Component::ParentDir)
@@ -64,7 +64,7 @@ impl KnownFile {
     }
 }
 
-/// A path as text, in hexadecimal if it is not UTF-8.
+/// Formats a path as text, in hexadecimal if it is not UTF-8.
 fn key(path: &Path) -> String {
     match path.to_str() {
         Some(text) => text.to_owned(),
@@ -109,14 +109,14 @@ struct Known {
     text: Option<[u8; 32]>,
     /// The highest epoch of each id.
     epochs: BTreeMap<VaultId, u64>,
-    /// Former ids of the file, which were handed over. A new file signed with one of them is from a
-    /// former writer.
+    /// Former ids of the file, which were handed over. A new file that is signed with one of them
+    /// comes from a former writer.
     former: Vec<VaultId>,
 }
 
 impl Known {
     /// The highest generation seen of the file. For an id that was handed over, only generations up
-    /// to the handover count, because a former writer can sign any later one.
+    /// to the handover count, because a former writer can sign any later generation.
     fn seen_by(&self, file: &VerifiedFile) -> u64 {
         let handed_over =
             file.header.handed_over_at(&self.vault).filter(|_| self.vault != file.vault_id());
@@ -128,8 +128,8 @@ impl KnownVaults {
     /// Reads the known vaults from the file `store`; if it does not exist yet, none are known.
     ///
     /// # Errors
-    /// [`Kind::Io`] if it cannot be read, [`Kind::Malformed`] if it has another format: an
-    /// unreadable store must not look like an empty one.
+    /// [`Kind::Io`] if it cannot be read, [`Kind::Malformed`] if it has another format, because an
+    /// unreadable store must not look like an empty store.
     ///
     /// ```
     /// # use bootseal_core::{KnownVaults, KnownFile};
@@ -174,7 +174,7 @@ impl KnownVaults {
             .unwrap_or_default()
     }
 
-    /// A file is recognised by its first key; the entry of any of its keys may refuse it.
+    /// A file is recognised by its first key, but the entry for any of its keys can refuse it.
     fn asked(&self, place: &KnownFile) -> Option<&Known> {
         place.keys.first().and_then(|key| self.known.get(key))
     }

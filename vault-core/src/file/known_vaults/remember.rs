@@ -10,13 +10,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 impl KnownVaults {
-    /// Records `file`, which was confirmed. Returns the id that was known before, if it differs.
+    /// Records `file`, which has been confirmed. Returns the id that was known before, if it
+    /// differs.
     ///
-    /// Generation and epoch only grow as long as the vault is the same or was handed over; another
-    /// vault starts over. An id that was handed over is never accepted again.
+    /// As long as the vault is the same or was handed over, generation and epoch only grow. For
+    /// another vault, they start again. An id that was handed over is never accepted again.
     ///
     /// # Errors
-    /// [`Kind::Io`] if the store cannot be locked or written; those of [`KnownVaults::load`].
+    /// [`Kind::Io`] if the store cannot be locked or written; the errors of [`KnownVaults::load`].
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -40,7 +41,7 @@ impl KnownVaults {
             Error::new(Kind::Io, format!("cannot be created: {error}"))
                 .in_file(store.parent().unwrap_or(store))
         })?;
-        // The common case writes nothing, so that a full disk does not prevent reading.
+        // Nothing is written if nothing has changed, so that a full disk does not prevent reading.
         if KnownVaults::load(store)?.learned(place, file).is_empty() {
             return Ok(None);
         }
@@ -70,7 +71,8 @@ impl KnownVaults {
                 former: former.clone(),
             };
             let old = self.known.get(key);
-            // Another process recorded a handover from this id meanwhile: its entry is kept.
+            // If another process recorded a handover from this id in the meantime, the entry of
+            // that process is kept.
             if old.is_some_and(|old| old.former.contains(&file.vault_id())) {
                 return None;
             }
@@ -81,8 +83,8 @@ impl KnownVaults {
                 new.text = old.text.or(new.text.filter(|_| old.seen_by(file) == new.generation));
                 new.generation = old.seen_by(file);
             }
-            // Facts about ids are kept whichever vault the file is now. A handover stays recorded,
-            // although the file's own chain is bounded.
+            // Facts about ids are kept, whichever vault the file belongs to now. A handover stays
+            // recorded even after the file's own chain, whose length is limited, has lost it.
             if let Some(old) = old {
                 for (id, epoch) in &old.epochs {
                     let highest = new.epochs.entry(*id).or_default();

@@ -38,7 +38,7 @@ impl KnownVaults {
         text
     }
 
-    /// The entries of a text, by the keys of their files.
+    /// Parses the entries, by the keys of their files.
     pub(super) fn parse(text: &str) -> Result<BTreeMap<String, Known>> {
         let Some(Value::Table(table)) = to_value(&DeValue::Table(parse_toml(text)?.into_inner()))
         else {
@@ -53,7 +53,7 @@ impl KnownVaults {
 
 fn entry(file: Value) -> Result<(String, Known)> {
     let Value::Table(file) = file else {
-        return Err(Error::malformed("`file` must hold tables only"));
+        return Err(Error::malformed("`file` must contain only tables"));
     };
     let mut file = Fields::of("file", file);
     let path = file.string("path")?;

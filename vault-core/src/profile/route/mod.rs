@@ -1,5 +1,5 @@
-//! Routes of the gateway: which calls are forwarded, to which upstream and with which token. Routes
-//! are readable, signed and checked when they are read.
+//! Routes of the gateway, which determine the calls that are forwarded, the upstream and the token.
+//! Routes are readable and signed, and they are checked when they are read.
 
 pub(crate) mod read;
 
@@ -55,14 +55,15 @@ pub struct Route {
     pub table: PropertyPath,
     /// The address that accepts calls.
     pub listen: Listen,
-    /// The prefix of a call's path, removed before the call is forwarded; empty, or `/` and a name.
+    /// The prefix of a call's path, which is removed before the call is forwarded. It is empty, or
+    /// `/` and a name.
     pub prefix: String,
-    /// The URL that calls are forwarded to. Its path precedes theirs.
+    /// The URL that calls are forwarded to. Its path is put before the path of each call.
     pub upstream: Url,
-    /// The authentication of callers; `None`: anyone who can reach the address, which must be on
-    /// this machine, may call.
+    /// The authentication of callers. With `None`, anyone who can reach the address may call, and
+    /// the address must be on this machine.
     pub callers: Option<Callers>,
-    /// The maximum size in bytes of a body that is kept for the one replay of a call.
+    /// The maximum size in bytes of a body that is kept in case the call is replayed.
     pub replay_body_limit: usize,
     /// The time limit for connecting to the upstream, including TLS.
     pub connect_timeout: Duration,
@@ -123,7 +124,7 @@ impl Route {
 }
 
 impl VerifiedFile {
-    /// The tables that hold a route: `acme` for `[acme.route]` beside `[acme.login]`. A table
+    /// The tables that contain a route: `acme` for `[acme.route]` beside `[acme.login]`. A table
     /// `route` without a login beside it may belong to the application, so it counts as a route
     /// only if it has both `listen` and `upstream`.
     ///

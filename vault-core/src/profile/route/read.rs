@@ -1,4 +1,5 @@
-//! Reading of `[gateway]` and `[NAME.route]`: each key with its type, its default and its limits.
+//! Reads `[gateway]` and `[NAME.route]`, in which each key has its type, its default and its
+//! limits.
 
 use crate::error::{Error, Result};
 use crate::file::verified::VerifiedFile;
@@ -15,7 +16,7 @@ use std::path::PathBuf;
 use toml::Value;
 use url::Url;
 
-/// The limit for a body that is kept for a replay: it is in memory once for each call in flight.
+/// The limit for a body that is kept for a replay. Each call in flight has its own copy in memory.
 const MOST_KEPT: usize = 64 << 20;
 
 impl Gateway {
@@ -23,9 +24,9 @@ impl Gateway {
     ///
     /// # Errors
     /// [`Kind::Malformed`](crate::Kind::Malformed) for a key that is unknown, of another type or
-    /// without effect, an address used twice, a route that other machines could use without
-    /// authentication, an upstream that the token must not be sent to, and the errors of
-    /// [`Profile::read`] for the logins of these routes.
+    /// without effect, for an address that is used twice, for a route that other machines could use
+    /// without authentication, and for an upstream that the token must not be sent to; the errors
+    /// of [`Profile::read`] for the logins of these routes.
     pub fn read(file: &VerifiedFile) -> Result<Gateway> {
         Gateway::read_here(file).map_err(|error| error.in_file_if(file.path()))
     }
@@ -62,7 +63,7 @@ impl Gateway {
                 let clash = match route.prefix == other.prefix {
                     true if route.prefix.is_empty() => "has no `prefix`, and neither has",
                     true => "has the `prefix` of",
-                    // Otherwise one listener would authenticate some callers and not others.
+                    // Otherwise, one listener would authenticate some callers and not others.
                     false if route.callers.is_none() && other.callers.is_some() => {
                         "has no `callers`, unlike"
                     }
@@ -182,7 +183,7 @@ fn upstream(fields: &mut Fields, profile: &Profile) -> Result<Url> {
         .ok()
         .filter(|url| url.has_host() && ["https", "http"].contains(&url.scheme()));
     let url = url.ok_or_else(|| {
-        fields.error("upstream", "must be a URL, as \"https://api.acme.example/base\"")
+        fields.error("upstream", "must be a URL, such as \"https://api.acme.example/base\"")
     })?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(
@@ -269,7 +270,7 @@ fn callers(
         }
         _ => {
             return Err(fields.error("callers", "must have one of `bearer`, `basic` and `uid`").with_help(
-                "As callers = { bearer = \"${caller_key}\" }, { basic = { user = \"shop\", password = \"${caller_key}\" } } or { uid = [1001] }.",
+                "For example: callers = { bearer = \"${caller_key}\" }, { basic = { user = \"shop\", password = \"${caller_key}\" } } or { uid = [1001] }.",
             ));
         }
     };
@@ -291,6 +292,9 @@ fn size(fields: &mut Fields, key: &'static str, default: &str) -> Result<usize> 
         text[..digits].parse::<usize>().ok()?.checked_mul(unit).filter(|bytes| *bytes <= MOST_KEPT)
     };
     parse().ok_or_else(|| {
-        fields.error(key, "must be a number and B, KiB or MiB, as \"256KiB\", and at most 64MiB")
+        fields.error(
+            key,
+            "must be a number with B, KiB or MiB, such as \"256KiB\", and at most 64MiB",
+        )
     })
 }

@@ -1,4 +1,4 @@
-//! Merging of access lists, by name and by recipient: a removal wins.
+//! Merges access lists by name and by recipient. A removal wins over any other change.
 
 use crate::access::recipient::Recipient;
 use crate::error::{Error, Kind, Result};
@@ -8,7 +8,7 @@ use crate::review::merge::side::{Side, Signed};
 use crate::vault::{CanWrite, Vault};
 
 impl Vault<CanWrite> {
-    /// Merges the access lists into this vault's; returns the entries that were not added.
+    /// Merges the access lists into this vault's list, and returns the entries that were not added.
     pub(super) fn merge_access(
         &mut self,
         base: &Side,
@@ -22,8 +22,8 @@ impl Vault<CanWrite> {
             // A hand edit contributes only properties.
             _ => (current.clone(), Vec::new()),
         };
-        // Additions and changes come first: the last writer may be removed only after another was
-        // added.
+        // Additions and changes come first, because the last writer can be removed only after
+        // another writer has been added.
         let mut renamed = Vec::new();
         for entry in &result {
             let same_key = current.iter().find(|access| {
@@ -89,13 +89,14 @@ impl Vault<CanWrite> {
                 match (a, b) {
                     (Some(a), Some(b)) if a == b => result.push(a),
                     (Some(_), Some(_)) => return Err(conflict(name)),
-                    // Added on one side or removed on the other: a removal wins.
+                    // The entry was either added on one side or removed on the other; a removal
+                    // wins.
                     (a, b) => not_let_in.extend(a.or(b)),
                 }
                 continue;
             };
-            // A side that is older than the other's new keys may be a restored old version, so its
-            // additions are not accepted.
+            // A side that is older than the other side's new keys may be a restored old version, so
+            // its additions are not accepted.
             let entry = match (find(&base.access, name), a, b) {
                 (_, Some(a), Some(b)) if a == b => a,
                 (Some(one), Some(a), Some(b)) if one == b && ours.epoch >= theirs.epoch => a,
@@ -106,8 +107,8 @@ impl Vault<CanWrite> {
                     kept
                 }
                 (_, Some(_), Some(_)) => return Err(conflict(name)),
-                // In the common list and missing on one side: it was removed there, and a removal
-                // wins.
+                // The entry is in the common list but missing on one side, where it was removed; a
+                // removal wins.
                 (Some(_), _, _) => continue,
                 (None, Some(a), None) if ours.epoch >= theirs.epoch => a,
                 (None, None, Some(b)) if theirs.epoch >= ours.epoch => b,
@@ -116,7 +117,8 @@ impl Vault<CanWrite> {
                     continue;
                 }
             };
-            // Compare recipients as well: one side may have removed what the other only renamed.
+            // Recipients are compared as well, because one side may have removed an entry that the
+            // other side only renamed.
             let was = has(&base.access, &entry.recipient);
             if !was || has(mine, &entry.recipient) && has(other, &entry.recipient) {
                 result.push(entry);
@@ -125,8 +127,8 @@ impl Vault<CanWrite> {
         Ok((result, not_let_in))
     }
 
-    /// Keeps the marks of values known to members who were removed on either side or are in no list
-    /// any more.
+    /// Keeps values marked as known to members who were removed on either side or who are no longer
+    /// in any list.
     pub(super) fn mark_who_is_gone(&mut self, sides: [&Side; 3]) -> Result<()> {
         let mut marks: Vec<(String, u64)> = Vec::new();
         for side in sides {

@@ -1,4 +1,4 @@
-//! The text of a merge: the wanted properties of both sides, put together and read back.
+//! Assembles the text of a merge from the wanted properties of both sides, and reads it back.
 
 use crate::error::{Error, Kind, Result};
 use crate::review::changes::Values;

@@ -1,4 +1,4 @@
-//! The merge of two versions, property by property: if both sides changed one differently, that is
+//! Merges two versions, property by property. If both sides changed a property differently, this is
 //! a conflict.
 
 pub(crate) mod access;
@@ -39,24 +39,24 @@ pub struct Clash {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Merged {
-    /// The properties that differ from the common version, and the side each was taken from; if
-    /// both are the same, ours.
+    /// The properties that differ from the common version, each with the side that it was taken
+    /// from, which is ours if both sides are equal.
     pub took: Vec<(PropertyPath, Taken)>,
-    /// Changes of the access list, against ours.
+    /// The changes of the access list, compared with our side.
     pub access: Vec<AccessChange>,
-    /// Comments of their side that were left out: both sides changed comments, and the merge starts
-    /// from the text of one side.
+    /// Comments of their side that were left out, because both sides changed comments and the merge
+    /// starts from the text of one side.
     pub left_out: Vec<String>,
-    /// Entries that one side added or promoted and that were not accepted: that side is older than
-    /// the other's new keys, or there is no signed common version. Otherwise a version from before
-    /// a removal could restore the removed member.
+    /// Entries that one side added or promoted and that were not accepted, because that side is
+    /// older than the other side's new keys, or because there is no signed common version.
+    /// Otherwise, a version from before a removal could restore the removed member.
     pub not_let_in: Vec<Access>,
 }
 
 impl Vault<CanWrite> {
-    /// Makes this vault, which is ours or theirs, the merge of both. `choose` decides if both
-    /// changed the same property; without a choice, the merge is a conflict. `now` is in seconds
-    /// since 1970-01-01 UTC. Sign the result above the generation of both.
+    /// Turns this vault, which is either side, into the merge of both sides. `choose` decides if
+    /// both sides changed the same property; without a choice, the merge fails with a conflict.
+    /// `now` is in seconds since 1970-01-01 UTC. Sign the result above the generation of both.
     ///
     /// # Errors
     /// - [`Kind::Conflict`] if `choose` returns `None`, if both changed the same entry of the access
@@ -140,7 +140,7 @@ impl Vault<CanWrite> {
             let a = (ours.document.get(path), mine.get(path).copied());
             let b = (theirs.document.get(path), other.get(path).copied());
             let side = if same(a, b) {
-                // Of two equal values, the one with the later date is taken.
+                // Of two equal values, the value with the later date is taken.
                 let younger = matches!((a.1, b.1), (Some(a), Some(b)) if b.set_at > a.set_at);
                 if younger { Taken::Theirs } else { Taken::Ours }
             } else {
@@ -168,8 +168,8 @@ impl Vault<CanWrite> {
         )
     }
 
-    /// Checks that each signed side belongs to this vault or a former id of it, and that none is
-    /// older than the common version.
+    /// Checks that each signed side has the id of this vault or one of its former ids, and that no
+    /// side is older than the common version.
     fn check_sides(&self, base: &Side, ours: &Side, theirs: &Side) -> Result<()> {
         let signed = [base, ours, theirs].into_iter().filter_map(|side| side.signed.as_ref());
         let former = self.file.former_ids();
@@ -210,7 +210,7 @@ impl Clash {
 
 type Content<'a> = (Option<&'a Property>, Option<&'a OpenedValue>);
 
-/// Whether two sides have the same value: sealed values are compared by content if both could be
+/// Whether two sides have the same value. Sealed values are compared by content if both could be
 /// opened.
 fn same(one: Content<'_>, other: Content<'_>) -> bool {
     match (one, other) {
@@ -221,8 +221,8 @@ fn same(one: Content<'_>, other: Content<'_>) -> bool {
     }
 }
 
-/// The side whose text the merge starts from: theirs if only they changed comments. If both did,
-/// the comments that only their side has are left out.
+/// The side whose text the merge starts from, which is theirs if only that side changed comments.
+/// If both sides changed comments, the comments that only their side has are left out.
 fn start<'a>(base: &Side, ours: &'a Side, theirs: &'a Side) -> (&'a Side, Vec<String>) {
     let (mut common, mut mine, mut other) =
         (base.document.comments(), ours.document.comments(), theirs.document.comments());

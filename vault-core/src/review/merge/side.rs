@@ -1,4 +1,4 @@
-//! A side of a merge: the properties of one version, and its access list if it is signed.
+//! A side of a merge, with the properties of one version and, if it is signed, its access list.
 
 use crate::error::Result;
 use crate::file::header::{Access, Removed};
@@ -11,7 +11,7 @@ use crate::vault::value::OpenedValue;
 use crate::vault::{CanRead, Vault};
 use bootseal_memory::Secret;
 
-/// One version in a merge: its properties, and its access list if it is signed.
+/// One version in a merge, with its properties and, if it is signed, its access list.
 ///
 /// ```
 /// # use bootseal_core::*;
@@ -40,7 +40,7 @@ pub(super) struct Signed {
     pub(super) removed: Vec<Removed>,
     pub(super) generation: u64,
     pub(super) epoch: u64,
-    /// The value key, if the side was opened: two sides with the same epoch may have different
+    /// The value key, if the side was opened. Two sides with the same epoch may have different
     /// keys.
     pub(super) key: Option<Secret>,
 }
@@ -49,7 +49,7 @@ impl Side {
     /// A side that verifies and opens.
     ///
     /// # Errors
-    /// Those of [`Vault::open`] if a value does not open.
+    /// The errors of [`Vault::open`], if a value does not open.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -68,7 +68,7 @@ impl Side {
         Ok(side)
     }
 
-    /// A side that verifies but that none of our identities opens: its sealed values are compared
+    /// A side that verifies but that none of our identities opens. Its sealed values are compared
     /// by their text.
     ///
     /// # Errors
@@ -98,8 +98,8 @@ impl Side {
         })
     }
 
-    /// A side that does not verify: its user's part is treated as a hand edit, whose sealed values
-    /// one of `versions` must contain.
+    /// A side that does not verify. Its user's part is treated as a hand edit, and one of
+    /// `versions` must contain each of its sealed values.
     ///
     /// # Errors
     /// [`Kind::MovedValue`](crate::Kind::MovedValue) if none of them contains a sealed value.
