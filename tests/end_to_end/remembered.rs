@@ -112,12 +112,87 @@ fn a_file_from_before_a_removal_is_not_written_to_at_another_path() {
         home.write(&place, &old);
         let ran = home.run_with(&["set", "acme.password", "-f", &place, "--pin", &id], b"canary");
         assert!(
-            ran.code == 3 && ran.err.contains("epoch 2 was seen as ") && home.read(&place) == old,
+            ran.code == 3 && ran.err.contains("epoch 2 was seen at ") && home.read(&place) == old,
             "{}",
             ran.err
         );
         home.ok(&["get", "acme.password", "-f", &place, "--pin", &id]);
     }
+}
+
+#[test]
+fn a_removal_in_one_known_copy_binds_every_other_known_copy() {
+    // A reader is removed, then a writer: the vault's id stays, then changes.
+    for member in ["app", "bob"] {
+        let home = at_work();
+        let (old, id) = (home.read(FILE), home.vault_id());
+        std::fs::create_dir(home.at("copy")).unwrap();
+        home.write("copy/app.sealed.toml", &old);
+        let copy = ["-f", "copy/app.sealed.toml"];
+        home.ok(&[&["set", "acme.url", "--plain", "x", "--pin", &id][..], &copy].concat());
+        let known = home.read("copy/app.sealed.toml");
+        home.ok(&["access", "remove", member, "--yes"]);
+        for pin in [&[][..], &["--pin", &id]] {
+            for verb in [
+                &["set", "acme.password"][..],
+                &["rotate"],
+                &["access", "add", "web", "--new-key", "web.key"],
+            ] {
+                let ran = home.run_with(&[verb, &["--yes"], &copy, pin].concat(), b"canary");
+                assert_eq!(ran.code, 3, "{verb:?}: {}", ran.err);
+                let path = home.at(FILE);
+                for part in ["epoch 2", "git merge", path.to_str().unwrap()] {
+                    assert!(ran.err.contains(part), "{verb:?}, {part}: {}", ran.err);
+                }
+                assert_eq!(home.read("copy/app.sealed.toml"), known);
+            }
+        }
+        let ran =
+            home.run_with(&[&["set", "acme.password", "--json"][..], &copy].concat(), b"canary");
+        assert!(ran.err.contains("\"old-generation\""), "{}", ran.err);
+        // Reading continues.
+        assert_eq!(home.ok(&[&["get", "acme.password"][..], &copy].concat()), "hunter2");
+        // The newer version in its place can be written to.
+        home.write("copy/app.sealed.toml", home.read(FILE));
+        home.ok_with(&[&["set", "acme.password"][..], &copy].concat(), b"new");
+    }
+}
+
+#[test]
+fn a_host_refuses_a_file_from_before_a_removal_under_any_name() {
+    for member in ["app2", "bob"] {
+        let home = team();
+        home.ok(&["access", "add", "app2", "--new-key", "app2.key", "--yes"]);
+        let old = home.read(FILE);
+        home.ok(&["access", "remove", member, "--yes"]);
+        host(&home, "app.key").state(home.at("state")).load().unwrap();
+        home.write("other.sealed.toml", &old);
+        let other = Loader::exactly(home.at("other.sealed.toml"))
+            .identity_file(home.at("app.key"))
+            .environment(HashMap::new());
+        let error = other.state(home.at("state")).load().unwrap_err();
+        assert_eq!(error.kind(), Kind::OldGeneration, "{member}: {error}");
+    }
+}
+
+#[test]
+fn generations_of_another_path_do_not_count() {
+    let home = team();
+    let old = home.read(FILE);
+    home.ok_with(&["set", "acme.password"], b"newer");
+    std::fs::create_dir(home.at("copy")).unwrap();
+    home.write("copy/app.sealed.toml", &old);
+    let id = home.vault_id();
+    home.ok_with(&["set", "acme.password", "-f", "copy/app.sealed.toml", "--pin", &id], b"branch");
+    host(&home, "app.key").state(home.at("state")).load().unwrap();
+    let copy = Loader::exactly(home.at("copy/app.sealed.toml")).identity_file(home.at("app.key"));
+    // A host knows files by name: the same name is the same place.
+    let copy = copy.environment(HashMap::new()).state(home.at("state")).load();
+    assert_eq!(copy.unwrap_err().kind(), Kind::OldGeneration);
+    std::fs::rename(home.at("copy/app.sealed.toml"), home.at("copy/other.sealed.toml")).unwrap();
+    let other =
+        Loader::exactly(home.at("copy/other.sealed.toml")).identity_file(home.at("app.key"));
+    other.environment(HashMap::new()).state(home.at("state")).load().unwrap();
 }
 
 #[test]

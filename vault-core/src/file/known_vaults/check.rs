@@ -1,5 +1,5 @@
-//! Checks a file against the known vaults. Refuses another vault, an id that was handed over, and
-//! an epoch or generation older than one seen before.
+//! Checks of a file against the known vaults: another vault, an id that was handed over, and an
+//! epoch or generation older than one seen before are refused.
 
 use crate::error::{Error, Kind, Result};
 use crate::file::known_vaults::{Known, KnownFile, KnownVaults};
@@ -11,8 +11,8 @@ impl KnownVaults {
     /// it is known.
     ///
     /// # Errors
-    /// [`Kind::WrongVault`] if another id is known and none of its handovers leads to the id of
-    /// this file, or if the id of this file was handed over.
+    /// [`Kind::WrongVault`] if another id is known and none of its handovers leads to this one, or
+    /// if this id was handed over.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -53,40 +53,51 @@ impl KnownVaults {
     }
 
     fn refuse_former(&self, known: &Known, file: &VerifiedFile, place: &KnownFile) -> Result<()> {
-        // A pin on an old id accepts any chain that starts from it, and a former writer can make a
-        // chain to their own id.
-        let by_chain = file.handed_over_from().is_some();
-        let elsewhere =
-            by_chain && known.vault != file.vault_id() && !file.header.continues(&known.vault);
-        let chain = if elsewhere { file.former_ids() } else { Vec::new() };
-        let what = if known.former.contains(&file.vault_id()) {
-            format!(
-                "this file is signed by {}, which was handed over to {}: a former writer may have signed it",
-                file.vault_id(),
-                known.vault
-            )
-        } else if let Some(old) = chain.iter().find(|id| known.former.contains(id)) {
-            format!(
-                "this file hands {old} over to {}, but an earlier file handed it over to {}: a former writer may have signed it",
-                file.vault_id(),
-                known.vault
-            )
-        } else {
-            return Ok(());
-        };
+        let Some(what) = former_writer(known, file) else { return Ok(()) };
         Err(Error::new(Kind::WrongVault, what).in_file(&place.shown).with_help(format!(
             "Deploy the newest file. To restore older content, sign it again with `bootseal sign`; replace a pin of the old id with {}.",
             known.vault
         )))
     }
 
-    /// Refuses a file, pinned or not, whose epoch is older than one seen here, because members
-    /// removed since then could read the values sealed into it.
+    /// Refuses a file from before the removal of a member if the removal was seen in a file at
+    /// another path: another worktree, another clone, another name. The vault id connects them.
+    fn refuse_removed_elsewhere(&self, file: &VerifiedFile, place: &KnownFile) -> Result<()> {
+        let id = file.vault_id();
+        for (path, known) in self.known.iter().filter(|(path, _)| !place.keys.contains(path)) {
+            let epoch_of = |id| known.epochs.get(id).copied().unwrap_or_default();
+            let newer = if known.former.contains(&id) {
+                format!(
+                    "epoch {} of {}, to which this vault was handed over,",
+                    epoch_of(&known.vault),
+                    known.vault
+                )
+            } else if epoch_of(&id) > file.epoch() {
+                format!("epoch {}", epoch_of(&id))
+            } else if let Some(what) = former_writer(known, file) {
+                return Err(Error::new(Kind::WrongVault, what).in_file(&place.shown));
+            } else {
+                continue;
+            };
+            let what = format!(
+                "this file has the data key of epoch {}, but {newer} was seen at {}: members removed since could read what is sealed into this file",
+                file.epoch(),
+                Shown(path)
+            );
+            return Err(Error::new(Kind::OldGeneration, what).in_file(&place.shown).with_help(
+                "Merge the newer version into this one first: git merge BRANCH, or git pull. The old values can still be read.",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Refuses a file, pinned or not, whose epoch is older than one seen of the same vault, at this
+    /// path or at any other: members removed since then could read the values sealed into it.
     ///
     /// # Errors
-    /// [`Kind::WrongVault`] for an id that was handed over, or if the file hands a former id over
-    /// to another id than the one seen here; [`Kind::OldGeneration`] if the epoch is lower than the
-    /// highest one seen.
+    /// [`Kind::WrongVault`] for an id that was handed over at this path, or if the file hands a
+    /// former id over to another id than the one seen; [`Kind::OldGeneration`] for an epoch lower
+    /// than known, or for an id that was handed over at another path.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -106,36 +117,28 @@ impl KnownVaults {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn refuse_older_epoch(&self, file: &VerifiedFile, place: &KnownFile) -> Result<()> {
-        // If this path is unknown, the epochs of its vault at other paths are used, because moving
-        // an old file does not make it newer.
-        let elsewhere = !self.known.keys().any(|key| place.keys.contains(key));
-        for (path, known) in
-            self.known.iter().filter(|(path, _)| elsewhere || place.keys.contains(path))
-        {
+        for known in self.all(place) {
             self.refuse_former(known, file, place)?;
-            let Some(epoch) =
-                known.epochs.get(&file.vault_id()).filter(|epoch| **epoch > file.epoch())
-            else {
-                continue;
-            };
-            let seen = if elsewhere { format!("as {}", Shown(path)) } else { "here".to_owned() };
+            let seen = known.epochs.get(&file.vault_id());
+            let Some(epoch) = seen.filter(|epoch| **epoch > file.epoch()) else { continue };
             let what = format!(
-                "this file has the data key of epoch {}, and epoch {epoch} was seen {seen}: members removed since could read what is sealed into it",
+                "this file has the data key of epoch {}, and epoch {epoch} was seen here: members removed since could read what is sealed into it",
                 file.epoch()
             );
             return Err(Error::new(Kind::OldGeneration, what)
                 .in_file(&place.shown)
                 .with_help("Restore the newest file (git pull, git checkout). To use older content on purpose: bootseal sign"));
         }
-        Ok(())
+        self.refuse_removed_elsewhere(file, place)
     }
 
-    /// Refuses a file that is older than one seen here, or that differs from one seen with the same
-    /// generation.
+    /// Refuses a file that is older than one seen here, that differs from one seen with the same
+    /// generation, or that is from before a removal seen in a file of the same vault elsewhere.
     ///
     /// # Errors
     /// [`Kind::WrongVault`] for an id that was handed over; [`Kind::OldGeneration`] for a lower
-    /// generation, or for the same generation with a different text.
+    /// generation, for the same generation with a different text, and for an epoch lower than one
+    /// known at another place. Generations of other places do not count.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -179,6 +182,29 @@ impl KnownVaults {
                 "The file is an older copy. Deploy the newest one; to go back on purpose, a writer signs the old content again: bootseal sign",
             ));
         }
-        Ok(())
+        self.refuse_removed_elsewhere(file, place)
     }
+}
+
+/// Returns why only a former writer can have signed the file, if so: its id was handed over, or it
+/// hands a former id over to another id than the known one.
+fn former_writer(known: &Known, file: &VerifiedFile) -> Option<String> {
+    let id = file.vault_id();
+    if known.former.contains(&id) {
+        return Some(format!(
+            "this file is signed by {id}, which was handed over to {}: a former writer may have signed it",
+            known.vault
+        ));
+    }
+    // A pin of an old id accepts any chain that starts from it, and a former writer can make a
+    // chain to an id of their own.
+    let other = file.handed_over_from().is_some()
+        && known.vault != id
+        && !file.header.continues(&known.vault);
+    let chain = if other { file.former_ids() } else { Vec::new() };
+    let old = chain.iter().find(|id| known.former.contains(id))?;
+    Some(format!(
+        "this file hands {old} over to {id}, but an earlier file handed it over to {}: a former writer may have signed it",
+        known.vault
+    ))
 }
