@@ -3,6 +3,7 @@
 mod crafted_files;
 mod edits;
 mod pins;
+mod repositories;
 
 use crate::support::{Home, Ran, root};
 use base64::Engine;

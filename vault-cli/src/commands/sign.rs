@@ -29,7 +29,7 @@ pub(crate) fn run(options: &Sign, context: &mut Context<'_>) -> Result<(), Exit>
     let memory = Memory::of(&path, context)?;
     let edit = HandEdit::read(&path)?;
     let on_disk = edit.text();
-    let (here, mut known) = in_git(&path);
+    let (here, mut known) = in_git(&path)?;
     // The file may have a valid signature, but be older than a version seen before.
     let mut candidates = here;
     candidates.push(on_disk.clone().into_bytes());

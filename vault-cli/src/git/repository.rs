@@ -1,7 +1,9 @@
 //! A git repository, queried through the git binary with plumbing commands that run no filter,
 //! driver or hook.
 
+use crate::git::command::{cannot_run, git};
 use crate::ui::failure::{Failure, Result};
+use crate::ui::shell_quote::word;
 use bootseal_core::{Kind, Shown};
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -29,40 +31,92 @@ fn failed(what: &str, output: &[u8]) -> Failure {
     Failure::new(Kind::Io, format!("git {what}: {}", Shown(&message)))
 }
 
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The nearest folder above that has a `.git`, which git never tracks. A folder that only looks like
+/// a bare repository does not count: any branch can contain one.
+fn nearest(folder: &Path) -> Option<PathBuf> {
+    folder
+        .ancestors()
+        .find(|folder| folder.join(".git").symlink_metadata().is_ok())
+        .map(Path::to_path_buf)
+}
+
 impl Repository {
-    /// Finds the repository that contains `path`.
+    /// The repository that contains the current folder; `path` must be a file or folder of it.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] if there is none, [`Kind::Usage`] if `path` belongs to another one: a
+    /// branch can contain a repository, as a submodule or as tracked files, and its answers would
+    /// be those of whoever made the branch.
     pub(crate) fn of(path: &Path) -> Result<Repository> {
+        let here = std::env::current_dir().map_err(|error| {
+            Failure::new(Kind::Io, format!("the current folder is not known: {error}"))
+        })?;
+        let missing = || {
+            let text = format!("{} is not in a git repository", Shown::path(path));
+            Failure::new(Kind::NotFound, text)
+        };
         let folder = match path.is_dir() {
             true => path,
-            false => path
-                .parent()
-                .filter(|folder| !folder.as_os_str().is_empty())
-                .unwrap_or(Path::new(".")),
+            false => folder_of(path),
         };
-        let output = Command::new("git")
-            .arg("-C")
-            .arg(folder)
-            .args(["rev-parse", "--show-toplevel"])
-            .stdin(Stdio::null())
-            .output()
-            .map_err(|error| Failure::new(Kind::Io, format!("git cannot be run: {error}")))?;
+        let owner = folder.canonicalize().ok().and_then(|folder| nearest(&folder));
+        // A hook's GIT_DIR says where the repository is.
+        let start = match std::env::var_os("GIT_DIR") {
+            Some(_) => here.clone(),
+            None => match nearest(&here) {
+                Some(top) => top,
+                None if owner.is_none() => return Err(missing()),
+                None => here.clone(),
+            },
+        };
+        if std::env::var_os("GIT_DIR").is_none()
+            && let Some(owner) =
+                owner.filter(|owner| start.canonicalize().ok().as_ref() != Some(owner))
+        {
+            let text = format!(
+                "{} belongs to the git repository {}, and the current folder does not",
+                Shown::path(path),
+                Shown::path(&owner)
+            );
+            let help = format!("To ask that repository: cd {}", word(&owner.to_string_lossy()));
+            return Err(Failure::new(Kind::Usage, text).with_help(help));
+        }
+        let output =
+            git(&start)?.args(["rev-parse", "--show-toplevel"]).output().map_err(cannot_run)?;
         if !output.status.success() {
-            let text = format!("{} is not in a git repository", Shown::path(path));
-            return Err(Failure::new(Kind::NotFound, text));
+            return Err(match std::env::var_os("GIT_DIR") {
+                Some(_) => missing(),
+                None => failed("rev-parse", &output.stderr),
+            });
         }
         let top = String::from_utf8_lossy(&output.stdout);
-        Ok(Repository { top: PathBuf::from(top.trim_end_matches('\n')) })
+        let top = PathBuf::from(top.trim_end_matches('\n'));
+        if std::env::var_os("GIT_DIR").is_none()
+            && top.canonicalize().ok() != start.canonicalize().ok()
+        {
+            let text = format!(
+                "the git repository at {} has its working tree elsewhere, at {}",
+                Shown::path(&start),
+                Shown::path(&top)
+            );
+            return Err(Failure::new(Kind::Usage, text)
+                .with_help("Remove the setting core.worktree: git config --unset core.worktree"));
+        }
+        Ok(Repository { top })
     }
 
     pub(crate) fn top(&self) -> &Path {
         &self.top
     }
 
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new("git");
-        // A name with `*` or `:` is taken literally, not as a pattern.
-        command.arg("--literal-pathspecs").arg("-C").arg(&self.top).args(args).stdin(Stdio::null());
-        command
+    fn command(&self, args: &[&str]) -> Result<Command> {
+        let mut command = git(&self.top)?;
+        command.args(args);
+        Ok(command)
     }
 
     /// Returns the output of a git command.
@@ -77,9 +131,7 @@ impl Repository {
     /// Does the same as [`Repository::ask`], but returns a failed command as an inner error with
     /// its message.
     pub(crate) fn try_ask(&self, args: &[&str]) -> Result<std::result::Result<Vec<u8>, Vec<u8>>> {
-        let output = self.command(args).output();
-        let output = output
-            .map_err(|error| Failure::new(Kind::Io, format!("git cannot be run: {error}")))?;
+        let output = self.command(args)?.output().map_err(cannot_run)?;
         Ok(if output.status.success() { Ok(output.stdout) } else { Err(output.stderr) })
     }
 
@@ -94,9 +146,7 @@ impl Repository {
             Failure::new(Kind::Usage, text)
         };
         let name = path.file_name().ok_or_else(outside)?;
-        let folder =
-            path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let folder = folder.canonicalize().map_err(|_| outside())?;
+        let folder = folder_of(path).canonicalize().map_err(|_| outside())?;
         let top = self.top.canonicalize().map_err(|_| outside())?;
         let inside = folder.strip_prefix(&top).map_err(|_| outside())?.join(name);
         let parts: Option<Vec<&str>> =
@@ -176,7 +226,7 @@ impl Repository {
         let cannot =
             |error: std::io::Error| Failure::new(Kind::Io, format!("git cat-file: {error}"));
         let mut child = self
-            .command(&["cat-file", "--batch"])
+            .command(&["cat-file", "--batch"])?
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -164,17 +164,21 @@ fn related(file: &VerifiedFile, vault: VaultId, former: &[VaultId]) -> bool {
         || file.former_ids().contains(&vault)
 }
 
-/// The versions of a file in git: those in the history of HEAD, and all.
-pub(crate) fn in_git(path: &Path) -> (Texts, Texts) {
-    let ask = || -> Result<(Texts, Texts)> {
-        let repository = Repository::of(path)?;
-        let name = repository.name_of(path)?;
-        let mut here =
-            repository.commit("HEAD").and_then(|head| repository.versions(Some(&head), &name))?;
-        // A staged version may be newer than any commit.
-        here.extend(repository.blob(":0", &name)?);
-        Ok((here, repository.versions(None, &name)?))
+/// The versions of a file in git: those in the history of HEAD, and all. Outside a repository, and
+/// before the first commit, there are none.
+///
+/// # Errors
+/// If the file belongs to another repository than the current folder, or git cannot be asked.
+pub(crate) fn in_git(path: &Path) -> Result<(Texts, Texts)> {
+    let repository = match Repository::of(path) {
+        Ok(repository) => repository,
+        Err(failure) if failure.kind() == Kind::NotFound => return Ok(Default::default()),
+        Err(failure) => return Err(failure),
     };
-    // Outside a repository, and before the first commit, there are no versions.
-    ask().unwrap_or_default()
+    let name = repository.name_of(path)?;
+    let Ok(head) = repository.commit("HEAD") else { return Ok(Default::default()) };
+    let mut here = repository.versions(Some(&head), &name)?;
+    // A staged version may be newer than any commit.
+    here.extend(repository.blob(":0", &name)?);
+    Ok((here, repository.versions(None, &name)?))
 }

@@ -3,6 +3,7 @@
 
 use crate::cli::GitMerge;
 use crate::context::Context;
+use crate::git::command::{cannot_run, git};
 use crate::git::repository::Repository;
 use crate::git::sides::{Judged, judge, side};
 use crate::trust::keyring::Keys;
@@ -13,7 +14,6 @@ use bootseal_core::{
     FileLock, Kind, Pin, SealedFile, Shown, Side, Taken, VerifiedFile, goes_on_from,
 };
 use std::path::Path;
-use std::process::Command;
 
 pub(crate) fn run(options: &GitMerge, context: &mut Context<'_>) -> Result<(), Exit> {
     let name = Shown::path(&options.path).to_string();
@@ -129,12 +129,10 @@ fn untrusted(which: &str, judged: Judged) -> Failure {
 /// Writes the conflict markers that git itself would write.
 fn conflict(options: &GitMerge) -> Result<()> {
     let size = format!("--marker-size={}", options.marker_size.unwrap_or(7));
-    let done = Command::new("git")
+    git(Path::new("."))?
         .args(["merge-file", "-q", &size, "-L", "ours", "-L", "base", "-L", "theirs", "--"])
         .args([&options.ours, &options.base, &options.theirs])
-        .status();
-    match done {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Failure::new(Kind::Io, format!("git cannot be run: {error}"))),
-    }
+        .status()
+        .map_err(cannot_run)?;
+    Ok(())
 }
