@@ -274,3 +274,47 @@ fn colliding_and_dangerous_names_are_refused_and_only_selects() {
         assert_eq!(empty.ok(&["export", "--format", format]), text, "{format}");
     }
 }
+
+#[test]
+fn variables_that_are_programs_are_refused_and_those_of_shells_are_left_out() {
+    for path in [
+        "node.options",
+        "java.tool-options",
+        "pythonstartup",
+        "git.ssh.command",
+        "https.proxy",
+        "ssl.cert_file",
+    ] {
+        let home = Home::with_vault(&format!("{path} = \"secret:x\"\nacme.user = \"bob\"\n"));
+        for args in [
+            &["export", "--format", "sh"][..],
+            &["export", "--format", "env"],
+            &["exec", "--", "true"],
+        ] {
+            let ran = home.run(args);
+            assert!(
+                ran.code != 0 && ran.err.contains("controls which programs are run"),
+                "{path}: {ran:?}"
+            );
+        }
+        home.ok(&["export", "--format", "sh", "--only", "acme"]);
+        home.ok(&["exec", "--only", "acme", "--", "true"]);
+        let variable = path.to_uppercase().replace(['.', '-'], "_");
+        let named = format!("{variable}={path}");
+        let shown = format!("test \"${variable}\" = x");
+        home.ok(&["exec", "--env", &named, "--", "sh", "-c", &shown]);
+    }
+    let home = Home::with_vault(
+        "env = \"secret:prod\"\nps4 = \"$(touch ran)\"\nprompt.command = \"touch ran\"\nacme.user = \"bob\"\n",
+    );
+    let ran = home.run(&["export", "--format", "sh"]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, "export ACME_USER='bob'\n"), "{}", ran.err);
+    for name in ["ENV", "PS4", "PROMPT_COMMAND"] {
+        assert!(ran.err.contains(&format!("the variable {name}")), "{}", ran.err);
+    }
+    let ran = home.run(&["exec", "--", "sh", "-c", "echo \"$ACME_USER.$ENV.$PROMPT_COMMAND\""]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, "bob..\n"), "{}", ran.err);
+    assert_eq!(ran.err.matches("is left out").count(), 3, "{}", ran.err);
+    let out = home.ok(&["exec", "--env", "ENV=env", "--", "sh", "-c", "echo \"$ENV\""]);
+    assert_eq!(out, "prod\n");
+}

@@ -123,7 +123,7 @@ fn documents() -> Documents {
     let proposed = home
         .run_with(&["propose", "acme.other", "--to", "app.sealed.toml", "-o", "p", "--json"], b"x");
     documents.take("propose", &proposed.out);
-    documents.of(&home, "accept", &with(&["accept", "acme.proposal", "--yes"]));
+    documents.of(&home, "accept", &with(&["accept", "acme.proposal", "--new", "--yes"]));
     documents.of(
         &home,
         "access-add",

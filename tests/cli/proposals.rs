@@ -111,7 +111,7 @@ fn someone_without_read_access_proposes_and_a_writer_accepts() {
     assert!(sent.starts_with("-----BEGIN AGE ENCRYPTED FILE-----") && !sent.contains("canary"));
     assert_eq!(scene.bob.run(&["get", "acme.password"]).code, 4, "Bob can open nothing");
 
-    let ran = scene.alice.run_with(&["accept", "-", "--yes"], sent.as_bytes());
+    let ran = scene.alice.run_with(&["accept", "-", "--new", "--yes"], sent.as_bytes());
     silent(&ran);
     assert_eq!((ran.code, ran.out.as_str()), (0, ""), "{}", ran.err);
     for said in [
@@ -172,7 +172,7 @@ fn the_java_example_proposes_a_password_and_zeroes_it() {
     let done = java("app.sealed.toml");
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     scene.alice.write("proposal", std::fs::read(scene.bob.at("acme.proposal")).unwrap());
-    scene.alice.ok(&["accept", "proposal", "--yes"]);
+    scene.alice.ok(&["accept", "proposal", "--new", "--yes"]);
     assert_eq!(scene.alice.ok(&["get", "acme.password"]), "canary-\u{e4}\u{20ac}");
 }
 
@@ -187,7 +187,7 @@ fn accept_reports_the_replaced_date_and_sets_that_of_the_proposal() {
         list["properties"][0]["set_at"].as_str().unwrap().to_owned()
     };
     let before = listed(&scene.alice);
-    let ran = scene.alice.run(&["accept", "proposal", "--yes", "--json"]);
+    let ran = scene.alice.run(&["accept", "proposal", "--new", "--yes", "--json"]);
     silent(&ran);
     let document: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!((&document["name"], &document["sealed"]), (&"acme.password".into(), &true.into()));
@@ -204,10 +204,10 @@ fn propose_reads_a_value_as_set_does_and_writes_a_private_file() {
     let scene = Scene::new();
     scene.bob.write("bytes", [0, 255, 10]);
     scene.propose("acme.bytes", &["--from-file", "bytes"], b"");
-    scene.alice.ok(&["accept", "proposal", "--yes"]);
+    scene.alice.ok(&["accept", "proposal", "--new", "--yes"]);
     assert!(scene.alice.ok(&["get", "acme.bytes", "--json"]).contains("AP8K"));
     scene.propose("acme.made", &["--generate=40"], b"");
-    scene.alice.ok(&["accept", "proposal", "--yes"]);
+    scene.alice.ok(&["accept", "proposal", "--new", "--yes"]);
     assert_eq!(scene.alice.ok(&["get", "acme.made"]).len(), 40);
 
     let pin = scene.alice.vault_id();
@@ -362,7 +362,7 @@ fn a_note_cannot_control_the_terminal() {
     let scene = Scene::new();
     let note = "fine\u{1b}[2J\u{1b}]0;owned\u{7}\u{202e}txet\u{2066}\r\nbootseal: sealed\u{200b}";
     scene.propose("acme.\"pass\u{202e}word\"", &["--note", note], CANARY.as_bytes());
-    let ran = scene.alice.run(&["accept", "proposal"]);
+    let ran = scene.alice.run(&["accept", "proposal", "--new"]);
     let hidden =
         |text: &str| text.chars().any(|next| bootseal_core::is_hidden(next) && next != '\n');
     assert_eq!(ran.code, 2);
@@ -375,7 +375,7 @@ fn a_note_cannot_control_the_terminal() {
         ran.err
     );
     assert!(!ran.err.lines().any(|line| line.starts_with("bootseal: sealed")), "{}", ran.err);
-    let ran = scene.alice.run(&["accept", "proposal", "--yes", "--json"]);
+    let ran = scene.alice.run(&["accept", "proposal", "--new", "--yes", "--json"]);
     assert!(ran.code == 0 && !hidden(&ran.out), "{ran:?}");
     assert_eq!(serde_json::from_str::<Value>(&ran.out).unwrap()["note"], note);
     scene.forged("acme.password", |text| format!("{text}note = \"{}\"\n", "n".repeat(2000)));
@@ -431,14 +431,14 @@ fn at_a_terminal_accept_shows_the_proposal_and_asks() {
     let before = scene.alice.read("app.sealed.toml");
     let question = "Seal its value and sign? [y/N] ";
     for no in ["n\n", "\n", "\x03"] {
-        let ran = scene.alice.typed(&["accept", "proposal"], &[], &[(question, no)]);
+        let ran = scene.alice.typed(&["accept", "proposal", "--new"], &[], &[(question, no)]);
         assert!(ran.code != 0 && scene.alice.read("app.sealed.toml") == before, "{no:?}: {ran:?}");
         let shown = ran.out.split(question).next().unwrap();
         for words in ["acme.token", "from the vendor's page", "app.sealed.toml"] {
             assert!(shown.contains(words), "{words}: {ran:?}");
         }
     }
-    let ran = scene.alice.typed(&["accept", "proposal"], &[], &[(question, "yes\n")]);
+    let ran = scene.alice.typed(&["accept", "proposal", "--new"], &[], &[(question, "yes\n")]);
     assert!(ran.code == 0 && !ran.out.contains("canary"), "{ran:?}");
     assert_eq!(scene.alice.ok(&["get", "acme.token"]), "canary-new");
 }
@@ -475,7 +475,7 @@ fn accept_changes_nothing_without_a_yes() {
     let scene = Scene::new();
     scene.forged_at(&from_now(60));
     let before = scene.alice.read("app.sealed.toml");
-    let ran = scene.alice.run(&["accept", "proposal"]);
+    let ran = scene.alice.run(&["accept", "proposal", "--new"]);
     assert!(
         ran.code == 2 && ran.err.contains("--yes") && ran.err.contains("sealed since"),
         "{}",
@@ -494,4 +494,27 @@ fn accept_changes_nothing_without_a_yes() {
     let said = asked(&scene.alice, "y");
     assert!(said.contains("sealed since") && !said.contains("canary"), "{said}");
     assert_eq!(scene.alice.ok(&["get", "acme.password"]), CANARY);
+}
+
+#[test]
+fn a_new_name_is_accepted_only_when_allowed_and_never_as_a_program() {
+    let scene = Scene::new();
+    scene.propose("acme.region", &[], b"canary");
+    let said = scene.refused("conflict", "a name that the file lacks");
+    assert!(said.contains("--new") && said.contains("ACME_REGION"), "{said}");
+    let ran = scene.alice.run(&["accept", "proposal", "--yes", "--new"]);
+    silent(&ran);
+    assert!(ran.code == 0 && ran.err.contains("ACME_REGION"), "{}", ran.err);
+    // A name that exists needs no permission.
+    scene.forged_at(&from_now(5));
+    scene.alice.ok(&["accept", "proposal", "--yes"]);
+    for path in ["node.options", "ld.preload", "prompt.command", "env"] {
+        scene.propose(path, &[], b"canary");
+        let ran = scene.alice.run(&["accept", "proposal", "--yes", "--new"]);
+        silent(&ran);
+        assert!(
+            ran.code == 1 && ran.err.contains("controls which programs are run"),
+            "{path}: {ran:?}"
+        );
+    }
 }

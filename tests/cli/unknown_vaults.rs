@@ -76,6 +76,35 @@ fn an_untrusted_vault_gets_a_secret_only_under_a_pin_which_is_remembered() {
 }
 
 #[test]
+fn values_leave_an_untrusted_vault_only_under_a_pin() {
+    let alice = Home::with_vault(ACME);
+    std::fs::create_dir(alice.at("clone")).unwrap();
+    std::fs::copy(alice.at("app.sealed.toml"), alice.at("clone/app.sealed.toml")).unwrap();
+    let (vault, file) = (alice.vault_id(), ["-f", "clone/app.sealed.toml"]);
+    for args in [
+        &["export"][..],
+        &["export", "--only", "acme.user"],
+        &["login", "acme"],
+        &["vendor", "acme"],
+    ] {
+        let text = fails_with(&alice, &[args, &file].concat(), b"", "wrong-vault");
+        assert!(text.contains(&format!("--pin {vault}")), "{args:?}: {text}");
+        assert!(!text.contains("hunter2"), "{args:?}: {text}");
+    }
+    let ran = alice.run(&[&["exec"][..], &file, &["--", "true"]].concat());
+    assert!(ran.code == 125 && ran.err.contains(&format!("--pin {vault}")), "{ran:?}");
+    alice.ok(&[&["export", "--pin", &vault][..], &file].concat());
+    // What only shows values warns once, and says how to pin the vault.
+    for args in [&["get", "acme.password"][..], &["list"]] {
+        let ran = alice.run(&[args, &file].concat());
+        assert_eq!((ran.code, ran.err.matches("not trusted yet").count()), (0, 1), "{args:?}");
+        assert!(ran.err.contains(&format!("--pin {vault}")), "{args:?}: {}", ran.err);
+        let ran = alice.run(&[args, &file, &["--pin", &vault]].concat());
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{args:?}");
+    }
+}
+
+#[test]
 fn a_vault_recreated_in_place_replaces_the_remembered_one_with_a_notice() {
     let home = Home::with_vault(ACME);
     let before = home.vault_id();

@@ -228,7 +228,7 @@ fn a_proposal_of_the_python_writer_is_accepted() {
             "proposal",
             write(&home, &["propose", "app.sealed.toml", "path.json", "--pin", &pin], value),
         );
-        let ran = home.run(&["accept", "proposal", "--yes"]);
+        let ran = home.run(&["accept", "proposal", "--new", "--yes"]);
         assert!(ran.code == 0 && ran.err.contains("from \"python\""), "{}", ran.err);
         assert_eq!(home.ok(&["get", name]), wanted);
     }
@@ -237,6 +237,6 @@ fn a_proposal_of_the_python_writer_is_accepted() {
         "proposal",
         write(&home, &["propose", "app.sealed.toml", "path.json", "--pin", &pin], &[0, 255, 10]),
     );
-    home.ok(&["accept", "proposal", "--yes"]);
+    home.ok(&["accept", "proposal", "--new", "--yes"]);
     assert!(home.ok(&["get", "key", "--json"]).contains("AP8K"));
 }

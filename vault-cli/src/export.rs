@@ -1,6 +1,7 @@
 //! Writers of values in the clear, one function for each format; a parser of the format reads back
 //! the same values.
 
+use crate::trust::variable;
 use crate::ui::failure::{Failure, Result};
 use crate::ui::output::to_json;
 use bootseal_core::{BasicString, Error, Kind, PropertyPath, is_hidden};
@@ -13,6 +14,8 @@ use zeroize::Zeroizing;
 pub(crate) type Clear = (PropertyPath, Value);
 
 type Text = Zeroizing<String>;
+
+const HELP: &str = "Exclude it by naming others with --only, or rename it: bootseal rename";
 
 /// Writes `[table]` and `key = value` lines.
 pub(crate) fn toml(values: &[Clear]) -> Result<Text> {
@@ -81,7 +84,7 @@ fn escape_java(text: &str, key: bool, to: &mut Text) {
 /// return.
 pub(crate) fn env(values: &[Clear]) -> Result<Text> {
     let mut text = Text::default();
-    for (path, name, value) in flat(values, variable)? {
+    for (path, name, value) in flat(values, variable_name)? {
         refuse_nul(path, &value)?;
         let _ = match value.contains(['\'', '\\', '\r']) {
             false => writeln!(text, "{name}='{}'", *value),
@@ -102,7 +105,7 @@ pub(crate) fn env(values: &[Clear]) -> Result<Text> {
 /// Writes `export NAME='…'` for `eval`: a shell takes everything between single quotes literally.
 pub(crate) fn sh(values: &[Clear]) -> Result<Text> {
     let mut text = Text::default();
-    for (path, name, value) in flat(values, variable)? {
+    for (path, name, value) in flat(values, variable_name)? {
         refuse_nul(path, &value)?;
         let quoted = Text::new(value.replace('\'', "'\\''"));
         let _ = writeln!(text, "export {name}='{}'", *quoted);
@@ -119,23 +122,16 @@ fn refuse_nul(path: &PropertyPath, value: &str) -> Result<()> {
     }
 }
 
-/// Returns the same variable name as in `exec`: the path in capitals, with `_` for all characters
-/// except letters and digits.
-fn variable(path: &PropertyPath) -> Result<String> {
-    let plain =
-        |next: char| if next.is_ascii_alphanumeric() { next.to_ascii_uppercase() } else { '_' };
-    let name: String = path.segments().join("_").chars().map(plain).collect();
-    let steers = matches!(name.as_str(), "PATH" | "IFS" | "BASH_ENV" | "ENV")
-        || ["LD_", "DYLD_", "BOOTSEAL_"].iter().any(|start| name.starts_with(start));
-    let what = match name.chars().next() {
-        _ if steers => {
-            format!("would become the variable {name}, which controls which programs are run")
+/// Returns the same variable name as in `exec`, if a shell accepts it.
+fn variable_name(path: &PropertyPath) -> Result<String> {
+    let name = variable::of(path, HELP)?;
+    match name.chars().next() {
+        Some(first) if !first.is_ascii_digit() => Ok(name),
+        _ => {
+            let what = "would become a variable name that does not begin with a letter";
+            Err(Error::new(Kind::Conflict, what).at(path).with_help(HELP).into())
         }
-        Some(first) if !first.is_ascii_digit() => return Ok(name),
-        _ => "would become a variable name that does not begin with a letter".into(),
-    };
-    let help = "Exclude it by naming others with --only, or rename it: bootseal rename";
-    Err(Error::new(Kind::Conflict, what).at(path).with_help(help).into())
+    }
 }
 
 /// Flattens the names to one level, and the values to text as `get` prints it. Two equal names are

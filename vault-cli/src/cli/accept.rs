@@ -9,4 +9,8 @@ use std::path::PathBuf;
 pub(crate) struct Accept {
     /// A proposal made by `bootseal propose`; `-` for stdin
     pub(crate) proposal: PathBuf,
+
+    /// Accept a name that the file does not have yet
+    #[arg(long)]
+    pub(crate) new: bool,
 }

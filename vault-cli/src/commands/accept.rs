@@ -3,10 +3,11 @@
 use crate::cli::Accept;
 use crate::context::Context;
 use crate::trust::target::Target;
+use crate::trust::variable;
 use crate::ui::failure::{Exit, Failure, Result, unreadable};
 use crate::ui::output::timestamp;
 use crate::ui::prompt::Consent;
-use bootseal_core::{Error, Kind, Proposal, Shown};
+use bootseal_core::{Error, Kind, PropertyPath, Proposal, Shown};
 use serde_json::json;
 use std::io::Read;
 use std::path::Path;
@@ -23,6 +24,9 @@ pub(crate) fn run(options: &Accept, context: &mut Context<'_>) -> Result<(), Exi
     let now = context.now();
     let before = vault.consider(&proposal, now).map_err(|error| error.in_file(target.path()))?;
     drop(vault);
+    if before.is_none() {
+        refuse_new(proposal.path(), options.new)?;
+    }
     let consent = Consent {
         shown: described(&proposal, before, target.path()),
         question: "Seal its value and sign?",
@@ -98,6 +102,22 @@ fn read(path: &Path, context: &mut Context<'_>) -> Result<String> {
     }
 }
 
+/// Refuses a name that the file does not have, unless it was allowed with --new. The sender chose
+/// it, and it may become a variable that programs run.
+fn refuse_new(path: &PropertyPath, allowed: bool) -> Result<()> {
+    let name =
+        variable::of(path, "Reject the proposal. To set such a value yourself: bootseal set")?;
+    if allowed {
+        return Ok(());
+    }
+    let what =
+        format!("is not in the file yet; `bootseal exec` would pass it as the variable {name}");
+    Err(Error::new(Kind::Conflict, what)
+        .at(path)
+        .with_help("If the name is as agreed: bootseal accept --new. If not, reject the proposal.")
+        .into())
+}
+
 /// Describes the proposal before it is accepted, without its value.
 fn described(proposal: &Proposal, before: Option<u64>, file: &Path) -> String {
     let there =
@@ -110,6 +130,7 @@ fn described(proposal: &Proposal, before: Option<u64>, file: &Path) -> String {
         format!("a proposal for {}; its sender is not verified", Shown::path(file)),
         format!("  property     {}", proposal.path()),
         format!("  currently    {there}"),
+        format!("  variable     {}, for `bootseal exec`", variable::name_of(proposal.path())),
         format!("  proposed at  {}, according to the proposal", timestamp(proposal.proposed_at())),
         format!("  note         {note}"),
     ];

@@ -5,6 +5,8 @@ use crate::context::Context;
 use crate::export::{self, Clear};
 use crate::trust::locate::{self, OpenedFile};
 use crate::trust::special_tables::SpecialTables;
+use crate::trust::variable;
+use crate::trust::vouch::vouch_for_use;
 use crate::ui::failure::{Exit, Failure, Result};
 use bootseal_core::{Error, Kind, OpenedValue, Property, PropertyPath, ValueKind, VerifiedFile};
 use toml::Value;
@@ -40,9 +42,19 @@ pub(crate) fn run(options: &Export, context: &mut Context<'_>) -> Result<(), Exi
         .iter()
         .map(|path| path.parse())
         .collect::<Result<Vec<PropertyPath>, Error>>()?;
-    let OpenedFile { mut keys, file, .. } = locate::find(context)?;
+    let OpenedFile { path, mut keys, mut file, .. } = locate::find(context)?;
+    vouch_for_use(&mut file, &path, context)?;
     keys.unlock(&file, context)?;
-    let wanted = wanted(&file, &only)?;
+    let mut wanted = wanted(&file, &only)?;
+    if matches!(format, ExportFormat::Env | ExportFormat::Sh) {
+        wanted.retain(|(path, _)| {
+            let left_out = variable::is_left_out(path);
+            if left_out {
+                context.ui.warn(variable::left_out(path));
+            }
+            !left_out
+        });
+    }
     let vault = file.open(&keys.identities)?;
     let mut values: Vec<Clear> = Vec::with_capacity(wanted.len());
     for (path, readable) in wanted {

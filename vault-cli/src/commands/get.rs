@@ -3,6 +3,7 @@
 use crate::cli::Get;
 use crate::context::Context;
 use crate::trust::locate::{self, OpenedFile};
+use crate::trust::vouch::warn_if_unknown;
 use crate::ui::clipboard::{Clipboard, clear_later};
 use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::{shown_value, to_json};
@@ -11,7 +12,8 @@ use serde_json::json;
 
 pub(crate) fn run(options: &Get, context: &mut Context<'_>) -> Result<(), Exit> {
     let property: PropertyPath = options.path.parse()?;
-    let OpenedFile { mut keys, file, .. } = locate::find(context)?;
+    let OpenedFile { path, mut keys, file, .. } = locate::find(context)?;
+    warn_if_unknown(&file, &path, context);
     let value = match file.property(&property) {
         Some(Property::Readable(toml::Value::String(text))) => OpenedValue {
             kind: ValueKind::Text,

@@ -5,6 +5,7 @@ use crate::cli::List;
 use crate::context::Context;
 use crate::trust::each_file::{self, Answer};
 use crate::trust::locate::{self, OpenedFile};
+use crate::trust::vouch::warn_if_unknown;
 use crate::ui::failure::{Exit, Result};
 use crate::ui::output::timestamp;
 use bootseal_core::{Property, PropertyPath, Shown};
@@ -15,6 +16,7 @@ pub(crate) fn run(options: &List, context: &mut Context<'_>) -> Result<(), Exit>
     let found = locate::find_all(context)?;
     let several = found.len() > 1;
     each_file::each(found, context, |mut found, context| {
+        warn_if_unknown(&found.file, &found.path, context);
         found.keys.unlock_unasked(&found.file, context)?;
         let heading =
             if several { format!("{}:\n", Shown::path(&found.path)) } else { String::new() };

@@ -4,7 +4,7 @@ use crate::cli::Login;
 use crate::context::Context;
 use crate::trust::locate::{self, OpenedFile};
 use crate::trust::target::pin_of;
-use crate::trust::vouch::vouch;
+use crate::trust::vouch::vouch_for_use;
 use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::timestamp;
 use bootseal::{Loader, TokenSource};
@@ -19,9 +19,8 @@ pub(crate) fn run(options: &Login, context: &mut Context<'_>) -> Result<(), Exit
 }
 
 fn log_in(found: OpenedFile, options: &Login, context: &mut Context<'_>) -> Result<(), Exit> {
-    let OpenedFile { path, mut keys, pins, memory, mut file } = found;
-    // The file determines where a password is sent, so it must be trusted.
-    vouch(&mut file, &memory, &path, context)?;
+    let OpenedFile { path, mut keys, pins, mut file, .. } = found;
+    vouch_for_use(&mut file, &path, context)?;
     // Checked before anything is opened; the error for an unknown name lists the existing ones.
     Profile::read(&file, &options.profile.parse()?)?;
     keys.unlock(&file, context)?;

@@ -3,6 +3,7 @@
 use crate::cli::Vendor;
 use crate::context::Context;
 use crate::trust::locate::{self, OpenedFile};
+use crate::trust::vouch::vouch_for_use;
 use crate::ui::failure::{Exit, Failure, Result};
 use bootseal_core::{Kind, Profile, Shown};
 use bootseal_vendor_sim::{Behaviour, Imitation, Served};
@@ -18,7 +19,8 @@ enum Event {
 }
 
 pub(crate) fn run(options: &Vendor, context: &mut Context<'_>) -> Result<(), Exit> {
-    let OpenedFile { path, file, .. } = locate::find(context)?;
+    let OpenedFile { path, mut file, .. } = locate::find(context)?;
+    vouch_for_use(&mut file, &path, context)?;
     let profile = Profile::read(&file, &options.profile.parse()?)?;
     let (sender, events) = channel();
     let served = sender.clone();

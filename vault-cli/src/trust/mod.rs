@@ -8,4 +8,5 @@ pub(crate) mod pins;
 pub(crate) mod plugins;
 pub(crate) mod special_tables;
 pub(crate) mod target;
+pub(crate) mod variable;
 pub(crate) mod vouch;

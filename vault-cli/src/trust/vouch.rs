@@ -54,11 +54,45 @@ pub(crate) fn vouch(
         }
         return Ok(());
     }
-    let unknown = format!(
+    confirm(file, path, context)
+}
+
+/// Makes sure that the vault is pinned, known or confirmed by the user before its values leave for a
+/// program, a shell or a vendor: whoever made the vault chose names and addresses. An older version
+/// of a known vault is accepted.
+pub(crate) fn vouch_for_use(
+    file: &mut VerifiedFile,
+    path: &Path,
+    context: &mut Context<'_>,
+) -> Result<()> {
+    match file.trust() {
+        Trust::Unverified => confirm(file, path, context),
+        _ => Ok(()),
+    }
+}
+
+/// Warns if the vault is neither pinned nor known, where values are only shown.
+pub(crate) fn warn_if_unknown(file: &VerifiedFile, path: &Path, context: &mut Context<'_>) {
+    if file.trust() == Trust::Unverified {
+        context.ui.warn(format_args!(
+            "{}. If it is the right one, pin it: --pin {}",
+            unknown(file, path),
+            file.vault_id()
+        ));
+    }
+}
+
+fn unknown(file: &VerifiedFile, path: &Path) -> String {
+    format!(
         "{}: this vault is not trusted yet: {} is neither pinned nor known on this machine",
         Shown::path(path),
         file.vault_id()
-    );
+    )
+}
+
+/// Asks whether it is the right vault, and remembers the answer.
+fn confirm(file: &mut VerifiedFile, path: &Path, context: &mut Context<'_>) -> Result<()> {
+    let unknown = unknown(file, path);
     if !context.ui.can_ask() {
         return Err(Failure::new(Kind::WrongVault, unknown)
             .with_help(format!("If it is the right one, pin it: --pin {}", file.vault_id())));

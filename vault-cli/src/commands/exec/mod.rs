@@ -14,9 +14,10 @@ use crate::commands::exec::program::{NotStarted, Program};
 use crate::commands::exec::selection::{Selection, needs_key, values};
 use crate::context::Context;
 use crate::trust::locate::{self, OpenedFile};
-use crate::trust::vouch::vouch;
+use crate::trust::variable;
+use crate::trust::vouch::vouch_for_use;
 use crate::ui::failure::{Exit, Failure};
-use bootseal_core::{Kind, Trust};
+use bootseal_core::Kind;
 
 pub(crate) fn run(options: &Exec, context: &mut Context<'_>) -> Result<(), Exit> {
     let (code, failure) = match start(options, context) {
@@ -36,12 +37,12 @@ fn start(options: &Exec, context: &mut Context<'_>) -> Result<u8, NotStarted> {
             .into());
     }
     let selection = Selection::of(options, context)?;
-    let OpenedFile { path, mut keys, memory, mut file, .. } = locate::find(context)?;
-    // Environment variables can control a program, so the file must be from a known vault.
-    if file.trust() == Trust::Unverified {
-        vouch(&mut file, &memory, &path, context)?;
-    }
+    let OpenedFile { path, mut keys, mut file, .. } = locate::find(context)?;
+    vouch_for_use(&mut file, &path, context)?;
     let wanted = selection.wanted(&file)?;
+    for path in selection.left_out(&file) {
+        context.ui.warn(variable::left_out(&path));
+    }
     if needs_key(&wanted, &file) {
         keys.unlock(&file, context)?;
     }

@@ -5,11 +5,13 @@ use crate::context::Context;
 use crate::formats;
 use crate::trust::keyring::Keys;
 use crate::trust::special_tables::SpecialTables;
+use crate::trust::variable;
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Error, Kind, Property, PropertyPath, Secret, Shown, VerifiedFile};
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
+const HELP: &str = "If you want this: --env NAME=PATH. Otherwise exclude it by naming others with --only, or rename it.";
 /// Marks a property's path in a .env file.
 const REFERENCE: &str = "bootseal:";
 
@@ -101,8 +103,8 @@ impl Selection {
     }
 
     /// The destination and origin of each wanted value of this file.
+    /// It leaves out [`Selection::left_out`].
     pub(super) fn wanted(&self, file: &VerifiedFile) -> Result<Vec<(Slot, Source)>> {
-        let special = SpecialTables::of_file(file);
         let mut wanted: Vec<(Slot, Source)> = Vec::new();
         for (name, source) in &self.named {
             let source = match source {
@@ -121,14 +123,9 @@ impl Selection {
         {
             return Err(file.not_found(nothing).into());
         }
-        let meant = |path: &PropertyPath| {
-            let under = self.only.is_empty()
-                || self.only.iter().any(|only| path.starts_with(only.segments()));
-            self.general && under && !special.hold(path)
-        };
-        for (path, _) in file.properties().filter(|(path, _)| meant(path)) {
+        for path in self.general(file).filter(|path| !self.shell_runs(path)) {
             let slot = match (self.files, self.flat) {
-                (false, _) => Slot::Variable(variable(path)?),
+                (false, _) => Slot::Variable(variable::of(path, HELP)?),
                 (true, true) => Slot::File(joined(path, |next| next).into()),
                 (true, false) => Slot::File(tree(path)?),
             };
@@ -136,25 +133,29 @@ impl Selection {
         }
         apart(wanted)
     }
-}
 
-/// The variable of a property: its path in capitals, with `_` for all characters except letters and
-/// digits.
-fn variable(path: &PropertyPath) -> Result<String> {
-    let name = joined(path, |next| next.to_ascii_uppercase());
-    let steers = matches!(name.as_str(), "PATH" | "IFS" | "BASH_ENV")
-        || ["LD_", "DYLD_", "BOOTSEAL_"].iter().any(|start| name.starts_with(start));
-    if steers {
-        let what =
-            format!("would become the variable {name}, which controls which programs are run");
-        return Err(Error::new(Kind::Conflict, what)
-            .at(path)
-            .with_help(format!(
-                "If you want this: --env {name}={path}. Otherwise exclude it by naming others with --only, or rename it."
-            ))
-            .into());
+    /// The properties that are left out, because shells run or expand the variables that they would
+    /// become.
+    pub(super) fn left_out(&self, file: &VerifiedFile) -> Vec<PropertyPath> {
+        self.general(file).filter(|path| self.shell_runs(path)).cloned().collect()
     }
-    Ok(name)
+
+    /// The properties that are wanted without being named one by one.
+    fn general<'a>(&'a self, file: &'a VerifiedFile) -> impl Iterator<Item = &'a PropertyPath> {
+        let special = SpecialTables::of_file(file);
+        let under = |path: &PropertyPath| {
+            self.only.is_empty() || self.only.iter().any(|only| path.starts_with(only.segments()))
+        };
+        let meant = move |path: &&PropertyPath| self.general && under(path) && !special.hold(path);
+        file.properties().map(|(path, _)| path).filter(meant)
+    }
+
+    fn shell_runs(&self, path: &PropertyPath) -> bool {
+        let named = |source: &Source| matches!(source, Source::Property(other) if other == path);
+        !self.files
+            && variable::is_left_out(path)
+            && !self.named.iter().any(|(_, source)| named(source))
+    }
 }
 
 fn joined(path: &PropertyPath, change: impl Fn(char) -> char) -> String {
