@@ -67,10 +67,13 @@ fn a_single_writer_is_a_finding_and_the_suggested_command_adds_a_second() {
     assert_eq!(codes(&one), ["one-writer"]);
     // The command asks for a passphrase twice. Here it comes from a descriptor, and `--small` makes
     // the derivation fast.
-    run_fix(&home, &format!("echo quay ladder | {} --small --yes --passphrase-fd 0", one[0].2));
+    run_fix(
+        &home,
+        &format!("echo quay ladder stone | {} --small --yes --passphrase-fd 0", one[0].2),
+    );
     let weak = found(&home, &[]);
     assert_eq!(codes(&weak), ["weak-passphrase"], "a writer is a person and has 256 MiB");
-    run_fix(&home, &format!("echo quay ladder | {} --yes --passphrase-fd 0", weak[0].2));
+    run_fix(&home, &format!("echo quay ladder stone | {} --yes --passphrase-fd 0", weak[0].2));
     // The old entry was removed, and anyone with its passphrase knows the values sealed for it.
     let known = found(&home, &[]);
     assert_eq!(codes(&known), ["known-to-removed"]);
@@ -248,7 +251,7 @@ fn with_many_files_each_finding_names_its_file_and_the_worst_sets_the_exit_code(
     run_fix(
         &home,
         &format!(
-            "echo quay | {command} --small --yes --passphrase-fd 0 --pin {}",
+            "echo quay ladder stone | {command} --small --yes --passphrase-fd 0 --pin {}",
             verified["vault"]
         ),
     );

@@ -203,6 +203,10 @@ fn a_bad_passphrase_is_refused_or_causes_a_warning() {
         ran.err
     );
     assert_eq!(home.read("app.sealed.toml"), before);
+    // A writer's short passphrase would let anyone sign; a reader's causes a warning.
+    let ran = with(&home, &[&args[..], &["--writer"]].concat(), "elf letters");
+    assert!(ran.code == 2 && ran.err.contains("fewer than 12 characters"), "{}", ran.err);
+    assert_eq!(home.read("app.sealed.toml"), before);
     let ran = with(&home, &args, "elf letters");
     assert!(
         ran.code == 0 && ran.err.contains("warning: the passphrase has fewer than 12 characters"),

@@ -21,7 +21,12 @@ fn check_reports_files_it_cannot_check() {
     repo.home.write("App.toml", "[acme]\npassword = \"hunter2\"\n");
     repo.home.write("broken.toml", "a = \"secret:hunter2\"\nb = \n");
     repo.git_ok(&["add", "-A"]);
-    finding(&repo, &["git", "check", "--staged"], 1, "acme.password in the clear, which is sealed in");
+    finding(
+        &repo,
+        &["git", "check", "--staged"],
+        1,
+        "acme.password in the clear, which is sealed in",
+    );
     finding(&repo, &["git", "check", "--staged"], 1, "not TOML that can be sealed");
 }
 

@@ -212,8 +212,8 @@ fn add(plan: Plan, access: &Access, context: &mut Context<'_>) -> Result<(Answer
     ))
 }
 
-/// The length in characters below which a passphrase causes a warning: anyone who has the file can
-/// guess a passphrase offline.
+/// The length in characters below which a writer's passphrase is refused, and any other causes a
+/// warning: anyone who has the file can guess a passphrase offline.
 pub(crate) const SHORT: usize = 12;
 
 fn by_passphrase(
@@ -234,13 +234,17 @@ fn by_passphrase(
         }
         None => return Err(no_passphrase()),
     };
+    let short = passphrase
+        .expose_str(|text| text.trim_end_matches('\n').chars().count() < SHORT)
+        .unwrap_or(true);
+    let text = "the passphrase has fewer than 12 characters: anyone who has the file, even from git's history, can guess it offline";
+    if short && role == Role::Writer {
+        return Err(Failure::new(Kind::Usage, format!("{text}, and then sign"))
+            .with_help("Six random words make a good passphrase."));
+    }
     let cost = if options.small { Cost::Small } else { Cost::Full };
     let access = Access::by_passphrase(&options.name, role, cost, &passphrase)?;
-    if passphrase
-        .expose_str(|text| text.trim_end_matches('\n').chars().count() < SHORT)
-        .unwrap_or(true)
-    {
-        let text = "the passphrase has fewer than 12 characters: anyone who has the file, even from git's history, can guess it offline";
+    if short {
         context.ui.warn(format_args!("{text}. Six random words make a good passphrase"));
     }
     Ok(access)
