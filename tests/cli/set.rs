@@ -4,6 +4,7 @@
 #[cfg(unix)]
 use crate::answers::mode;
 use crate::answers::{ACME, block, document, fails, fails_with, keys, without};
+use crate::support::repo::Repo;
 use crate::support::{Home, at_a_terminal};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -334,4 +335,31 @@ fn set_with_a_dash_does_not_echo_the_value_at_a_terminal() {
         return;
     };
     assert!(!seen.contains("hunter4"), "{seen}");
+}
+
+#[test]
+fn a_value_is_always_dated_after_the_one_that_it_replaces() {
+    let repo = Repo::new();
+    let set_at = || {
+        let rows = repo.json(&["list", "acme.password"]);
+        rows["properties"][0]["set_at"].as_str().unwrap().to_owned()
+    };
+    // Three values within a second have an order.
+    let mut dates = Vec::new();
+    for value in ["one", "two", "three"] {
+        repo.set("acme.password", value);
+        dates.push(set_at());
+    }
+    let in_order: BTreeSet<String> = dates.iter().cloned().collect();
+    assert!(in_order.len() == 3 && dates.is_sorted(), "{dates:?}");
+    // A machine whose clock was ahead dated a value.
+    let ahead = bootseal_cli::system_time() + 3600;
+    repo.give("acme.password", "ahead", ahead);
+    let before = set_at();
+    let ran = repo.run_as("alice", &["set", "acme.password", "-"], b"newer");
+    assert!(ran.code == 0 && ran.err.contains("clock of this machine is behind"), "{}", ran.err);
+    assert!(set_at() > before, "{} {before}", set_at());
+    assert!(ran.err.contains(&set_at()), "{}", ran.err);
+    // Without such a value nothing is said about the clock.
+    assert_eq!(repo.run_as("alice", &["set", "acme.token", "-"], b"t").err, "");
 }

@@ -49,7 +49,7 @@ impl Repo {
         repo.change(|vault| {
             for name in ["acme.password", "acme.token"] {
                 let opened = vault.open(&path(name)).unwrap();
-                vault.set(&path(name), ValueKind::Text, &opened.secret, GIVEN).unwrap();
+                set_as_of(vault, name, &opened.secret, GIVEN);
             }
         });
         repo.git_ok(&["init", "-q", "-b", "main"]);
@@ -218,7 +218,7 @@ impl Repo {
     /// Sets a value with this date.
     pub fn give(&self, name: &str, value: &str, at: u64) {
         let value = Secret::copy_of(value.as_bytes()).unwrap();
-        self.change(|vault| vault.set(&path(name), ValueKind::Text, &value, at).unwrap());
+        self.change(|vault| set_as_of(vault, name, &value, at));
     }
 
     /// A loader with the key of `app` and the state folder `state/`.
@@ -243,6 +243,12 @@ impl Repo {
         self.commit(name);
         self.git_ok(&["checkout", "-q", "main"]);
     }
+}
+
+/// A new value is dated after the sealed one that it replaces, so a readable one is put between.
+fn set_as_of(vault: &mut Vault<CanWrite>, name: &str, value: &Secret, at: u64) {
+    vault.set_readable(&path(name), &toml::Value::String(String::new())).unwrap();
+    vault.set(&path(name), ValueKind::Text, value, at).unwrap();
 }
 
 pub fn read(text: &str) -> VerifiedFile {

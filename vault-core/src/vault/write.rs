@@ -10,6 +10,7 @@ use crate::text::document::{Document, Property};
 use crate::text::path::PropertyPath;
 use crate::text::plain::{PlainDocument, mentions};
 use crate::text::toml_value::{quoted, value_text};
+use crate::vault::removed::LAST_SECOND;
 use crate::vault::value::{self, ValueKind};
 use crate::vault::{CanWrite, Vault};
 use bootseal_memory::Secret;
@@ -77,7 +78,7 @@ impl Vault<CanWrite> {
     }
 
     /// Seals `value` as the property `path`, which is added or replaced. `now` is in seconds since
-    /// 1970-01-01 UTC.
+    /// 1970-01-01 UTC. The value is dated later if a removal or the replaced value is as new.
     ///
     /// # Errors
     /// [`Kind::Conflict`] if the name is a table, or if a value is in the place of a table that is
@@ -105,7 +106,8 @@ impl Vault<CanWrite> {
         self.replace_text(self.file.document.with(path, &quoted(&sealed))?)
     }
 
-    /// Like `set`, but keeps `set_at` as given instead of raising it past the last removal.
+    /// Like `set`, but keeps `set_at` as given instead of raising it past the last removal and the
+    /// replaced value.
     pub(crate) fn set_as_of(
         &mut self,
         path: &PropertyPath,
@@ -301,7 +303,15 @@ impl Vault<CanWrite> {
         // A replaced value must be newer than every removal. Otherwise, it would stay marked as
         // known to removed members.
         let last_removal = self.file.header.removed.iter().map(|removed| removed.at + 1).max();
-        let set_at = last_removal.map_or(now, |at| at.max(now));
+        // It must also be newer than the value that it replaces: two values of one second would have
+        // no order, and a merge or a review could not tell which is the newer one.
+        let replaced = match self.file.document.get(path) {
+            Some(Property::Sealed(_)) => {
+                self.open(path).ok().map(|old| old.set_at.saturating_add(1).min(LAST_SECOND))
+            }
+            _ => None,
+        };
+        let set_at = [last_removal, replaced].into_iter().flatten().fold(now, u64::max);
         value::seal(&self.key, &self.file.vault_id(), path, kind, set_at, value)
     }
 
