@@ -75,8 +75,10 @@ impl Secrets {
             };
             if now.file.trust() == Trust::Unverified {
                 let text = format!("no login with `{table}`: the vault is not pinned");
-                return Err(Error::new(Kind::WrongVault, text)
-                    .with_help(format!("Pin it: BOOTSEAL_PIN={}", now.file.vault_id())));
+                return Err(Error::new(Kind::WrongVault, text).with_help(format!(
+                    "Pin it: bootseal access pin KEYFILE --pin {}, or set BOOTSEAL_PIN={0}",
+                    now.file.vault_id()
+                )));
             }
             if let Some(source) = lock(&self.0.sources.0).get(&table) {
                 return Ok(source.clone());

@@ -310,7 +310,7 @@ fn unpinned(file: &VerifiedFile, key: &str) -> Error {
         env::CREDENTIALS
     );
     Error::new(Kind::WrongVault, text).with_help(format!(
-        "If it is the right file, pin it: add the line `# vault: {}` to the key file, or set {}={0}",
+        "If it is the right file, pin it: bootseal access pin KEYFILE --pin {}, which adds the line `# vault: {0}`, or set {}={0}",
         file.vault_id(),
         env::PIN
     ))

@@ -74,12 +74,16 @@ pub(crate) fn vouch_for_use(
 /// Warns if the vault is neither pinned nor known, where values are only shown.
 pub(crate) fn warn_if_unknown(file: &VerifiedFile, path: &Path, context: &mut Context<'_>) {
     if file.trust() == Trust::Unverified {
-        context.ui.warn(format_args!(
-            "{}. If it is the right one, pin it: --pin {}",
-            unknown(file, path),
-            file.vault_id()
-        ));
+        context.ui.warn(format_args!("{}. {}", unknown(file, path), how_to_pin(file)));
     }
+}
+
+/// The commands that pin the vault, for one run and in a key file.
+pub(crate) fn how_to_pin(file: &VerifiedFile) -> String {
+    format!(
+        "If it is the right one, pin it: --pin {}. To keep the pin in a key file: bootseal access pin KEYFILE --pin {0}",
+        file.vault_id()
+    )
 }
 
 fn unknown(file: &VerifiedFile, path: &Path) -> String {
@@ -94,8 +98,7 @@ fn unknown(file: &VerifiedFile, path: &Path) -> String {
 fn confirm(file: &mut VerifiedFile, path: &Path, context: &mut Context<'_>) -> Result<()> {
     let unknown = unknown(file, path);
     if !context.ui.can_ask() {
-        return Err(Failure::new(Kind::WrongVault, unknown)
-            .with_help(format!("If it is the right one, pin it: --pin {}", file.vault_id())));
+        return Err(Failure::new(Kind::WrongVault, unknown).with_help(how_to_pin(file)));
     }
     let who = tables::access(file.access());
     let question = format!("{unknown}.\nIts values can be read by:\n{who}\nIs it the right vault?");

@@ -9,6 +9,7 @@ use crate::access::ssh::private::{self, SshKey};
 use crate::disk::lock::FileLock;
 use crate::error::{Error, Kind, Result};
 use crate::keys::pin::Pin;
+use crate::keys::vault_id::VaultId;
 use crate::shown::Typed;
 use bootseal_memory::{Secret, SecretBuf};
 use std::path::Path;
@@ -109,7 +110,11 @@ impl IdentityFile {
                     let first = words.next().unwrap_or_default();
                     if first.to_ascii_lowercase().starts_with("vault:") {
                         let pin = words.next().filter(|_| first == "vault:").and_then(|word| word.parse().ok()).filter(|_| words.next().is_none());
-                        file.pins.push(pin.ok_or_else(|| place("a comment that begins with `vault:` must be `# vault: vault1…`, or `# vault: vault1…@GENERATION`"))?);
+                        file.pins.push(pin.ok_or_else(|| place("a comment that begins with `vault:` must be `# vault: vault1…`, or `# vault: vault1…@GENERATION`").with_help("`bootseal access pin KEYFILE` writes the line."))?);
+                    } else if let Some(pin) = mentioned_pin(line) {
+                        return Err(place("a comment contains a vault id, but is no pin, and would be ignored").with_help(format!(
+                            "If the vault is to be pinned, write this line: # vault: {pin} (or run: bootseal access pin KEYFILE). If not, delete {pin} from the comment."
+                        )));
                     }
                 } else if line == locked::BEGIN && public.is_some() {
                     armored = Some(format!("{line}\n"));
@@ -253,6 +258,16 @@ impl Pin {
     }
 }
 
+/// The first vault id in a comment, with its generation: what was probably meant as a pin.
+fn mentioned_pin(comment: &str) -> Option<Pin> {
+    let mut words = comment.split(|next: char| !next.is_ascii_alphanumeric() && next != '@');
+    words.find_map(|word| {
+        let word = word.to_ascii_lowercase();
+        let id = word.split('@').find(|part| part.starts_with("vault1"))?;
+        word.parse().ok().or_else(|| id.parse::<VaultId>().ok().map(Pin::from))
+    })
+}
+
 /// Whether a line of a key file is a comment whose first word is meant to be `vault:`.
 fn is_pin_line(line: &str) -> bool {
     let first = line.trim().strip_prefix('#').and_then(|comment| comment.split_whitespace().next());
@@ -336,6 +351,43 @@ mod tests {
                 Kind::Malformed,
                 "{line}"
             );
+        }
+    }
+
+    #[test]
+    fn a_vault_id_in_any_other_comment_is_an_error_that_prints_the_pin_line() {
+        let access = crate::file::header::Access::new(
+            "me",
+            crate::file::header::Role::Writer,
+            Identity::generate().unwrap().recipient(),
+        );
+        let vault = crate::vault::Vault::create(vec![access.unwrap()], "").unwrap();
+        let id = vault.file().vault_id();
+        let key = Identity::generate().unwrap().to_file_text(&[]).unwrap();
+        let key = key.expose_str(str::to_owned).unwrap();
+        let upper = id.to_string().to_uppercase();
+        for line in [
+            format!("# vault : {id}"),
+            format!("## vault: {id}"),
+            format!("#{id}"),
+            format!("# {id}"),
+            format!("#! vault: {id}"),
+            format!("# pin: {id}@41"),
+            format!("# the vault is {upper}."),
+            format!("# public key: x vault: {id}"),
+            format!("#vault={id}"),
+        ] {
+            let error = parse(&format!("{line}\n{key}")).unwrap_err();
+            assert_eq!(error.kind(), Kind::Malformed, "{line}");
+            let help = error.help().unwrap();
+            assert!(help.contains(&format!("# vault: {id}")), "{line}: {help}");
+            assert!(help.contains("bootseal access pin KEYFILE"), "{line}: {help}");
+        }
+        let with_floor = parse(&format!("# pin: {id}@41\n{key}")).unwrap_err();
+        assert!(with_floor.help().unwrap().contains(&format!("# vault: {id}@41")));
+        // A word that is no vault id, a pin line, and an id among the values of a key stay allowed.
+        for line in ["# vault1 was the first", "# vault1abc", &format!("# vault: {id}@7")] {
+            parse(&format!("{line}\n{key}")).unwrap();
         }
     }
 

@@ -233,7 +233,7 @@ fn pins(path: &Path, file: &VerifiedFile, key_files: &[PathBuf], named: bool) ->
     }
     (file.trust() == Trust::Unverified).then(|| {
         let what = format!(
-            "this vault is not trusted yet: {} is neither pinned nor known on this machine",
+            "this vault is not trusted yet: {} is neither pinned nor known on this machine; bootseal access pin KEYFILE writes the pin into a key file",
             file.vault_id()
         );
         let fix = match named {

@@ -9,7 +9,7 @@ use crate::commands::verify::since::Since;
 use crate::context::Context;
 use crate::trust::each_file::{self, Answer};
 use crate::trust::locate::{self, OpenedFile, expand};
-use crate::trust::vouch::trusted;
+use crate::trust::vouch::{how_to_pin, trusted};
 use crate::ui::failure::{Exit, Failure, Result};
 use bootseal_core::{Gateway, Identity, Kind, Profile, Property, Role, Shown, Trust};
 use serde_json::{Value, json};
@@ -93,7 +93,7 @@ fn check(found: OpenedFile, context: &mut Context<'_>) -> Result<Value> {
     if file.trust() == Trust::Unverified {
         let text =
             "the signature is valid, but this vault is not pinned: anyone could have made the file";
-        context.ui.warn(format_args!("{}: {text}. Pin it: --pin {vault}", Shown::path(&path)));
+        context.ui.warn(format_args!("{}: {text}. {}", Shown::path(&path), how_to_pin(&file)));
     }
     // This is only a warning: a profile may need a value that is set later.
     let broken: Vec<_> =
