@@ -2,6 +2,7 @@
 
 mod crafted_files;
 mod edits;
+mod junk_versions;
 mod pins;
 mod repositories;
 

@@ -56,7 +56,7 @@ pub(crate) fn run(options: &Resolve, context: &mut Context<'_>) -> Result<(), Ex
     let both_signed = other.is_some() && common.is_some();
     let old = into.text();
     // A sealed value of an unsigned side must occur in a signed version.
-    let versions = Versions::of_line(repository.versions(None, &name)?, &into, &keys);
+    let versions = Versions::of_line(repository.history(None, &name)?.versions, &into, &keys);
     let mut above = versions.highest().max(Memory::of(path, context)?.generation(&into.vault_id()));
     let mut vault = into.open_for_writing(&keys.identities)?;
     let texts = [Some(&sides.ours), Some(&sides.theirs), sides.base.as_ref()].into_iter().flatten();

@@ -29,9 +29,12 @@ pub(crate) fn run(options: &Sign, context: &mut Context<'_>) -> Result<(), Exit>
     let memory = Memory::of(&path, context)?;
     let edit = HandEdit::read(&path)?;
     let on_disk = edit.text();
-    let (here, mut known) = in_git(&path)?;
+    let (here, known) = in_git(&path)?;
+    if options.against.is_none() {
+        here.require_complete(&path.to_string_lossy())?;
+    }
     // The file may have a valid signature, but be older than a version seen before.
-    let mut candidates = here;
+    let (mut candidates, mut known) = (here.versions, known.versions);
     candidates.push(on_disk.clone().into_bytes());
     known.extend(candidates.iter().cloned());
     let basis = match &options.against {

@@ -5,18 +5,8 @@ use crate::git::command::{cannot_run, git};
 use crate::ui::failure::{Failure, Result};
 use crate::ui::shell_quote::word;
 use bootseal_core::{Kind, Shown};
-use std::collections::HashSet;
-use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-
-/// The maximum number of versions of one file that are read, newest first.
-const MOST_VERSIONS: usize = 2000;
-/// The maximum number of bytes of all versions together: anyone who can push a branch can add
-/// versions.
-const MOST_BYTES: u64 = 256 << 20;
-/// The maximum number of bytes of one version, which is the limit of a sealed file.
-const LARGEST: u64 = 16 << 20;
+use std::process::Command;
 
 /// A working tree.
 pub(crate) struct Repository {
@@ -113,7 +103,7 @@ impl Repository {
         &self.top
     }
 
-    fn command(&self, args: &[&str]) -> Result<Command> {
+    pub(super) fn command(&self, args: &[&str]) -> Result<Command> {
         let mut command = git(&self.top)?;
         command.args(args);
         Ok(command)
@@ -187,88 +177,5 @@ impl Repository {
     /// Returns the bytes of `name` in a commit or an index stage (`:1`); `None` if it is not there.
     pub(crate) fn blob(&self, place: &str, name: &str) -> Result<Option<Vec<u8>>> {
         Ok(self.try_ask(&["cat-file", "blob", &format!("{place}:{name}")])?.ok())
-    }
-
-    /// Returns every version of a file in the history of `commit` (with `None`, of all branches and
-    /// tags), each once, newest first.
-    pub(crate) fn versions(&self, commit: Option<&str>, name: &str) -> Result<Vec<Vec<u8>>> {
-        let from = commit.unwrap_or("--all");
-        let log = [
-            "log",
-            "--full-history",
-            "-m",
-            "--raw",
-            "--no-abbrev",
-            "--no-renames",
-            "--format=",
-            from,
-            "--",
-            name,
-        ];
-        // A repository without a commit has no versions.
-        let Ok(log) = self.try_ask(&log)? else { return Ok(Vec::new()) };
-        let mut seen = HashSet::new();
-        let mut ids = Vec::new();
-        for line in String::from_utf8_lossy(&log).lines() {
-            // ":100644 100644 OLD NEW M\tname"
-            let mut words = line.split_ascii_whitespace().skip(2);
-            for id in [words.next(), words.next()].into_iter().rev().flatten() {
-                if id.bytes().any(|byte| byte != b'0') && seen.insert(id.to_owned()) {
-                    ids.push(id.to_owned());
-                }
-            }
-        }
-        ids.truncate(MOST_VERSIONS);
-        self.contents(&ids)
-    }
-
-    fn contents(&self, ids: &[String]) -> Result<Vec<Vec<u8>>> {
-        let cannot =
-            |error: std::io::Error| Failure::new(Kind::Io, format!("git cat-file: {error}"));
-        let mut child = self
-            .command(&["cat-file", "--batch"])?
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(cannot)?;
-        let (Some(mut to), Some(from)) = (child.stdin.take(), child.stdout.take()) else {
-            return Ok(Vec::new());
-        };
-        let mut from = BufReader::new(from);
-        let mut read = || -> std::io::Result<Vec<Vec<u8>>> {
-            let (mut blobs, mut total) = (Vec::new(), 0);
-            for id in ids {
-                // Read after each request, so that no pipe fills up on either side.
-                writeln!(to, "{id}")?;
-                to.flush()?;
-                let mut header = String::new();
-                from.read_line(&mut header)?;
-                let Some(size) = header
-                    .split_ascii_whitespace()
-                    .nth(2)
-                    .and_then(|size| size.parse::<u64>().ok())
-                else {
-                    continue;
-                };
-                let mut blob = Vec::new();
-                total += size;
-                if total > MOST_BYTES {
-                    break;
-                }
-                if size <= LARGEST {
-                    (&mut from).take(size).read_to_end(&mut blob)?;
-                    blobs.push(blob);
-                } else {
-                    std::io::copy(&mut (&mut from).take(size), &mut std::io::sink())?;
-                }
-                from.read_exact(&mut [0])?;
-            }
-            Ok(blobs)
-        };
-        let blobs = read().map_err(cannot);
-        drop(to);
-        let _ = child.wait();
-        blobs
     }
 }

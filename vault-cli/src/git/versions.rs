@@ -1,6 +1,7 @@
 //! The versions of a file that git has, and the newest one that can be trusted.
 
 use crate::context::Context;
+use crate::git::history::History;
 use crate::git::repository::Repository;
 use crate::trust::keyring::Keys;
 use crate::trust::memory::Memory;
@@ -164,21 +165,25 @@ fn related(file: &VerifiedFile, vault: VaultId, former: &[VaultId]) -> bool {
         || file.former_ids().contains(&vault)
 }
 
-/// The versions of a file in git: those in the history of HEAD, and all. Outside a repository, and
-/// before the first commit, there are none.
+/// The signed versions of a file in git: those in the history of HEAD, and all of them. Outside a
+/// repository, and before the first commit, there are none.
 ///
 /// # Errors
-/// If the file belongs to another repository than the current folder, or git cannot be asked.
-pub(crate) fn in_git(path: &Path) -> Result<(Texts, Texts)> {
+/// If the file belongs to another repository than the current folder, or if git fails.
+pub(crate) fn in_git(path: &Path) -> Result<(History, History)> {
     let repository = match Repository::of(path) {
         Ok(repository) => repository,
-        Err(failure) if failure.kind() == Kind::NotFound => return Ok(Default::default()),
+        Err(failure) if failure.kind() == Kind::NotFound => {
+            return Ok((History::none(), History::none()));
+        }
         Err(failure) => return Err(failure),
     };
     let name = repository.name_of(path)?;
-    let Ok(head) = repository.commit("HEAD") else { return Ok(Default::default()) };
-    let mut here = repository.versions(Some(&head), &name)?;
+    let Ok(head) = repository.commit("HEAD") else {
+        return Ok((History::none(), History::none()));
+    };
+    let mut here = repository.history(Some(&head), &name)?;
     // A staged version may be newer than any commit.
-    here.extend(repository.blob(":0", &name)?);
-    Ok((here, repository.versions(None, &name)?))
+    here.versions.extend(repository.blob(":0", &name)?);
+    Ok((here, repository.history(None, &name)?))
 }

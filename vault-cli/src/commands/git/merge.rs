@@ -112,8 +112,11 @@ fn merge(options: &GitMerge, context: &mut Context<'_>) -> Result<u64> {
 fn was_ours(theirs: &str, path: &Path) -> Result<bool> {
     let repository = Repository::of(Path::new("."))?;
     let head = repository.commit("HEAD")?;
-    let versions = repository.versions(Some(&head), &repository.name_of(path)?)?;
-    Ok(versions
+    let name = repository.name_of(path)?;
+    let history = repository.history(Some(&head), &name)?;
+    history.require_complete(&name)?;
+    Ok(history
+        .versions
         .into_iter()
         .any(|text| String::from_utf8_lossy(&text).replace("\r\n", "\n") == theirs))
 }

@@ -130,8 +130,9 @@ impl Since {
             .rev()
             .find_map(|line| line.strip_prefix("vault = \"")?.strip_suffix('"')?.parse().ok());
         let Some(vault): Option<VaultId> = named else { return Ok(None) };
-        let versions = self.repository.versions(Some(&self.commit), name)?;
-        Ok(Versions::signed_by(versions, vault).take_newest())
+        let history = self.repository.history(Some(&self.commit), name)?;
+        history.require_complete(name)?;
+        Ok(Versions::signed_by(history.versions, vault).take_newest())
     }
 
     fn names_then(&self) -> Result<Vec<String>> {
