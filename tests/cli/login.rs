@@ -75,7 +75,11 @@ fn login_describes_the_response_and_shows_the_token_only_on_request() {
     assert_eq!(token.matches('.').count(), 2, "a JWT");
     let ran = home.run(&["login", "acme"]);
     assert_eq!((ran.code, ran.err.as_str()), (0, ""));
-    assert!(ran.out.starts_with("acme: logged in, status 200\n  its lifetime is "), "{}", ran.out);
+    assert!(
+        ran.out.starts_with("acme: logged in, status 200\n  the token's lifetime is "),
+        "{}",
+        ran.out
+    );
     assert!(!ran.out.contains("eyJ") && !ran.out.contains("sesame"), "{}", ran.out);
     assert_eq!(vendor.logins(), 3, "one for each run");
 }

@@ -43,7 +43,7 @@ fn log_in(found: OpenedFile, options: &Login, context: &mut Context<'_>) -> Resu
             // The token is not kept, so log out: some vendors limit the number of sessions.
             if source.profile().logout.is_some() && !options.reveal {
                 match source.log_out_blocking() {
-                    Ok(()) => context.ui.detail("logged out again"),
+                    Ok(()) => context.ui.detail("logged out, because the token is not kept"),
                     Err(error) => context.ui.note(format_args!("the logout failed: {error}")),
                 }
             }
@@ -95,8 +95,7 @@ fn log_in(found: OpenedFile, options: &Login, context: &mut Context<'_>) -> Resu
     }
 }
 
-/// Replaces the help of the error, because this command does not retry, and the user has just run
-/// `login`.
+/// Replaces the help of the error, which speaks of later attempts and of `bootseal login`.
 fn here(error: bootseal::Error, profile: &str) -> Failure {
     let help = match error.kind() {
         Kind::LoginRefused => {
@@ -148,13 +147,13 @@ fn say(mut document: Value, token: Option<String>, context: &mut Context<'_>) ->
     ))?;
     let seconds = document["life_seconds"].as_u64().unwrap_or_default();
     context.ui.line(format_args!(
-        "  its lifetime is {} (from {}: {})",
+        "  the token's lifetime is {} (from {}: {})",
         spelled(seconds),
         text("expiry_from"),
         rule(&text("expiry_from"))
     ))?;
     context.ui.line(format_args!(
-        "  it is sent in the header {}",
+        "  the token is sent in the header {}",
         document["inject"]["header"].as_str().unwrap_or_default()
     ))?;
     if let Some(claims) = document["claims"].as_object() {
@@ -266,10 +265,10 @@ fn rule(word: &str) -> &'static str {
         "json" => "a field of the response",
         "header" => "a header of the response",
         "cookie" => "the cookie's Max-Age or Expires",
-        "fixed" => "the profile: a fixed lifetime",
-        "on-reject" => "the profile: until a call rejects it, or max_age",
+        "fixed" => "a fixed lifetime in the profile",
+        "on-reject" => "until a call rejects it, as the profile says, or max_age",
         _ => {
-            "the profile: default_life, since the response has no lifetime; set `expiry` to be precise"
+            "default_life of the profile, because the response has no lifetime; for the exact one, set `expiry`"
         }
     }
 }

@@ -13,7 +13,7 @@ pub(super) struct Pair {
     pub(super) value: Zeroizing<String>,
     /// The line on which it begins, from 1.
     pub(super) line: usize,
-    /// Whether text after the value was taken as a comment.
+    /// Whether ` #` ended an unquoted value, so that a part of it may have been lost as a comment.
     pub(super) comment_cut: bool,
 }
 
@@ -106,7 +106,7 @@ impl<'a> Source<'a> {
         let rest = self.rest();
         let line = &rest[..rest.find('\n').unwrap_or(rest.len())];
         self.at += line.len();
-        // The comment of an empty value may directly follow the `=` and a blank.
+        // The blanks after `=` were skipped already. If there were any, a `#` here begins a comment.
         let before = if self.text[..self.at - line.len()].ends_with(is_blank) { ' ' } else { '=' };
         let mut previous = before;
         let comment = line.char_indices().find(|(_, next)| {
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_read_literally_as_data() {
+    fn values_are_read_as_data_and_never_expanded() {
         for (text, name, value) in [
             ("A=b", "A", "b"),
             ("export A=b", "A", "b"),
@@ -255,7 +255,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in "([A-C_=#'\"\\\\ \n\r\t$(){}`\u{e4}]|export ){0,40}") {
+        fn parsing_never_panics(text in "([A-C_=#'\"\\\\ \n\r\t$(){}`\u{e4}]|export ){0,40}") {
             let _ = parse(&text);
         }
     }

@@ -94,7 +94,7 @@ pub(crate) fn check_payload(kind: ValueKind, bytes: &[u8]) -> Result<()> {
         ValueKind::Bytes => Ok(()),
         ValueKind::Text => std::str::from_utf8(bytes)
             .map(drop)
-            .map_err(|_| Error::malformed("a text value is not UTF-8")),
+            .map_err(|_| Error::malformed("is not UTF-8, as a text value must be")),
         ValueKind::Toml => {
             let not_one = || Error::malformed("is not exactly one TOML value");
             let text = std::str::from_utf8(bytes).map_err(|_| not_one())?;
@@ -282,7 +282,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in "(sealed:)?[ -~]{0,200}") {
+        fn arbitrary_text_is_refused_without_a_panic(text in "(sealed:)?[ -~]{0,200}") {
             let (key, id) = key();
             prop_assert!(open(&key, &id, &"a".parse().unwrap(), &text).is_err());
         }
