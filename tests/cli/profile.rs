@@ -650,7 +650,7 @@ fn a_curl_line_is_tried_at_real_vendors_and_its_token_is_found() {
     let ran = from_curl(&home, &line, &["--yes", "--ca", "ca.pem"]);
     assert!(ran.code == 5 && ran.err.contains("Nothing was written"), "{}", ran.err);
     assert_eq!(jwt.counts()[1], before[1] + 1, "one login");
-    assert!(!home.read("app.sealed.toml").contains("acme"));
+    assert!(!home.read("app.sealed.toml").contains("[acme"));
 }
 
 /// A vendor that imitates Directus, and the home that it runs in.

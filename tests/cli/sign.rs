@@ -830,7 +830,7 @@ fn the_staged_file_counts_as_a_version_and_a_basis_can_be_a_revision() {
     repo.commit("signed");
     repo.edit("\"20s\"", "\"30s\"");
     repo.ok(&["sign", "--against", &format!("HEAD:{FILE}"), "--yes"]);
-    assert!(repo.text().contains("30s"));
+    assert!(repo.text().contains("\"30s\""));
 }
 
 #[test]
