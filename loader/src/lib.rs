@@ -2,16 +2,18 @@
 //! manages the tokens that are obtained with them.
 //!
 //! ```no_run
-//! # async fn run() -> Result<(), bootseal::Error> {
-//! let vault = bootseal::load("app.sealed.toml")?;            // once, at start
+//! #[tokio::main]
+//! async fn main() -> Result<(), bootseal::Error> {
+//!     let vault = bootseal::load("app.sealed.toml")?;   // once, at start
 //!
-//! let password = vault.secret("db.password")?;               // a cheap handle on a guarded page
-//! let length = password.expose(|bytes| bytes.len());
+//!     let password = vault.secret("db.password")?;      // a cheap handle on a guarded page
+//!     let length = password.expose(|bytes| bytes.len());
 //!
-//! let acme = vault.token_source("acme")?;                     // [acme.login] in the file describes the login
-//! let client = acme.client();                                // like reqwest's; adds and renews the token
-//! let response = client.get("https://api.acme.example/v1/orders").send().await?;
-//! # Ok(()) }
+//!     let acme = vault.token_source("acme")?;           // [acme.login] in the file describes the login
+//!     let client = acme.client();                       // like reqwest's; adds and renews the token
+//!     let response = client.get("https://api.acme.example/v1/orders").send().await?;
+//!     Ok(())
+//! }
 //! ```
 //!
 //! # Flow

@@ -261,7 +261,7 @@ impl Secret {
     /// ```
     /// # let password = bootseal_memory::Secret::copy_of(b"hunter2")?;
     /// let length = password.expose(|bytes| bytes.len());
-    /// # assert_eq!(length, 7);
+    /// assert_eq!(length, 7);
     /// # Ok::<(), bootseal_memory::MemoryError>(())
     /// ```
     pub fn expose<R>(&self, read: impl FnOnce(&[u8]) -> R) -> R {
@@ -275,9 +275,9 @@ impl Secret {
     /// bytes.
     ///
     /// ```
-    /// # let password = bootseal_memory::Secret::copy_of(b"hunter2")?;
-    /// let length = password.expose_str(|text| text.chars().count())?;
-    /// # assert_eq!(length, 7);
+    /// # let password = bootseal_memory::Secret::copy_of("hunter2 €".as_bytes())?;
+    /// let characters = password.expose_str(|text| text.chars().count())?;
+    /// assert_eq!(characters, 9); // of 11 bytes
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn expose_str<R>(&self, read: impl FnOnce(&str) -> R) -> Result<R, std::str::Utf8Error> {

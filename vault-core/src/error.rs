@@ -257,11 +257,6 @@ impl Error {
     }
 
     /// The line and the column, both counted from 1, if the error is in a text.
-    ///
-    /// ```
-    /// let error = bootseal_core::PlainDocument::parse("a = 1\na = 2\n".into()).err().unwrap();
-    /// assert_eq!(error.line().map(|(line, _)| line), Some(2));
-    /// ```
     pub fn line(&self) -> Option<(usize, usize)> {
         self.0.line
     }

@@ -22,8 +22,8 @@ const SEEN_LIMIT: usize = 10_000;
 /// One request that arrived, without any part that could be a secret.
 ///
 /// ```
-/// # use bootseal_vendor_sim::{Seen, Vendor};
-/// # let vendor = Vendor::start_plain()?;
+/// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
+/// use bootseal_vendor_sim::Seen;
 /// let had_token = |seen: &Seen| seen.headers.iter().any(|name| name == "authorization");
 /// assert!(!vendor.seen().iter().any(had_token));
 /// # Ok::<(), std::io::Error>(())

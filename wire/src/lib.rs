@@ -5,20 +5,20 @@
 //! finds the placeholder and writes the secret instead, directly from its guarded page, so that no
 //! buffer, pool, copy or trace of an HTTP library ever contains the secret.
 //!
-//! ```no_run
-//! # async fn run(token: bootseal_memory::Secret) -> bootseal_wire::Result<()> {
+//! ```
 //! use bootseal_wire::{Endpoint, Options, SecretClient};
 //!
-//! let acme_only = |url: &url::Url| match url.host_str() {
-//!     Some("api.acme.example") => Ok(()),
-//!     _ => Err("the token may not go there".into()),
-//! };
-//! let client = SecretClient::new(&Endpoint::default(), &Options::default(), acme_only)?;
-//! let mut request = http::Request::new(reqwest::Body::default());
-//! *request.uri_mut() = http::Uri::from_static("https://api.acme.example/v1/orders");
-//! let response = client.send(&mut request, &[(http::header::AUTHORIZATION, token)]).await?;
-//! assert!(response.status().is_success());
-//! # Ok(()) }
+//! async fn orders(token: bootseal_memory::Secret) -> bootseal_wire::Result<bool> {
+//!     let acme_only = |url: &url::Url| match url.host_str() {
+//!         Some("api.acme.example") => Ok(()),
+//!         _ => Err("the token may not go there".into()),
+//!     };
+//!     let client = SecretClient::new(&Endpoint::default(), &Options::default(), acme_only)?;
+//!     let mut request = http::Request::new(reqwest::Body::default());
+//!     *request.uri_mut() = http::Uri::from_static("https://api.acme.example/v1/orders");
+//!     let response = client.send(&mut request, &[(http::header::AUTHORIZATION, token)]).await?;
+//!     Ok(response.status().is_success())
+//! }
 //! ```
 //!
 //! # Flow

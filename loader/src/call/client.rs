@@ -13,13 +13,12 @@ use std::sync::Arc;
 
 /// An HTTP client whose calls carry the token. Its verbs, requests and responses are reqwest's.
 ///
-/// ```no_run
-/// # async fn run() -> Result<(), bootseal::Error> {
-/// let vault = bootseal::load("app.sealed.toml")?;
-/// let client = vault.token_source("acme")?.client();
-/// let response = client.get("https://api.acme.example/v1/orders").send().await?;
-/// assert!(response.status().is_success());
-/// # Ok(()) }
+/// ```
+/// async fn orders(vault: &bootseal::Secrets) -> Result<bool, bootseal::Error> {
+///     let client = vault.token_source("acme")?.client();
+///     let response = client.get("https://api.acme.example/v1/orders").send().await?;
+///     Ok(response.status().is_success())
+/// }
 /// ```
 ///
 /// - The token is sent only to the profile's hosts, over TLS. A call to another host is an error;

@@ -11,9 +11,8 @@ const GRANULARITY: Duration = Duration::from_secs(1);
 /// only if they differ.
 ///
 /// ```
+/// # let (_folder, path) = bootseal_fixtures::path("app.sealed.toml");
 /// use bootseal::FileStamp;
-/// # let folder = tempfile::tempdir()?;
-/// # let path = folder.path().join("app.sealed.toml");
 /// std::fs::write(&path, "one")?;
 /// let before = FileStamp::of(&path);
 /// std::fs::write(&path, "other")?;

@@ -11,9 +11,7 @@ use std::time::Duration;
 /// The default is [`SystemClock`]. Tests use a clock that stands still until they advance it.
 ///
 /// ```
-/// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
-/// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
-/// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
+/// # let (vendor, vault) = bootseal_fixtures::vendor();
 /// use std::{sync::Arc, time::Duration};
 /// let clock = bootseal::testing::Clock::new(); // stands still
 /// let acme = vault.token_source_with("acme", Arc::new(clock.clone()), Arc::new(bootseal::HttpTransport))?;
@@ -21,7 +19,7 @@ use std::time::Duration;
 /// clock.advance(Duration::from_secs(60));
 /// acme.token_blocking()?; // still valid
 /// assert_eq!(vendor.logins(), 1);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok::<(), bootseal::Error>(())
 /// ```
 pub trait Clock: Send + Sync + 'static {
     /// The time since a fixed instant. It also advances while the machine is suspended.
@@ -68,17 +66,8 @@ impl Moment {
     }
 }
 
-/// The clocks of the operating system.
-///
-/// ```
-/// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
-/// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
-/// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
-/// use bootseal::{HttpTransport, SystemClock};
-/// use std::sync::Arc;
-/// let acme = vault.token_source_with("acme", Arc::new(SystemClock), Arc::new(HttpTransport))?; // as token_source does
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
+/// The clocks of the operating system. [`Secrets::token_source`](crate::Secrets::token_source) uses
+/// them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 

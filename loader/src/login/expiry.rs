@@ -16,13 +16,10 @@ const CLOCK_TOLERANCE: f64 = 5.0;
 /// The source of a token's lifetime.
 ///
 /// ```
-/// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
-/// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
-/// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
-/// # let acme = vault.token_source("acme")?;
+/// # let (_vendor, acme) = bootseal_fixtures::account();
 /// let token = acme.token_blocking()?;
 /// assert_eq!(token.expiry_from(), bootseal::ExpiryFrom::Jwt);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok::<(), bootseal::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -20,15 +20,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Logins over HTTP, each with its own client.
 ///
 /// ```
-/// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
-/// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
-/// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
-/// use bootseal::{HttpTransport, testing::Clock};
+/// # let (vendor, vault) = bootseal_fixtures::vendor();
+/// use bootseal::{HttpTransport, SystemClock};
 /// use std::sync::Arc;
-/// let acme = vault.token_source_with("acme", Arc::new(Clock::new()), Arc::new(HttpTransport))?;
+/// let acme = vault.token_source_with("acme", Arc::new(SystemClock), Arc::new(HttpTransport))?; // as token_source does
 /// acme.token_blocking()?;
 /// assert_eq!(vendor.logins(), 1);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok::<(), bootseal::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HttpTransport;

@@ -9,26 +9,7 @@ use std::pin::Pin;
 use std::time::Duration;
 use url::Url;
 
-/// A login, ready to be sent. Its secrets are on guarded pages.
-///
-/// ```
-/// # use bootseal::{LoginResponse, LoginRequest, Transport, TransportError};
-/// # use std::{future::Future, pin::Pin, sync::Arc};
-/// # struct Script;
-/// # impl Transport for Script {
-/// fn send(&self, request: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginResponse, TransportError>> + Send>> {
-///     assert_eq!((request.method.as_str(), request.url.scheme()), ("POST", "https"));
-///     assert!(request.headers.iter().any(|(name, _)| name == "authorization")); // HTTP Basic
-///     Box::pin(async { Err(TransportError::Timeout) })
-/// }
-/// # }
-/// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
-/// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
-/// # let clock = bootseal::testing::Clock::new();
-/// # let acme = vault.token_source_with("acme", Arc::new(clock), Arc::new(Script))?;
-/// # assert_eq!(acme.token_blocking().unwrap_err().kind(), bootseal::Kind::LoginDown);
-/// # Ok::<(), bootseal::Error>(())
-/// ```
+/// A login, ready to be sent. Its secrets are on guarded pages. See the example of [`Transport`].
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct LoginRequest {
@@ -94,25 +75,9 @@ impl std::fmt::Debug for LoginResponse {
     }
 }
 
-/// The reason why there was no response.
-///
-/// ```
-/// # use bootseal::{LoginResponse, LoginRequest, Transport, TransportError};
-/// # use std::{future::Future, pin::Pin, sync::Arc};
-/// # struct Script;
-/// # impl Transport for Script {
-/// fn send(&self, _: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginResponse, TransportError>> + Send>> {
-///     Box::pin(async { Err(TransportError::Connect("connection refused".into())) })
-/// }
-/// # }
-/// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
-/// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
-/// # let clock = bootseal::testing::Clock::new();
-/// # let acme = vault.token_source_with("acme", Arc::new(clock), Arc::new(Script))?;
-/// // … and the application gets:
-/// assert_eq!(acme.token_blocking().unwrap_err().kind(), bootseal::Kind::LoginDown);
-/// # Ok::<(), bootseal::Error>(())
-/// ```
+/// The reason why there was no response. The login fails with
+/// [`Kind::LoginTls`](crate::Kind::LoginTls) after [`TransportError::Tls`], otherwise with
+/// [`Kind::LoginDown`](crate::Kind::LoginDown).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TransportError {
@@ -129,21 +94,21 @@ pub enum TransportError {
 /// Sends a login. The default implementation uses HTTPS; tests use a script.
 ///
 /// ```
-/// use bootseal::{LoginResponse, LoginRequest, Secret, Transport, TransportError};
-/// # use std::{future::Future, pin::Pin, sync::Arc};
+/// use bootseal::{LoginRequest, LoginResponse, Secret, Transport, TransportError};
+/// use std::{future::Future, pin::Pin, sync::Arc};
 ///
 /// struct Script;
 ///
 /// impl Transport for Script {
-///     fn send(&self, _: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginResponse, TransportError>> + Send>> {
+///     fn send(&self, request: LoginRequest) -> Pin<Box<dyn Future<Output = Result<LoginResponse, TransportError>> + Send>> {
+///         assert!(request.headers.iter().any(|(name, _)| name == "authorization")); // HTTP Basic
 ///         let body = Secret::copy_of(br#"{"access_token":"opaque","expires_in":60}"#);
 ///         let body = body.map_err(|error| TransportError::Broken(error.to_string()));
 ///         Box::pin(async { Ok(LoginResponse { status: 200, headers: Default::default(), body: body? }) })
 ///     }
 /// }
-/// # let login = "[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
-/// # let vault = bootseal::testing::vault([("acme.username", "bob"), ("acme.password", "hunter2")], login)?;
-/// # let clock = bootseal::testing::Clock::new();
+/// # let (_vendor, vault) = bootseal_fixtures::vendor();
+/// let clock = bootseal::testing::Clock::new();
 /// let acme = vault.token_source_with("acme", Arc::new(clock), Arc::new(Script))?;
 /// assert_eq!(acme.token_blocking()?.lifetime().as_secs(), 60);
 /// # Ok::<(), bootseal::Error>(())

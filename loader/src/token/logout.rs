@@ -23,17 +23,11 @@ impl TokenSource {
     /// token is dropped anyway.
     ///
     /// ```
-    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
-    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
-    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
-    /// # let acme = vault.token_source("acme")?;
-    /// # tokio::runtime::Runtime::new()?.block_on(async {
-    /// acme.token().await?;
-    /// acme.log_out().await?;
-    /// acme.token().await?; // logs in again
-    /// assert_eq!(vendor.logins(), 2);
-    /// # Ok::<(), bootseal::Error>(()) })?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// async fn at_the_end(acme: bootseal::TokenSource) {
+    ///     if let Err(error) = acme.log_out().await {
+    ///         eprintln!("{error}"); // the program ends anyway
+    ///     }
+    /// }
     /// ```
     pub async fn log_out(&self) -> Result<()> {
         // The token of a running login is ended too.
@@ -59,13 +53,12 @@ impl TokenSource {
     /// As [`TokenSource::log_out`].
     ///
     /// ```
-    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
-    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
-    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
-    /// # let acme = vault.token_source("acme")?;
+    /// # let (vendor, acme) = bootseal_fixtures::account();
     /// acme.token_blocking()?;
     /// acme.log_out_blocking()?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// acme.token_blocking()?; // logs in again
+    /// assert_eq!(vendor.logins(), 2);
+    /// # Ok::<(), bootseal::Error>(())
     /// ```
     pub fn log_out_blocking(&self) -> Result<()> {
         let under_way = self.0.lock().state.login();

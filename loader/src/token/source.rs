@@ -35,13 +35,13 @@ const WARM: Duration = Duration::from_secs(60);
 
 /// Issues the token of one account, and logs in when there is no valid one. Clones share one state.
 ///
-/// ```no_run
-/// # async fn run() -> Result<(), bootseal::Error> {
-/// let vault = bootseal::load("app.sealed.toml")?;
-/// let acme = vault.token_source("acme")?;
-/// acme.ready().await?; // optional: fail at start instead of at the first call
-/// let token = acme.token().await?;
-/// # Ok(()) }
+/// ```
+/// async fn start(vault: &bootseal::Secrets) -> Result<bootseal::TokenSource, bootseal::Error> {
+///     let acme = vault.token_source("acme")?;
+///     acme.ready().await?; // optional: fail at start instead of at the first call
+///     let token = acme.token().await?; // no login: there is a valid token
+///     Ok(acme)
+/// }
 /// ```
 #[derive(Clone)]
 pub struct TokenSource(pub(crate) Arc<Core>);
@@ -49,19 +49,13 @@ pub struct TokenSource(pub(crate) Arc<Core>);
 /// Counts of events since the source was created.
 ///
 /// ```
-/// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
-/// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
-/// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
-/// # let acme = vault.token_source("acme")?;
-/// # let client = acme.client();
-/// # tokio::runtime::Runtime::new()?.block_on(async {
-/// client.get(vendor.url("/orders")).send().await?;
-/// vendor.revoke_all();
-/// client.get(vendor.url("/orders")).send().await?;
+/// # let (_vendor, acme) = bootseal_fixtures::account();
+/// let token = acme.token_blocking()?;
+/// acme.reject(&token); // the vendor sent a 401
+/// acme.token_blocking()?;
 /// let counts = acme.counts();
-/// assert_eq!((counts.logins, counts.rejections, counts.replays), (2, 1, 1));
-/// # Ok::<(), bootseal::Error>(()) })?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// assert_eq!((counts.logins, counts.rejections), (2, 1));
+/// # Ok::<(), bootseal::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -117,19 +111,6 @@ impl TokenSource {
     /// The login's failure, for all callers that waited for it and all that ask before the next
     /// attempt may be made: [`Kind::LoginRefused`], [`Kind::LoginThrottled`], [`Kind::LoginDown`],
     /// [`Kind::LoginTls`], [`Kind::LoginProtocol`].
-    ///
-    /// ```
-    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
-    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
-    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
-    /// # let acme = vault.token_source("acme")?;
-    /// # tokio::runtime::Runtime::new()?.block_on(async {
-    /// let token = acme.token().await?;
-    /// let same = acme.token().await?; // no login: the token is still valid
-    /// assert_eq!(vendor.logins(), 1);
-    /// # Ok::<(), bootseal::Error>(()) })?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub async fn token(&self) -> Result<Token> {
         if let Some(token) = self.0.fresh() {
             return Ok(token);
@@ -151,13 +132,9 @@ impl TokenSource {
     /// As [`TokenSource::token`].
     ///
     /// ```
-    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
-    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
-    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
-    /// # let acme = vault.token_source("acme")?;
+    /// # let (vendor, acme) = bootseal_fixtures::account();
     /// vendor.refuse(true);
     /// assert_eq!(acme.token_blocking().unwrap_err().kind(), bootseal::Kind::LoginRefused);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn token_blocking(&self) -> Result<Token> {
         if let Some(token) = self.0.fresh() {
@@ -177,18 +154,6 @@ impl TokenSource {
     ///
     /// # Errors
     /// As [`TokenSource::token`].
-    ///
-    /// ```
-    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
-    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
-    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
-    /// # let acme = vault.token_source("acme")?;
-    /// # tokio::runtime::Runtime::new()?.block_on(async {
-    /// acme.ready().await?; // at start: a wrong password is reported now
-    /// assert_eq!(acme.counts().logins, 1);
-    /// # Ok::<(), bootseal::Error>(()) })?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub async fn ready(&self) -> Result<()> {
         self.token().await.map(drop)
     }
@@ -201,17 +166,14 @@ impl TokenSource {
     /// caller then keeps the vendor's response, and logins are limited to a few a minute.
     ///
     /// ```
-    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
-    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
-    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
-    /// # let acme = vault.token_source("acme")?;
+    /// # let (vendor, acme) = bootseal_fixtures::account();
     /// let token = acme.token_blocking()?;
     /// // … another HTTP client gets a 401 from the vendor
     /// if acme.reject(&token) {
     ///     let fresh = acme.token_blocking()?;
     /// }
     /// assert_eq!(vendor.logins(), 2);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # Ok::<(), bootseal::Error>(())
     /// ```
     pub fn reject(&self, token: &Token) -> bool {
         let core = &self.0;
@@ -251,10 +213,7 @@ impl TokenSource {
     /// had never worked, which counts as a loop.
     ///
     /// ```
-    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
-    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
-    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
-    /// # let acme = vault.token_source("acme")?;
+    /// # let (_vendor, acme) = bootseal_fixtures::account();
     /// for _ in 0..10 {
     ///     let token = acme.token_blocking()?;
     ///     // … a call of another client gets a 200
@@ -262,7 +221,7 @@ impl TokenSource {
     ///     // … and the next one a 401
     ///     assert!(acme.reject(&token));
     /// }
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # Ok::<(), bootseal::Error>(())
     /// ```
     pub fn report_accepted(&self, token: &Token) {
         // Token numbers of another source have no meaning here.
@@ -300,16 +259,13 @@ impl TokenSource {
     /// operator who fixed the cause.
     ///
     /// ```
-    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
-    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
-    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
-    /// # let acme = vault.token_source("acme")?;
+    /// # let (vendor, acme) = bootseal_fixtures::account();
     /// vendor.down(true);
     /// assert!(acme.token_blocking().is_err());
     /// vendor.down(false); // fixed
     /// acme.reset_backoff();
     /// acme.token_blocking()?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # Ok::<(), bootseal::Error>(())
     /// ```
     pub fn reset_backoff(&self) {
         self.0.lock().state.reset_backoff();
@@ -325,12 +281,9 @@ impl TokenSource {
     /// [`Kind::Io`] if the thread cannot be started.
     ///
     /// ```
-    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
-    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
-    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
-    /// # let acme = vault.token_source("acme")?;
+    /// # let (_vendor, acme) = bootseal_fixtures::account();
     /// acme.keep_warm()?; // the first call of the morning waits for no login
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # Ok::<(), bootseal::Error>(())
     /// ```
     pub fn keep_warm(&self) -> Result<()> {
         let (weak, clock) = (Arc::downgrade(&self.0), self.0.clock.clone());

@@ -37,17 +37,14 @@ impl TokenSource {
     /// The present state, without any request to the vendor.
     ///
     /// ```
-    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
-    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
-    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
-    /// let acme = vault.token_source("acme")?;
+    /// # let (_vendor, acme) = bootseal_fixtures::account();
     /// assert!(acme.status().lifetime.is_none()); // no token was requested yet
     /// acme.token_blocking()?;
     /// let status = acme.status();
     /// let (lifetime, left) = status.lifetime.unwrap();
     /// assert!(left <= lifetime);
     /// assert_eq!(status.last_login.unwrap().result.unwrap(), 200);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # Ok::<(), bootseal::Error>(())
     /// ```
     pub fn status(&self) -> Status {
         let core = &self.0;

@@ -15,14 +15,11 @@ use std::time::Duration;
 /// A token, as a cheap handle. `Debug` shows no part of its content, which [`Token::expose`] reads.
 ///
 /// ```
-/// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
-/// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
-/// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
-/// # let acme = vault.token_source("acme")?;
+/// # let (_vendor, acme) = bootseal_fixtures::account();
 /// let token = acme.token_blocking()?;
 /// assert!(format!("{token:?}").starts_with("Token(#1, ")); // a number and a fingerprint, for logs
 /// assert!(token.expose(|bytes| bytes.is_ascii()));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok::<(), bootseal::Error>(())
 /// ```
 #[derive(Clone)]
 pub struct Token(pub(crate) Arc<Handle>);
@@ -160,17 +157,6 @@ pub(crate) fn fingerprint(secret: &Secret) -> u64 {
 
 impl Token {
     /// Lends the token's bytes to `read`, and returns the result of `read`.
-    ///
-    /// ```
-    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
-    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
-    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
-    /// # let acme = vault.token_source("acme")?;
-    /// let token = acme.token_blocking()?;
-    /// let length = token.expose(|bytes| bytes.len());
-    /// # assert!(length > 0);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn expose<R>(&self, read: impl FnOnce(&[u8]) -> R) -> R {
         self.0.secret.expose(read)
     }
@@ -189,14 +175,10 @@ impl Token {
     /// verified, and cannot be used as a token, because they contain no signature.
     ///
     /// ```
-    /// # let vendor = bootseal_vendor_sim::Vendor::start_plain()?;
-    /// # let login = format!("[acme.login]\nurl = \"{}\"\nbasic = true\n", vendor.url("/login"));
-    /// # let vault = bootseal::testing::vault([("acme.username", "quickstart"), ("acme.password", "open sesame")], &login)?;
-    /// # let acme = vault.token_source("acme")?;
-    /// let token = acme.token_blocking()?;
-    /// let claims = token.claims().unwrap_or_default();
+    /// # let (_vendor, acme) = bootseal_fixtures::account();
+    /// let claims = acme.token_blocking()?.claims().unwrap_or_default();
     /// assert!(claims.contains("\"exp\":"));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # Ok::<(), bootseal::Error>(())
     /// ```
     pub fn claims(&self) -> Option<String> {
         let payload = self.expose(crate::login::parse::jwt::payload)?;

@@ -13,13 +13,11 @@ use std::io;
 /// that the program opens would get their number. The system's error if the descriptor is not open.
 ///
 /// ```
-/// # #[cfg(unix)] {
 /// use std::os::fd::AsRawFd;
 ///
 /// let (_reader, writer) = std::io::pipe()?;
 /// bootseal_memory::keep_from_programs(writer.as_raw_fd().unsigned_abs())?;
 /// assert!(bootseal_memory::keep_from_programs(0).is_err());
-/// # }
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[cfg(unix)]

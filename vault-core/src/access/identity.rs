@@ -108,14 +108,6 @@ impl Identity {
     }
 
     /// The recipient; `None` for a plugin identity, whose recipient only the plugin knows.
-    ///
-    /// ```
-    /// use bootseal_core::{Access, Identity, Role};
-    /// let alice = Identity::generate()?;
-    /// let line = Access::new("alice", Role::Writer, alice.recipient())?;
-    /// assert_eq!(Some(line.recipient), alice.recipient());
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
     pub fn recipient(&self) -> Option<Recipient> {
         match &self.0 {
             Sort::X25519(own) => Some(own.recipient.clone()),
@@ -155,13 +147,6 @@ impl Identity {
     }
 
     /// Sets where the plugin of a plugin identity is found. This has no effect on other identities.
-    ///
-    /// ```
-    /// use bootseal_core::{Identity, Plugins};
-    /// let plugins = Plugins::default().folder("/usr/bin".as_ref())?;
-    /// let identity = Identity::generate()?.with_plugins(&plugins); // no effect: not a plugin identity
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
     #[cfg(feature = "plugin")]
     #[must_use]
     pub fn with_plugins(mut self, plugins: &Plugins) -> Identity {

@@ -17,13 +17,11 @@ use std::path::Path;
 /// The content of an identity file: identities, and the pins in its comments.
 ///
 /// ```
-/// # let text = bootseal_core::Identity::generate()?.to_file_text(&[])?;
-/// # text.expose(|mut source| -> bootseal_core::Result<()> {
-/// let file = bootseal_core::IdentityFile::from_reader(&mut source)?;
+/// # let (_folder, path) = bootseal_fixtures::key_file();
+/// let file = bootseal_core::IdentityFile::read(&path)?;
 /// for identity in &file.identities {
 ///     println!("found the identity of {identity}");
 /// }
-/// # Ok(()) })?;
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```
 #[derive(Debug, Default)]
@@ -209,16 +207,10 @@ impl Pin {
     /// identity file, or cannot contain comments, such as an SSH key.
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # let folder = tempfile::tempdir().unwrap();
-    /// # let path = folder.path().join("app.key");
-    /// let key = Identity::generate()?.to_file_text(&[])?;
-    /// # key.expose(|bytes| std::fs::write(&path, bytes)).unwrap();
-    /// # #[cfg(unix)] std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    /// # let list = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
-    /// # let vault = Vault::create(list, "")?.file().vault_id();
-    /// Pin::write_into(&path, &[vault.into()])?;
-    /// assert_eq!(IdentityFile::read(&path)?.pins, [Pin::from(vault)]);
+    /// # let ((_folder, path), [file, _]) = (bootseal_fixtures::key_file(), bootseal_fixtures::two_vaults());
+    /// use bootseal_core::{IdentityFile, Pin};
+    /// Pin::write_into(&path, &[file.vault_id().into()])?;
+    /// assert_eq!(IdentityFile::read(&path)?.pins, [Pin::from(file.vault_id())]);
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn write_into(path: &Path, pins: &[Pin]) -> Result<()> {

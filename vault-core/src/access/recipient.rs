@@ -109,15 +109,6 @@ impl Recipient {
 
     /// Sets where the plugin of a plugin recipient is found. This has no effect on other
     /// recipients.
-    ///
-    /// ```
-    /// use bootseal_core::{Plugins, Recipient};
-    /// let plugins = Plugins::default().folder("/usr/bin".as_ref())?;
-    /// let text = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj";
-    /// let recipient = text.parse::<Recipient>()?.with_plugins(&plugins);
-    /// assert_eq!(recipient.to_string(), text);
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
     #[cfg(feature = "plugin")]
     #[must_use]
     pub fn with_plugins(mut self, plugins: &Plugins) -> Recipient {

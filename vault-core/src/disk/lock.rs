@@ -12,17 +12,13 @@ use std::path::{Path, PathBuf};
 /// a lock on the file itself.
 ///
 /// ```
-/// use bootseal_core::{Access, FileLock, Identity, Role, Vault};
-/// # let folder = tempfile::tempdir().unwrap();
-/// # let path = folder.path().join("app.sealed.toml");
-/// # let me = Identity::generate()?;
-/// let vault = Vault::create(vec![Access::new("me", Role::Writer, me.recipient())?], "")?;
-/// FileLock::acquire(&path)?.create(&vault.sign()?)?;
-///
-/// let lock = FileLock::acquire(&path)?;
+/// # let (_folder, path, me) = bootseal_fixtures::stored("timeout = \"10s\"\n");
+/// use bootseal_core::{FileLock, SealedFile};
+/// let lock = FileLock::acquire(&path)?; // from here on, no other process changes the file
 /// let mut vault = lock.read()?.verify(&[])?.open_for_writing(&[me])?;
-/// vault.set_readable(&"timeout".parse()?, &"10s".into())?;
-/// lock.write(&vault.sign()?)?;
+/// vault.set_readable(&"timeout".parse()?, &"30s".into())?;
+/// lock.write(&vault.sign()?)?; // releases the lock
+/// assert_eq!(SealedFile::read(&path)?.verify(&[])?.generation(), 2);
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```
 #[derive(Debug)]
@@ -39,16 +35,6 @@ impl FileLock {
     /// # Errors
     /// [`Kind::Io`] if the path cannot be resolved, if the folder cannot be opened, or if its file
     /// system does not support locks.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let folder = tempfile::tempdir().unwrap();
-    /// # let path = folder.path().join("app.sealed.toml");
-    /// let lock = FileLock::acquire(&path)?; // no other process can create the file meanwhile
-    /// assert!(!path.exists());
-    /// drop(lock); // releases the lock
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
     pub fn acquire(path: &Path) -> Result<FileLock> {
         let lock = || -> std::io::Result<FileLock> {
             let real = real_path(path)?;
@@ -73,20 +59,6 @@ impl FileLock {
     ///
     /// # Errors
     /// [`Kind::Io`] if the folder or the file cannot be written; the file is then unchanged.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let folder = tempfile::tempdir().unwrap();
-    /// # let path = folder.path().join("app.sealed.toml");
-    /// # let me = Identity::generate()?;
-    /// # let vault = Vault::create(vec![Access::new("me", Role::Writer, me.recipient())?], "")?;
-    /// # FileLock::acquire(&path)?.create(&vault.sign()?)?;
-    /// let lock = FileLock::acquire(&path)?;
-    /// let vault = lock.read()?.verify(&[])?.open_for_writing(&[me])?;
-    /// lock.write(&vault.sign()?)?;
-    /// assert_eq!(SealedFile::read(&path)?.verify(&[])?.generation(), 2);
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
     pub fn write(self, text: &str) -> Result<()> {
         self.folder
             .replace(&self.real, text.as_bytes())
@@ -99,9 +71,8 @@ impl FileLock {
     /// [`Kind::Exists`] if it exists, [`Kind::Io`] if the folder cannot be written.
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # let folder = tempfile::tempdir().unwrap();
-    /// # let path = folder.path().join("app.sealed.toml");
+    /// # let (_folder, path) = bootseal_fixtures::path("app.sealed.toml");
+    /// use bootseal_core::{FileLock, Kind};
     /// FileLock::acquire(&path)?.create("mine\n")?;
     /// let error = FileLock::acquire(&path)?.create("theirs\n").unwrap_err();
     /// assert_eq!(error.kind(), Kind::Exists);

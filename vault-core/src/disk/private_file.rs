@@ -16,9 +16,8 @@ use std::path::{Path, PathBuf};
 /// The content is not encrypted: anyone who can read the disk can read it.
 ///
 /// ```
+/// # let (_folder, path) = bootseal_fixtures::path("state/counter");
 /// use bootseal_core::PrivateFile;
-/// # let folder = tempfile::tempdir().unwrap();
-/// # let path = folder.path().join("state/counter");
 /// let file = PrivateFile::lock(&path)?;
 /// let count = match file.read_locked(1024)? {
 ///     Some(bytes) => bytes.len(),

@@ -31,11 +31,8 @@ const BRING_BACK: &str = "Restore the last good version from git or a backup.";
 /// yet, and nothing in it is trusted.
 ///
 /// ```
-/// # use bootseal_core::*;
-/// # let alice = Identity::generate()?;
-/// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-/// # let text = Vault::create(access, "")?.sign()?;
-/// let file = SealedFile::parse(text.into_bytes())?;
+/// # let (_, text) = bootseal_fixtures::sealed("");
+/// let file = bootseal_core::SealedFile::parse(text.into_bytes())?;
 /// println!("claims to be {}", file.claimed_vault());
 /// let file = file.verify(&[])?; // verifies that claim
 /// # Ok::<(), bootseal_core::Error>(())
@@ -56,12 +53,6 @@ impl SealedFile {
     /// # Errors
     /// [`Kind::Io`] if it cannot be read or is not a regular file, [`Kind::NotFound`] if there is
     /// none, and the errors of [`SealedFile::parse`].
-    ///
-    /// ```
-    /// use bootseal_core::{Kind, SealedFile};
-    /// let error = SealedFile::read("/nonexistent.sealed.toml".as_ref()).unwrap_err();
-    /// assert_eq!(error.kind(), Kind::NotFound);
-    /// ```
     pub fn read(path: &Path) -> Result<SealedFile> {
         let open = open(path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Error::new(Kind::NotFound, "no such file")
@@ -140,13 +131,12 @@ impl SealedFile {
     /// rules of format 1.
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let text = Vault::create(access, "user = \"bob\"\n")?.sign()?;
+    /// # let (_, text) = bootseal_fixtures::sealed("user = \"bob\"\n");
+    /// use bootseal_core::{Kind, Pin, SealedFile, Trust};
     /// let forged = text.replace("bob", "eve");
     /// let error = SealedFile::parse(forged.into_bytes())?.verify(&[]).unwrap_err();
     /// assert_eq!(error.kind(), Kind::Forged);
+    ///
     /// let file = SealedFile::parse(text.into_bytes())?;
     /// let pin = Pin::from(file.claimed_vault()); // in practice from a setting or a key file
     /// assert_eq!(file.verify(&[pin])?.trust(), Trust::Pinned);
@@ -243,19 +233,6 @@ impl FileLock {
     ///
     /// # Errors
     /// As [`SealedFile::read`].
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let folder = tempfile::tempdir().unwrap();
-    /// # let path = folder.path().join("app.sealed.toml");
-    /// # let me = Identity::generate()?;
-    /// # let vault = Vault::create(vec![Access::new("me", Role::Writer, me.recipient())?], "")?;
-    /// # FileLock::acquire(&path)?.create(&vault.sign()?)?;
-    /// let lock = FileLock::acquire(&path)?;
-    /// let file = lock.read()?.verify(&[])?;
-    /// assert_eq!(file.generation(), 1);
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
     pub fn read(&self) -> Result<SealedFile> {
         let open = self.open().map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Error::new(Kind::NotFound, "no such file"),

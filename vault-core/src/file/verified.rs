@@ -12,10 +12,8 @@ use std::path::{Path, PathBuf};
 /// The reason why a verified file is trusted to be the intended file.
 ///
 /// ```
-/// # use bootseal_core::*;
-/// # let alice = Identity::generate()?;
-/// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-/// # let text = Vault::create(access, "")?.sign()?;
+/// # let (_, text) = bootseal_fixtures::sealed("");
+/// use bootseal_core::{SealedFile, Trust};
 /// let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
 /// assert_eq!(file.trust(), Trust::Unverified); // authentic, but its creator is unknown
 /// # Ok::<(), bootseal_core::Error>(())
@@ -37,10 +35,8 @@ pub enum Trust {
 /// values and the access list may be used.
 ///
 /// ```
-/// # use bootseal_core::*;
-/// # let alice = Identity::generate()?;
-/// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-/// # let text = Vault::create(access, "[acme]\nuser = \"bob\"\n")?.sign()?;
+/// # let (alice, text) = bootseal_fixtures::sealed("[acme]\nuser = \"bob\"\n");
+/// use bootseal_core::{Property, SealedFile};
 /// let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
 /// println!("{}, generation {}, members: {}", file.vault_id(), file.generation(), file.who());
 /// for (path, property) in file.properties() {
@@ -107,17 +103,6 @@ impl VerifiedFile {
     }
 
     /// The members, for messages: "alice, bob (writers), web1".
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let text = Vault::create(access, "")?.sign()?;
-    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
-    /// println!("It can be opened by: {}.", file.who());
-    /// # assert!(file.who().contains("alice"));
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
     pub fn who(&self) -> String {
         self.header.who()
     }
@@ -142,14 +127,10 @@ impl VerifiedFile {
     /// A file that is trusted already keeps its trust.
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let text = Vault::create(access, "")?.sign()?;
-    /// # let mut file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// # let (_, mut file) = bootseal_fixtures::file("");
+    /// use bootseal_core::Trust;
     /// file.trusted_by(Trust::FirstUse); // the user confirmed it
     /// assert_eq!(file.trust(), Trust::FirstUse);
-    /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn trusted_by(&mut self, trust: Trust) {
         if self.trust == Trust::Unverified {
@@ -163,17 +144,6 @@ impl VerifiedFile {
     }
 
     /// All properties, in the order of the file; a sealed property is returned as ciphertext.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let text = Vault::create(access, "[acme]\nuser = \"bob\"\n")?.sign()?;
-    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
-    /// let names: Vec<_> = file.properties().map(|(path, _)| path.to_string()).collect();
-    /// assert_eq!(names, ["acme.user"]);
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
     pub fn properties(&self) -> impl Iterator<Item = (&PropertyPath, &Property)> {
         self.document.iter()
     }
@@ -184,17 +154,6 @@ impl VerifiedFile {
     }
 
     /// One property; `None` if no property has this name, or if the name is a table.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let text = Vault::create(access, "[acme]\nuser = \"bob\"\n")?.sign()?;
-    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
-    /// let user = file.property(&"acme.user".parse()?);
-    /// assert_eq!(user, Some(&Property::Readable("bob".into())));
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
     pub fn property(&self, path: &PropertyPath) -> Option<&Property> {
         self.document.get(path)
     }
@@ -203,14 +162,9 @@ impl VerifiedFile {
     /// 1970-01-01 UTC.
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let text = Vault::create(access, "")?.sign()?;
-    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// # let (_, file) = bootseal_fixtures::file("");
     /// let set_at = 1_700_000_000; // of an opened value
     /// assert!(file.known_to(set_at).is_empty()); // nobody was removed
-    /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn known_to(&self, set_at: u64) -> Vec<&str> {
         self.header
@@ -226,11 +180,7 @@ impl VerifiedFile {
     /// The error for a missing property, with similar names. Its kind is [`Kind::NotFound`].
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let text = Vault::create(access, "[acme]\nuser = \"bob\"\n")?.sign()?;
-    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// # let (_, file) = bootseal_fixtures::file("[acme]\nuser = \"bob\"\n");
     /// let error = file.not_found(&"acme.usr".parse()?);
     /// assert!(error.help().is_some_and(|help| help.contains("acme.user")));
     /// # Ok::<(), bootseal_core::Error>(())

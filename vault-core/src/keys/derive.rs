@@ -47,16 +47,15 @@ impl DataKey {
 /// credentials.
 ///
 /// ```
-/// # use bootseal_core::*;
-/// # let alice = Identity::generate()?;
-/// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-/// # let text = "[acme]\nusername = \"bob\"\npassword = \"\"\n[acme.login]\nurl = \"https://auth.acme.example/\"\nbasic = true\n";
-/// # let text = Vault::create(access, text)?.sign()?;
-/// # let vault = SealedFile::parse(text.into_bytes())?.verify(&[])?.open(&[alice])?;
-/// let key = vault.credential_key();
+/// # let (alice, file) = bootseal_fixtures::login("url = \"https://auth.acme.example/\"\nbasic = true\n");
+/// use bootseal_core::{Profile, Secret};
+/// let vault = file.open(&[alice])?;
 /// let profile = Profile::read(vault.file(), &"acme".parse()?)?;
-/// let (old, new) = (Secret::copy_of(b"hunter2")?, Secret::copy_of(b"hunter3")?);
-/// assert_ne!(key.digest(profile.canonical(), [("password", &old)])?, key.digest(profile.canonical(), [("password", &new)])?);
+/// let digest = |password: &[u8]| {
+///     let password = Secret::copy_of(password)?;
+///     vault.credential_key().digest(profile.canonical(), [("password", &password)])
+/// };
+/// assert_ne!(digest(b"hunter2")?, digest(b"hunter3")?);
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```
 #[derive(Clone)]

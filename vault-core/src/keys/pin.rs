@@ -15,11 +15,9 @@ use std::str::FromStr;
 /// ```
 ///
 /// ```
-/// # use bootseal_core::*;
-/// # let alice = Identity::generate()?;
-/// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-/// # let mut vault = Vault::create(access, "timeout = \"10s\"\n")?;
-/// let id = vault.file().vault_id();
+/// # let [file, _] = bootseal_fixtures::two_vaults();
+/// use bootseal_core::Pin;
+/// let id = file.vault_id();
 /// let pin: Pin = format!("{id}@41").parse()?;
 /// assert_eq!((pin.vault, pin.floor), (id, 41));
 /// assert_eq!(Pin::from(id).floor, 0);

@@ -17,13 +17,10 @@ const ID_PREFIX: Hrp = Hrp::parse_unchecked("vault");
 /// ```
 ///
 /// ```
-/// # use bootseal_core::*;
-/// # let alice = Identity::generate()?;
-/// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-/// # let mut vault = Vault::create(access, "timeout = \"10s\"\n")?;
-/// let id = vault.file().vault_id();
-/// assert!(id.to_string().starts_with("vault1"));
-/// assert_eq!(id.to_string().parse::<VaultId>()?, id);
+/// # let [file, _] = bootseal_fixtures::two_vaults();
+/// let text = file.vault_id().to_string();
+/// assert!(text.starts_with("vault1"));
+/// assert_eq!(text.parse::<bootseal_core::VaultId>()?, file.vault_id());
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

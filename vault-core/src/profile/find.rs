@@ -82,14 +82,9 @@ impl VerifiedFile {
     /// `${name}` in a value that would be sent, or `basic` and the two values for it.
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let text = Vault::create(access, "[acme.login]\nurl = \"https://auth.acme.example/\"\n")?.sign()?;
-    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// # let (_, file) = bootseal_fixtures::file("[acme.login]\nurl = \"https://auth.acme.example/\"\n");
     /// let tables: Vec<_> = file.profiles().iter().map(ToString::to_string).collect();
     /// assert_eq!(tables, ["acme"]);
-    /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn profiles(&self) -> BTreeSet<PropertyPath> {
         let names: Vec<_> = self.properties().map(|(path, _)| path).collect();

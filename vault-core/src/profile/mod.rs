@@ -28,22 +28,17 @@ use url::{Host, Url};
 /// A checked login profile: its URL, templates, pointers, durations and hosts are valid.
 ///
 /// ```
-/// # use bootseal_core::*;
-/// # fn profile(login: &str) -> Result<Profile> {
-/// #     let access = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
-/// #     let text = format!("[acme]\nusername = \"bob\"\npassword = \"\"\n[acme.login]\n{login}");
-/// #     let text = Vault::create(access, &text)?.sign()?;
-/// #     Profile::read(&SealedFile::parse(text.into_bytes())?.verify(&[])?, &"acme".parse()?)
-/// # }
+/// # use bootseal_fixtures::profile;
+/// use bootseal_core::ResponsePlace;
 /// let profile = profile(r#"
 ///     url = "https://auth.acme.example/token"
 ///     form = { user = "${username}", password = "${password}" }
 ///     expiry = { json = "/lifetime", unit = "min" }
-/// "#)?;
-/// assert_eq!((profile.login.method.as_str(), &profile.token), ("POST", &ResponsePlace::Json("/access_token".into())));
+/// "#);
+/// assert_eq!(profile.login.method.as_str(), "POST");
+/// assert_eq!(profile.token, ResponsePlace::Json("/access_token".into()));
 /// assert_eq!(profile.max_age, std::time::Duration::from_secs(24 * 3600));
 /// assert_eq!(profile.rejected_status, [401]);
-/// # Ok::<(), bootseal_core::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Profile {
@@ -160,20 +155,14 @@ pub enum TotpHash {
 /// The source of a token's lifetime.
 ///
 /// ```
-/// # use bootseal_core::*;
-/// # fn profile(login: &str) -> Result<Profile> {
-/// #     let access = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
-/// #     let text = format!("[acme]\nusername = \"bob\"\npassword = \"\"\n[acme.login]\n{login}");
-/// #     let text = Vault::create(access, &text)?.sign()?;
-/// #     Profile::read(&SealedFile::parse(text.into_bytes())?.verify(&[])?, &"acme".parse()?)
-/// # }
+/// # use bootseal_fixtures::profile;
+/// use bootseal_core::Expiry;
 /// let profile = profile(r#"
 ///     url = "https://auth.acme.example/login"
 ///     basic = true
 ///     expiry = { fixed = "30m" }
-/// "#)?;
+/// "#);
 /// assert_eq!(profile.expiry, Some(Expiry::Fixed(std::time::Duration::from_secs(30 * 60))));
-/// # Ok::<(), bootseal_core::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -191,16 +180,14 @@ pub enum Expiry {
 /// The calls that may be sent again after their token was rejected.
 ///
 /// ```
-/// # use bootseal_core::*;
-/// # fn profile(login: &str) -> Result<Profile> {
-/// #     let access = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
-/// #     let text = format!("[acme]\nusername = \"bob\"\npassword = \"\"\n[acme.login]\n{login}");
-/// #     let text = Vault::create(access, &text)?.sign()?;
-/// #     Profile::read(&SealedFile::parse(text.into_bytes())?.verify(&[])?, &"acme".parse()?)
-/// # }
-/// let profile = profile("url = \"https://auth.acme.example/\"\nbasic = true\nreplay = \"idempotent\"\n")?;
+/// # use bootseal_fixtures::profile;
+/// use bootseal_core::Replay;
+/// let profile = profile(r#"
+///     url = "https://auth.acme.example/login"
+///     basic = true
+///     replay = "idempotent"
+/// "#);
 /// assert_eq!(profile.replay, Replay::Idempotent); // a POST is not sent twice
-/// # Ok::<(), bootseal_core::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Replay {
@@ -218,16 +205,9 @@ impl Profile {
     /// 8785): two profiles with the same text log in the same way.
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # fn profile(login: &str) -> Result<Profile> {
-    /// #     let access = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
-    /// #     let text = format!("[acme]\nusername = \"bob\"\npassword = \"\"\n[acme.login]\n{login}");
-    /// #     let text = Vault::create(access, &text)?.sign()?;
-    /// #     Profile::read(&SealedFile::parse(text.into_bytes())?.verify(&[])?, &"acme".parse()?)
-    /// # }
-    /// let profile = profile("url = \"https://auth.acme.example/\"\nbasic = true\n")?;
+    /// # use bootseal_fixtures::profile;
+    /// let profile = profile("url = \"https://auth.acme.example/\"\nbasic = true\n");
     /// assert_eq!(profile.canonical(), r#"{"basic":true,"url":"https://auth.acme.example/"}"#);
-    /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn canonical(&self) -> &str {
         &self.canonical
@@ -240,19 +220,6 @@ impl Profile {
     }
 
     /// The names of the table's values that the login needs.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # fn profile(login: &str) -> Result<Profile> {
-    /// #     let access = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
-    /// #     let text = format!("[acme]\nusername = \"bob\"\npassword = \"\"\n[acme.login]\n{login}");
-    /// #     let text = Vault::create(access, &text)?.sign()?;
-    /// #     Profile::read(&SealedFile::parse(text.into_bytes())?.verify(&[])?, &"acme".parse()?)
-    /// # }
-    /// let profile = profile("url = \"https://auth.acme.example/\"\nbasic = true\n")?;
-    /// assert_eq!(profile.value_names().into_iter().collect::<Vec<_>>(), ["password", "username"]);
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
     pub fn value_names(&self) -> BTreeSet<&str> {
         let calls = || {
             [Some(&self.login), self.before.as_ref(), self.refresh.as_ref(), self.logout.as_ref()]
@@ -273,22 +240,15 @@ impl Profile {
     /// allowed by `allow_http`), and one of `hosts`.
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # fn profile(login: &str) -> Result<Profile> {
-    /// #     let access = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
-    /// #     let text = format!("[acme]\nusername = \"bob\"\npassword = \"\"\n[acme.login]\n{login}");
-    /// #     let text = Vault::create(access, &text)?.sign()?;
-    /// #     Profile::read(&SealedFile::parse(text.into_bytes())?.verify(&[])?, &"acme".parse()?)
-    /// # }
+    /// # use bootseal_fixtures::profile;
     /// let profile = profile(r#"
     ///     url = "https://auth.acme.example/login"
     ///     basic = true
     ///     hosts = ["api.acme.example"]
-    /// "#)?;
+    /// "#);
     /// assert!(profile.allows(&"https://api.acme.example/v1/orders".parse().unwrap()));
     /// assert!(!profile.allows(&"http://api.acme.example/v1/orders".parse().unwrap())); // in clear
     /// assert!(!profile.allows(&"https://evil.example/".parse().unwrap()));
-    /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn allows(&self, url: &Url) -> bool {
         // Plain HTTP is allowed only if the login uses it too, which shows the intent.

@@ -24,19 +24,15 @@ impl Profile {
     /// without a unit.
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # let access = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
+    /// use bootseal_core::{Kind, Profile};
     /// let text = r#"
-    /// #   [acme]
-    /// #   username = "bob"
+    ///     [acme]
+    ///     username = "bob"
     ///     [acme.login]
     ///     url = "https://auth.acme.example/token"
     ///     form = { grant_type = "password", user = "${username}", password = "${password}" }
-    /// "#; // … sealed, signed, verified
-    /// # let mut vault = Vault::create(access, text)?;
-    /// # vault.set(&"acme.password".parse()?, ValueKind::Text, &Secret::copy_of(b"hunter2")?, 0)?;
-    /// # let file = SealedFile::parse(vault.sign()?.into_bytes())?.verify(&[])?;
-    ///
+    /// "#; // … with a sealed password, signed, verified
+    /// # let (_, file) = bootseal_fixtures::with_password(text);
     /// let profile = Profile::read(&file, &"acme".parse()?)?;
     /// assert_eq!(profile.login.url.base().host_str(), Some("auth.acme.example"));
     /// assert_eq!(Profile::read(&file, &"bank".parse()?).unwrap_err().kind(), Kind::NotFound);

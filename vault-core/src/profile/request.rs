@@ -14,22 +14,15 @@ use url::{Host, Url};
 /// One request of a login profile.
 ///
 /// ```
-/// # use bootseal_core::*;
-/// # fn profile(login: &str) -> Result<Profile> {
-/// #     let access = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
-/// #     let text = format!("[acme]\nusername = \"bob\"\npassword = \"\"\n[acme.login]\n{login}");
-/// #     let text = Vault::create(access, &text)?.sign()?;
-/// #     Profile::read(&SealedFile::parse(text.into_bytes())?.verify(&[])?, &"acme".parse()?)
-/// # }
+/// # use bootseal_fixtures::profile;
 /// let profile = profile(r#"
 ///     url = "https://auth.acme.example/login"
 ///     basic = true
 ///     headers = { X-Csrf = "${csrf}" }
 ///     before = { url = "https://auth.acme.example/csrf", capture = [ { header = "X-Csrf", as = "csrf" } ] }
-/// "#)?;
+/// "#);
 /// let before = profile.before.unwrap();
 /// assert_eq!((before.method.as_str(), before.capture[0].name.as_str()), ("GET", "csrf"));
-/// # Ok::<(), bootseal_core::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -50,21 +43,15 @@ pub struct Call {
 /// The body of the login.
 ///
 /// ```
-/// # use bootseal_core::*;
-/// # fn profile(login: &str) -> Result<Profile> {
-/// #     let access = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
-/// #     let text = format!("[acme]\nusername = \"bob\"\npassword = \"\"\n[acme.login]\n{login}");
-/// #     let text = Vault::create(access, &text)?.sign()?;
-/// #     Profile::read(&SealedFile::parse(text.into_bytes())?.verify(&[])?, &"acme".parse()?)
-/// # }
+/// # use bootseal_fixtures::profile;
+/// use bootseal_core::Body;
 /// let profile = profile(r#"
 ///     url = "https://auth.acme.example/token"
 ///     form = { user = "${username}", password = "${password}" }
-/// "#)?;
+/// "#);
 /// let Body::Form(fields) = &profile.login.body else { panic!() };
 /// let names: Vec<_> = fields.iter().map(|(name, _)| name.as_str()).collect();
 /// assert_eq!(names, ["user", "password"]);
-/// # Ok::<(), bootseal_core::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -80,16 +67,10 @@ pub enum Body {
 /// The two values that become HTTP Basic credentials, and their encoding.
 ///
 /// ```
-/// # use bootseal_core::*;
-/// # fn profile(login: &str) -> Result<Profile> {
-/// #     let access = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
-/// #     let text = format!("[acme]\nclient_id = \"bob\"\nclient_secret = \"\"\n[acme.login]\n{login}");
-/// #     let text = Vault::create(access, &text)?.sign()?;
-/// #     Profile::read(&SealedFile::parse(text.into_bytes())?.verify(&[])?, &"acme".parse()?)
-/// # }
-/// let profile = profile("url = \"https://auth.acme.example/token\"\nbasic = \"oauth\"\n")?;
+/// # use bootseal_fixtures::profile;
+/// use bootseal_core::Basic;
+/// let profile = profile("url = \"https://auth.acme.example/token\"\nbasic = \"oauth\"\n");
 /// assert_eq!(profile.login.basic, Some(Basic::OAuth));
-/// # Ok::<(), bootseal_core::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Basic {

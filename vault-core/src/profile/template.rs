@@ -5,17 +5,11 @@ use std::collections::BTreeSet;
 /// Text that contains `${name}`. Inserted values are not searched for `${` again.
 ///
 /// ```
-/// # use bootseal_core::*;
-/// # fn profile(login: &str) -> Result<Profile> {
-/// #     let access = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
-/// #     let text = format!("[acme]\nusername = \"bob\"\npassword = \"\"\n[acme.login]\n{login}");
-/// #     let text = Vault::create(access, &text)?.sign()?;
-/// #     Profile::read(&SealedFile::parse(text.into_bytes())?.verify(&[])?, &"acme".parse()?)
-/// # }
-/// let profile = profile("url = \"https://auth.acme.example/\"\nbasic = true\n")?;
+/// # use bootseal_fixtures::profile;
+/// use bootseal_core::Part;
+/// let profile = profile("url = \"https://auth.acme.example/\"\nbasic = true\n");
 /// let [Part::Text(before), Part::Name(name)] = profile.inject[0].1.parts() else { panic!() };
 /// assert_eq!((before.as_str(), name.as_str()), ("Bearer ", "token")); // "Bearer ${token}"
-/// # Ok::<(), bootseal_core::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template(pub(crate) Vec<Part>);
@@ -78,20 +72,14 @@ impl Template {
 /// JSON whose strings are templates.
 ///
 /// ```
-/// # use bootseal_core::*;
-/// # fn profile(login: &str) -> Result<Profile> {
-/// #     let access = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
-/// #     let text = format!("[acme]\nusername = \"bob\"\npassword = \"\"\n[acme.login]\n{login}");
-/// #     let text = Vault::create(access, &text)?.sign()?;
-/// #     Profile::read(&SealedFile::parse(text.into_bytes())?.verify(&[])?, &"acme".parse()?)
-/// # }
+/// # use bootseal_fixtures::profile;
+/// use bootseal_core::{Body, JsonTemplate};
 /// let profile = profile(r#"
 ///     url = "https://auth.acme.example/login"
 ///     json = { user = "${username}", password = "${password}", remember = true }
-/// "#)?;
+/// "#);
 /// let Body::Json(JsonTemplate::Object(members)) = &profile.login.body else { panic!() };
 /// assert!(matches!(&members[2].1, JsonTemplate::Raw(text) if text == "true"));
-/// # Ok::<(), bootseal_core::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub enum JsonTemplate {

@@ -27,11 +27,8 @@ const CLOCKS_DIFFER: u64 = 300;
 /// An opened proposal. Nothing in it is trusted.
 ///
 /// ```
-/// # use bootseal_core::*;
-/// # let alice = Identity::generate()?;
-/// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-/// # let text = Vault::create(access, "")?.sign()?;
-/// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+/// # let (alice, file) = bootseal_fixtures::file("");
+/// use bootseal_core::{Kind, Proposal, Secret, ValueKind};
 /// let (path, value) = ("acme.password".parse()?, Secret::copy_of(b"hunter2")?);
 /// let sent = file.propose(&path, ValueKind::Text, &value, "from the vendor", 1_700_000_000)?;
 ///
@@ -40,6 +37,8 @@ const CLOCKS_DIFFER: u64 = 300;
 /// assert_eq!(vault.consider(&proposal, 1_700_000_060)?, None); // there is no value yet
 /// vault.accept(&proposal, 1_700_000_060)?;
 /// assert_eq!(vault.open(&path)?.set_at, 1_700_000_000);
+/// let again = vault.consider(&proposal, 1_700_000_060).unwrap_err();
+/// assert_eq!(again.kind(), Kind::Conflict); // a proposal can be accepted only once
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```
 #[derive(Debug)]
@@ -61,11 +60,7 @@ impl VerifiedFile {
     /// table, or if it is readable.
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let text = Vault::create(access, "timeout = \"10s\"\n")?.sign()?;
-    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// # let (_, file) = bootseal_fixtures::file("");
     /// assert!(file.may_be_proposed(&"acme.password".parse()?).is_ok());
     /// assert!(file.may_be_proposed(&"acme.login.url".parse()?).is_err());
     /// # Ok::<(), bootseal_core::Error>(())
@@ -93,11 +88,8 @@ impl VerifiedFile {
     /// the bytes are not of `kind`; [`Kind::Usage`] if a writer's recipient cannot be wrapped to.
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let text = Vault::create(access, "timeout = \"10s\"\n")?.sign()?;
-    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// # let (_, file) = bootseal_fixtures::file("timeout = \"10s\"\n");
+    /// use bootseal_core::{Kind, Secret, ValueKind};
     /// let value = Secret::copy_of(b"hunter2")?;
     /// let sent = file.propose(&"acme.password".parse()?, ValueKind::Text, &value, "", 1_700_000_000)?;
     /// assert!(sent.starts_with("-----BEGIN AGE ENCRYPTED FILE-----"));
@@ -150,13 +142,6 @@ impl Proposal {
     /// # Errors
     /// [`Kind::Malformed`] if it is not a proposal; [`Kind::NoIdentity`] if none of `identities`
     /// opens it.
-    ///
-    /// ```
-    /// use bootseal_core::{Identity, Kind, Proposal};
-    /// let error = Proposal::open("hello", &[Identity::generate()?]).unwrap_err();
-    /// assert_eq!(error.kind(), Kind::Malformed);
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
     pub fn open(armored: &str, identities: &[Identity]) -> Result<Proposal> {
         if armored.len() > MAX_ARMORED {
             return Err(Error::malformed("larger than 256 KiB: this is not a proposal"));
@@ -206,22 +191,6 @@ impl Vault<CanWrite> {
     /// [`Kind::WrongVault`] if the proposal is for another vault; [`Kind::Conflict`] if the
     /// property cannot be proposed, or if the proposal is not newer than the present value or is
     /// from the future; and the errors of [`Vault::open`] for the present value.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let text = Vault::create(access, "")?.sign()?;
-    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
-    /// # let (path, value) = ("acme.password".parse()?, Secret::copy_of(b"hunter2")?);
-    /// # let sent = file.propose(&path, ValueKind::Text, &value, "", 1_700_000_000)?;
-    /// # let proposal = Proposal::open(&sent, &[alice.clone()])?;
-    /// let mut vault = file.open_for_writing(&[alice])?;
-    /// vault.accept(&proposal, 1_700_000_000)?;
-    /// let again = vault.consider(&proposal, 1_700_000_000).unwrap_err();
-    /// assert_eq!(again.kind(), Kind::Conflict); // a proposal can be accepted only once
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
     pub fn consider(&self, proposal: &Proposal, now: u64) -> Result<Option<u64>> {
         let refused = |what: &str| Err(Error::new(Kind::Conflict, what).at(&proposal.path));
         if proposal.vault != self.file().vault_id() {

@@ -22,18 +22,6 @@ impl Vault<CanWrite> {
     ///
     /// # Errors
     /// [`Kind::MovedValue`] if a sealed value opens in no version.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let text = Vault::create(access, "timeout = \"10s\"\n")?.sign()?;
-    /// # let mut vault = SealedFile::parse(text.clone().into_bytes())?.verify(&[])?.open_for_writing(&[alice])?;
-    /// let edit = HandEdit::parse(text.replace("timeout", "patience").into_bytes())?;
-    /// assert_eq!(vault.adopt(&edit, &[])?.properties.len(), 2); // one is gone, one is new
-    /// let text = vault.sign()?;
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
     pub fn adopt(&mut self, edit: &HandEdit, others: &[Vault<CanRead>]) -> Result<Changes> {
         let before = self.open_all()?;
         let (after, marks) = edit.open_with(self, others)?;

@@ -11,14 +11,11 @@ use std::collections::HashMap;
 /// The changes between two versions of a file.
 ///
 /// ```
-/// # use bootseal_core::*;
-/// # let alice = Identity::generate()?;
-/// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-/// # let read = |text: String| SealedFile::parse(text.into_bytes())?.verify(&[]);
-/// let old = read(Vault::create(access, "timeout = \"10s\"\n")?.sign()?)?;
-/// # let mut vault = read(old.text())?.open_for_writing(&[alice])?;
-/// # vault.set(&"acme.password".parse()?, ValueKind::Text, &Secret::copy_of(b"hunter2")?, 1_700_000_000)?;
-/// let new = read(vault.sign()?)?;
+/// # let (alice, [old, file]) = bootseal_fixtures::file_twice("timeout = \"10s\"\n");
+/// use bootseal_core::{Changes, Secret, ValueKind};
+/// let mut vault = file.open_for_writing(&[alice])?;
+/// vault.set(&"acme.password".parse()?, ValueKind::Text, &Secret::copy_of(b"hunter2")?, 1_700_000_000)?;
+/// let (_, new) = vault.sign_above(0)?;
 /// let changes = Changes::between(&old, &new);
 /// assert_eq!(changes.properties[0].path.to_string(), "acme.password");
 /// assert_eq!(changes.properties[0].what(), "added");
@@ -62,8 +59,7 @@ pub struct Change {
 /// One name of the access list that changed.
 ///
 /// ```
-/// # use bootseal_core::*;
-/// # let change = AccessChange { name: "bob".into(), before: None, after: None };
+/// # let change = bootseal_core::AccessChange { name: "bob".into(), before: None, after: None };
 /// match (&change.before, &change.after) {
 ///     (None, Some(new)) => println!("{} is added as a {}", change.name, new.role),
 ///     (Some(_), None) => println!("{} is removed", change.name),
@@ -103,15 +99,6 @@ impl Changes {
     /// The changes from `old` to `new`. Sealed values are compared by their ciphertext, which needs
     /// no key. After a rotation every ciphertext differs, so sealed values count as unchanged, and
     /// [`Changes::rotated`] is set.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let access = vec![Access::new("alice", Role::Writer, Identity::generate()?.recipient())?];
-    /// # let text = Vault::create(access, "")?.sign()?;
-    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
-    /// assert!(Changes::between(&file, &file).is_empty());
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
     pub fn between(old: &VerifiedFile, new: &VerifiedFile) -> Changes {
         let rotated = old.header.epoch != new.header.epoch || old.header.vault != new.header.vault;
         let mut changes = Changes::of(&old.document, &new.document, |_, _, _| rotated);
@@ -123,12 +110,9 @@ impl Changes {
     /// a rotation left unchanged.
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let text = Vault::create(access, "")?.sign()?;
-    /// # let read = || SealedFile::parse(text.clone().into_bytes())?.verify(&[])?.open(&[alice.clone()]);
-    /// let (old, new): (Vault<CanRead>, Vault<CanRead>) = (read()?, read()?);
+    /// # let (alice, [old, new]) = bootseal_fixtures::file_twice("");
+    /// use bootseal_core::Changes;
+    /// let (old, new) = (old.open(&[alice.clone()])?, new.open(&[alice])?);
     /// let changes = Changes::between_opened((old.file(), &old.open_all()?), (new.file(), &new.open_all()?));
     /// assert!(changes.is_empty());
     /// # Ok::<(), bootseal_core::Error>(())

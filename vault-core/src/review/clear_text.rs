@@ -82,10 +82,8 @@ impl<Mode> Vault<Mode> {
     /// The errors of [`Vault::open`]; [`Kind::Io`] if `out` cannot be written.
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// let mut vault = Vault::create(access, "# of Acme\n[acme]\nuser = \"bob\"\n")?;
+    /// # let mut vault = bootseal_fixtures::vault("# of Acme\n[acme]\nuser = \"bob\"\n");
+    /// use bootseal_core::{Secret, ValueKind};
     /// vault.set(&"acme.password".parse()?, ValueKind::Text, &Secret::copy_of(b"hunter2")?, 1_700_000_000)?;
     /// let mut text = Vec::new();
     /// vault.write_clear(&mut text)?;

@@ -15,10 +15,7 @@ impl<Mode> Vault<Mode> {
     /// [`Kind::Io`](crate::Kind::Io) if the system has no random numbers or no guarded memory.
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// let vault = Vault::create(access, "")?;
+    /// # let vault = bootseal_fixtures::vault("");
     /// let draft = vault.seal_draft(b"password = \"secret:hun", 1_700_000_000)?;
     /// assert!(vault.open_draft(&draft)?.expose(|text| text == b"password = \"secret:hun"));
     /// # Ok::<(), bootseal_core::Error>(())
@@ -33,15 +30,6 @@ impl<Mode> Vault<Mode> {
     /// # Errors
     /// [`Kind::MovedValue`](crate::Kind::MovedValue) if the draft was sealed under other keys, or
     /// if the text is not a draft.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// let vault = Vault::create(access, "")?;
-    /// assert!(vault.open_draft("sealed:AAAA").is_err());
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
     pub fn open_draft(&self, sealed: &str) -> Result<Secret> {
         Ok(value::open(&self.key, &self.file.vault_id(), &draft_name()?, sealed)?.secret)
     }

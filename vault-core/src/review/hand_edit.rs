@@ -18,13 +18,11 @@ use std::path::Path;
 /// `[bootseal]` is ignored.
 ///
 /// ```
-/// # use bootseal_core::*;
-/// # let alice = Identity::generate()?;
-/// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-/// # let text = Vault::create(access, "timeout = \"10s\"\n")?.sign()?;
-/// # let file = SealedFile::parse(text.clone().into_bytes())?.verify(&[])?;
+/// # let (alice, text) = bootseal_fixtures::sealed("timeout = \"10s\"\n");
+/// use bootseal_core::{HandEdit, SealedFile};
 /// let edit = HandEdit::parse(text.replace("10s", "20s").into_bytes())?;
-/// let mut vault = file.open_for_writing(&[alice])?; // the basis: the newest version that verifies
+/// let file = SealedFile::parse(text.into_bytes())?.verify(&[])?; // the basis: the newest version that verifies
+/// let mut vault = file.open_for_writing(&[alice])?;
 /// let changes = vault.adopt(&edit, &[])?;
 /// assert_eq!(changes.properties[0].what(), "changed");
 /// # Ok::<(), bootseal_core::Error>(())
@@ -40,11 +38,6 @@ impl HandEdit {
     ///
     /// # Errors
     /// [`Kind::NotFound`] and [`Kind::Io`]; the errors of [`HandEdit::parse`].
-    ///
-    /// ```
-    /// let error = bootseal_core::HandEdit::read("/nonexistent.sealed.toml".as_ref()).unwrap_err();
-    /// assert_eq!(error.kind(), bootseal_core::Kind::NotFound);
-    /// ```
     pub fn read(path: &Path) -> Result<HandEdit> {
         HandEdit::read_bytes(path)
             .and_then(|bytes| HandEdit::parse(bytes).map_err(|error| error.in_file(path)))
@@ -55,11 +48,6 @@ impl HandEdit {
     ///
     /// # Errors
     /// [`Kind::NotFound`], [`Kind::Io`].
-    ///
-    /// ```
-    /// let error = bootseal_core::HandEdit::read_bytes("/".as_ref()).unwrap_err();
-    /// assert_eq!(error.kind(), bootseal_core::Kind::Io);
-    /// ```
     pub fn read_bytes(path: &Path) -> Result<Vec<u8>> {
         let open = open(path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Error::new(Kind::NotFound, "no such file"),
@@ -145,11 +133,10 @@ impl HandEdit {
     /// are ignored by an adoption.
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # let access = vec![Access::new("alice", Role::Writer, Identity::generate()?.recipient())?];
-    /// # let text = Vault::create(access, "")?.sign()?;
-    /// let file = SealedFile::parse(text.clone().into_bytes())?.verify(&[])?;
+    /// # let (_, text) = bootseal_fixtures::sealed("");
+    /// use bootseal_core::{HandEdit, SealedFile};
     /// let edit = HandEdit::parse(text.replace("generation = 1", "generation = 9").into_bytes())?;
+    /// let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
     /// assert!(edit.differs_in_own_table(&file));
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```

@@ -23,15 +23,11 @@ pub enum MergeSide {
 /// still merged, but only as a hand edit, whose access list and keys are ignored.
 ///
 /// ```
-/// # use bootseal_core::*;
-/// # let me = Identity::generate()?;
-/// # let access = vec![Access::new("me", Role::Writer, me.recipient())?];
-/// # let base = Vault::create(access, "a = 1\n")?.sign()?;
-/// # let read = |text: &str| SealedFile::parse(text.as_bytes().to_vec())?.verify(&[]);
-/// # let ours = read(&base)?.open_for_writing(&[me])?.sign()?;
-/// let ours = MergeSide::Signed(Box::new(read(&ours)?));
+/// # let (alice, [base, file]) = bootseal_fixtures::file_twice("a = 1\n");
+/// use bootseal_core::{MergePlan, MergeSide, Taken};
+/// let (_, ours) = file.open_for_writing(&[alice])?.sign_above(0)?;
 /// let theirs = MergeSide::Refused("the signature is not valid".into());
-/// let plan = MergePlan::of(ours, theirs, Some(read(&base)?))?;
+/// let plan = MergePlan::of(MergeSide::Signed(Box::new(ours)), theirs, Some(base))?;
 /// assert_eq!((plan.side, plan.other.is_none()), (Taken::Ours, true)); // theirs is treated as a hand edit
 /// assert_eq!(plan.warnings, ["their side is treated as a hand edit: the signature is not valid"]);
 /// # Ok::<(), bootseal_core::Error>(())
@@ -126,12 +122,12 @@ fn believed(
 /// belong to different vaults.
 ///
 /// ```
-/// # use bootseal_core::*;
-/// # let access = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
-/// # let text = Vault::create(access, "")?.sign()?;
-/// # let read = || SealedFile::parse(text.clone().into_bytes())?.verify(&[]);
-/// let (ours, theirs) = (read()?, read()?);
-/// assert_eq!(goes_on_from(&ours, &theirs), Some(Taken::Ours));
+/// # let (alice, [ours, file]) = bootseal_fixtures::file_twice("");
+/// use bootseal_core::{Taken, goes_on_from};
+/// let mut vault = file.open_for_writing(&[alice])?;
+/// vault.rotate(false)?; // new keys
+/// let (_, theirs) = vault.sign_above(0)?;
+/// assert_eq!(goes_on_from(&ours, &theirs), Some(Taken::Theirs));
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```
 pub fn goes_on_from(ours: &VerifiedFile, theirs: &VerifiedFile) -> Option<Taken> {
@@ -161,9 +157,8 @@ fn is_older(file: &VerifiedFile, base: &VerifiedFile) -> bool {
 /// [`Kind::WrongVault`] if the pin or the known id names another vault.
 ///
 /// ```
-/// # use bootseal_core::*;
-/// # let vault = || -> Result<_> { Ok(Vault::create(vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?], "")?.file().vault_id()) };
-/// let (id, other) = (vault()?, vault()?);
+/// # let [id, other] = bootseal_fixtures::two_vaults().map(|file| file.vault_id());
+/// use bootseal_core::{Kind, is_vouched_for};
 /// assert!(is_vouched_for(id, &[id.into()], None)?);
 /// assert!(!is_vouched_for(id, &[], None)?);
 /// assert_eq!(is_vouched_for(id, &[], Some(other)).unwrap_err().kind(), Kind::WrongVault);

@@ -43,10 +43,8 @@ impl Vault<CanWrite> {
     /// a sealed value that was not text is no longer valid for its kind.
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// let mut vault = Vault::create(access, "user = \"bob\"\n")?;
+    /// # let mut vault = bootseal_fixtures::vault("user = \"bob\"\n");
+    /// use bootseal_core::ClearText;
     /// let edit = ClearText::parse("user = \"bob\"\npassword = \"secret:hunter2\" # new\n".into())?;
     /// let edited = vault.take_edit(&edit, 1_700_000_000)?;
     /// assert_eq!(edited.changes.properties[0].what(), "added");

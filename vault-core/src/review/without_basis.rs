@@ -27,10 +27,8 @@ impl Vault<CanWrite> {
     /// value does not open.
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let text = Vault::create(access, "timeout = \"10s\"\n")?.sign()?;
+    /// # let (alice, text) = bootseal_fixtures::sealed("timeout = \"10s\"\n");
+    /// use bootseal_core::{HandEdit, Trust, Vault};
     /// let edit = HandEdit::parse(text.replace("10s", "20s").into_bytes())?;
     /// let vault = Vault::without_basis(&edit, &[alice], 0, false)?;
     /// assert_eq!(vault.file().trust(), Trust::Unverified);

@@ -14,12 +14,8 @@ use toml::de::{DeTable, DeValue};
 /// The value of a property.
 ///
 /// ```
-/// # use bootseal_core::*;
-/// # let alice = Identity::generate()?;
-/// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-/// # let mut vault = Vault::create(access, "timeout = \"10s\"\n")?;
-/// # vault.set(&"acme.password".parse()?, ValueKind::Text, &Secret::copy_of(b"hunter2")?, 1_700_000_000)?;
-/// # let file = SealedFile::parse(vault.sign()?.into_bytes())?.verify(&[])?;
+/// # let (_, file) = bootseal_fixtures::with_password("timeout = \"10s\"\n");
+/// use bootseal_core::Property;
 /// match file.property(&"acme.password".parse()?) {
 ///     Some(Property::Sealed(text)) => assert!(text.starts_with("sealed:")),
 ///     Some(Property::Readable(value)) => println!("{value}"),

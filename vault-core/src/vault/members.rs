@@ -20,13 +20,11 @@ impl Vault<CanWrite> {
     /// recipient cannot be wrapped to.
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let mut vault = Vault::create(access, "timeout = \"10s\"\n")?;
+    /// # let mut vault = bootseal_fixtures::vault("");
+    /// use bootseal_core::{Access, Identity, Role};
     /// let web1 = Identity::generate()?;
     /// vault.add_access(Access::new("web1", Role::Reader, web1.recipient())?)?;
-    /// let file = SealedFile::parse(vault.sign()?.into_bytes())?.verify(&[])?;
+    /// let (_, file) = vault.sign_above(0)?;
     /// assert_eq!(file.role_of(&[web1]), Some(Role::Reader));
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
@@ -91,10 +89,8 @@ impl Vault<CanWrite> {
     /// As [`Vault::remove_access`] and [`Vault::add_access`].
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let mut vault = Vault::create(access, "")?;
+    /// # let mut vault = bootseal_fixtures::vault("");
+    /// use bootseal_core::{Access, Identity, Role};
     /// let old = vault.file().vault_id();
     /// let new_laptop = Identity::generate()?;
     /// vault.replace_access(Access::new("alice", Role::Writer, new_laptop.recipient())?, 1_700_000_000)?;

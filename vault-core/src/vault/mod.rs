@@ -23,11 +23,8 @@ use crate::vault::value::OpenedValue;
 /// The right to open values.
 ///
 /// ```
-/// # use bootseal_core::*;
-/// # let alice = Identity::generate()?;
-/// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-/// # let text = Vault::create(access, "")?.sign()?;
-/// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+/// # let (alice, file) = bootseal_fixtures::file("");
+/// use bootseal_core::{CanRead, Vault};
 /// let vault: Vault<CanRead> = file.open(&[alice])?;
 /// assert!(vault.open_all()?.is_empty());
 /// # Ok::<(), bootseal_core::Error>(())
@@ -39,12 +36,10 @@ pub struct CanRead {
 /// The right to seal values and to sign the file.
 ///
 /// ```
-/// # use bootseal_core::*;
-/// # let alice = Identity::generate()?;
-/// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-/// # let text = Vault::create(access, "")?.sign()?;
-/// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
-/// let vault: Vault<CanWrite> = file.open_for_writing(&[alice])?;
+/// # let (alice, file) = bootseal_fixtures::file("");
+/// use bootseal_core::{CanWrite, Vault};
+/// let mut vault: Vault<CanWrite> = file.open_for_writing(&[alice])?;
+/// vault.set_readable(&"timeout".parse()?, &"10s".into())?;
 /// let next_generation = vault.sign()?;
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```
@@ -56,11 +51,8 @@ pub struct CanWrite {
 /// An opened vault. `Vault<CanRead>` opens values, and `Vault<CanWrite>` also changes them.
 ///
 /// ```
-/// # use bootseal_core::*;
-/// # let alice = Identity::generate()?;
-/// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-/// # let text = Vault::create(access, "[acme]\nuser = \"bob\"\n")?.sign()?;
-/// let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+/// # let (alice, file) = bootseal_fixtures::file("[acme]\nuser = \"bob\"\n");
+/// use bootseal_core::{SealedFile, Secret, ValueKind};
 /// let mut vault = file.open_for_writing(&[alice.clone()])?;
 /// let path = "acme.password".parse()?;
 /// vault.set(&path, ValueKind::Text, &Secret::copy_of(b"hunter2")?, 1_700_000_000)?;
@@ -127,12 +119,9 @@ impl<Mode> Vault<Mode> {
     /// and [`Kind::Malformed`] if it does not open.
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let mut vault = Vault::create(access, "timeout = \"10s\"\n")?;
-    /// # vault.set(&"acme.password".parse()?, ValueKind::Text, &Secret::copy_of(b"hunter2")?, 1_700_000_000)?;
-    /// # let vault = SealedFile::parse(vault.sign()?.into_bytes())?.verify(&[])?.open(&[alice])?;
+    /// # let (alice, file) = bootseal_fixtures::with_password("timeout = \"10s\"\n");
+    /// use bootseal_core::Kind;
+    /// let vault = file.open(&[alice])?;
     /// let password = vault.open(&"acme.password".parse()?)?.secret;
     /// assert_eq!(password.len(), 7);
     /// assert_eq!(vault.open(&"timeout".parse()?).unwrap_err().kind(), Kind::Conflict); // readable
@@ -159,19 +148,6 @@ impl<Mode> Vault<Mode> {
     ///
     /// # Errors
     /// The error of [`Vault::open`] for the first value that does not open.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let mut vault = Vault::create(access, "timeout = \"10s\"\n")?;
-    /// # vault.set(&"acme.password".parse()?, ValueKind::Text, &Secret::copy_of(b"hunter2")?, 1_700_000_000)?;
-    /// # let vault = SealedFile::parse(vault.sign()?.into_bytes())?.verify(&[])?.open(&[alice])?;
-    /// for (path, value) in vault.open_all()? {
-    ///     println!("{path}: {} bytes", value.secret.len());
-    /// }
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
     pub fn open_all(&self) -> Result<Vec<(PropertyPath, OpenedValue)>> {
         let sealed =
             self.file.properties().filter(|(_, property)| matches!(property, Property::Sealed(_)));

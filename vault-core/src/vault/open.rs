@@ -15,11 +15,8 @@ impl VerifiedFile {
     /// of them.
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let text = Vault::create(access, "")?.sign()?;
-    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// # let (alice, file) = bootseal_fixtures::file("");
+    /// use bootseal_core::{Identity, Role};
     /// assert_eq!(file.role_of(&[alice]), Some(Role::Writer));
     /// assert_eq!(file.role_of(&[Identity::generate()?]), None);
     /// # Ok::<(), bootseal_core::Error>(())
@@ -37,17 +34,6 @@ impl VerifiedFile {
     /// # Errors
     /// [`Kind::NoIdentity`] if none of `identities` opens it, with the names of the members who
     /// can; [`Kind::Malformed`] if a key block is broken.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let text = Vault::create(access, "")?.sign()?;
-    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
-    /// let vault = file.open(&[alice])?;
-    /// assert!(vault.open_all()?.is_empty());
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
     pub fn open(self, identities: &[Identity]) -> Result<Vault<CanRead>> {
         match open_data_key(&self.header.read_key, &self.wanted(identities)) {
             Ok(Some(key)) => Vault::for_reader(self, key),
@@ -62,18 +48,6 @@ impl VerifiedFile {
     /// # Errors
     /// The errors of [`VerifiedFile::open`]; [`Kind::NoIdentity`] also for a reader;
     /// [`Kind::Malformed`] if the seed does not belong to the vault's id.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let text = Vault::create(access, "")?.sign()?;
-    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
-    /// let mut vault = file.open_for_writing(&[alice])?;
-    /// vault.set_readable(&"timeout".parse()?, &"10s".into())?;
-    /// let text = vault.sign()?;
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
     pub fn open_for_writing(self, identities: &[Identity]) -> Result<Vault<CanWrite>> {
         match open_writer_keys(&self.header.write_key, &self.wanted(identities)) {
             Ok(Some((seed, key))) if id_of(&seed) == self.header.vault => {
@@ -102,17 +76,6 @@ impl VerifiedFile {
     }
 
     /// Sets where to find the plugins of the recipients in the access list.
-    ///
-    /// ```
-    /// # use bootseal_core::{Access, Identity, Role, Vault};
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let text = Vault::create(access, "")?.sign()?.into_bytes();
-    /// use bootseal_core::{Plugins, SealedFile};
-    /// let plugins = Plugins::default().folder("/usr/bin".as_ref())?;
-    /// let file = SealedFile::parse(text)?.verify(&[])?.with_plugins(&plugins);
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
     #[cfg(feature = "plugin")]
     #[must_use]
     pub fn with_plugins(mut self, plugins: &Plugins) -> VerifiedFile {
@@ -135,15 +98,10 @@ impl VerifiedFile {
     /// where it looked for one: `tried` names these places.
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let text = Vault::create(access, "")?.sign()?;
-    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// # let (_, file) = bootseal_fixtures::file("");
     /// let error = file.no_identity("APP_KEY (unset)");
-    /// assert_eq!(error.kind(), Kind::NoIdentity);
+    /// assert_eq!(error.kind(), bootseal_core::Kind::NoIdentity);
     /// assert!(error.what().ends_with("Tried: APP_KEY (unset)"));
-    /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn no_identity(&self, tried: &str) -> Error {
         let what = format!(

@@ -23,10 +23,8 @@ impl VerifiedFile {
     /// [`Kind::Io`] if there is not enough memory for the entry's [`Cost`](crate::Cost).
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # let passphrase = Secret::copy_of(b"correct horse battery staple")?;
-    /// # let glass = Access::by_passphrase("break-glass", Role::Writer, Cost::Small, &passphrase)?;
-    /// # let file = SealedFile::parse(Vault::create(vec![glass], "")?.sign()?.into_bytes())?.verify(&[])?;
+    /// # let (passphrase, file) = bootseal_fixtures::break_glass();
+    /// use bootseal_core::{Kind, Role, Secret};
     /// let identity = file.identity_by_passphrase("break-glass", &passphrase)?;
     /// assert_eq!(file.role_of(&[identity]), Some(Role::Writer));
     ///
@@ -46,16 +44,6 @@ impl VerifiedFile {
     /// # Errors
     /// As [`VerifiedFile::identity_by_passphrase`]; [`Kind::Usage`] if more than 16 entries would
     /// have to be tried.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let passphrase = Secret::copy_of(b"correct horse battery staple")?;
-    /// # let glass = Access::by_passphrase("break-glass", Role::Writer, Cost::Small, &passphrase)?;
-    /// # let file = SealedFile::parse(Vault::create(vec![glass], "")?.sign()?.into_bytes())?.verify(&[])?;
-    /// let identity = file.identity_by_any_passphrase(&passphrase)?;
-    /// file.open(&[identity])?;
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
     pub fn identity_by_any_passphrase(&self, passphrase: &Secret) -> Result<Identity> {
         let entries = self.by_passphrase();
         if entries.len() > MAX_TRIED {

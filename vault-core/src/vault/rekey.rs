@@ -25,10 +25,7 @@ impl Vault<CanWrite> {
     /// random numbers or no guarded memory.
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let mut vault = Vault::create(access, "")?;
+    /// # let mut vault = bootseal_fixtures::vault("");
     /// let before = (vault.file().epoch(), vault.file().vault_id());
     /// vault.rotate(false)?;
     /// assert_eq!((vault.file().epoch(), vault.file().vault_id()), (before.0 + 1, before.1));

@@ -24,11 +24,7 @@ impl Vault<CanWrite> {
     /// the readers' block.
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let text = Vault::create(access, "")?.sign()?;
-    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// # let (alice, file) = bootseal_fixtures::file("");
     /// let vault = file.open_for_writing(&[alice.clone()])?;
     /// vault.check_key_blocks(&[alice])?;
     /// # Ok::<(), bootseal_core::Error>(())
@@ -52,11 +48,8 @@ impl Vault<CanWrite> {
     /// allows, breaks a rule of the format, or is larger than 16 MiB.
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let text = Vault::create(access, "")?.sign()?;
-    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// # let (alice, file) = bootseal_fixtures::file("");
+    /// use bootseal_core::SealedFile;
     /// let text = file.open_for_writing(&[alice])?.sign()?;
     /// assert_eq!(SealedFile::parse(text.into_bytes())?.verify(&[])?.generation(), 2);
     /// # Ok::<(), bootseal_core::Error>(())
@@ -72,10 +65,8 @@ impl Vault<CanWrite> {
     /// As [`Vault::sign`].
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// let (text, file) = Vault::create(access, "")?.sign_above(41)?;
+    /// # let vault = bootseal_fixtures::vault("");
+    /// let (text, file) = vault.sign_above(41)?;
     /// assert_eq!(file.generation(), 42);
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```

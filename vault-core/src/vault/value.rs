@@ -20,10 +20,8 @@ const HEADER: usize = 13;
 /// The type of a value's bytes.
 ///
 /// ```
-/// # use bootseal_core::*;
-/// # let alice = Identity::generate()?;
-/// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-/// # let mut vault = Vault::create(access, "timeout = \"10s\"\n")?;
+/// # let mut vault = bootseal_fixtures::vault("");
+/// use bootseal_core::{Kind, Secret, ValueKind};
 /// vault.set(&"acme.port".parse()?, ValueKind::Toml, &Secret::copy_of(b"443")?, 1_700_000_000)?;
 /// let no_toml = vault.set(&"acme.port".parse()?, ValueKind::Toml, &Secret::copy_of(b"443 444")?, 1_700_000_000);
 /// assert_eq!(no_toml.unwrap_err().kind(), Kind::Malformed);
@@ -60,13 +58,9 @@ impl ValueKind {
 /// One opened value.
 ///
 /// ```
-/// # use bootseal_core::*;
-/// # let alice = Identity::generate()?;
-/// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-/// # let mut vault = Vault::create(access, "timeout = \"10s\"\n")?;
-/// # vault.set(&"acme.password".parse()?, ValueKind::Text, &Secret::copy_of(b"hunter2")?, 1_700_000_000)?;
-/// # let vault = SealedFile::parse(vault.sign()?.into_bytes())?.verify(&[])?.open(&[alice])?;
-/// let password = vault.open(&"acme.password".parse()?)?;
+/// # let (alice, file) = bootseal_fixtures::with_password("");
+/// use bootseal_core::ValueKind;
+/// let password = file.open(&[alice])?.open(&"acme.password".parse()?)?;
 /// assert_eq!((password.kind, password.set_at), (ValueKind::Text, 1_700_000_000));
 /// assert_eq!(password.secret.len(), 7);
 /// # Ok::<(), bootseal_core::Error>(())

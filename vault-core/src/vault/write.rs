@@ -85,10 +85,8 @@ impl Vault<CanWrite> {
     /// needed; [`Kind::Malformed`] if the bytes are not of `kind`.
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let mut vault = Vault::create(access, "timeout = \"10s\"\n")?;
+    /// # let mut vault = bootseal_fixtures::vault("");
+    /// use bootseal_core::{Kind, Secret, ValueKind};
     /// let now = 1_700_000_000;
     /// vault.set(&"acme.password".parse()?, ValueKind::Text, &Secret::copy_of(b"hunter2")?, now)?;
     /// let error = vault.set(&"acme".parse()?, ValueKind::Text, &Secret::copy_of(b"x")?, now).unwrap_err();
@@ -126,10 +124,8 @@ impl Vault<CanWrite> {
     /// As [`Vault::set`].
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let mut vault = Vault::create(access, "user = \"\"\npassword = \"\"\n")?;
+    /// # let mut vault = bootseal_fixtures::vault("user = \"\"\npassword = \"\"\n");
+    /// use bootseal_core::{Secret, ValueKind};
     /// let sealed = vec![
     ///     ("user".parse()?, ValueKind::Text, Secret::copy_of(b"bob")?),
     ///     ("password".parse()?, ValueKind::Text, Secret::copy_of(b"hunter2")?),
@@ -162,14 +158,11 @@ impl Vault<CanWrite> {
     /// As [`Vault::set`]; [`Kind::Conflict`] also for text that begins with `sealed:` or `secret:`.
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let mut vault = Vault::create(access, "timeout = \"10s\"\n")?;
+    /// # let mut vault = bootseal_fixtures::vault("timeout = \"10s\"\n");
     /// vault.set_readable(&"timeout".parse()?, &"30s".into())?;
     /// vault.set_readable(&"acme.port".parse()?, &443.into())?;
     /// let error = vault.set_readable(&"acme.key".parse()?, &"secret:hunter2".into()).unwrap_err();
-    /// assert_eq!(error.kind(), Kind::Conflict);
+    /// assert_eq!(error.kind(), bootseal_core::Kind::Conflict);
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn set_readable(&mut self, path: &PropertyPath, value: &toml::Value) -> Result<()> {
@@ -189,10 +182,8 @@ impl Vault<CanWrite> {
     /// sealed, or if the file already has a table that the text defines, which TOML does not allow.
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// let mut vault = Vault::create(access, "timeout = \"10s\"\n")?;
+    /// # let mut vault = bootseal_fixtures::vault("timeout = \"10s\"\n");
+    /// use bootseal_core::Kind;
     /// vault.append("[acme.login]\nurl = \"https://acme.example\"\nbasic = true\n")?;
     /// assert_eq!(vault.file().properties().count(), 3);
     /// assert_eq!(vault.append("[acme.login]\nmethod = \"PUT\"\n").unwrap_err().kind(), Kind::Conflict);
@@ -232,10 +223,7 @@ impl Vault<CanWrite> {
     /// removed alone, because it is in one of several `[[blocks]]`.
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// let mut vault = Vault::create(access, "timeout = \"10s\"\nretries = 3\n")?;
+    /// # let mut vault = bootseal_fixtures::vault("timeout = \"10s\"\nretries = 3\n");
     /// vault.unset(&"retries".parse()?)?;
     /// assert_eq!(vault.file().properties().count(), 1);
     /// # Ok::<(), bootseal_core::Error>(())
@@ -255,10 +243,7 @@ impl Vault<CanWrite> {
     /// [`Vault::open`] for a sealed value.
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// let mut vault = Vault::create(access, "timeout = \"10s\" # of a call\n")?;
+    /// # let mut vault = bootseal_fixtures::vault("timeout = \"10s\" # of a call\n");
     /// vault.rename(&"timeout".parse()?, &"call_timeout".parse()?, false)?;
     /// assert!(vault.file().property(&"call_timeout".parse()?).is_some());
     /// # Ok::<(), bootseal_core::Error>(())

@@ -91,10 +91,6 @@ impl Plugins {
     /// Sets the response timeout, after which a plugin is killed. The default of 120 seconds is
     /// enough to find and touch a hardware key. The time that the user takes to answer a question
     /// does not count.
-    ///
-    /// ```
-    /// let plugins = bootseal_core::Plugins::default().patience(std::time::Duration::from_secs(20));
-    /// ```
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Plugins {
         Arc::make_mut(&mut self.0).patience = patience;

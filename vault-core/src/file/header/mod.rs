@@ -45,15 +45,10 @@ impl fmt::Display for Role {
 /// One entry of the access list.
 ///
 /// ```
-/// # use bootseal_core::*;
-/// # let alice = Identity::generate()?;
-/// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-/// # let text = Vault::create(access, "")?.sign()?;
-/// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+/// # let (_, file) = bootseal_fixtures::file("");
 /// for line in file.access() {
 ///     println!("{} is a {}: {}", line.name, line.role, line.recipient);
 /// }
-/// # Ok::<(), bootseal_core::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {

@@ -15,15 +15,11 @@ impl KnownVaults {
     /// if this id was handed over.
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # let folder = tempfile::tempdir().unwrap();
-    /// # let store = folder.path().join("known_vaults");
-    /// # let me = || -> Result<_> { Ok(vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?]) };
-    /// # let read = |text: String| SealedFile::parse(text.into_bytes())?.verify(&[]);
+    /// # let ((_folder, store), [file, mut foreign]) = (bootseal_fixtures::path("known_vaults"), bootseal_fixtures::two_vaults());
+    /// use bootseal_core::{Kind, KnownFile, KnownVaults};
     /// let place = KnownFile::named("app.sealed.toml");
-    /// KnownVaults::remember(&store, &place, &read(Vault::create(me()?, "")?.sign()?)?)?;
+    /// KnownVaults::remember(&store, &place, &file)?;
     ///
-    /// let mut foreign = read(Vault::create(me()?, "")?.sign()?)?;
     /// let error = KnownVaults::load(&store)?.recognise(&mut foreign, &place).unwrap_err();
     /// assert_eq!(error.kind(), Kind::WrongVault);
     /// # Ok::<(), bootseal_core::Error>(())
@@ -100,19 +96,15 @@ impl KnownVaults {
     /// than known, or for an id that was handed over at another path.
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # let folder = tempfile::tempdir().unwrap();
-    /// # let store = folder.path().join("known_vaults");
-    /// # let me = Identity::generate()?;
-    /// # let list = vec![Access::new("me", Role::Writer, me.recipient())?];
-    /// # let read = |text: String| SealedFile::parse(text.into_bytes())?.verify(&[]);
-    /// # let before = Vault::create(list, "")?.sign()?;
+    /// # let ((_folder, store), (alice, [old, file])) = (bootseal_fixtures::path("known_vaults"), bootseal_fixtures::file_twice(""));
+    /// use bootseal_core::{Kind, KnownFile, KnownVaults};
+    /// let mut vault = file.open_for_writing(&[alice])?;
+    /// vault.rotate(false)?; // a new epoch
+    /// let (_, new) = vault.sign_above(0)?;
     /// let place = KnownFile::named("app.sealed.toml");
-    /// let mut vault = read(before.clone())?.open_for_writing(&[me])?;
-    /// vault.rotate(false)?;
-    /// KnownVaults::remember(&store, &place, &read(vault.sign()?)?)?;
+    /// KnownVaults::remember(&store, &place, &new)?;
     ///
-    /// let error = KnownVaults::load(&store)?.refuse_older_epoch(&read(before)?, &place).unwrap_err();
+    /// let error = KnownVaults::load(&store)?.refuse_older_epoch(&old, &place).unwrap_err();
     /// assert_eq!(error.kind(), Kind::OldGeneration);
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
@@ -141,18 +133,13 @@ impl KnownVaults {
     /// known at another place. Generations of other places do not count.
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # let folder = tempfile::tempdir().unwrap();
-    /// # let store = folder.path().join("known_vaults");
-    /// # let me = Identity::generate()?;
-    /// # let list = vec![Access::new("me", Role::Writer, me.recipient())?];
-    /// # let read = |text: String| SealedFile::parse(text.into_bytes())?.verify(&[]);
-    /// # let first = Vault::create(list, "")?.sign()?;
+    /// # let ((_folder, store), (alice, [old, file])) = (bootseal_fixtures::path("known_vaults"), bootseal_fixtures::file_twice(""));
+    /// use bootseal_core::{Kind, KnownFile, KnownVaults};
+    /// let (_, new) = file.open_for_writing(&[alice])?.sign_above(0)?;
     /// let place = KnownFile::named("app.sealed.toml");
-    /// let second = read(first.clone())?.open_for_writing(&[me])?.sign()?;
-    /// KnownVaults::remember(&store, &place, &read(second)?)?;
+    /// KnownVaults::remember(&store, &place, &new)?;
     ///
-    /// let error = KnownVaults::load(&store)?.refuse_older_generation(&read(first)?, &place).unwrap_err();
+    /// let error = KnownVaults::load(&store)?.refuse_older_generation(&old, &place).unwrap_err();
     /// assert_eq!(error.kind(), Kind::OldGeneration);
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```

@@ -16,10 +16,11 @@ use std::path::{Path, PathBuf};
 /// is a name, because the path changes with each deployment.
 ///
 /// ```
-/// # use bootseal_core::KnownFile;
-/// let place = KnownFile::named("app.sealed.toml");
-/// let path = KnownFile::of_path("deploy/app.sealed.toml".as_ref());
-/// # assert!(path.is_err()); // there is no such folder here
+/// # let (_folder, path, _) = bootseal_fixtures::stored("");
+/// use bootseal_core::KnownFile;
+/// let on_a_host = KnownFile::named("app.sealed.toml");
+/// let at_a_writer = KnownFile::of_path(&path)?;
+/// # Ok::<(), bootseal_core::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct KnownFile {
@@ -33,12 +34,6 @@ impl KnownFile {
     ///
     /// # Errors
     /// [`Kind::Io`] if the path's folder cannot be resolved.
-    ///
-    /// ```
-    /// # let folder = tempfile::tempdir().unwrap();
-    /// let place = bootseal_core::KnownFile::of_path(&folder.path().join("app.sealed.toml"))?;
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
     pub fn of_path(path: &Path) -> Result<KnownFile> {
         let unfollowed =
             |error| Error::new(Kind::Io, format!("cannot be resolved: {error}")).in_file(path);
@@ -82,11 +77,9 @@ fn key(path: &Path) -> String {
 /// confirmed it. Reading a file never makes it known.
 ///
 /// ```
-/// # use bootseal_core::*;
-/// # let folder = tempfile::tempdir().unwrap();
-/// # let (store, path) = (folder.path().join("known_vaults"), folder.path().join("app.sealed.toml"));
-/// # let me = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
-/// # FileLock::acquire(&path)?.create(&Vault::create(me, "")?.sign()?)?;
+/// # let (_folder, path, _) = bootseal_fixtures::stored("");
+/// use bootseal_core::{KnownFile, KnownVaults, SealedFile, Trust};
+/// let store = path.with_file_name("known_vaults");
 /// let place = KnownFile::of_path(&path)?;
 /// let mut file = SealedFile::read(&path)?.verify(&[])?;
 /// KnownVaults::remember(&store, &place, &file)?; // a user confirmed it
@@ -130,15 +123,6 @@ impl KnownVaults {
     /// # Errors
     /// [`Kind::Io`] if it cannot be read, [`Kind::Malformed`] if it has another format, because an
     /// unreadable store must not look like an empty store.
-    ///
-    /// ```
-    /// # use bootseal_core::{KnownVaults, KnownFile};
-    /// # let folder = tempfile::tempdir().unwrap();
-    /// # let store = folder.path().join("known_vaults");
-    /// let known = KnownVaults::load(&store)?;
-    /// assert!(known.vault_of(&KnownFile::named("app.sealed.toml")).is_none());
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
     pub fn load(store: &Path) -> Result<KnownVaults> {
         let text = match std::fs::read_to_string(store) {
             Ok(text) => text,

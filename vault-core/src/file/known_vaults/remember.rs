@@ -20,14 +20,9 @@ impl KnownVaults {
     /// [`Kind::Io`] if the store cannot be locked or written; the errors of [`KnownVaults::load`].
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # let folder = tempfile::tempdir().unwrap();
-    /// # let store = folder.path().join("known_vaults");
-    /// # let me = || -> Result<_> { Ok(vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?]) };
-    /// # let read = |text: String| SealedFile::parse(text.into_bytes())?.verify(&[]);
+    /// # let ((_folder, store), [first, other]) = (bootseal_fixtures::path("known_vaults"), bootseal_fixtures::two_vaults());
+    /// use bootseal_core::{KnownFile, KnownVaults};
     /// let place = KnownFile::named("app.sealed.toml");
-    /// let first = read(Vault::create(me()?, "")?.sign()?)?;
-    /// let other = read(Vault::create(me()?, "")?.sign()?)?;
     /// assert_eq!(KnownVaults::remember(&store, &place, &first)?, None);
     /// assert_eq!(KnownVaults::remember(&store, &place, &other)?, Some(first.vault_id()));
     /// # Ok::<(), bootseal_core::Error>(())

@@ -16,23 +16,21 @@ use url::Url;
 /// The gateway's configuration in a file.
 ///
 /// ```
-/// # use bootseal_core::*;
-/// # let access = vec![Access::new("me", Role::Writer, Identity::generate()?.recipient())?];
-/// # let text = r#"
-/// # [acme]
-/// # username = "bob"
-/// # password = ""
-/// # [acme.login]
-/// # url = "https://api.acme.example/login"
-/// # basic = true
-/// # [gateway]
-/// # admin = "127.0.0.1:9300"
-/// # [acme.route]
-/// # listen = "127.0.0.1:9301"
-/// # upstream = "https://api.acme.example/v1"
-/// # "#;
-/// # let text = Vault::create(access, text)?.sign()?;
-/// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+/// use bootseal_core::Gateway;
+/// let text = r#"
+///     [acme]
+///     username = "bob"
+///     password = ""
+///     [acme.login]
+///     url = "https://api.acme.example/login"
+///     basic = true
+///     [gateway]
+///     admin = "127.0.0.1:9300"
+///     [acme.route]
+///     listen = "127.0.0.1:9301"
+///     upstream = "https://api.acme.example/v1"
+/// "#; // … signed, verified
+/// # let (_, file) = bootseal_fixtures::file(text);
 /// let gateway = Gateway::read(&file)?;
 /// assert_eq!(gateway.admin.unwrap().to_string(), "127.0.0.1:9300");
 /// assert_eq!(gateway.routes[0].upstream.as_str(), "https://api.acme.example/v1");
@@ -129,14 +127,10 @@ impl VerifiedFile {
     /// only if it has both `listen` and `upstream`.
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # let access = vec![Access::new("alice", Role::Writer, Identity::generate()?.recipient())?];
-    /// # let text = "[acme.login]\nurl = \"https://auth.acme.example/\"\n[acme.route]\nlisten = \"127.0.0.1:9301\"\n";
-    /// # let text = Vault::create(access, text)?.sign()?;
-    /// # let file = SealedFile::parse(text.into_bytes())?.verify(&[])?;
+    /// let text = "[acme.login]\nurl = \"https://auth.acme.example/\"\n[acme.route]\nlisten = \"127.0.0.1:9301\"\n";
+    /// # let (_, file) = bootseal_fixtures::file(text);
     /// let tables: Vec<_> = file.routes().iter().map(ToString::to_string).collect();
     /// assert_eq!(tables, ["acme"]);
-    /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn routes(&self) -> BTreeSet<PropertyPath> {
         routes(self, &self.profiles())

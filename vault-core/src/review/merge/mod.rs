@@ -67,19 +67,14 @@ impl Vault<CanWrite> {
     /// - Those of [`Vault::remove_access`] if one side removed someone.
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let text = Vault::create(access, "a = 1\nb = 1\n")?.sign()?;
-    /// # let open = |text: String| SealedFile::parse(text.into_bytes())?.verify(&[])?.open_for_writing(&[alice.clone()]);
-    /// # let change = |name: &str| -> Result<String> {
-    /// #     let mut vault = open(text.clone())?;
-    /// #     vault.set_readable(&name.parse()?, &toml::Value::Integer(2))?;
-    /// #     vault.sign()
-    /// # };
-    /// # let (ours, theirs) = (change("a")?, change("b")?);
-    /// let (base, mut ours, theirs) = (open(text.clone())?, open(ours)?, open(theirs)?);
-    /// let (base, mine, theirs) = (Side::of(&base)?, Side::of(&ours)?, Side::of(&theirs)?);
+    /// # let (alice, text) = bootseal_fixtures::sealed("a = 1\nb = 1\n");
+    /// use bootseal_core::{SealedFile, Side};
+    /// let base = || SealedFile::parse(text.clone().into_bytes())?.verify(&[])?.open_for_writing(&[alice.clone()]);
+    /// let (mut ours, mut theirs) = (base()?, base()?);
+    /// ours.set_readable(&"a".parse()?, &2.into())?;
+    /// theirs.set_readable(&"b".parse()?, &2.into())?;
+    ///
+    /// let (base, mine, theirs) = (Side::of(&base()?)?, Side::of(&ours)?, Side::of(&theirs)?);
     /// let merged = ours.merge(&base, &mine, &theirs, |_| None, 1_700_000_000)?;
     /// assert_eq!(merged.took.len(), 2); // a from ours, b from theirs
     /// # Ok::<(), bootseal_core::Error>(())

@@ -14,12 +14,10 @@ use bootseal_memory::Secret;
 /// One version in a merge, with its properties and, if it is signed, its access list.
 ///
 /// ```
-/// # use bootseal_core::*;
-/// # let alice = Identity::generate()?;
-/// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-/// # let text = Vault::create(access, "timeout = \"10s\"\n")?.sign()?;
-/// let vault = SealedFile::parse(text.into_bytes())?.verify(&[])?.open(&[alice])?;
-/// let side = Side::of(&vault)?;
+/// # let (alice, file) = bootseal_fixtures::file("timeout = \"10s\"\n");
+/// use bootseal_core::Side;
+/// let without_keys = Side::closed(&file)?;
+/// let opened = Side::of(&file.open(&[alice])?)?;
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```
 #[derive(Debug)]
@@ -50,16 +48,6 @@ impl Side {
     ///
     /// # Errors
     /// The errors of [`Vault::open`], if a value does not open.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let text = Vault::create(access, "")?.sign()?;
-    /// # let vault = SealedFile::parse(text.into_bytes())?.verify(&[])?.open_for_writing(&[alice])?;
-    /// let ours = Side::of(&vault)?;
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
     pub fn of<Mode>(vault: &Vault<Mode>) -> Result<Side> {
         let mut side = Side { values: vault.open_all()?, ..Side::closed(vault.file())? };
         if let Some(signed) = &mut side.signed {
@@ -73,14 +61,6 @@ impl Side {
     ///
     /// # Errors
     /// [`Kind::Malformed`](crate::Kind::Malformed) only if the file was not read from a text.
-    ///
-    /// ```
-    /// # use bootseal_core::*;
-    /// # let access = vec![Access::new("alice", Role::Writer, Identity::generate()?.recipient())?];
-    /// # let text = Vault::create(access, "")?.sign()?;
-    /// let base = Side::closed(&SealedFile::parse(text.into_bytes())?.verify(&[])?)?;
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
     pub fn closed(file: &VerifiedFile) -> Result<Side> {
         let header = &file.header;
         Ok(Side {
@@ -105,12 +85,10 @@ impl Side {
     /// [`Kind::MovedValue`](crate::Kind::MovedValue) if none of them contains a sealed value.
     ///
     /// ```
-    /// # use bootseal_core::*;
-    /// # let alice = Identity::generate()?;
-    /// # let access = vec![Access::new("alice", Role::Writer, alice.recipient())?];
-    /// # let text = Vault::create(access, "timeout = \"10s\"\n")?.sign()?;
-    /// let vault = SealedFile::parse(text.clone().into_bytes())?.verify(&[])?.open_for_writing(&[alice])?;
+    /// # let (alice, text) = bootseal_fixtures::sealed("timeout = \"10s\"\n");
+    /// use bootseal_core::{HandEdit, SealedFile, Side};
     /// let edit = HandEdit::parse(text.replace("10s", "20s").into_bytes())?;
+    /// let vault = SealedFile::parse(text.into_bytes())?.verify(&[])?.open_for_writing(&[alice])?;
     /// let theirs = Side::of_edit(&edit, &vault, &[])?;
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
