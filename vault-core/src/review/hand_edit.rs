@@ -20,7 +20,7 @@ use std::path::Path;
 /// ```
 /// # let (alice, text) = bootseal_fixtures::sealed("timeout = \"10s\"\n");
 /// use bootseal_core::{HandEdit, SealedFile};
-/// let edit = HandEdit::parse(text.replace("10s", "20s").into_bytes())?;
+/// let edit = HandEdit::parse(text.replace("\"10s\"", "\"20s\"").into_bytes())?;
 /// let file = SealedFile::parse(text.into_bytes())?.verify(&[])?; // the basis: the newest version that verifies
 /// let mut vault = file.open_for_writing(&[alice])?;
 /// let changes = vault.adopt(&edit, &[])?;

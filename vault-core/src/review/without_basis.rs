@@ -29,7 +29,7 @@ impl Vault<CanWrite> {
     /// ```
     /// # let (alice, text) = bootseal_fixtures::sealed("timeout = \"10s\"\n");
     /// use bootseal_core::{HandEdit, Trust, Vault};
-    /// let edit = HandEdit::parse(text.replace("10s", "20s").into_bytes())?;
+    /// let edit = HandEdit::parse(text.replace("\"10s\"", "\"20s\"").into_bytes())?;
     /// let vault = Vault::without_basis(&edit, &[alice], 0, false)?;
     /// assert_eq!(vault.file().trust(), Trust::Unverified);
     /// # Ok::<(), bootseal_core::Error>(())

@@ -87,7 +87,7 @@ impl Side {
     /// ```
     /// # let (alice, text) = bootseal_fixtures::sealed("timeout = \"10s\"\n");
     /// use bootseal_core::{HandEdit, SealedFile, Side};
-    /// let edit = HandEdit::parse(text.replace("10s", "20s").into_bytes())?;
+    /// let edit = HandEdit::parse(text.replace("\"10s\"", "\"20s\"").into_bytes())?;
     /// let vault = SealedFile::parse(text.into_bytes())?.verify(&[])?.open_for_writing(&[alice])?;
     /// let theirs = Side::of_edit(&edit, &vault, &[])?;
     /// # Ok::<(), bootseal_core::Error>(())
