@@ -1,5 +1,5 @@
-//! An application that keeps its own `reqwest::Client` under our layer. Without our writer below
-//! HTTP, the token is plaintext in its requests.
+//! An application that uses its own `reqwest::Client` with our middleware. It bypasses the writer
+//! below HTTP, so its requests contain the token in plaintext.
 
 #![allow(clippy::panic)] // a test reads its exit status and stderr
 

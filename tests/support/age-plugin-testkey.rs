@@ -2,8 +2,9 @@
 //! key in software, derived from one secret.
 //!
 //! Run without arguments it prints a new key: its recipient, its recipient as `age1tag1…`, and its
-//! identity. `TESTKEY_MARK` names a file to which each run appends its purpose and its environment.
-//! If `TESTKEY_PIN` is set, the plugin asks for that PIN before it opens.
+//! identity. `TESTKEY_MARK` names a file to which each run as a plugin appends its state machine, its
+//! folder and the names of its environment variables. If `TESTKEY_PIN` is set, to `name:PIN`, the
+//! plugin asks for a confirmation, the name and the PIN before it returns a file key.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
@@ -98,7 +99,7 @@ impl RecipientPluginV1 for Wrapper {
     }
 
     fn add_identity(&mut self, index: usize, _: &str, _: &[u8]) -> Result<(), recipient::Error> {
-        Err(recipient::Error::Identity { index, message: "not to identities".into() })
+        Err(recipient::Error::Identity { index, message: "this plugin does not wrap to identities".into() })
     }
 
     fn labels(&mut self) -> HashSet<String> {
