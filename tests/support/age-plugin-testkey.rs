@@ -99,7 +99,10 @@ impl RecipientPluginV1 for Wrapper {
     }
 
     fn add_identity(&mut self, index: usize, _: &str, _: &[u8]) -> Result<(), recipient::Error> {
-        Err(recipient::Error::Identity { index, message: "this plugin does not wrap to identities".into() })
+        Err(recipient::Error::Identity {
+            index,
+            message: "this plugin does not wrap to identities".into(),
+        })
     }
 
     fn labels(&mut self) -> HashSet<String> {

@@ -78,8 +78,8 @@ pub fn system_time() -> u64 {
 pub(crate) struct Context<'a> {
     /// The options that every verb takes.
     pub(crate) options: &'a GlobalOptions,
-    /// The descriptor with the passphrase that opens files: `--passphrase-fd`, unless the verb
-    /// reads another passphrase from it.
+    /// `--passphrase-fd`. The passphrase that opens files is read from it. `keygen` reads the new
+    /// identity's passphrase from it, and `access add --passphrase` the new member's.
     pub(crate) passphrase_fd: Option<u32>,
     pub(crate) ui: Ui<'a>,
     env: &'a dyn Fn(&str) -> Option<OsString>,

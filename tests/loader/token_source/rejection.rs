@@ -4,12 +4,13 @@ use super::*;
 
 #[test]
 fn five_hundred_concurrent_rejections_cause_one_login() {
-    // For a young token and for one that had been used for a while.
+    // For a young token and for one that is older than ten seconds.
     for age in [Duration::ZERO, 11 * SECOND] {
         let acme = Acme::new([]);
         let dead = acme.source.token_blocking().unwrap();
         acme.clock.advance(age);
-        // The first rejection holds the clock, and with it the lock, until all others have started.
+        // The clock is held, so the first rejection stops where it reads the clock. It continues
+        // when all others have started.
         let (reads, started) = (acme.reads.get(), Counter::default());
         acme.time.hold();
         std::thread::scope(|scope| {
@@ -25,7 +26,7 @@ fn five_hundred_concurrent_rejections_cause_one_login() {
             acme.time.release();
         });
         assert_eq!((acme.sends(), acme.source.counts().rejections), (2, 1));
-        // Only one token was rejected, however often, so the second one does not count as a loop.
+        // The 500 rejections count as one, so rejecting the second token still starts a login.
         assert!(acme.source.reject(&acme.source.token_blocking().unwrap()));
         assert_eq!(acme.token(), "token-3");
     }
@@ -113,7 +114,7 @@ fn reset_backoff_also_ends_the_loop_guard() {
 }
 
 #[test]
-fn tokens_that_worked_for_a_while_are_renewed_after_every_rejection() {
+fn tokens_rejected_after_ten_seconds_are_renewed_every_time() {
     let acme = Acme::new([]);
     for login in 1..=20 {
         let token = acme.source.token_blocking().unwrap();
@@ -147,14 +148,14 @@ fn rejected_fresh_tokens_cause_one_login_per_wait() {
     let fourth = acme.source.token_blocking().unwrap();
     assert!(
         !acme.source.reject(&fourth),
-        "rejected as young as those before: the next wait, a minute"
+        "the fourth token was rejected as young as the earlier ones: the next wait is a minute"
     );
     acme.clock.advance(MINUTE);
     assert!(acme.source.reject(&fourth));
 }
 
 #[test]
-fn the_error_after_rejecting_a_token_that_arrived_expired_has_the_wait() {
+fn after_a_token_that_arrived_expired_is_rejected_the_error_states_the_wait() {
     let acme = Acme::new([token("dead", 0)]);
     acme.source.reject(&acme.source.token_blocking().unwrap());
     assert_eq!(acme.error().retry_after(), Some(5 * SECOND));

@@ -80,7 +80,8 @@ impl VerifiedFile {
             }
             let names: Vec<&str> = entries.iter().map(|access| access.name.as_str()).collect();
             if names.is_empty() {
-                let what = "a passphrase was given, but no entry in access has one";
+                let what =
+                    "a passphrase was given, but no entry in access, or none of this name, has one";
                 return Err(Error::new(Kind::NotFound, what)
                     .with_help(format!("It can be opened by: {}.", self.who())));
             }
