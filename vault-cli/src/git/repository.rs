@@ -34,6 +34,17 @@ fn nearest(folder: &Path) -> Option<PathBuf> {
         .map(Path::to_path_buf)
 }
 
+/// The working tree that git assigns to a folder; the inner error is git's message.
+fn toplevel(folder: &Path) -> Result<std::result::Result<PathBuf, Vec<u8>>> {
+    let output =
+        git(folder)?.args(["rev-parse", "--show-toplevel"]).output().map_err(cannot_run)?;
+    if !output.status.success() {
+        return Ok(Err(output.stderr));
+    }
+    let top = String::from_utf8_lossy(&output.stdout);
+    Ok(Ok(PathBuf::from(top.trim_end_matches('\n'))))
+}
+
 impl Repository {
     /// The repository that contains the current folder; `path` must be a file or folder of it.
     ///
@@ -49,23 +60,17 @@ impl Repository {
             let text = format!("{} is not in a git repository", Shown::path(path));
             Failure::new(Kind::NotFound, text)
         };
-        let folder = match path.is_dir() {
-            true => path,
-            false => folder_of(path),
-        };
-        let owner = folder.canonicalize().ok().and_then(|folder| nearest(&folder));
         // A hook's GIT_DIR says where the repository is.
-        let start = match std::env::var_os("GIT_DIR") {
-            Some(_) => here.clone(),
-            None => match nearest(&here) {
-                Some(top) => top,
-                None if owner.is_none() => return Err(missing()),
-                None => here.clone(),
-            },
-        };
-        if std::env::var_os("GIT_DIR").is_none()
-            && let Some(owner) =
-                owner.filter(|owner| start.canonicalize().ok().as_ref() != Some(owner))
+        if std::env::var_os("GIT_DIR").is_some() {
+            let top = toplevel(&here)?.map_err(|_| missing())?;
+            return Ok(Repository { top });
+        }
+        let folder = if path.is_dir() { path } else { folder_of(path) };
+        let owner = folder.canonicalize().ok().and_then(|folder| nearest(&folder));
+        let start = nearest(&here);
+        let real = |path: &Path| path.canonicalize().ok();
+        if let Some(owner) =
+            owner.filter(|owner| start.as_deref().and_then(real).as_ref() != Some(owner))
         {
             let text = format!(
                 "{} belongs to the git repository {}, and the current folder does not",
@@ -75,19 +80,9 @@ impl Repository {
             let help = format!("To ask that repository: cd {}", word(&owner.to_string_lossy()));
             return Err(Failure::new(Kind::Usage, text).with_help(help));
         }
-        let output =
-            git(&start)?.args(["rev-parse", "--show-toplevel"]).output().map_err(cannot_run)?;
-        if !output.status.success() {
-            return Err(match std::env::var_os("GIT_DIR") {
-                Some(_) => missing(),
-                None => failed("rev-parse", &output.stderr),
-            });
-        }
-        let top = String::from_utf8_lossy(&output.stdout);
-        let top = PathBuf::from(top.trim_end_matches('\n'));
-        if std::env::var_os("GIT_DIR").is_none()
-            && top.canonicalize().ok() != start.canonicalize().ok()
-        {
+        let start = start.ok_or_else(missing)?;
+        let top = toplevel(&start)?.map_err(|message| failed("rev-parse", &message))?;
+        if real(&top) != real(&start) {
             let text = format!(
                 "the git repository at {} has its working tree elsewhere, at {}",
                 Shown::path(&start),

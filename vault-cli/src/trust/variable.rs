@@ -165,8 +165,12 @@ const PROGRAMS: &[&str] = &[
 
 /// The path in capitals, with `_` for all characters except letters and digits.
 pub(crate) fn name_of(path: &PropertyPath) -> String {
-    let plain =
-        |next: char| if next.is_ascii_alphanumeric() { next.to_ascii_uppercase() } else { '_' };
+    joined(path).to_ascii_uppercase()
+}
+
+/// The path with `_` for all characters except letters and digits.
+pub(crate) fn joined(path: &PropertyPath) -> String {
+    let plain = |next: char| if next.is_ascii_alphanumeric() { next } else { '_' };
     path.segments().join("_").chars().map(plain).collect()
 }
 

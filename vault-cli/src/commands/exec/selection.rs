@@ -126,7 +126,7 @@ impl Selection {
         for path in self.general(file).filter(|path| !self.shell_runs(path)) {
             let slot = match (self.files, self.flat) {
                 (false, _) => Slot::Variable(variable::of(path, HELP)?),
-                (true, true) => Slot::File(joined(path, |next| next).into()),
+                (true, true) => Slot::File(variable::joined(path).into()),
                 (true, false) => Slot::File(tree(path)?),
             };
             wanted.push((slot, Source::Property(path.clone())));
@@ -156,11 +156,6 @@ impl Selection {
             && variable::is_left_out(path)
             && !self.named.iter().any(|(_, source)| named(source))
     }
-}
-
-fn joined(path: &PropertyPath, change: impl Fn(char) -> char) -> String {
-    let plain = |next: char| if next.is_ascii_alphanumeric() { change(next) } else { '_' };
-    path.segments().join("_").chars().map(plain).collect()
 }
 
 /// The file of a property: its tables are folders.
