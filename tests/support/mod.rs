@@ -22,6 +22,19 @@ pub struct Home {
     folder: TempDir,
 }
 
+/// Runs a command with this stdin.
+fn fed(mut command: Command, stdin: &[u8]) -> Ran {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A verb that does not read stdin may have ended before the write.
+    let _ = child.stdin.take().unwrap().write_all(stdin);
+    child.wait_with_output().unwrap().into()
+}
+
 impl Home {
     pub fn new() -> Home {
         Home { folder: tempfile::tempdir().unwrap() }
@@ -70,16 +83,7 @@ impl Home {
     }
 
     pub fn run_with(&self, args: &[&str], stdin: &[u8]) -> Ran {
-        let mut command = self.command(args);
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // A verb that does not read stdin may have ended before the write.
-        let _ = child.stdin.take().unwrap().write_all(stdin);
-        child.wait_with_output().unwrap().into()
+        fed(self.command(args), stdin)
     }
 
     /// Runs a command that must succeed, and returns its stdout.

@@ -4,7 +4,6 @@ use super::{Home, Ran};
 use bootseal_core::{
     CanWrite, IdentityFile, PropertyPath, SealedFile, Secret, ValueKind, Vault, VerifiedFile,
 };
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -122,15 +121,7 @@ impl Repo {
     }
 
     pub fn run_as(&self, who: &str, args: &[&str], stdin: &[u8]) -> Ran {
-        let mut command = self.command(who, args);
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let _ = child.stdin.take().unwrap().write_all(stdin);
-        let ran: Ran = child.wait_with_output().unwrap().into();
+        let ran = super::fed(self.command(who, args), stdin);
         assert!(!ran.err.contains("panicked"), "{args:?}: {}", ran.err);
         ran
     }
