@@ -36,6 +36,7 @@ mod keygen;
 mod list;
 mod login;
 mod many_files;
+mod numbers;
 mod output;
 mod profile;
 mod proposals;

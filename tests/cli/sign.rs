@@ -440,6 +440,7 @@ fn without_a_basis_sign_asks_about_everything_and_yes_is_not_enough() {
     let home = Home::with_vault("[acme]\npassword = \"secret:hunter2\"\ntimeout = \"10s\"\n");
     let text = home.read(FILE).replace("\"10s\"", "\"20s\"");
     home.write(FILE, &text);
+    home.forget_vaults();
     for args in [&["sign"][..], &["sign", "--yes"]] {
         let ran = home.run(args);
         assert_eq!(ran.code, 2, "{}", ran.err);
@@ -475,6 +476,7 @@ fn without_a_basis_a_planted_key_block_opens_nothing_afterwards() {
     };
     let text = home.read(FILE);
     home.write(FILE, text.replace(&block(&text), &block(&eve)));
+    home.forget_vaults();
     let Some((code, seen, _)) = at_a_terminal(&home, &["sign"], &[("[y/N] ", "y\n")]) else {
         return;
     };
@@ -495,7 +497,33 @@ fn without_a_basis_another_vault_than_the_known_or_pinned_one_is_refused() {
     home.write(FILE, other.read(FILE).replace("[acme]", "[acme] # edited"));
     let ran = home.run(&["sign", "--yes"]);
     assert_eq!(ran.code, 3, "{}", ran.err);
-    assert!(ran.err.contains("it must be"), "{}", ran.err);
+    assert!(ran.err.contains("--against VERSION"), "{}", ran.err);
+}
+
+/// Found by review: junk on a branch hid the good version, and one "y" let its author in.
+#[test]
+fn without_a_basis_a_pinned_or_known_vault_is_refused_without_a_question() {
+    let home = Home::with_vault("[acme]\npassword = \"secret:hunter2\"\n");
+    let text = home.read(FILE).replace("[acme]", "[acme] # edited");
+    home.write(FILE, &text);
+    let pin = read(&home.read(FILE).replace(" # edited", "")).vault_id().to_string();
+    let refused = |args: &[&str]| {
+        let ran = home.run(args);
+        assert_eq!(ran.code, 3, "{}", ran.err);
+        assert!(ran.err.contains("bootseal sign --against VERSION"), "{}", ran.err);
+        // At a terminal no question is asked either.
+        if let Some((code, seen, _)) = at_a_terminal(&home, args, &[]) {
+            assert_eq!(code, 3, "{seen}");
+        }
+        assert_eq!(home.read(FILE), text);
+    };
+    refused(&["sign"]);
+    // The id is known at another path.
+    home.write("copy.sealed.toml", &text);
+    assert_eq!(home.run(&["sign", "copy.sealed.toml", "--yes"]).code, 3);
+    std::fs::remove_file(home.at("copy.sealed.toml")).unwrap();
+    home.forget_vaults();
+    refused(&["sign", "--pin", &pin]);
 }
 
 #[test]

@@ -61,6 +61,11 @@ impl Home {
         std::fs::write(self.at(name), text).unwrap();
     }
 
+    /// Removes the memory of known vaults, as on a new machine.
+    pub fn forget_vaults(&self) {
+        std::fs::remove_dir_all(self.at(".local")).unwrap();
+    }
+
     pub fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.at(name)).unwrap()
     }

@@ -45,11 +45,12 @@ mod error;
 mod shown;
 
 // The sealed file, from untrusted to opened.
-pub use file::header::{Access, Role};
+pub use file::header::{Access, MAX_REAL, Role};
 pub use file::known_vaults::{KnownFile, KnownVaults};
 pub use file::normalise::MAX_FILE;
 pub use file::sealed::{SealedFile, SignedFile};
 pub use file::verified::{Trust, VerifiedFile};
+pub use file::version::SignedVersion;
 pub use vault::value::{OpenedValue, ValueKind};
 pub use vault::{CanRead, CanWrite, Vault};
 
@@ -88,7 +89,7 @@ pub use proposal::Proposal;
 pub use review::changes::{AccessChange, Change, Changes};
 pub use review::clear_text::ClearText;
 pub use review::hand_edit::HandEdit;
-pub use review::lineage::{MergePlan, MergeSide, goes_on_from, is_vouched_for};
+pub use review::lineage::{MergePlan, MergeSide, goes_on_from, is_older};
 pub use review::merge::side::Side;
 pub use review::merge::{Clash, Merged, Taken};
 pub use review::take_edit::Edited;

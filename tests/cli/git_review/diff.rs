@@ -150,3 +150,30 @@ fn a_diff_at_a_terminal_reveals_no_value() {
     let Some((code, seen, _)) = at_a_terminal(&repo.home, &["diff", "HEAD"], &[]) else { return };
     assert!(code == 0 && !seen.contains("second-password"), "{seen}");
 }
+
+/// Found by review: a branch contained a file named like a revision, which was then compared or
+/// signed against instead of the revision.
+#[test]
+fn a_file_named_like_a_revision_is_not_taken_for_it() {
+    let repo = Repo::new();
+    let old = repo.text();
+    repo.ok(&["set", "acme.user", "--plain", "eve"]);
+    repo.ok(&["access", "remove", "app", "--yes"]);
+    repo.commit("app is gone");
+    for name in ["HEAD", "main"] {
+        repo.home.write(name, &old);
+    }
+    repo.edit("\"10s\"", "\"20s\"");
+    // The default is HEAD, the commit.
+    let shown = repo.ok(&["diff"]);
+    assert!(shown.contains("acme.timeout: changed") && !shown.contains("acme.user"), "{shown}");
+    for args in [&["diff", "main", FILE][..], &["sign", "--yes", "--against", "main"]] {
+        let ran = repo.run(args);
+        assert_eq!(ran.code, 2, "{}", ran.err);
+        assert!(ran.err.contains("both a file and a revision"), "{}", ran.err);
+        assert!(ran.err.contains(&format!("./main. For the revision: main:{FILE}")), "{}", ran.err);
+    }
+    assert!(repo.ok(&["diff", "./main", FILE]).contains("acme.user"));
+    repo.ok(&["sign", "--yes", "--against", &format!("main:{FILE}")]);
+    assert_eq!(repo.file().access().len(), 1);
+}

@@ -53,8 +53,11 @@ fn compare(options: &Diff, context: &mut Context<'_>) -> Result<(), Exit> {
         None => locate::sealed_file(context)?,
     };
     let mut keys = Keys::find(context)?;
-    let new = bytes_of(&path.to_string_lossy(), &path)?;
-    let old = bytes_of(old.map_or("HEAD", String::as_str), &path)?;
+    let new = bytes_of_file(&path)?;
+    let old = match old {
+        Some(old) => bytes_of(old, &path)?,
+        None => bytes_at("HEAD", &path)?,
+    };
     let mut version =
         |(name, bytes): (String, Vec<u8>), context: &mut Context<'_>| -> Result<Version> {
             let verified = SealedFile::parse(bytes.clone()).and_then(|file| file.verify(&[]));
@@ -102,11 +105,33 @@ fn compare(options: &Diff, context: &mut Context<'_>) -> Result<(), Exit> {
 }
 
 /// Reads a version that is named as `REV:FILE`, as a file, or as a revision of the file at `path`.
+///
+/// # Errors
+/// [`Kind::Usage`] if there is both a file and a revision of this name: a branch can contain a file
+/// named `origin/main`, and anyone can push a tag with the name of a file.
 pub(super) fn bytes_of(named: &str, path: &Path) -> Result<(String, Vec<u8>)> {
-    let shown = Shown(named).to_string();
-    if Path::new(named).exists() {
-        return Ok((shown, HandEdit::read(Path::new(named))?.text().into_bytes()));
+    if !Path::new(named).exists() {
+        return bytes_at(named, path);
     }
+    let is_path = named.starts_with("./") || named.starts_with("../") || named.starts_with('/');
+    let is_revision = || Repository::of(path).is_ok_and(|there| there.commit(named).is_ok());
+    if !is_path && is_revision() {
+        let text = format!("{} is the name of both a file and a revision", Typed(named));
+        return Err(Failure::new(Kind::Usage, text).with_help(format!(
+            "For the file: ./{0}. For the revision: {0}:{1}",
+            Shown(named),
+            Shown::path(path)
+        )));
+    }
+    bytes_of_file(Path::new(named))
+}
+
+fn bytes_of_file(path: &Path) -> Result<(String, Vec<u8>)> {
+    Ok((Shown::path(path).to_string(), HandEdit::read(path)?.text().into_bytes()))
+}
+
+/// Reads the version `REV:FILE`, or that of the file at `path` in the revision `REV`.
+fn bytes_at(named: &str, path: &Path) -> Result<(String, Vec<u8>)> {
     let (revision, path) = match named.split_once(':') {
         Some((revision, file)) => (revision, PathBuf::from(file)),
         None => (named, path.to_path_buf()),

@@ -56,16 +56,20 @@ pub(crate) fn run(options: &Resolve, context: &mut Context<'_>) -> Result<(), Ex
     let both_signed = other.is_some() && common.is_some();
     let old = into.text();
     // A sealed value of an unsigned side must occur in a signed version.
-    let versions = Versions::of_line(repository.history(None, &name)?.versions, &into, &keys);
+    let history = repository.history("--all", &name)?;
+    let versions = Versions::of_line(history.versions, &into);
     let mut above = versions.highest().max(Memory::of(path, context)?.generation(&into.vault_id()));
     let mut vault = into.open_for_writing(&keys.identities)?;
     let texts = [Some(&sides.ours), Some(&sides.theirs), sides.base.as_ref()].into_iter().flatten();
     let texts: String = texts.map(|bytes| String::from_utf8_lossy(bytes)).collect();
-    let versions = versions.opened(&keys, &texts, &old);
+    let versions = versions.opened(&keys, &texts, &old)?;
     let (one, values_before) = (Side::of(&vault)?, vault.open_all()?);
     let two = match other {
         Some(file) => {
-            above = above.max(file.generation());
+            // A former writer can sign any generation of an id that was handed over.
+            if file.vault_id() == vault.file().vault_id() {
+                above = above.max(file.generation());
+            }
             side(file, &mut keys, context)?
         }
         None => edited(if into_theirs { &sides.ours } else { &sides.theirs }, &vault, &versions)?,

@@ -2,18 +2,19 @@
 
 use crate::cli::Sign;
 use crate::context::Context;
+use crate::git::version::Version;
 use crate::git::versions::{Versions, in_git};
 use crate::trust::keyring::Keys;
 use crate::trust::memory::{Memory, remember};
-use crate::trust::vouch::{verified, vouch};
+use crate::trust::vouch::{verified, vouch, vouch_for_named};
 use crate::trust::{locate, pins};
 use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::timestamp;
 use crate::ui::prompt::Consent;
 use crate::ui::{change_report, tables};
 use bootseal_core::{
-    CanWrite, Changes, FileLock, HandEdit, Kind, Pin, SealedFile, Shown, Vault, VaultId,
-    VerifiedFile, is_vouched_for,
+    CanWrite, Changes, FileLock, HandEdit, Kind, MAX_REAL, Pin, SealedFile, Shown, Vault, VaultId,
+    VerifiedFile,
 };
 use serde_json::json;
 use std::path::Path;
@@ -35,28 +36,30 @@ pub(crate) fn run(options: &Sign, context: &mut Context<'_>) -> Result<(), Exit>
     }
     // The file may have a valid signature, but be older than a version seen before.
     let (mut candidates, mut known) = (here.versions, known.versions);
-    candidates.push(on_disk.clone().into_bytes());
+    let current = Version::of_text(on_disk.clone().into_bytes());
+    candidates.extend(current.clone());
     known.extend(candidates.iter().cloned());
     let basis = match &options.against {
         // The user named this basis, so no other version replaces it.
-        Some(against) => {
-            let (name, bytes) = crate::commands::diff::bytes_of(&against.to_string_lossy(), &path)?;
-            let file = SealedFile::parse(bytes).map_err(|error| error.in_file(Path::new(&name)))?;
-            let file = verified(file, &path, &memory, &pins, context)?;
-            Some(file.with_plugins(&keys.plugins))
+        Some(against) => Some(named(against, &path, &memory, &pins, context)?),
+        None => {
+            Versions::trusted(candidates, &path, &pins, &memory)?.newest(&pins, Some(&memory))?
         }
-        None => Versions::of(candidates, &path, &keys, &pins, context)?.take_newest(),
     };
     let above = options.above.unwrap_or_default();
 
     let (vault, changes, headline, above) = match basis {
-        Some(mut basis) => {
-            let versions = Versions::of_line(known, &basis, &keys);
-            let seen = memory.generation(&basis.vault_id());
-            let above = above.max(versions.highest()).max(basis.generation()).max(seen);
-            vouch(&mut basis, &memory, &path, context)?;
+        Some(basis) => {
+            let mut basis = basis.with_plugins(&keys.plugins);
+            let versions = Versions::of_line(known, &basis);
+            let seen = Seen::of(&versions, &basis, &memory, options.against.is_some());
+            let above = above.max(seen.generation);
+            match options.against {
+                Some(_) => vouch_for_named(&mut basis, &memory, &path, context)?,
+                None => vouch(&mut basis, &memory, &path, context)?,
+            }
             keys.unlock_to_write(&basis, context)?;
-            if basis.text() == on_disk && basis.generation() >= above {
+            if basis.text() == on_disk && basis.generation() >= above && !seen.needs_new_keys() {
                 context.ui.note(format_args!(
                     "{} is signed already; there is nothing to accept",
                     Shown::path(&path)
@@ -69,17 +72,22 @@ pub(crate) fn run(options: &Sign, context: &mut Context<'_>) -> Result<(), Exit>
                     context,
                 );
             }
-            let headline = headline(&path, &edit, &memory, &basis, &versions);
+            let signed_before = current.as_ref().filter(|one| versions.contains(&one.signed));
+            let signed_before = signed_before.map(|version| version.signed.generation());
+            let headline = headline(&path, &edit, &memory, &basis, signed_before, &seen);
             let basis_text = basis.text();
             let mut vault =
                 basis.open_for_writing(&keys.identities).map_err(|error| error.in_file(&path))?;
-            let versions = versions.opened(&keys, &on_disk, &basis_text);
+            let versions = versions.opened(&keys, &on_disk, &basis_text)?;
             let changes = vault.adopt(&edit, &versions).map_err(|error| error.in_file(&path))?;
+            if let Some(epoch) = seen.newer_epoch {
+                vault.rotate_above(epoch).map_err(|error| error.in_file(&path))?;
+            }
             (vault, changes, headline, above)
         }
         None => {
             let vault = first(&path, &edit, &keys, &pins, &memory, context)?;
-            let above = above.max(Versions::of_line(known, vault.file(), &keys).highest());
+            let above = above.max(Versions::of_line(known, vault.file()).highest());
             return write(&path, &edit, vault, above, &Changes::default(), context);
         }
     };
@@ -93,13 +101,60 @@ pub(crate) fn run(options: &Sign, context: &mut Context<'_>) -> Result<(), Exit>
     write(&path, &edit, vault, above, &changes, context)
 }
 
+/// Reads the version that the user named as the basis.
+fn named(
+    against: &Path,
+    path: &Path,
+    memory: &Memory,
+    pins: &[Pin],
+    context: &mut Context<'_>,
+) -> Result<VerifiedFile> {
+    let (name, bytes) = crate::commands::diff::bytes_of(&against.to_string_lossy(), path)?;
+    let file = SealedFile::parse(bytes).map_err(|error| error.in_file(Path::new(&name)))?;
+    verified(file, path, memory, pins, context)
+}
+
+/// The numbers of the vault that were seen elsewhere, which the signed file must exceed.
+struct Seen {
+    generation: u64,
+    /// The highest generation of git.
+    in_git: u64,
+    /// A generation that was left out because no honest file reaches it.
+    unreal: Option<u64>,
+    /// The epoch that was seen, if it is above that of the basis.
+    newer_epoch: Option<u64>,
+}
+
+impl Seen {
+    /// If the user named the basis, the numbers continue from it: a number that a writer signed to
+    /// leave no room for further ones does not count, and the file gets new keys if an epoch above
+    /// that of the basis was seen.
+    fn of(versions: &Versions, basis: &VerifiedFile, memory: &Memory, named: bool) -> Seen {
+        let id = basis.vault_id();
+        let remembered = memory.generation(&id);
+        let numbers = || versions.generations().chain([remembered, basis.generation()]);
+        let real = |generation: &u64| !named || *generation <= MAX_REAL;
+        Seen {
+            generation: numbers().filter(real).max().unwrap_or_default().max(basis.generation()),
+            in_git: versions.highest(),
+            unreal: numbers().filter(|generation| !real(generation)).max(),
+            newer_epoch: Some(memory.epoch(&id)).filter(|epoch| named && *epoch > basis.epoch()),
+        }
+    }
+
+    fn needs_new_keys(&self) -> bool {
+        self.newer_epoch.is_some()
+    }
+}
+
 /// Describes the basis and the current file for the user, who decides whether to sign.
 fn headline(
     path: &Path,
     edit: &HandEdit,
     memory: &Memory,
     basis: &VerifiedFile,
-    versions: &Versions,
+    signed_before: Option<u64>,
+    seen: &Seen,
 ) -> String {
     let mut headline = format!("{}: against generation {}", Shown::path(path), basis.generation());
     if let Some(old) =
@@ -111,17 +166,32 @@ fn headline(
             basis.vault_id()
         ));
     }
-    if let Some(generation) = versions.generation_of(&edit.text()) {
+    if let Some(generation) = signed_before {
         headline.push_str(&format!("; this content was signed as generation {generation}"));
     } else if edit.differs_in_own_table(basis) {
         headline.push_str(
             ", whose access list and keys are kept; changes to [bootseal] in this file are ignored",
         );
     }
-    let seen = memory.generation(&basis.vault_id());
-    if seen > versions.highest().max(basis.generation()) {
+    if let Some(generation) = seen.unreal {
         headline.push_str(&format!(
-            "\ngeneration {seen} was signed on this machine, but is not in git: its changes of access are not in the basis, and must be made again"
+            "\na writer signed generation {generation}, which no honest file reaches; it does not count. Hosts that saw it refuse this file until that writer is removed: bootseal access remove NAME"
+        ));
+    }
+    if let Some(epoch) = seen.newer_epoch {
+        headline.push_str(&format!(
+            "\nepoch {epoch} was seen, and this version has epoch {}: members removed since then are in its list again. The file gets new keys, which can be opened by\n{}",
+            basis.epoch(),
+            tables::access(basis.access())
+        ));
+    }
+    let remembered = memory.generation(&basis.vault_id());
+    if seen.newer_epoch.is_none()
+        && remembered <= seen.generation
+        && remembered > seen.in_git.max(basis.generation())
+    {
+        headline.push_str(&format!(
+            "\ngeneration {remembered} was signed on this machine, but is not in git: its changes of access are not in the basis, and must be made again"
         ));
     }
     headline
@@ -177,17 +247,18 @@ fn first(
     memory: &Memory,
     context: &mut Context<'_>,
 ) -> Result<Vault<CanWrite>> {
-    let vouched =
-        |id| is_vouched_for(id, pins, memory.vault_id()).map_err(|error| error.in_file(path));
-    let (vouched, epoch) = match edit.claimed_vault() {
-        Some(id) => (vouched(id)?, memory.epoch(&id)),
-        None => (false, 0),
-    };
+    let known = edit.claimed_vault().is_some_and(|claimed| memory.epoch(&claimed) > 0);
+    if known || !pins.is_empty() || memory.vault_id().is_some() {
+        let what = "no version that verifies was found, in git or beside it, of the vault that is pinned or known";
+        return Err(bootseal_core::Error::new(Kind::WrongVault, what)
+            .in_file(path)
+            .with_help("Name a version that verifies, from a backup or another branch: bootseal sign --against VERSION")
+            .into());
+    }
     // No plugin is run for an unsigned text.
     let own: Vec<_> =
         keys.identities.iter().filter(|identity| !identity.is_plugin()).cloned().collect();
-    let vault =
-        Vault::without_basis(edit, &own, epoch, !vouched).map_err(|error| error.in_file(path))?;
+    let vault = Vault::without_basis(edit, &own).map_err(|error| error.in_file(path))?;
     let id = vault.file().vault_id();
     let unknown = format!(
         "{}: no version of it that verifies was found, in git or with --against",

@@ -1,44 +1,38 @@
 //! The signed versions of a file in git, read as a stream.
 //!
 //! Anyone who can push a branch decides how many versions there are, and how large they are. So
-//! versions without a valid signature are dropped as they are read, and the work is limited.
+//! only the facts that order the versions are kept, versions without a valid signature are dropped
+//! as they are read, and the work is limited.
 
+use crate::git::blobs::Blobs;
+use crate::git::budget::{Budget, LONGEST, MOST_BYTES};
+use crate::git::command::Running;
 use crate::git::repository::Repository;
+use crate::git::version::Version;
 use crate::ui::failure::{Failure, Result};
-use bootseal_core::{Kind, MAX_FILE, SealedFile, Shown};
+use bootseal_core::{Kind, SealedFile, Shown};
 use std::collections::HashSet;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 
 /// The maximum number of versions that are checked, newest first.
 const MOST_VERSIONS: usize = 20_000;
-/// The maximum number of bytes that are read from all versions together.
-const MOST_BYTES: u64 = 4 << 30;
-/// The maximum number of bytes of the signed versions, which are kept in memory.
-const MOST_KEPT: usize = 512 << 20;
-/// The maximum time for all versions of one file.
-const LONGEST: Duration = Duration::from_secs(30);
 
 /// The signed versions of a file, each once, newest first.
+#[derive(Clone, Default)]
 pub(crate) struct History {
-    pub(crate) versions: Vec<Vec<u8>>,
-    /// Whether every version was checked. If not, the newest trusted version may be missing.
-    pub(crate) complete: bool,
+    pub(crate) versions: Vec<Version>,
+    /// Whether some versions were not checked, so that the newest trusted one may be missing.
+    pub(crate) cut: bool,
 }
 
 impl History {
-    /// The history of a file that git does not know.
-    pub(crate) fn none() -> History {
-        History { versions: Vec::new(), complete: true }
-    }
-
     /// Refuses a history of which only a part was checked.
     ///
     /// # Errors
     /// [`Kind::WrongVault`] if a limit was reached.
     pub(crate) fn require_complete(&self, name: &str) -> Result<()> {
-        if self.complete {
+        if !self.cut {
             return Ok(());
         }
         let text = format!(
@@ -54,17 +48,34 @@ impl History {
 }
 
 impl Repository {
-    /// Reads the signed versions of a file in the history of `commit` or, with `None`, of all
-    /// branches and tags.
-    pub(crate) fn history(&self, commit: Option<&str>, name: &str) -> Result<History> {
-        let until = Instant::now() + LONGEST;
-        let (ids, all_listed) = self.ids(commit.unwrap_or("--all"), name, until)?;
-        let (versions, all_read) = self.signed(&ids, until)?;
-        Ok(History { versions, complete: all_listed && all_read })
+    /// Reads the signed versions of a file in the history of `commit`.
+    pub(crate) fn history(&self, commit: &str, name: &str) -> Result<History> {
+        let mut budget = Budget::new();
+        let (ids, all_listed) = self.ids(commit, name, &budget)?;
+        let (versions, all_read) = self.signed(ids, &mut budget)?;
+        Ok(History { versions, cut: !(all_listed && all_read) })
+    }
+
+    /// Reads the signed versions of a file in the history of `commit`, and those of all branches and
+    /// tags, which include the former.
+    pub(crate) fn histories(&self, commit: &str, name: &str) -> Result<(History, History)> {
+        let mut budget = Budget::new();
+        let (here, here_listed) = self.ids(commit, name, &budget)?;
+        let (all, all_listed) = self.ids("--all", name, &budget)?;
+        let (versions, here_read) = self.signed(here.clone(), &mut budget)?;
+        let here_history = History { versions, cut: !(here_listed && here_read) };
+        // Each version is checked once.
+        let here: HashSet<String> = here.into_iter().collect();
+        let others = all.into_iter().filter(|id| !here.contains(id)).collect();
+        let (others, others_read) = self.signed(others, &mut budget)?;
+        let mut versions = here_history.versions.clone();
+        versions.extend(others);
+        let cut = here_history.cut || !(all_listed && others_read);
+        Ok((here_history, History { versions, cut }))
     }
 
     /// Lists the ids of the versions. Returns also whether the list is complete.
-    fn ids(&self, from: &str, name: &str, until: Instant) -> Result<(Vec<String>, bool)> {
+    fn ids(&self, from: &str, name: &str, budget: &Budget) -> Result<(Vec<String>, bool)> {
         let cannot = |error: std::io::Error| Failure::new(Kind::Io, format!("git log: {error}"));
         let log = ["log", "--full-history", "-m", "--raw", "--no-abbrev", "--no-renames"];
         let mut command = self.command(&log)?;
@@ -83,7 +94,7 @@ impl Repository {
                     ids.push(id.to_owned());
                 }
             }
-            if ids.len() > MOST_VERSIONS || Instant::now() > until {
+            if ids.len() > MOST_VERSIONS || budget.is_late() {
                 ids.truncate(MOST_VERSIONS);
                 return Ok((ids, false));
             }
@@ -93,60 +104,18 @@ impl Repository {
 
     /// Reads these versions, and keeps those with a valid signature. Returns also whether all were
     /// read.
-    fn signed(&self, ids: &[String], until: Instant) -> Result<(Vec<Vec<u8>>, bool)> {
-        let cannot =
-            |error: std::io::Error| Failure::new(Kind::Io, format!("git cat-file: {error}"));
-        let mut command = self.command(&["cat-file", "--batch"])?;
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = Running(command.spawn().map_err(cannot)?);
-        let (Some(mut to), Some(from)) = (child.0.stdin.take(), child.0.stdout.take()) else {
-            return Ok((Vec::new(), false));
-        };
-        let mut from = BufReader::new(from);
-        let (mut kept, mut kept_bytes, mut total) = (Vec::new(), 0, 0);
-        let mut read = || -> std::io::Result<bool> {
-            for id in ids {
-                // The answer is read after each request, so that neither pipe fills up.
-                writeln!(to, "{id}")?;
-                to.flush()?;
-                let mut header = String::new();
-                from.read_line(&mut header)?;
-                let size = header.split_ascii_whitespace().nth(2);
-                let Some(size) = size.and_then(|size| size.parse::<u64>().ok()) else { continue };
-                total += size;
-                if total > MOST_BYTES || kept_bytes > MOST_KEPT || Instant::now() > until {
-                    return Ok(false);
-                }
-                if size <= MAX_FILE as u64 {
-                    let mut blob = Vec::new();
-                    (&mut from).take(size).read_to_end(&mut blob)?;
-                    if is_signed(&blob) {
-                        kept_bytes += blob.len();
-                        kept.push(blob);
-                    }
-                } else {
-                    std::io::copy(&mut (&mut from).take(size), &mut std::io::sink())?;
-                }
-                from.read_exact(&mut [0])?;
+    fn signed(&self, ids: Vec<String>, budget: &mut Budget) -> Result<(Vec<Version>, bool)> {
+        let mut kept = Vec::new();
+        if ids.is_empty() {
+            return Ok((kept, true));
+        }
+        let mut blobs = Blobs::of(self)?;
+        for id in ids {
+            let Some(blob) = blobs.read(&id, budget)? else { return Ok((kept, false)) };
+            if let Ok(signed) = SealedFile::parse(blob).and_then(SealedFile::verify_version) {
+                kept.push(Version::blob(signed, self, id));
             }
-            Ok(true)
-        };
-        let complete = read().map_err(cannot)?;
-        Ok((kept, complete))
-    }
-}
-
-fn is_signed(blob: &[u8]) -> bool {
-    SealedFile::parse(blob.to_vec()).and_then(SealedFile::verify_signature).is_ok()
-}
-
-/// A git process that is ended when its output is no longer read: otherwise it would wait for a
-/// reader of its pipe.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        }
+        Ok((kept, true))
     }
 }

@@ -1,7 +1,12 @@
 //! A sealed file in git: its repository, its versions, and the sides of a merge.
 
-pub(crate) mod command;
-pub(crate) mod history;
-pub(crate) mod repository;
 pub(crate) mod sides;
 pub(crate) mod versions;
+
+pub(crate) mod history;
+pub(crate) mod version;
+
+mod blobs;
+mod budget;
+pub(crate) mod command;
+pub(crate) mod repository;

@@ -7,10 +7,12 @@ use crate::ui::shell_quote::word;
 use bootseal_core::{Kind, Shown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::rc::Rc;
 
 /// A working tree.
+#[derive(Clone)]
 pub(crate) struct Repository {
-    top: PathBuf,
+    top: Rc<Path>,
 }
 
 /// The error of a git command that failed.
@@ -63,7 +65,7 @@ impl Repository {
         // A hook's GIT_DIR says where the repository is.
         if std::env::var_os("GIT_DIR").is_some() {
             let top = toplevel(&here)?.map_err(|_| missing())?;
-            return Ok(Repository { top });
+            return Ok(Repository { top: top.into() });
         }
         let folder = if path.is_dir() { path } else { folder_of(path) };
         let owner = folder.canonicalize().ok().and_then(|folder| nearest(&folder));
@@ -91,7 +93,7 @@ impl Repository {
             return Err(Failure::new(Kind::Usage, text)
                 .with_help("Remove the setting core.worktree: git config --unset core.worktree"));
         }
-        Ok(Repository { top })
+        Ok(Repository { top: top.into() })
     }
 
     pub(crate) fn top(&self) -> &Path {

@@ -1,44 +1,39 @@
 //! The versions of a file that git has, and the newest one that can be trusted.
 
-use crate::context::Context;
+use crate::git::budget::Budget;
 use crate::git::history::History;
 use crate::git::repository::Repository;
+use crate::git::version::Version;
 use crate::trust::keyring::Keys;
 use crate::trust::memory::Memory;
 use crate::ui::failure::Result;
 use bootseal_core::{
-    CanRead, Kind, Pin, Property, PropertyPath, SealedFile, Vault, VaultId, VerifiedFile,
+    CanRead, Kind, Pin, Property, PropertyPath, SealedFile, SignedVersion, Vault, VaultId,
+    VerifiedFile,
 };
 use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::path::Path;
 
-/// Versions that are not verified.
-pub(crate) type Texts = Vec<Vec<u8>>;
-
-/// The verified versions of one vault and of its former ids, newest first.
-#[derive(Default)]
-pub(crate) struct Versions(Vec<VerifiedFile>);
+/// The signed versions of one vault and of its former ids, newest first.
+pub(crate) struct Versions(Vec<Version>);
 
 impl Versions {
-    /// The versions that verify under the pins, or under the known vault of `path`. Without both,
-    /// the versions of the same vault as the first one that verifies.
-    pub(crate) fn of(
-        texts: Texts,
+    /// The versions under the pins, or under the known vault of `path`. Without both, the versions of
+    /// the same vault as the first one.
+    ///
+    /// # Errors
+    /// [`Kind::WrongVault`] if the vault was handed over to two different ids.
+    pub(crate) fn trusted(
+        mut found: Vec<Version>,
         path: &Path,
-        keys: &Keys,
         pins: &[Pin],
-        context: &Context<'_>,
+        memory: &Memory,
     ) -> Result<Versions> {
-        let plugins = &keys.plugins;
-        let memory = Memory::of(path, context)?;
-        let mut found: Vec<VerifiedFile> = Vec::new();
-        for file in verified(texts, pins) {
-            let mut file = file.with_plugins(plugins);
-            if memory.recognise(&mut file).is_ok() {
-                found.push(file);
-            }
-        }
+        found.retain(|version| match pins {
+            [] => memory.accepts(&version.signed),
+            pins => version.signed.is_accepted(pins),
+        });
         if let Some((one, other)) = fork(&found) {
             let what = format!(
                 "this vault was handed over twice, to {one} and to {other}: a former writer may have made one of them"
@@ -48,109 +43,164 @@ impl Versions {
                 .with_help("Choose the right one: --pin VAULT. Ask the person who removed the last writer.")
                 .into());
         }
-        Ok(Versions::sorted(found))
+        let first = found.first().map(|first| first.signed.clone());
+        Ok(Versions(first.map_or(Vec::new(), |first| line_of(&first, found))))
     }
 
-    /// The versions with a valid signature of exactly this vault.
-    pub(crate) fn signed_by(texts: Texts, vault: VaultId) -> Versions {
-        Versions::sorted(
-            verified(texts, &[vault.into()]).filter(|file| file.vault_id() == vault).collect(),
-        )
+    /// The versions of exactly this vault.
+    pub(crate) fn signed_by(mut found: Vec<Version>, vault: VaultId) -> Versions {
+        found.retain(|version| version.signed.vault_id() == vault);
+        let first = found.first().map(|first| first.signed.clone());
+        Versions(first.map_or(Vec::new(), |first| line_of(&first, found)))
     }
 
-    /// The versions with a valid signature, by any vault: for a trusted source, such as the branch
-    /// that receives a change.
-    pub(crate) fn signed(texts: Texts) -> Versions {
-        Versions::sorted(verified(texts, &[]).collect())
-    }
-
-    /// The versions with a valid signature whose vault is that of `basis`, one of its former ids,
-    /// or a successor. A former id is no longer trusted: its values can be read, but nothing else
-    /// relies on it.
-    pub(crate) fn of_line(texts: Texts, basis: &VerifiedFile, keys: &Keys) -> Versions {
+    /// The versions whose vault is that of `basis`, one of its former ids, or a successor. A former
+    /// id is no longer trusted: its values can be read, but nothing else relies on it.
+    pub(crate) fn of_line(found: Vec<Version>, basis: &VerifiedFile) -> Versions {
         let (vault, former) = (basis.vault_id(), basis.former_ids());
-        let line = verified(texts, &[]).filter(|file| related(file, vault, &former));
-        Versions::sorted(line.map(|file| file.with_plugins(&keys.plugins)).collect())
+        let related =
+            found.into_iter().filter(|version| is_related(&version.signed, vault, &former));
+        Versions(newest_first(related.collect()))
     }
 
-    fn sorted(mut found: Vec<VerifiedFile>) -> Versions {
-        let Some(first) = found.first() else { return Versions::default() };
-        let (vault, former) = (first.vault_id(), first.former_ids());
-        found.retain(|file| related(file, vault, &former));
-        // A version of a former id counts as older, whatever its generation, because a former
-        // writer can raise the generation. A version of an earlier epoch counts as older too,
-        // because a branch can raise its generation. Of equal generations, the first one is newer:
-        // git lists the newest first.
-        let dead = handed_over(&found);
-        found.sort_by_key(|file| {
-            Reverse((!dead.contains(&file.vault_id()), file.epoch(), file.generation()))
-        });
-        Versions(found)
-    }
-
-    /// The highest generation of these versions, or 0. Former ids do not count: anyone who still
-    /// has a former key could sign the highest possible generation.
-    pub(crate) fn highest(&self) -> u64 {
+    /// The generations of these versions. Former ids do not count: anyone who still has a former key
+    /// could sign the highest possible generation.
+    pub(crate) fn generations(&self) -> impl Iterator<Item = u64> {
         let dead = handed_over(&self.0);
-        let alive = self.0.iter().filter(|file| !dead.contains(&file.vault_id()));
-        alive.map(VerifiedFile::generation).max().unwrap_or_default()
+        let alive = self.0.iter().filter(move |one| !dead.contains(&one.signed.vault_id()));
+        alive.map(|one| one.signed.generation())
     }
 
-    /// Returns the generation of the version with this text.
-    pub(crate) fn generation_of(&self, text: &str) -> Option<u64> {
-        self.0.iter().find(|file| file.text() == text).map(VerifiedFile::generation)
+    /// The highest generation of these versions, or 0.
+    pub(crate) fn highest(&self) -> u64 {
+        self.generations().max().unwrap_or_default()
     }
 
-    /// Removes and returns the newest version.
-    pub(crate) fn take_newest(&mut self) -> Option<VerifiedFile> {
-        if self.0.is_empty() { None } else { Some(self.0.remove(0)) }
+    /// Whether the same text is among these versions.
+    pub(crate) fn contains(&self, signed: &SignedVersion) -> bool {
+        self.0.iter().any(|one| one.signed == *signed)
+    }
+
+    /// Reads the newest version that verifies under the pins and, without any, under the known
+    /// vaults.
+    ///
+    /// # Errors
+    /// The errors of git.
+    pub(crate) fn newest(
+        &self,
+        pins: &[Pin],
+        memory: Option<&Memory>,
+    ) -> Result<Option<VerifiedFile>> {
+        let budget = Budget::new();
+        for version in &self.0 {
+            // Only a version that breaks a rule of the format, though its signature is valid, makes
+            // this loop go on.
+            if budget.is_late() {
+                break;
+            }
+            let file = SealedFile::parse(version.text()?).and_then(|file| file.verify(pins));
+            let Ok(mut file) = file else { continue };
+            if memory.is_none_or(|memory| memory.recognise(&mut file).is_ok()) {
+                return Ok(Some(file));
+            }
+        }
+        Ok(None)
     }
 
     /// Opens the versions that contain a ciphertext of `edited` that `basis` lacks. No others are
     /// opened, because each may require a touch of a hardware key.
-    pub(crate) fn opened(self, keys: &Keys, edited: &str, basis: &str) -> Vec<Vault<CanRead>> {
-        let mut found: HashSet<(PropertyPath, String)> = HashSet::new();
-        let mut vaults = Vec::new();
-        for file in self.0 {
+    ///
+    /// # Errors
+    /// The errors of git.
+    pub(crate) fn opened(
+        self,
+        keys: &Keys,
+        edited: &str,
+        basis: &str,
+    ) -> Result<Vec<Vault<CanRead>>> {
+        let here: HashSet<&str> = ciphertexts(basis).collect();
+        let mut missing: HashSet<&str> =
+            ciphertexts(edited).filter(|one| !here.contains(one)).collect();
+        let (mut found, mut vaults) = (HashSet::new(), Vec::new());
+        let budget = Budget::new();
+        for version in self.0 {
+            if missing.is_empty() || budget.is_late() {
+                break;
+            }
+            let text = version.text()?;
+            // Few versions contain such a ciphertext, so only those are parsed.
+            if !ciphertexts(&String::from_utf8_lossy(&text)).any(|one| missing.contains(one)) {
+                continue;
+            }
+            let Ok(file) = SealedFile::parse(text).and_then(|file| file.verify(&[])) else {
+                continue;
+            };
+            let file = file.with_plugins(&keys.plugins);
             let sealed = file.properties().filter_map(|(path, property)| match property {
                 Property::Sealed(text) => Some((path.clone(), text.clone())),
                 Property::Readable(_) => None,
             });
-            let missing = sealed.filter(|one| {
-                edited.contains(&one.1) && !basis.contains(&one.1) && !found.contains(one)
-            });
-            let missing: Vec<_> = missing.collect();
-            if !missing.is_empty()
+            let new: Vec<(PropertyPath, String)> = sealed
+                .filter(|one| missing.contains(one.1.as_str()) && !found.contains(one))
+                .collect();
+            if !new.is_empty()
                 && let Ok(vault) = file.open(&keys.identities)
             {
-                found.extend(missing);
+                for (_, text) in &new {
+                    missing.remove(text.as_str());
+                }
+                found.extend(new);
                 vaults.push(vault);
             }
         }
-        vaults
+        Ok(vaults)
     }
 }
 
-/// The texts with a valid signature under these pins.
-fn verified(texts: Texts, pins: &[Pin]) -> impl Iterator<Item = VerifiedFile> {
-    texts.into_iter().filter_map(move |text| SealedFile::parse(text).ok()?.verify(pins).ok())
+/// The ciphertexts in a text, without parsing it.
+fn ciphertexts(text: &str) -> impl Iterator<Item = &str> {
+    text.match_indices("sealed:").map(|(at, start)| {
+        let rest = &text[at + start.len()..];
+        let other = |byte: u8| !byte.is_ascii_alphanumeric() && byte != b'-' && byte != b'_';
+        let end = rest.bytes().position(other).unwrap_or(rest.len());
+        &text[at..at + start.len() + end]
+    })
 }
 
-/// The former ids of these files.
-fn handed_over(found: &[VerifiedFile]) -> HashSet<VaultId> {
-    found.iter().flat_map(VerifiedFile::former_ids).collect()
+/// The versions that are related to `first`, newest first.
+fn line_of(first: &SignedVersion, mut found: Vec<Version>) -> Vec<Version> {
+    let former = first.former_ids();
+    found.retain(|version| is_related(&version.signed, first.vault_id(), former));
+    newest_first(found)
+}
+
+/// Sorts the versions of one line. A version of a former id counts as older, whatever its numbers,
+/// because a former writer can raise them. A version of an earlier epoch counts as older too, because
+/// a branch can raise its generation. Of equal generations, the first one is newer: git lists the
+/// newest first.
+fn newest_first(mut found: Vec<Version>) -> Vec<Version> {
+    let dead = handed_over(&found);
+    found.sort_by_key(|version| {
+        let signed = &version.signed;
+        Reverse((!dead.contains(&signed.vault_id()), signed.epoch(), signed.generation()))
+    });
+    found
+}
+
+/// The former ids of these versions.
+fn handed_over(found: &[Version]) -> HashSet<VaultId> {
+    found.iter().flat_map(|version| version.signed.former_ids()).copied().collect()
 }
 
 /// Finds two current ids that both succeed the same former id. One of the two handovers was made by
 /// a removed writer.
-fn fork(found: &[VerifiedFile]) -> Option<(VaultId, VaultId)> {
+fn fork(found: &[Version]) -> Option<(VaultId, VaultId)> {
     let dead = handed_over(found);
-    let mut live: Vec<&VerifiedFile> =
-        found.iter().filter(|file| !dead.contains(&file.vault_id())).collect();
-    live.dedup_by_key(|file| file.vault_id());
-    let shares = |one: &VerifiedFile, other: &VerifiedFile| {
-        one.vault_id() != other.vault_id()
-            && one.former_ids().iter().any(|id| other.former_ids().contains(id))
+    let mut live: Vec<&SignedVersion> = found.iter().map(|version| &version.signed).collect();
+    let mut seen = HashSet::new();
+    live.retain(|one| !dead.contains(&one.vault_id()) && seen.insert(one.vault_id()));
+    let shares = |one: &SignedVersion, other: &SignedVersion| {
+        one.former_ids().iter().any(|id| other.former_ids().contains(id))
     };
     live.iter().enumerate().find_map(|(at, one)| {
         let other = live[at + 1..].iter().find(|other| shares(one, other))?;
@@ -158,11 +208,11 @@ fn fork(found: &[VerifiedFile]) -> Option<(VaultId, VaultId)> {
     })
 }
 
-/// Returns whether a file and a vault share one lineage: the same id, a former id, or a successor.
-fn related(file: &VerifiedFile, vault: VaultId, former: &[VaultId]) -> bool {
-    file.vault_id() == vault
-        || former.contains(&file.vault_id())
-        || file.former_ids().contains(&vault)
+/// Whether a version and a vault share one lineage: the same id, a former id, or a successor.
+fn is_related(version: &SignedVersion, vault: VaultId, former: &[VaultId]) -> bool {
+    version.vault_id() == vault
+        || former.contains(&version.vault_id())
+        || version.former_ids().contains(&vault)
 }
 
 /// The signed versions of a file in git: those in the history of HEAD, and all of them. Outside a
@@ -173,17 +223,13 @@ fn related(file: &VerifiedFile, vault: VaultId, former: &[VaultId]) -> bool {
 pub(crate) fn in_git(path: &Path) -> Result<(History, History)> {
     let repository = match Repository::of(path) {
         Ok(repository) => repository,
-        Err(failure) if failure.kind() == Kind::NotFound => {
-            return Ok((History::none(), History::none()));
-        }
+        Err(failure) if failure.kind() == Kind::NotFound => return Ok(Default::default()),
         Err(failure) => return Err(failure),
     };
     let name = repository.name_of(path)?;
-    let Ok(head) = repository.commit("HEAD") else {
-        return Ok((History::none(), History::none()));
-    };
-    let mut here = repository.history(Some(&head), &name)?;
+    let Ok(head) = repository.commit("HEAD") else { return Ok(Default::default()) };
+    let (mut here, all) = repository.histories(&head, &name)?;
     // A staged version may be newer than any commit.
-    here.versions.extend(repository.blob(":0", &name)?);
-    Ok((here, repository.history(None, &name)?))
+    here.versions.extend(repository.blob(":0", &name)?.and_then(Version::of_text));
+    Ok((here, all))
 }

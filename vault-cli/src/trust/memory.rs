@@ -3,7 +3,7 @@
 
 use crate::context::Context;
 use crate::ui::failure::{Failure, Result};
-use bootseal_core::{Kind, KnownFile, KnownVaults, Shown, VaultId, VerifiedFile};
+use bootseal_core::{Kind, KnownFile, KnownVaults, Shown, SignedVersion, VaultId, VerifiedFile};
 use std::path::{Path, PathBuf};
 
 /// The known vaults, and the path of one file in them. Without a home folder there are none, so
@@ -24,10 +24,23 @@ impl Memory {
         self.0.as_ref().map_or(Ok(()), |(known, place)| known.recognise(file, place))
     }
 
+    /// Whether a version may be one of the known vault of this file.
+    pub(crate) fn accepts(&self, version: &SignedVersion) -> bool {
+        self.0.as_ref().is_none_or(|(known, place)| known.accepts(version, place))
+    }
+
     /// Refuses to seal a secret into a file with an older epoch than one seen here, because a
     /// removed member may open it.
     pub(crate) fn refuse_older(&self, file: &VerifiedFile) -> Result<(), bootseal_core::Error> {
         self.0.as_ref().map_or(Ok(()), |(known, place)| known.refuse_older_epoch(file, place))
+    }
+
+    /// Refuses a file that a former writer may have made.
+    pub(crate) fn refuse_handed_over(
+        &self,
+        file: &VerifiedFile,
+    ) -> Result<(), bootseal_core::Error> {
+        self.0.as_ref().map_or(Ok(()), |(known, place)| known.refuse_handed_over(file, place))
     }
 
     pub(crate) fn vault_id(&self) -> Option<VaultId> {
@@ -41,8 +54,9 @@ impl Memory {
         known.map_or(0, |(known, place)| known.generation_of(place))
     }
 
+    /// Returns the highest epoch of this vault that was seen at any path.
     pub(crate) fn epoch(&self, vault: &VaultId) -> u64 {
-        self.0.as_ref().map_or(0, |(known, place)| known.epoch_of(place, vault))
+        self.0.as_ref().map_or(0, |(known, _)| known.epoch_of(vault))
     }
 }
 

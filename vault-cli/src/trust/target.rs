@@ -104,7 +104,7 @@ impl Target {
     ) -> Result<R> {
         let lock = FileLock::acquire(&self.path)?;
         let file = lock.read()?.verify(&[self.pin])?.with_plugins(&self.keys.plugins);
-        if file.epoch() < self.epoch {
+        if file.vault_id() == self.pin.vault && file.epoch() < self.epoch {
             return Err(Failure::new(
                 Kind::Conflict,
                 "the file was replaced with an older one in the meantime; nothing was changed",

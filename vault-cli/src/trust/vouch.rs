@@ -43,6 +43,18 @@ pub(crate) fn vouch(
     context: &mut Context<'_>,
 ) -> Result<()> {
     memory.refuse_older(file)?;
+    vouch_for_named(file, memory, path, context)
+}
+
+/// Like [`vouch`], for a version that the user named as the one to continue from: its epoch may be
+/// older than one seen, because it gets new keys.
+pub(crate) fn vouch_for_named(
+    file: &mut VerifiedFile,
+    memory: &Memory,
+    path: &Path,
+    context: &mut Context<'_>,
+) -> Result<()> {
+    memory.refuse_handed_over(file)?;
     if file.trust() != Trust::Unverified {
         // A handover is added to the known vaults only when the file is next written, not when it
         // is read.

@@ -2,6 +2,8 @@
 
 pub(crate) mod known_vaults;
 
+pub(crate) mod version;
+
 pub(crate) mod sealed;
 pub(crate) mod verified;
 

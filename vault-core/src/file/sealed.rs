@@ -16,6 +16,7 @@ use crate::keys::signing::verify;
 use crate::keys::vault_id::VaultId;
 use crate::text::document::Document;
 use crate::text::outline::Outline;
+use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -256,6 +257,18 @@ fn placed(error: Error, file: Option<&Path>) -> Error {
 pub struct SignedFile(SealedFile);
 
 impl SignedFile {
+    /// The table `[bootseal]`, if it is the valid table of the vault that signed the text.
+    pub(super) fn own_header(&self) -> Option<Header> {
+        let own = self.0.own_part()?;
+        let header = Outline::bounds(own).and_then(|_| Header::parse(own)).ok()?;
+        (header.vault == self.0.vault).then_some(header)
+    }
+
+    /// The SHA-256 of the signed text.
+    pub(super) fn digest(&self) -> [u8; 32] {
+        Sha256::digest(&self.0.text[..self.0.signed]).into()
+    }
+
     /// Checks the vault against `pins`, if there are any, and then parses the file.
     ///
     /// # Errors

@@ -86,8 +86,8 @@ impl VerifiedFile {
         [self.document.text(), &self.own].concat()
     }
 
-    /// The SHA-256 of the text that is signed.
-    pub(crate) fn digest(&self) -> [u8; 32] {
+    /// The SHA-256 of the signed text.
+    pub fn digest(&self) -> [u8; 32] {
         use sha2::{Digest, Sha256};
         let signed = self.own.rfind("signature = ").unwrap_or(self.own.len());
         Sha256::new()
@@ -121,6 +121,12 @@ impl VerifiedFile {
     /// The earlier ids of this vault, each handed over to the next, oldest first.
     pub fn former_ids(&self) -> Vec<VaultId> {
         self.header.former_ids()
+    }
+
+    /// The generation at which `old` was handed over, if it is an earlier id of this vault. Later
+    /// generations of `old` do not count: anyone who still has its key can sign any generation.
+    pub fn handed_over_at(&self, old: &VaultId) -> Option<u64> {
+        self.header.handed_over_at(old)
     }
 
     /// Records that the file is trusted because its vault is known or because a user confirmed it.

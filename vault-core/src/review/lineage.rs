@@ -3,8 +3,6 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::file::verified::VerifiedFile;
-use crate::keys::pin::Pin;
-use crate::keys::vault_id::VaultId;
 use crate::review::merge::Taken;
 
 /// One side of a merge, after verification.
@@ -143,41 +141,19 @@ fn is_same_line(file: &VerifiedFile, old: &VerifiedFile) -> bool {
     file.vault_id() == old.vault_id() || file.former_ids().contains(&old.vault_id())
 }
 
-/// Whether `file` is older than `base`. The access list of an older file is ignored, and its values
+/// Whether `file` is older than `base`: its id was handed over to that of `base`, or it has the same
+/// id and a lower generation or epoch. The access list of an older file is ignored, and its values
 /// are not changes.
-fn is_older(file: &VerifiedFile, base: &VerifiedFile) -> bool {
-    base.former_ids().contains(&file.vault_id())
-        || is_same_line(file, base)
-            && (file.generation() < base.generation() || file.epoch() < base.epoch())
-}
-
-/// Whether a pin or the known id of the file confirms the vault `id`; `false` without either.
-///
-/// # Errors
-/// [`Kind::WrongVault`] if the pin or the known id names another vault.
 ///
 /// ```
-/// # let [id, other] = bootseal_fixtures::two_vaults().map(|file| file.vault_id());
-/// use bootseal_core::{Kind, is_vouched_for};
-/// assert!(is_vouched_for(id, &[id.into()], None)?);
-/// assert!(!is_vouched_for(id, &[], None)?);
-/// assert_eq!(is_vouched_for(id, &[], Some(other)).unwrap_err().kind(), Kind::WrongVault);
+/// # let (alice, [old, file]) = bootseal_fixtures::file_twice("");
+/// use bootseal_core::is_older;
+/// let (_, new) = file.open_for_writing(&[alice])?.sign_above(0)?;
+/// assert!(is_older(&old, &new) && !is_older(&new, &old));
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```
-pub fn is_vouched_for(id: VaultId, pins: &[Pin], known: Option<VaultId>) -> Result<bool> {
-    // If there are pins, the known id is ignored.
-    let wanted: Vec<VaultId> = match pins {
-        [] => known.into_iter().collect(),
-        pins => pins.iter().map(|pin| pin.vault).collect(),
-    };
-    if wanted.is_empty() || wanted.contains(&id) {
-        return Ok(!wanted.is_empty());
-    }
-    let wanted: Vec<String> = wanted.iter().map(ToString::to_string).collect();
-    Err(Error::new(
-        Kind::WrongVault,
-        format!("this is the vault {id}, but it must be {}", wanted.join(" or ")),
-    ))
+pub fn is_older(file: &VerifiedFile, base: &VerifiedFile) -> bool {
+    base.header.is_newer_than(&file.header)
 }
 
 #[cfg(test)]
@@ -261,6 +237,22 @@ mod tests {
         );
         let plan = MergePlan::of(signed(&first), signed(&ours), Some(read(&base))).unwrap();
         assert_eq!((plan.side, plan.other.is_none()), (Taken::Theirs, true));
+    }
+
+    #[test]
+    fn numbers_of_an_id_that_was_handed_over_do_not_count() {
+        let me = writer();
+        let first = me.vault().sign().unwrap();
+        // A former writer signs high numbers under the old id.
+        let mut vault = read(&first).open_for_writing(std::slice::from_ref(&me.0)).unwrap();
+        vault.rotate_above(1000).unwrap();
+        let (high, _) = vault.sign_above(1000).unwrap();
+        let new = me.change(&first, |vault| vault.rotate(true).unwrap());
+        assert!(is_older(&read(&high), &read(&new)) && !is_older(&read(&new), &read(&high)));
+        for (ours, theirs) in [(&new, &first), (&first, &new)] {
+            let plan = MergePlan::of(signed(ours), signed(theirs), Some(read(&high))).unwrap();
+            assert_eq!((plan.into.text(), plan.into.epoch()), (new.clone(), 1));
+        }
     }
 
     #[test]

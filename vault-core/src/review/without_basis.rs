@@ -3,8 +3,7 @@
 use crate::access::identity::Identity;
 use crate::access::wrap::open_writer_keys;
 use crate::error::{Error, Kind, Result};
-use crate::file::header::edit::replace;
-use crate::file::header::{Header, MAX_COUNT};
+use crate::file::header::{Header, MAX_REAL};
 use crate::file::verified::{Trust, VerifiedFile};
 use crate::keys::signing::id_of;
 use crate::review::hand_edit::HandEdit;
@@ -13,10 +12,9 @@ use crate::vault::{CanWrite, Vault};
 
 impl Vault<CanWrite> {
     /// Takes over a whole edited file, including its access list, if there is no version to start
-    /// from. The file gets new keys for its access list, and an epoch above both `epoch` and its
-    /// own, so that anyone who planted or knew the old keys cannot open the values that are sealed
-    /// from then on. `signing_key` also creates a new id, for a file whose present id nothing
-    /// confirms.
+    /// from and nothing confirms its vault. The file gets a new id, which starts at epoch 1, and new
+    /// keys for its access list, so that anyone who planted or knew the old keys can neither sign
+    /// the file nor open the values that are sealed from then on.
     ///
     /// The returned file has [`Trust::Unverified`]: the user must have reviewed all of it before
     /// continuing.
@@ -30,16 +28,11 @@ impl Vault<CanWrite> {
     /// # let (alice, text) = bootseal_fixtures::sealed("timeout = \"10s\"\n");
     /// use bootseal_core::{HandEdit, Trust, Vault};
     /// let edit = HandEdit::parse(text.replace("\"10s\"", "\"20s\"").into_bytes())?;
-    /// let vault = Vault::without_basis(&edit, &[alice], 0, false)?;
+    /// let vault = Vault::without_basis(&edit, &[alice])?;
     /// assert_eq!(vault.file().trust(), Trust::Unverified);
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
-    pub fn without_basis(
-        edit: &HandEdit,
-        identities: &[Identity],
-        epoch: u64,
-        signing_key: bool,
-    ) -> Result<Vault<CanWrite>> {
+    pub fn without_basis(edit: &HandEdit, identities: &[Identity]) -> Result<Vault<CanWrite>> {
         if edit.own.is_empty() {
             return Err(Error::malformed(
                 "has no table [bootseal], and there is no verified version to start from",
@@ -48,15 +41,14 @@ impl Vault<CanWrite> {
                 "Name a version that verifies: bootseal sign --against FILE. To seal a plain-text file: bootseal seal",
             ));
         }
-        let mut header = Header::parse(&edit.own)?;
-        // No real file reaches such numbers. Close to the maximum, the next removal could be the
-        // last possible one.
-        if header.generation.max(header.epoch) > MAX_COUNT / 2 {
+        let header = Header::parse(&edit.own)?;
+        // Nothing confirms this number, and close to the maximum, the next write could be the last
+        // possible one.
+        if header.generation > MAX_REAL {
             return Err(Error::malformed(
-                "`bootseal.generation` or `bootseal.epoch` is a number that no real file reaches",
+                "`bootseal.generation` is a number that no real file reaches",
             ));
         }
-        header.epoch = header.epoch.max(epoch);
         let Some((seed, data_key)) = open_writer_keys(&header.write_key, identities)? else {
             return Err(Error::new(Kind::NoIdentity, "none of your identities is a writer")
                 .with_help(format!("Writers: {}.", header.writers())));
@@ -66,18 +58,17 @@ impl Vault<CanWrite> {
                 "`write_key` does not contain the signing seed of this vault",
             ));
         }
-        let own = replace(&edit.own, "epoch", &header.epoch.to_string())?;
         let document = Document::parse(edit.document.text().to_owned())?;
         let file = VerifiedFile {
             document,
-            own,
+            own: edit.own.clone(),
             header,
             trust: Trust::Unverified,
             handed_over_from: None,
             file: None,
         };
         let mut vault = Vault::for_writer(file, seed, data_key)?;
-        vault.rotate(signing_key)?;
+        vault.rotate(true)?;
         Ok(vault)
     }
 }

@@ -182,7 +182,7 @@ impl Vault<CanWrite> {
 mod tests {
     use super::*;
     use crate::access::identity::Identity;
-    use crate::file::header::Header;
+    use crate::file::header::{Header, MAX_COUNT};
     use crate::file::sealed::SealedFile;
     use crate::file::verified::VerifiedFile;
     use crate::keys::pin::Pin;
@@ -298,9 +298,46 @@ mod tests {
             .unwrap();
         assert_eq!(
             (file.handed_over_from(), file.vault_id(), file.epoch()),
-            (Some(first), third, 3)
+            (Some(first), third, 1)
         );
         assert_eq!(file.former_ids(), [first, second]);
+    }
+
+    /// Found by review: a writer signed epoch 2^53, after which no member could be removed.
+    #[test]
+    fn a_writer_who_signs_the_highest_epoch_can_be_removed() {
+        let mut team = Team::new();
+        team.change(|vault| set_epoch(vault, MAX_COUNT));
+        let mut vault = team.file().open_for_writing(&[team.alice.clone()]).unwrap();
+        let error = vault.remove_access("web1", 200).unwrap_err();
+        assert_eq!(error.kind(), Kind::Conflict);
+        assert!(error.to_string().contains("bootseal rotate --signing-key"), "{error}");
+        // Removing the writer starts a new id, which has its own epochs.
+        let file = team.change(|vault| drop(vault.remove_access("bob", 200).unwrap()));
+        assert_eq!(file.epoch(), 1);
+        let file = team.change(|vault| drop(vault.remove_access("web1", 200).unwrap()));
+        assert_eq!(file.epoch(), 2);
+        team.change(|vault| set_epoch(vault, MAX_COUNT));
+        let id = team.file().vault_id();
+        let file = team.change(|vault| vault.rotate(true).unwrap());
+        assert_eq!((file.epoch(), file.former_ids().contains(&id)), (1, true));
+    }
+
+    #[test]
+    fn keys_above_a_seen_epoch_get_a_new_id_only_if_no_epoch_is_left() {
+        let mut team = Team::new();
+        let id = team.file().vault_id();
+        let file = team.change(|vault| vault.rotate_above(7).unwrap());
+        assert_eq!((file.epoch(), file.vault_id()), (8, id));
+        let file = team.change(|vault| vault.rotate_above(3).unwrap());
+        assert_eq!((file.epoch(), file.vault_id()), (9, id));
+        let file = team.change(|vault| vault.rotate_above(MAX_COUNT).unwrap());
+        assert_eq!((file.epoch(), file.former_ids()), (1, vec![id]));
+    }
+
+    fn set_epoch(vault: &mut Vault<CanWrite>, epoch: u64) {
+        vault.file.header.epoch = epoch;
+        vault.file.own = edit::replace(&vault.file.own, "epoch", &epoch.to_string()).unwrap();
     }
 
     #[test]
@@ -335,7 +372,7 @@ mod tests {
         let file = team.change(|vault| {
             drop(vault.replace_access(access("web1", Role::Reader, &other), 200).unwrap())
         });
-        assert_eq!((file.epoch(), file.known_to(100)), (3, vec!["web1"]));
+        assert_eq!((file.epoch(), file.known_to(100)), (2, vec!["web1"]));
         assert!(!team.opens(&web1) && team.opens(&other));
     }
 

@@ -4,7 +4,7 @@
 use crate::access::wrap::{wrap_data_key, wrap_writer_keys};
 use crate::error::{Error, Kind, Result};
 use crate::file::header::{
-    Access, Handover, Header, MAX_COUNT, MAX_HISTORY, Removed, Role, edit, recipients,
+    Access, Handover, Header, MAX_COUNT, MAX_HISTORY, MAX_REAL, Removed, Role, edit, recipients,
 };
 use crate::keys::derive::{DataKey, ValueKey};
 use crate::keys::signing::{SigningSeed, id_of, sign_handover};
@@ -18,10 +18,11 @@ use std::collections::HashMap;
 
 impl Vault<CanWrite> {
     /// Makes a new data key and seals every value again, keeping the time at which each was set.
-    /// `signing_key` also makes a new vault id.
+    /// The epoch grows by 1. `signing_key` also makes a new vault id, which starts at epoch 1.
     ///
     /// # Errors
-    /// The errors of [`Vault::open`] if a value does not open; [`Kind::Io`] if the system has no
+    /// The errors of [`Vault::open`] if a value does not open; [`Kind::Conflict`] if the epoch is
+    /// the highest one of the format and the vault id stays; [`Kind::Io`] if the system has no
     /// random numbers or no guarded memory.
     ///
     /// ```
@@ -41,6 +42,27 @@ impl Vault<CanWrite> {
         )
     }
 
+    /// Like `rotate`, with an epoch above `epoch`, which was seen elsewhere. If the format allows no
+    /// higher epoch, the vault also gets a new id, so that nobody can end its future with a number.
+    ///
+    /// # Errors
+    /// As [`Vault::rotate`].
+    ///
+    /// ```
+    /// # let mut vault = bootseal_fixtures::vault("");
+    /// vault.rotate_above(7)?;
+    /// assert_eq!(vault.file().epoch(), 8);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn rotate_above(&mut self, epoch: u64) -> Result<()> {
+        let highest = self.file.header.epoch.max(epoch);
+        if highest > MAX_REAL {
+            return self.rotate(true);
+        }
+        self.file.header.epoch = highest;
+        self.rotate(false)
+    }
+
     /// Makes new keys for `list`, so that members who are not in `list` can open nothing from now
     /// on.
     pub(super) fn rekey(
@@ -58,13 +80,14 @@ impl Vault<CanWrite> {
         let key = data_key.value_key(&id)?;
         let document = self.sealed_under(&key, &id)?;
         let header = &self.file.header;
-        let epoch = header.epoch.saturating_add(1);
+        // Epochs are counted for each id, so a former writer cannot use up those of the new id.
+        let epoch = if signing_key { 1 } else { header.epoch.saturating_add(1) };
         if epoch > MAX_COUNT {
             return Err(Error::new(
                 Kind::Conflict,
-                "no more new keys are possible: the format allows epochs up to 2^53",
+                "no more new keys are possible for this vault id: the format allows epochs up to 2^53",
             )
-            .with_help("Create a new vault for the same members: bootseal init --like FILE"));
+            .with_help("Start a new id, at epoch 1: bootseal rotate --signing-key"));
         }
         let mut handover = header.handover.clone();
         if signing_key {

@@ -85,7 +85,8 @@ impl Vault<CanWrite> {
             return Err(Error::new(
                 Kind::Conflict,
                 "no higher generation is possible: the format allows generations up to 2^53",
-            ));
+            )
+            .with_help("Only a writer who signed this number on purpose can cause this. Continue from an earlier version (bootseal sign --against VERSION), then remove that writer: bootseal access remove NAME"));
         }
         let own = replace(&self.file.own, "generation", &generation.to_string())?;
         let end =

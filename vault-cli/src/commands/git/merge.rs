@@ -11,7 +11,7 @@ use crate::trust::memory::remember;
 use crate::trust::pins;
 use crate::ui::failure::{Exit, Failure, Result, unreadable};
 use bootseal_core::{
-    FileLock, Kind, Pin, SealedFile, Shown, Side, Taken, VerifiedFile, goes_on_from,
+    FileLock, Kind, Pin, SealedFile, Shown, Side, Taken, VerifiedFile, goes_on_from, is_older,
 };
 use std::path::Path;
 
@@ -56,12 +56,12 @@ fn merge(options: &GitMerge, context: &mut Context<'_>) -> Result<u64> {
     };
     let base = verified(base, "the common version")?;
     let theirs = verified(theirs, "their side")?;
-    if ours.generation() < base.generation() || theirs.generation() < base.generation() {
+    if is_older(&ours, &base) || is_older(&theirs, &base) {
         return Err(Failure::new(Kind::OldGeneration, "one side is older than the common version"));
     }
     // Anyone can commit an old signed version of our side to a branch; a merge would revert the
     // changes since then.
-    if was_ours(&theirs.text(), &options.path)? {
+    if was_ours(&theirs, &options.path)? {
         return Err(Failure::new(
             Kind::OldGeneration,
             "their side is identical to an earlier version of our side",
@@ -75,7 +75,11 @@ fn merge(options: &GitMerge, context: &mut Context<'_>) -> Result<u64> {
         }
     }
     let base = side(base, &mut keys, context)?;
-    let (ours_generation, theirs_generation) = (ours.generation(), theirs.generation());
+    let above = match ours.vault_id() == theirs.vault_id() {
+        true => ours.generation().max(theirs.generation()),
+        // A former writer can sign any generation of the id that was handed over.
+        false => 0,
+    };
     let (mut vault, one, other): (_, Side, Side) = match into_theirs {
         true => {
             keys.unlock_to_write(&theirs, context)?;
@@ -103,22 +107,20 @@ fn merge(options: &GitMerge, context: &mut Context<'_>) -> Result<u64> {
         let text = format!("both sides changed comments; theirs has: {}", Shown(comment));
         return Err(Failure::new(Kind::Conflict, text));
     }
-    let (text, file) = vault.sign_above(ours_generation.max(theirs_generation))?;
+    let (text, file) = vault.sign_above(above)?;
     FileLock::acquire(&options.ours)?.write(&text)?;
     remember(&options.path, &file, context);
     Ok(file.generation())
 }
 
-fn was_ours(theirs: &str, path: &Path) -> Result<bool> {
+/// Whether a version in the history of HEAD has the same signed text.
+fn was_ours(theirs: &VerifiedFile, path: &Path) -> Result<bool> {
     let repository = Repository::of(Path::new("."))?;
     let head = repository.commit("HEAD")?;
     let name = repository.name_of(path)?;
-    let history = repository.history(Some(&head), &name)?;
+    let history = repository.history(&head, &name)?;
     history.require_complete(&name)?;
-    Ok(history
-        .versions
-        .into_iter()
-        .any(|text| String::from_utf8_lossy(&text).replace("\r\n", "\n") == theirs))
+    Ok(history.versions.iter().any(|version| version.signed.digest() == theirs.digest()))
 }
 
 fn untrusted(which: &str, judged: Judged) -> Failure {

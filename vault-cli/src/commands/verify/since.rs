@@ -3,10 +3,9 @@
 
 use crate::git::repository::Repository;
 use crate::git::versions::Versions;
-use crate::trust::keyring::Keys;
 use crate::ui::change_report;
 use crate::ui::failure::{Failure, Result};
-use bootseal_core::{Changes, Error, HandEdit, Kind, Shown, VaultId, VerifiedFile};
+use bootseal_core::{Changes, Error, HandEdit, Kind, SealedFile, Shown, VaultId, VerifiedFile};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -76,9 +75,7 @@ impl Since {
             // A renamed or copied file must still be newer than the original.
             for other in self.names_then()? {
                 let there = self.repository.blob(&self.commit, &other)?.unwrap_or_default();
-                let Some(old) =
-                    Versions::of_line(vec![there], file, &Keys::default()).take_newest()
-                else {
+                let Some(old) = verified(there).filter(|old| is_same_line(old, file)) else {
                     continue;
                 };
                 self.successor(file, &old).map_err(|error| error.in_file(path))?;
@@ -86,7 +83,7 @@ impl Since {
             let headline = format!("new since {}", self.revision);
             return Ok(Became { headline, changes: Changes::default(), before: None });
         };
-        let old = match Versions::signed(vec![bytes.clone()]).take_newest() {
+        let old = match verified(bytes.clone()) {
             Some(old) => old,
             // The version at the revision does not verify, so the file must be the successor of the
             // last version of the same vault that verifies.
@@ -130,9 +127,9 @@ impl Since {
             .rev()
             .find_map(|line| line.strip_prefix("vault = \"")?.strip_suffix('"')?.parse().ok());
         let Some(vault): Option<VaultId> = named else { return Ok(None) };
-        let history = self.repository.history(Some(&self.commit), name)?;
+        let history = self.repository.history(&self.commit, name)?;
         history.require_complete(name)?;
-        Ok(Versions::signed_by(history.versions, vault).take_newest())
+        Versions::signed_by(history.versions, vault).newest(&[vault.into()], None)
     }
 
     fn names_then(&self) -> Result<Vec<String>> {
@@ -166,15 +163,20 @@ impl Since {
             return Err(Error::new(Kind::WrongVault, what)
                 .with_help("Someone may have replaced it with a vault of their own. Restore the file: git checkout"));
         }
+        // Numbers are kept by id: of an id that was handed over, only generations up to the handover
+        // count.
+        let same_id = file.vault_id() == old.vault_id();
+        let handed_over = file.handed_over_at(&old.vault_id()).filter(|_| !same_id);
+        let generation = handed_over.map_or(old.generation(), |at| at.min(old.generation()));
         let what = if file.text() == old.text() {
             return Ok(());
-        } else if file.generation() <= old.generation() {
+        } else if file.generation() <= generation {
             format!(
                 "this is generation {}, but at {revision} it was {}: an older or a different file was added",
                 file.generation(),
-                old.generation()
+                generation
             )
-        } else if file.epoch() < old.epoch() {
+        } else if same_id && file.epoch() < old.epoch() {
             format!(
                 "this file has the data key of epoch {}, but at {revision} it was epoch {}: it is based on a version with older keys",
                 file.epoch(),
@@ -187,6 +189,19 @@ impl Since {
             "To restore older content on purpose, a writer must sign it again: bootseal sign",
         ))
     }
+}
+
+/// The version with this text, if its signature is valid: the branch that receives the change is
+/// trusted, so any vault is accepted.
+fn verified(text: Vec<u8>) -> Option<VerifiedFile> {
+    SealedFile::parse(text).ok()?.verify(&[]).ok()
+}
+
+/// Whether one of the two vaults is the other, or was handed over to it.
+fn is_same_line(one: &VerifiedFile, other: &VerifiedFile) -> bool {
+    one.vault_id() == other.vault_id()
+        || one.former_ids().contains(&other.vault_id())
+        || other.former_ids().contains(&one.vault_id())
 }
 
 /// The sealed files in git's NUL-separated list.

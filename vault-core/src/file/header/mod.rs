@@ -14,6 +14,9 @@ use std::fmt;
 
 /// The maximum generation and epoch of the format.
 pub(crate) const MAX_COUNT: u64 = 1 << 53;
+/// The highest generation or epoch that a file reaches by honest writes. A writer can sign a higher
+/// number only to leave no room for further ones.
+pub const MAX_REAL: u64 = MAX_COUNT / 2;
 /// The maximum number of removals, and of handovers, that are kept.
 pub(crate) const MAX_HISTORY: usize = 64;
 
@@ -184,6 +187,16 @@ impl Header {
             .iter()
             .zip(next)
             .all(|(entry, to)| verify_handover(&entry.from, entry.generation, to, &entry.signature))
+    }
+
+    /// Whether `old` is an earlier version of the vault: its id was handed over, or it has the same id
+    /// and lower numbers. Numbers of different ids are not compared, because a former writer can sign
+    /// any number.
+    pub(crate) fn is_newer_than(&self, old: &Header) -> bool {
+        match self.vault == old.vault {
+            true => old.generation < self.generation || old.epoch < self.epoch,
+            false => self.former_ids().contains(&old.vault),
+        }
     }
 
     /// The generation at which `old` was handed over, if it is an earlier id of this vault.

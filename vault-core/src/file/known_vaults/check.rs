@@ -4,6 +4,7 @@
 use crate::error::{Error, Kind, Result};
 use crate::file::known_vaults::{Known, KnownFile, KnownVaults};
 use crate::file::verified::{Trust, VerifiedFile};
+use crate::file::version::SignedVersion;
 use crate::shown::Shown;
 
 impl KnownVaults {
@@ -48,6 +49,27 @@ impl KnownVaults {
         Ok(())
     }
 
+    /// Whether a version without a pin may be a version of the file: no other vault is known at its
+    /// place, except one that was handed over to this one. [`KnownVaults::recognise`] gives the
+    /// reason for a refusal.
+    ///
+    /// ```
+    /// # let ((_folder, store), [file, foreign]) = (bootseal_fixtures::path("known_vaults"), bootseal_fixtures::two_vaults());
+    /// use bootseal_core::{KnownFile, KnownVaults, SealedFile};
+    /// let place = KnownFile::named("app.sealed.toml");
+    /// KnownVaults::remember(&store, &place, &file)?;
+    /// let foreign = SealedFile::parse(foreign.text().into_bytes())?.verify_version()?;
+    /// assert!(!KnownVaults::load(&store)?.accepts(&foreign, &place));
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn accepts(&self, version: &SignedVersion, place: &KnownFile) -> bool {
+        let id = version.vault_id();
+        self.all(place).all(|known| {
+            !known.former.contains(&id)
+                && (known.vault == id || version.former_ids().contains(&known.vault))
+        })
+    }
+
     fn refuse_former(&self, known: &Known, file: &VerifiedFile, place: &KnownFile) -> Result<()> {
         let Some(what) = former_writer(known, file) else { return Ok(()) };
         Err(Error::new(Kind::WrongVault, what).in_file(&place.shown).with_help(format!(
@@ -56,35 +78,68 @@ impl KnownVaults {
         )))
     }
 
+    /// Refuses a file whose id was handed over, at this path or at any other, or which hands a former
+    /// id over to another id than the one seen: a former writer may have made it.
+    ///
+    /// # Errors
+    /// [`Kind::WrongVault`]; [`Kind::OldGeneration`] for an id that was handed over at another path,
+    /// where this file may belong to a branch that has not merged the handover yet.
+    ///
+    /// ```
+    /// # let ((_folder, store), (alice, [old, file])) = (bootseal_fixtures::path("known_vaults"), bootseal_fixtures::file_twice(""));
+    /// use bootseal_core::{Kind, KnownFile, KnownVaults};
+    /// let mut vault = file.open_for_writing(&[alice])?;
+    /// vault.rotate(true)?; // a new vault id
+    /// let place = KnownFile::named("app.sealed.toml");
+    /// KnownVaults::remember(&store, &place, &vault.sign_above(0)?.1)?;
+    ///
+    /// let error = KnownVaults::load(&store)?.refuse_handed_over(&old, &place).unwrap_err();
+    /// assert_eq!(error.kind(), Kind::WrongVault);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn refuse_handed_over(&self, file: &VerifiedFile, place: &KnownFile) -> Result<()> {
+        for known in self.all(place) {
+            self.refuse_former(known, file, place)?;
+        }
+        for (path, known) in self.elsewhere(place) {
+            if known.former.contains(&file.vault_id()) {
+                let epoch = known.epochs.get(&known.vault).copied().unwrap_or_default();
+                let newer = format!(
+                    "this file is signed by {}, which was handed over to {}, and epoch {epoch} of the latter",
+                    file.vault_id(),
+                    known.vault
+                );
+                return Err(older_than_elsewhere(&newer, path, place));
+            }
+            if let Some(what) = former_writer(known, file) {
+                return Err(Error::new(Kind::WrongVault, what).in_file(&place.shown));
+            }
+        }
+        Ok(())
+    }
+
     /// Refuses a file from before the removal of a member if the removal was seen in a file at
     /// another path: another worktree, another clone, another name. The vault id connects them.
     fn refuse_removed_elsewhere(&self, file: &VerifiedFile, place: &KnownFile) -> Result<()> {
-        let id = file.vault_id();
-        for (path, known) in self.known.iter().filter(|(path, _)| !place.keys.contains(path)) {
-            let epoch_of = |id| known.epochs.get(id).copied().unwrap_or_default();
-            let newer = if known.former.contains(&id) {
-                format!(
-                    "epoch {} of {}, to which this vault was handed over,",
-                    epoch_of(&known.vault),
-                    known.vault
-                )
-            } else if epoch_of(&id) > file.epoch() {
-                format!("epoch {}", epoch_of(&id))
-            } else if let Some(what) = former_writer(known, file) {
-                return Err(Error::new(Kind::WrongVault, what).in_file(&place.shown));
-            } else {
-                continue;
-            };
-            let what = format!(
-                "this file has the data key of epoch {}, but {newer} was seen at {}: members removed since could read what is sealed into this file",
-                file.epoch(),
-                Shown(path)
-            );
-            return Err(Error::new(Kind::OldGeneration, what).in_file(&place.shown).with_help(
-                "Merge the newer version into this one first: git merge BRANCH, or git pull. The old values can still be read.",
-            ));
+        for (path, known) in self.elsewhere(place) {
+            if let Some(epoch) =
+                known.epochs.get(&file.vault_id()).filter(|epoch| **epoch > file.epoch())
+            {
+                let newer = format!(
+                    "this file has the data key of epoch {}, but epoch {epoch}",
+                    file.epoch()
+                );
+                return Err(older_than_elsewhere(&newer, path, place));
+            }
         }
         Ok(())
+    }
+
+    fn elsewhere<'a>(
+        &'a self,
+        place: &'a KnownFile,
+    ) -> impl Iterator<Item = (&'a String, &'a Known)> {
+        self.known.iter().filter(|(path, _)| !place.keys.contains(path))
     }
 
     /// Refuses a file, pinned or not, whose epoch is older than one seen of the same vault, at this
@@ -109,8 +164,8 @@ impl KnownVaults {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn refuse_older_epoch(&self, file: &VerifiedFile, place: &KnownFile) -> Result<()> {
+        self.refuse_handed_over(file, place)?;
         for known in self.all(place) {
-            self.refuse_former(known, file, place)?;
             let seen = known.epochs.get(&file.vault_id());
             let Some(epoch) = seen.filter(|epoch| **epoch > file.epoch()) else { continue };
             let what = format!(
@@ -144,8 +199,8 @@ impl KnownVaults {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn refuse_older_generation(&self, file: &VerifiedFile, place: &KnownFile) -> Result<()> {
+        self.refuse_handed_over(file, place)?;
         for known in self.all(place) {
-            self.refuse_former(known, file, place)?;
             let (generation, seen) = (file.generation(), known.seen_by(file));
             // The pin now names another vault, of which nothing is known.
             let same_line = known.vault == file.vault_id() || file.header.continues(&known.vault);
@@ -171,6 +226,17 @@ impl KnownVaults {
         }
         self.refuse_removed_elsewhere(file, place)
     }
+}
+
+/// The error for a file that lacks a removal seen at another path.
+fn older_than_elsewhere(newer: &str, path: &str, place: &KnownFile) -> Error {
+    let what = format!(
+        "{newer} was seen at {}: members removed since could read what is sealed into this file",
+        Shown(path)
+    );
+    Error::new(Kind::OldGeneration, what).in_file(&place.shown).with_help(
+        "Merge the newer version into this one first: git merge BRANCH, or git pull. The old values can still be read.",
+    )
 }
 
 /// Returns why only a former writer can have signed the file, if so: its id was handed over, or it

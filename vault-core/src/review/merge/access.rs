@@ -54,8 +54,8 @@ impl Vault<CanWrite> {
             self.remove_access(&gone.name, now)?;
         }
         if let (Some(a), Some(b)) = (&ours.signed, &theirs.signed)
-            && a.epoch == b.epoch
-            && self.file.header.epoch == a.epoch
+            && (a.vault, a.epoch) == (b.vault, b.epoch)
+            && (self.file.header.vault, self.file.header.epoch) == (a.vault, a.epoch)
             && two_keys(base.signed.as_ref(), a, b)
         {
             // One epoch must not have two data keys.
@@ -99,8 +99,8 @@ impl Vault<CanWrite> {
             // its additions are not accepted.
             let entry = match (find(&base.access, name), a, b) {
                 (_, Some(a), Some(b)) if a == b => a,
-                (Some(one), Some(a), Some(b)) if one == b && ours.epoch >= theirs.epoch => a,
-                (Some(one), Some(a), Some(b)) if one == a && theirs.epoch >= ours.epoch => b,
+                (Some(one), Some(a), Some(b)) if one == b && ours.keys_as_new_as(theirs) => a,
+                (Some(one), Some(a), Some(b)) if one == a && theirs.keys_as_new_as(ours) => b,
                 (Some(one), Some(a), Some(b)) if one == a || one == b => {
                     let (kept, refused) = if one == a { (a, b) } else { (b, a) };
                     not_let_in.push(refused);
@@ -110,8 +110,8 @@ impl Vault<CanWrite> {
                 // The entry is in the common list but missing on one side, where it was removed; a
                 // removal wins.
                 (Some(_), _, _) => continue,
-                (None, Some(a), None) if ours.epoch >= theirs.epoch => a,
-                (None, None, Some(b)) if theirs.epoch >= ours.epoch => b,
+                (None, Some(a), None) if ours.keys_as_new_as(theirs) => a,
+                (None, None, Some(b)) if theirs.keys_as_new_as(ours) => b,
                 (None, a, b) => {
                     not_let_in.extend(a.or(b));
                     continue;
@@ -151,7 +151,7 @@ impl Vault<CanWrite> {
 fn two_keys(base: Option<&Signed>, ours: &Signed, theirs: &Signed) -> bool {
     match (&ours.key, &theirs.key) {
         (Some(one), Some(other)) => !one.same_as(other),
-        _ => base.is_none_or(|base| base.epoch < ours.epoch),
+        _ => base.is_none_or(|base| !base.keys_as_new_as(ours)),
     }
 }
 
@@ -239,6 +239,27 @@ mod tests {
         assert_eq!(vault.file().epoch(), 3);
         assert_eq!(merged.took.len(), 1);
         assert_eq!(value(&vault, "acme.token"), "t2");
+    }
+
+    /// Found by review: numbers of different ids were compared, so a former writer's branch with a
+    /// high epoch added members.
+    #[test]
+    fn a_handed_over_id_ranks_below_every_epoch_of_the_new_one() {
+        let team = Team::new();
+        let web1 = Identity::generate().unwrap();
+        let high = team.branch(|vault| {
+            vault.rotate_above(1000).unwrap();
+            vault.add_access(Access::new("web1", Role::Reader, web1.recipient()).unwrap()).unwrap();
+        });
+        let new = team.branch(|vault| drop(vault.remove_access("bob", 200).unwrap()));
+        assert!(read(&new).epoch() < read(&high).epoch());
+        for (ours, theirs) in [(&new, &high), (&high, &new)] {
+            let (vault, merged) = team.merge(ours, theirs).unwrap();
+            let names: Vec<&str> =
+                vault.file().access().iter().map(|access| access.name.as_str()).collect();
+            assert_eq!((names, merged.not_let_in[0].name.as_str()), (vec!["alice"], "web1"));
+            assert!(vault.file().former_ids().contains(&read(&team.base).vault_id()));
+        }
     }
 
     /// Every signed version is in git, so anyone can put one onto a branch.

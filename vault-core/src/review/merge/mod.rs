@@ -246,6 +246,7 @@ pub(super) mod tests {
     use crate::file::sealed::SealedFile;
     use crate::file::verified::VerifiedFile;
     use crate::review::hand_edit::HandEdit;
+    use crate::review::lineage::goes_on_from;
     use crate::vault::value::ValueKind;
     use bootseal_memory::Secret;
 
@@ -302,7 +303,8 @@ pub(super) mod tests {
         pub(crate) fn merge(&self, ours: &str, theirs: &str) -> Result<(Vault<CanWrite>, Merged)> {
             let (base, mine, other) = (self.open(&self.base), self.open(ours), self.open(theirs));
             let (base, a, b) = (Side::of(&base)?, Side::of(&mine)?, Side::of(&other)?);
-            let mut vault = if mine.file().epoch() >= other.file().epoch() { mine } else { other };
+            let into_theirs = goes_on_from(mine.file(), other.file()) == Some(Taken::Theirs);
+            let mut vault = if into_theirs { other } else { mine };
             let merged = vault.merge(&base, &a, &b, |_| None, 300)?;
             let text = vault.sign()?;
             Ok((self.open(&text), merged))

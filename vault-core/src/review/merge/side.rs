@@ -34,6 +34,8 @@ pub struct Side {
 #[derive(Debug)]
 pub(super) struct Signed {
     pub(super) vault: VaultId,
+    /// The ids that were handed over to `vault`.
+    pub(super) former: Vec<VaultId>,
     pub(super) access: Vec<Access>,
     pub(super) removed: Vec<Removed>,
     pub(super) generation: u64,
@@ -41,6 +43,17 @@ pub(super) struct Signed {
     /// The value key, if the side was opened. Two sides with the same epoch may have different
     /// keys.
     pub(super) key: Option<Secret>,
+}
+
+impl Signed {
+    /// Whether the keys of this side are as new as those of `other`, or newer. A handed-over id ranks
+    /// below every epoch of the id that it was handed over to.
+    pub(super) fn keys_as_new_as(&self, other: &Signed) -> bool {
+        match self.vault == other.vault {
+            true => self.epoch >= other.epoch,
+            false => self.former.contains(&other.vault),
+        }
+    }
 }
 
 impl Side {
@@ -68,6 +81,7 @@ impl Side {
             values: Vec::new(),
             signed: Some(Signed {
                 vault: header.vault,
+                former: header.former_ids(),
                 access: header.access.clone(),
                 removed: header.removed.clone(),
                 generation: header.generation,
