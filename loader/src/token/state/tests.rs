@@ -156,7 +156,7 @@ fn rejected(id: TokenId, worked: bool, young: bool, scene: &mut Scene) -> String
             }
             let start = if start_login { "; a login starts" } else { "" };
             format!(
-                "revoked{start}{}",
+                "that token is revoked{start}{}",
                 if found_loop.is_some() { "; `fresh_token_rejected`" } else { "" }
             )
         }
@@ -241,33 +241,35 @@ fn logins() -> Vec<Row> {
 
 fn rejections() -> Vec<Row> {
     vec![
-        (fresh(), "rejected, it had worked", |scene| rejected(1, true, false, scene)),
-        (fresh(), "rejected, fresh, for the first time", |scene| rejected(1, false, true, scene)),
+        (fresh(), "rejected after it had worked", |scene| rejected(1, true, false, scene)),
+        (fresh(), "rejected before it ever worked", |scene| rejected(1, false, true, scene)),
         (
             fresh()
                 .changed(|state| state.rejected(1, false, true, seconds(1000)))
                 .with_login()
                 .with_token(FRESH),
-            "rejected, fresh, for the second time in a row",
+            "rejected before it ever worked, the second token in a row",
             |scene| rejected(2, false, true, scene),
         ),
-        (held(), "rejected, it never worked", |scene| rejected(1, false, true, scene)),
-        (held(), "rejected, it had worked and was revoked", |scene| {
+        (held(), "rejected before it ever worked", |scene| rejected(1, false, true, scene)),
+        (held(), "rejected after it had worked", |scene| rejected(1, true, false, scene)),
+        (fresh().with_login(), "rejected after it had worked", |scene| {
             rejected(1, true, false, scene)
         }),
-        (fresh().with_login(), "rejected, it had worked", |scene| rejected(1, true, false, scene)),
-        (fresh().after_failure(Class::Tls), "rejected, it had worked", |scene| {
-            rejected(1, true, false, scene)
-        }),
-        (fresh().with_login().with_token(FRESH), "the previous token is rejected", |scene| {
+        (fresh().after_failure(Class::Tls), "rejected after it had worked", |scene| {
             rejected(1, true, false, scene)
         }),
         (
-            fresh().changed(|state| state.rejected(1, true, false, seconds(1000))),
-            "rejected again",
+            fresh().with_login().with_token(FRESH),
+            "a call with the previous token is rejected",
             |scene| rejected(1, true, false, scene),
         ),
-        (empty().with_login().with_token(BORN_EXPIRED), "rejected, it had worked", |scene| {
+        (
+            fresh().changed(|state| state.rejected(1, true, false, seconds(1000))),
+            "the same token is rejected again",
+            |scene| rejected(1, true, false, scene),
+        ),
+        (empty().with_login().with_token(BORN_EXPIRED), "rejected after it had worked", |scene| {
             rejected(1, true, false, scene)
         }),
         (fresh(), "a replayed call is rejected", |scene| {
