@@ -33,12 +33,20 @@ mod import;
 mod init;
 mod json_schema;
 mod keygen;
+#[cfg(unix)]
+mod links;
 mod list;
+#[cfg(target_os = "linux")]
+mod locks;
 mod login;
 mod many_files;
 mod output;
+#[cfg(unix)]
+mod pipes;
 mod profile;
 mod proposals;
+#[cfg(target_os = "linux")]
+mod rights;
 mod seal;
 mod seal_formats;
 mod set;
