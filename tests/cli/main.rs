@@ -25,6 +25,8 @@ mod ergonomics;
 #[cfg(target_os = "linux")]
 mod exec;
 mod export;
+#[cfg(target_os = "linux")]
+mod full_disk;
 mod get;
 mod git;
 mod git_resolve;
