@@ -210,3 +210,118 @@ fn a_command_that_is_killed_leaves_the_old_file_or_the_new_one() {
     home.ok(&["verify"]);
     assert_eq!(leftovers(&home), left);
 }
+
+/// Starts a command `kills` times and kills it at a random moment of its usual duration. `restore`
+/// prepares each run, and `check` examines what is left.
+fn kill_often(
+    home: &Home,
+    kills: u32,
+    args: impl Fn(u32) -> Vec<&'static str>,
+    restore: impl Fn(u32),
+    check: impl Fn(u32),
+) {
+    let start = |number| {
+        home.command(&args(number)).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    };
+    restore(0);
+    let began = Instant::now();
+    assert!(start(0).wait().unwrap().success(), "{:?}", args(0));
+    let mut length = began.elapsed();
+    let mut killed = 0;
+    for number in 0..kills {
+        restore(number);
+        let mut child = start(number);
+        // The sleep chooses the moment of the kill; it waits for nothing.
+        let from = if number % 2 == 0 { 0.0 } else { 0.7 };
+        std::thread::sleep(length.mul_f64(from + (1.0 - from) * random()));
+        child.kill().unwrap();
+        let died = child.wait().unwrap().signal() == Some(SIGKILL);
+        killed += u32::from(died);
+        check(number);
+        length = length.mul_f64(if died { 1.03 } else { 0.9 });
+    }
+    println!("{killed} of {kills} runs of {:?} were killed before they had ended", args(0));
+    assert!(killed > 0);
+}
+
+/// The files in a folder, and in those below it, that contain a private key.
+fn with_private_key(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = folder.read_dir().unwrap().map(|entry| entry.unwrap().path());
+    let found = entries.flat_map(|path| match path.is_dir() {
+        true => with_private_key(&path),
+        false => {
+            let text = std::fs::read(&path).unwrap();
+            let private = text.windows(15).any(|part| part == b"AGE-SECRET-KEY-");
+            if private { vec![path] } else { Vec::new() }
+        }
+    });
+    let mut found: Vec<_> = found.collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn a_killed_access_pin_leaves_no_second_copy_of_the_key_and_a_readable_key_file() {
+    let home = Home::with_vault("a = \"secret:1\"\n");
+    home.ok(&["access", "add", "web", "--new-key", "web.key", "--yes"]);
+    home.ok(&["init", "-f", "other.sealed.toml"]);
+    let (pinned, folder) = (home.read("web.key"), home.path());
+    let recipient = IdentityFile::read(&home.at("web.key")).unwrap().identities[0].recipient();
+    let bare: String =
+        pinned.lines().filter(|line| !line.starts_with("# vault:")).collect::<Vec<_>>().join("\n");
+    let others = with_private_key(folder);
+    assert_eq!(others.len(), 2, "{others:?}"); // web.key, and the writer's own
+    kill_often(
+        &home,
+        KILLS,
+        |number| {
+            vec![
+                "access",
+                "pin",
+                "web.key",
+                "-f",
+                if number % 3 == 0 { FILE } else { "other.sealed.toml" },
+            ]
+        },
+        // A key file without a pin now and then, to which a line is added.
+        |number| {
+            if number % 4 == 0 {
+                std::fs::write(home.at("web.key"), &bare).unwrap()
+            }
+        },
+        |number| {
+            let file = IdentityFile::read(&home.at("web.key")).unwrap();
+            assert_eq!(file.identities[0].recipient(), recipient);
+            assert!(number % 4 == 0 || file.pins.len() <= 2);
+            assert_eq!(with_private_key(folder), others);
+            let mode = std::os::unix::fs::PermissionsExt::mode(
+                &home.at("web.key").metadata().unwrap().permissions(),
+            );
+            assert_eq!(mode & 0o777, 0o600);
+        },
+    );
+    home.ok(&["access", "pin", "web.key", "-f", FILE]);
+    assert_eq!(IdentityFile::read(&home.at("web.key")).unwrap().pins.len(), 1);
+    assert_eq!(leftovers(&home), 0);
+}
+
+#[test]
+fn a_killed_keygen_leaves_a_complete_key_file_or_none() {
+    let home = Home::new();
+    home.ok(&["keygen"]);
+    kill_often(
+        &home,
+        KILLS,
+        |_| vec!["keygen", "-o", "new.key"],
+        |_| drop(std::fs::remove_file(home.at("new.key"))),
+        |_| {
+            let left: Vec<_> = with_private_key(home.path());
+            let there = home.at("new.key").exists();
+            assert_eq!(left.len(), 1 + usize::from(there), "{left:?}");
+            if there {
+                assert_eq!(IdentityFile::read(&home.at("new.key")).unwrap().identities.len(), 1);
+            }
+            assert_eq!(home.path().read_dir().unwrap().count(), 1 + usize::from(there));
+        },
+    );
+}

@@ -25,6 +25,8 @@ mod ergonomics;
 #[cfg(target_os = "linux")]
 mod exec;
 mod export;
+#[cfg(target_os = "linux")]
+mod full_disk;
 mod get;
 mod git;
 mod git_resolve;
@@ -33,13 +35,21 @@ mod import;
 mod init;
 mod json_schema;
 mod keygen;
+#[cfg(unix)]
+mod links;
 mod list;
+#[cfg(target_os = "linux")]
+mod locks;
 mod login;
 mod many_files;
 mod numbers;
 mod output;
+#[cfg(unix)]
+mod pipes;
 mod profile;
 mod proposals;
+#[cfg(target_os = "linux")]
+mod rights;
 mod seal;
 mod seal_formats;
 mod set;

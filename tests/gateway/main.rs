@@ -12,6 +12,7 @@ mod clients;
 mod http_edges;
 mod kubernetes;
 mod lifecycle;
+mod locks;
 mod memory;
 mod status_page;
 mod systemd;

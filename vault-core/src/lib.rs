@@ -97,6 +97,7 @@ pub use review::take_edit::Edited;
 // Files on disk.
 pub use disk::lock::FileLock;
 pub use disk::private_file::PrivateFile;
+pub use disk::source::open_source;
 
 // Errors and messages.
 pub use error::{Error, Kind, Result};

@@ -205,7 +205,7 @@ fn well_known(env: &Env, tried: &mut Tried) -> Result<Vec<Candidate>> {
 fn why_not(path: &Path, error: &bootseal_core::Error) -> String {
     match std::fs::symlink_metadata(path) {
         Err(meta) if meta.kind() == std::io::ErrorKind::NotFound => "absent".into(),
-        _ if std::fs::File::open(path).is_err() => not_readable(),
+        _ if path.is_file() && std::fs::File::open(path).is_err() => not_readable(),
         _ => error.what().to_owned(),
     }
 }
@@ -233,7 +233,7 @@ pub(crate) fn pins(given: &[Pin], env: &Env) -> Result<(Vec<Pin>, String)> {
     if let Some(folder) = env.get(env::CREDENTIALS) {
         let path = PathBuf::from(folder).join(env::CREDENTIAL_PIN);
         let name = path.display().to_string();
-        match std::fs::read_to_string(&path) {
+        match bootseal_core::open_source(&path).and_then(std::io::read_to_string) {
             Ok(text) => return Ok((parse(&text, &name)?, name)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => {

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::load::secrets::{Listener, Secrets, lock};
 use crate::load::snapshot::Snapshot;
 use crate::load::watch::FileStamp;
-use bootseal_core::Kind;
+use bootseal_core::{Kind, MAX_FILE, PrivateFile};
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
@@ -160,7 +160,12 @@ impl Secrets {
             return;
         }
         // A file that is briefly missing is being replaced.
-        let Ok(content) = std::fs::read(path) else { return };
+        let content = match PrivateFile::read(path, MAX_FILE) {
+            Ok(Some(content)) => content,
+            Ok(None) => return,
+            // It is not a regular file, or too large: the reload reports it.
+            Err(_) => Vec::new(),
+        };
         if content == self.now().file.text().as_bytes() {
             watched.opened = stamp.filter(FileStamp::is_settled);
             return;

@@ -7,7 +7,7 @@ use crate::trust::variable;
 use crate::ui::failure::{Exit, Failure, Result, unreadable};
 use crate::ui::output::timestamp;
 use crate::ui::prompt::Consent;
-use bootseal_core::{Error, Kind, PropertyPath, Proposal, Shown};
+use bootseal_core::{Error, Kind, PropertyPath, Proposal, Shown, open_source};
 use serde_json::json;
 use std::io::Read;
 use std::path::Path;
@@ -82,7 +82,7 @@ fn read(path: &Path, context: &mut Context<'_>) -> Result<String> {
     let mut text = String::new();
     let limit = Proposal::MAX_BYTES as u64 + 1;
     let done = if path != Path::new("-") {
-        std::fs::File::open(path).and_then(|file| file.take(limit).read_to_string(&mut text))
+        open_source(path).and_then(|file| file.take(limit).read_to_string(&mut text))
     } else if context.ui.stdin_taken {
         return Err(Failure::new(
             Kind::Usage,

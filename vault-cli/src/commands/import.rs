@@ -7,7 +7,7 @@ use crate::formats::{Input, whole};
 use crate::import::{Imported, KeySource, Weak, ansible_vault, dotenvx, jasypt, sops, spring};
 use crate::trust::locate;
 use crate::ui::failure::{Exit, Failure, Result, unreadable};
-use bootseal_core::{Kind, MAX_FILE, PropertyPath, Shown};
+use bootseal_core::{Kind, MAX_FILE, PropertyPath, Shown, open_source};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -91,11 +91,10 @@ fn refuse_lists(options: &Import) -> Result<()> {
 }
 
 fn read(path: &Path) -> Result<Zeroizing<String>> {
-    let read =
-        std::fs::File::open(path).map_err(|error| unreadable(&error)).and_then(|mut file| {
-            let length = file.metadata().map_or(0, |meta| meta.len());
-            whole(&mut file, usize::try_from(length).unwrap_or(MAX_FILE))
-        });
+    let read = open_source(path).map_err(|error| unreadable(&error)).and_then(|mut file| {
+        let length = file.metadata().map_or(0, |meta| meta.len());
+        whole(&mut file, usize::try_from(length).unwrap_or(MAX_FILE))
+    });
     read.map_err(|error| error.in_file(path).into())
 }
 

@@ -3,7 +3,7 @@
 use crate::cli::{Cli, Man};
 use crate::context::Context;
 use crate::ui::failure::{Exit, Failure, Result};
-use bootseal_core::{Error, Kind, Shown};
+use bootseal_core::{Error, FileLock, Kind, Shown};
 use clap::{Command, CommandFactory};
 use serde_json::json;
 
@@ -21,7 +21,7 @@ pub(crate) fn run(options: &Man, context: &mut Context<'_>) -> Result<(), Exit> 
     let mut names = Vec::new();
     for command in with_verbs(&command) {
         let name = clap_mangen::Man::new(command.clone()).get_filename();
-        std::fs::write(folder.join(&name), page(command)?).map_err(failed)?;
+        FileLock::acquire_unlinked(&folder.join(&name))?.put(&page(command)?)?;
         names.push(name);
     }
     if context.ui.style.json {

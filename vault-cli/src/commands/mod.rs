@@ -24,6 +24,7 @@ pub(crate) mod resolve;
 pub(crate) mod rotate;
 pub(crate) mod seal;
 pub(crate) mod set;
+mod shred;
 pub(crate) mod sign;
 pub(crate) mod sweep;
 pub(crate) mod unset;

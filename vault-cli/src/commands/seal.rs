@@ -2,6 +2,7 @@
 
 use crate::cli::Seal;
 use crate::commands::init::{access_list, after_creation, exists, refuse_existing, refuse_twice};
+use crate::commands::shred::Shred;
 use crate::context::Context;
 use crate::formats::{Input, InputProperty, read};
 use crate::trust::special_tables::SpecialTables;
@@ -27,6 +28,10 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
             Failure::new(Kind::Usage, "stdin cannot be both a passphrase and the input").into()
         );
     }
+    let shred = match options.shred && options.input != Path::new("-") {
+        true => Some(Shred::of(&options.input)?),
+        false => None,
+    };
     let input = read(&options.input, options.format, context)?;
     for remark in &input.remarks {
         context.ui.warn(remark);
@@ -57,12 +62,8 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
         }
     };
     let input_stays = options.input != Path::new("-") && !options.shred;
-    if options.shred && options.input != Path::new("-") {
-        shred(&options.input)?;
-        context.ui.note(format_args!(
-            "{} was overwritten and removed; copies of the disk and git's history may still contain it",
-            Shown::path(&options.input)
-        ));
+    if let Some(shred) = shred {
+        shred.carry_out(context)?;
     }
     report(&path, &input, &sealed, context)?;
     warn_of_profiles(&input, &special, &sealed, context);
@@ -448,26 +449,4 @@ fn check(vault: &Vault<CanWrite>, input: &Input, sealed: &HashSet<PropertyPath>)
         }
     }
     Ok(())
-}
-
-/// Overwrites and removes the input. Copies in journals and snapshots remain, and the caller
-/// reports this.
-fn shred(path: &Path) -> Result<()> {
-    use std::io::{Seek, Write};
-    let overwrite = || -> std::io::Result<()> {
-        let mut file = std::fs::OpenOptions::new().write(true).open(path)?;
-        let length = usize::try_from(file.metadata()?.len()).map_err(std::io::Error::other)?;
-        for byte in [0xFF, 0x00] {
-            file.rewind()?;
-            file.write_all(&vec![byte; length])?;
-            file.sync_all()?;
-        }
-        drop(file);
-        std::fs::remove_file(path)
-    };
-    overwrite().map_err(|error| {
-        bootseal_core::Error::new(Kind::Io, format!("is sealed, but could not be removed: {error}"))
-            .in_file(path)
-            .into()
-    })
 }

@@ -3,7 +3,7 @@
 
 use crate::context::Context;
 use crate::ui::failure::{Failure, Result, unreadable};
-use bootseal_core::{Kind, PropertyPath, Secret, Shown, ValueKind};
+use bootseal_core::{Kind, PropertyPath, Secret, Shown, ValueKind, open_source};
 use bootseal_memory::SecretBuf;
 use std::io::Read;
 use std::path::Path;
@@ -108,7 +108,7 @@ fn read(source: &mut dyn Read) -> Result<SecretBuf> {
 
 fn from_file(path: &Path) -> Result<Secret> {
     let failed = |error: std::io::Error| Failure::from(unreadable(&error).in_file(path));
-    let mut file = std::fs::File::open(path).map_err(failed)?;
+    let mut file = open_source(path).map_err(failed)?;
     if file.metadata().map_err(failed)?.is_dir() {
         return Err(bootseal_core::Error::new(Kind::Io, "is a folder").in_file(path).into());
     }

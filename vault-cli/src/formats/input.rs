@@ -5,7 +5,9 @@ use crate::context::Context;
 use crate::formats::input_property::InputProperty;
 use crate::formats::{env, json, properties, tree, yaml};
 use crate::ui::failure::{Failure, Result, unreadable};
-use bootseal_core::{Error, Kind, PlainDocument, PropertyPath, Secret, Shown, ValueKind};
+use bootseal_core::{
+    Error, Kind, PlainDocument, PropertyPath, Secret, Shown, ValueKind, open_source,
+};
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::path::Path;
@@ -40,12 +42,10 @@ pub(crate) fn read(
     };
     let text = match path == Path::new("-") {
         true => whole(&mut context.ui.stdin, 0),
-        false => {
-            std::fs::File::open(path).map_err(|error| unreadable(&error)).and_then(|mut file| {
-                let length = file.metadata().map_or(0, |meta| meta.len());
-                whole(&mut file, usize::try_from(length).unwrap_or(MAX_INPUT))
-            })
-        }
+        false => open_source(path).map_err(|error| unreadable(&error)).and_then(|mut file| {
+            let length = file.metadata().map_or(0, |meta| meta.len());
+            whole(&mut file, usize::try_from(length).unwrap_or(MAX_INPUT))
+        }),
     };
     let text = text.map_err(|error| error.in_file(path))?;
     parse(&text, path, format()?)

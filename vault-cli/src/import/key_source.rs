@@ -4,7 +4,7 @@
 use crate::context::Context;
 use crate::ui::failure::{Failure, Result, unreadable};
 use crate::ui::prompt::no_answer;
-use bootseal_core::{Kind, Secret};
+use bootseal_core::{Kind, Secret, open_source};
 use bootseal_memory::SecretBuf;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -62,7 +62,7 @@ pub(super) fn from_variable(value: &std::ffi::OsStr) -> Result<Secret> {
 
 pub(super) fn from_file(path: &Path) -> Result<Secret> {
     let failed = |error: std::io::Error| Failure::from(unreadable(&error).in_file(path));
-    let mut file = std::fs::File::open(path).map_err(failed)?;
+    let mut file = open_source(path).map_err(failed)?;
     read(&mut file).map_err(|failure| failure.within(&bootseal_core::Shown::path(path).to_string()))
 }
 
@@ -86,7 +86,7 @@ fn from_descriptor(descriptor: u32, context: &mut Context<'_>) -> Result<Secret>
         ));
     }
     // Opened by its path in /dev/fd, because adopting the number would need unsafe code.
-    let mut source = std::fs::File::open(format!("/dev/fd/{descriptor}")).map_err(|error| {
+    let mut source = open_source(Path::new(&format!("/dev/fd/{descriptor}"))).map_err(|error| {
         Failure::new(Kind::Io, format!("descriptor {descriptor} cannot be read: {error}"))
             .with_help(format!(
                 "Let the shell open it: bootseal import … --key-fd {descriptor} {descriptor}< FILE"

@@ -8,7 +8,7 @@ use crate::ui::failure::{Failure, Result};
 use crate::ui::prompt::no_answer;
 use bootseal_core::{
     Identity, IdentityFile, Kind, LockedKey, Pin, Plugins, Role, Secret, Shown, VerifiedFile,
-    read_passphrase_from,
+    open_source, read_passphrase_from,
 };
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
@@ -317,7 +317,7 @@ pub(crate) fn passphrase_from(descriptor: u32, ui: &mut Ui<'_>) -> Result<Secret
             ))
     };
     // Opened by its path in /dev/fd, because adopting the number would need unsafe code.
-    let mut source = std::fs::File::open(format!("/dev/fd/{descriptor}")).map_err(failed)?;
+    let mut source = open_source(Path::new(&format!("/dev/fd/{descriptor}"))).map_err(failed)?;
     if std::io::IsTerminal::is_terminal(&source) {
         return Err(Failure::new(Kind::Usage, typed));
     }

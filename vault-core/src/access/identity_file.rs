@@ -6,7 +6,6 @@ use crate::access::locked::{self, Lock, LockedKey, as_typed};
 use crate::access::recipient::Recipient;
 #[cfg(feature = "ssh")]
 use crate::access::ssh::private::{self, SshKey};
-use crate::disk::lock::FileLock;
 use crate::error::{Error, Kind, Result};
 use crate::keys::pin::Pin;
 use crate::keys::vault_id::VaultId;
@@ -197,59 +196,6 @@ impl LockedKey {
     }
 }
 
-impl Pin {
-    /// Writes `pins` as comment lines into a key file. They replace earlier pins, and everything
-    /// else stays the same.
-    ///
-    /// # Errors
-    /// [`Kind::NotFound`] and [`Kind::Io`] if the file cannot be read or written,
-    /// [`Kind::UnsafeFile`] if others can read or write it, [`Kind::Malformed`] if it is not an
-    /// identity file, or cannot contain comments, such as an SSH key.
-    ///
-    /// ```
-    /// # let ((_folder, path), [file, _]) = (bootseal_fixtures::key_file(), bootseal_fixtures::two_vaults());
-    /// use bootseal_core::{IdentityFile, Pin};
-    /// Pin::write_into(&path, &[file.vault_id().into()])?;
-    /// assert_eq!(IdentityFile::read(&path)?.pins, [Pin::from(file.vault_id())]);
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
-    pub fn write_into(path: &Path, pins: &[Pin]) -> Result<()> {
-        let page = read_page(path).map_err(|error| error.in_file(path))?;
-        let mut text = SecretBuf::with_capacity(page.len() + 128)?;
-        for pin in pins {
-            text.push(format!("# vault: {pin}\n").as_bytes())?;
-        }
-        let kept = page.expose(|bytes| {
-            let lines = std::str::from_utf8(bytes).map_err(|_| Error::malformed("not UTF-8: this is not an identity file"))?.lines();
-            for line in lines {
-                if line.starts_with("-----BEGIN") && line.trim_end() != locked::BEGIN {
-                    return Err(Error::malformed("cannot contain comments").with_help(
-                        "Set the pin in BOOTSEAL_PIN, or in bootseal.pin among the service's credentials.",
-                    ));
-                }
-                if !is_pin_line(line) {
-                    text.push(line.as_bytes())?;
-                    text.push(b"\n")?;
-                }
-            }
-            Ok(())
-        });
-        // The new text is parsed before it is written, because adding a comment must never damage a
-        // key file.
-        kept.and_then(|()| {
-            text.expose(|mut bytes| IdentityFile::from_reader(&mut bytes)).map(drop)
-        })
-        .map_err(|error| error.in_file(path))?;
-        let lock = FileLock::acquire(path)?;
-        match text.freeze().expose_str(|text| lock.write(text)) {
-            Ok(written) => written,
-            Err(_) => {
-                Err(Error::malformed("not UTF-8: this is not an identity file").in_file(path))
-            }
-        }
-    }
-}
-
 /// The first vault id in a comment, with its generation: what was probably meant as a pin.
 fn mentioned_pin(comment: &str) -> Option<Pin> {
     let mut words = comment.split(|next: char| !next.is_ascii_alphanumeric() && next != '@');
@@ -258,12 +204,6 @@ fn mentioned_pin(comment: &str) -> Option<Pin> {
         let id = word.split('@').find(|part| part.starts_with("vault1"))?;
         word.parse().ok().or_else(|| id.parse::<VaultId>().ok().map(Pin::from))
     })
-}
-
-/// Whether a line of a key file is a comment whose first word is meant to be `vault:`.
-fn is_pin_line(line: &str) -> bool {
-    let first = line.trim().strip_prefix('#').and_then(|comment| comment.split_whitespace().next());
-    first.is_some_and(|word| word.to_ascii_lowercase().starts_with("vault:"))
 }
 
 /// The position of an SSH key in an identity file, from its BEGIN line to its END line.

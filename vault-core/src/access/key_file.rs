@@ -1,5 +1,6 @@
 //! Key files, which are read onto a guarded page if only their owner can read them.
 
+use crate::disk::source::open_source;
 use crate::error::{Error, Kind, Result};
 use crate::shown::Shown;
 use bootseal_memory::SecretBuf;
@@ -7,11 +8,11 @@ use std::fs::File;
 use std::path::Path;
 
 /// The size limit: an identity file has a few lines, so a larger file is something else.
-const MAX_FILE: usize = 64 * 1024;
+pub(super) const MAX_FILE: usize = 64 * 1024;
 
 /// Reads an identity file that only its owner can read, onto a guarded page.
 pub(crate) fn read_page(path: &Path) -> Result<SecretBuf> {
-    let mut file = File::open(path).map_err(|error| match error.kind() {
+    let mut file = open_source(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Error::new(Kind::NotFound, "no such file"),
         _ => Error::new(Kind::Io, format!("cannot be read: {error}")),
     })?;

@@ -2,6 +2,8 @@
 
 pub(crate) mod wrap;
 
+pub(crate) mod pin_lines;
+
 pub(crate) mod identity_file;
 pub(crate) mod identity_text;
 pub(crate) mod locked;

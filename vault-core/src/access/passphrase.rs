@@ -2,6 +2,7 @@
 
 use crate::access::identity::Identity;
 use crate::access::key_file::check_mode;
+use crate::disk::source::open_source;
 use crate::error::{Error, Kind, Result};
 use crate::keys::random::random;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
@@ -150,7 +151,7 @@ impl fmt::Display for Derivation {
 /// larger than 4 KiB.
 pub fn read_passphrase(path: &Path) -> Result<Secret> {
     let read = || {
-        let mut file = std::fs::File::open(path).map_err(|error| match error.kind() {
+        let mut file = open_source(path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Error::new(Kind::NotFound, "no such file"),
             _ => Error::new(Kind::Io, format!("cannot be read: {error}")),
         })?;

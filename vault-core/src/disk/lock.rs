@@ -1,7 +1,8 @@
 //! The write lock of a sealed file. A change replaces the file by a rename, so a crash at any point
 //! leaves either the old file or the new file.
 
-use crate::disk::folder::{Folder, real_path};
+use crate::disk::folder::{Folder, InPlace, PATIENCE, path_in_real_folder, real_path, unlocked};
+use crate::disk::private_file::contents;
 use crate::error::{Error, Kind, Result};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -30,18 +31,49 @@ pub struct FileLock {
 }
 
 impl FileLock {
-    /// Waits for the lock of the file at `path`, which need not exist yet.
+    /// Waits for the lock of the file at `path`, which need not exist yet, for at most 10 seconds.
     ///
     /// # Errors
-    /// [`Kind::Io`] if the path cannot be resolved, if the folder cannot be opened, or if its file
-    /// system does not support locks.
+    /// [`Kind::Io`] if the path cannot be resolved, if the folder cannot be opened, if its file
+    /// system does not support locks, or if another process, which the error names if possible,
+    /// still holds the lock.
     pub fn acquire(path: &Path) -> Result<FileLock> {
-        let lock = || -> std::io::Result<FileLock> {
-            let real = real_path(path)?;
-            let folder = Folder::lock(&real)?;
-            Ok(FileLock { folder, real, asked: path.to_path_buf() })
-        };
-        lock().map_err(|error| io("cannot be locked", &error).in_file(path))
+        FileLock::at(real_path(path), path)
+    }
+
+    /// Like [`FileLock::acquire`], but refuses a symbolic link at `path`: whoever made the link
+    /// would choose the file that is written to.
+    ///
+    /// # Errors
+    /// As [`FileLock::acquire`]; [`Kind::Conflict`] for a link.
+    ///
+    /// ```
+    /// # #[cfg(unix)] {
+    /// # let (_folder, path) = bootseal_fixtures::path(".gitattributes");
+    /// # std::os::unix::fs::symlink("elsewhere", &path).unwrap();
+    /// use bootseal_core::{FileLock, Kind};
+    /// assert_eq!(FileLock::acquire_unlinked(&path).unwrap_err().kind(), Kind::Conflict);
+    /// # }
+    /// ```
+    pub fn acquire_unlinked(path: &Path) -> Result<FileLock> {
+        let lock = FileLock::at(path_in_real_folder(path), path)?;
+        match lock.real.symlink_metadata() {
+            Ok(meta) if meta.is_symlink() => {
+                let what = "is a symbolic link, and is not written through";
+                Err(Error::new(Kind::Conflict, what)
+                    .with_help("Replace the link by a file, then run the command again.")
+                    .in_file(path))
+            }
+            _ => Ok(lock),
+        }
+    }
+
+    fn at(real: std::io::Result<PathBuf>, asked: &Path) -> Result<FileLock> {
+        let lock = real.map_err(|error| unlocked(&error)).and_then(|real| {
+            let folder = Folder::lock(&real, PATIENCE)?;
+            Ok(FileLock { folder, real, asked: asked.to_path_buf() })
+        });
+        lock.map_err(|error| error.in_file(asked))
     }
 
     /// Opens the current file, without following a link that replaced it.
@@ -49,13 +81,37 @@ impl FileLock {
         self.folder.open(&self.real)
     }
 
+    /// Opens the current file for changes where it is.
+    pub(crate) fn open_in_place(&self) -> std::io::Result<InPlace> {
+        self.folder.open_in_place(&self.real)
+    }
+
+    /// The current content of the file as text, at most `max_bytes`; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] if it cannot be read or is not a regular file; [`Kind::Malformed`] if it is
+    /// larger or not UTF-8.
+    ///
+    /// ```
+    /// # let (_folder, path) = bootseal_fixtures::path("app.sealed.toml");
+    /// assert_eq!(bootseal_core::FileLock::acquire(&path)?.read_text(1024)?, None);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn read_text(&self, max_bytes: usize) -> Result<Option<String>> {
+        let text = contents(self.open(), max_bytes).and_then(|bytes| {
+            let text = bytes.map(String::from_utf8).transpose();
+            text.map_err(|_| Error::malformed("is not UTF-8"))
+        });
+        text.map_err(|error| error.in_file(&self.asked))
+    }
+
     /// The path as the caller gave it, for errors.
     pub(crate) fn asked(&self) -> &Path {
         &self.asked
     }
 
-    /// Replaces the content of the file with `text`. The file keeps its mode and, if permitted, its
-    /// owner.
+    /// Replaces the content of the file with `text`. The file keeps its mode, its access control
+    /// list and, if permitted, its owner; nobody gets more rights than before.
     ///
     /// # Errors
     /// [`Kind::Io`] if the folder or the file cannot be written; the file is then unchanged.
@@ -79,7 +135,30 @@ impl FileLock {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn create(self, text: &str) -> Result<()> {
-        self.folder.create(&self.real, text.as_bytes()).map_err(|error| {
+        self.create_as(text, false)
+    }
+
+    /// Replaces the content of the file with `text`, or creates the file if it does not exist.
+    ///
+    /// # Errors
+    /// As [`FileLock::write`].
+    pub fn put(self, text: &str) -> Result<()> {
+        match self.real.symlink_metadata() {
+            Ok(_) => self.write(text),
+            Err(_) => self.create(text),
+        }
+    }
+
+    /// Like [`FileLock::create`], for a program, such as a hook of git.
+    ///
+    /// # Errors
+    /// As [`FileLock::create`].
+    pub fn create_program(self, text: &str) -> Result<()> {
+        self.create_as(text, true)
+    }
+
+    fn create_as(self, text: &str, program: bool) -> Result<()> {
+        self.folder.create(&self.real, text.as_bytes(), program).map_err(|error| {
             match error.kind() {
                 std::io::ErrorKind::AlreadyExists => {
                     Error::new(Kind::Exists, "exists already; nothing was changed")

@@ -1,7 +1,9 @@
-//! Writing to disk: one lock per folder, atomic replacement, and files that only their owner can
-//! read.
+//! Reading and writing on disk: one lock per folder, atomic replacement, files that only their owner
+//! can read, and pipes.
 
 pub(crate) mod lock;
 pub(crate) mod private_file;
+
+pub(crate) mod source;
 
 pub(crate) mod folder;

@@ -1,9 +1,9 @@
 //! Files that only their owner can read. They are changed under a lock and replaced by a rename,
 //! and have mode 0600.
 
-use crate::disk::folder::{self, Folder};
+use crate::disk::folder::{self, Folder, PATIENCE, unlocked};
 use crate::error::{Error, Kind, Result};
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// The right to change one private file, such as state that a program keeps between two runs, or a
@@ -36,19 +36,19 @@ pub struct PrivateFile {
 }
 
 impl PrivateFile {
-    /// Waits for the lock of the file at `path`, which need not exist yet. Missing folders are
-    /// created with mode 0700.
+    /// Waits for the lock of the file at `path`, which need not exist yet, for at most 10 seconds.
+    /// Missing folders are created with mode 0700.
     ///
     /// # Errors
-    /// [`Kind::Io`] if the folder cannot be created or opened, or if its file system does not
-    /// support locks.
+    /// [`Kind::Io`] if the folder cannot be created or opened, if its file system does not support
+    /// locks, or if another process, which the error names if possible, still holds the lock.
     pub fn lock(path: &Path) -> Result<PrivateFile> {
-        let lock = || -> std::io::Result<PrivateFile> {
-            folder::create_private_parent(path)?;
-            let real = folder::real_path(path)?;
-            Ok(PrivateFile { folder: Folder::lock(&real)?, real, asked: path.to_path_buf() })
-        };
-        lock().map_err(|error| io("cannot be locked", &error).in_file(path))
+        let real = folder::create_private_parent(path).and_then(|()| folder::real_path(path));
+        let lock = real.map_err(|error| unlocked(&error)).and_then(|real| {
+            let folder = Folder::lock(&real, PATIENCE)?;
+            Ok(PrivateFile { folder, real, asked: path.to_path_buf() })
+        });
+        lock.map_err(|error| error.in_file(path))
     }
 
     /// Like [`lock`](PrivateFile::lock), but returns `None` at once if another process holds the
@@ -63,7 +63,7 @@ impl PrivateFile {
             let folder = Folder::try_lock(&real)?;
             Ok(folder.map(|folder| PrivateFile { folder, real, asked: path.to_path_buf() }))
         };
-        lock().map_err(|error| io("cannot be locked", &error).in_file(path))
+        lock().map_err(|error| unlocked(&error).in_file(path))
     }
 
     /// Reads the current file, at most `max_bytes`. Returns `None` if the file does not exist.
@@ -96,33 +96,29 @@ impl PrivateFile {
 
     /// Creates the file at `path` with mode 0600 and the content `bytes`, in an existing folder. It
     /// takes no lock, so it works on file systems without locks or hard links, such as those of
-    /// memory sticks.
+    /// memory sticks. On Linux, the file appears under its name only when it is complete, except on
+    /// file systems without unnamed files (`O_TMPFILE`).
     ///
     /// # Errors
     /// [`Kind::Exists`] if the name exists, even as a dangling link; [`Kind::Io`] if the file
     /// cannot be written, in which case no file is left behind.
     pub fn create(path: &Path, bytes: &[u8]) -> Result<()> {
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(path).map_err(|error| match error.kind() {
+        folder::create_private(path, bytes).map_err(|error| match error.kind() {
             std::io::ErrorKind::AlreadyExists => {
                 Error::new(Kind::Exists, "exists already; nothing was changed")
                     .with_help("Name another file, or move this one away first.")
                     .in_file(path)
             }
             _ => io("cannot be created", &error).in_file(path),
-        })?;
-        let written = file.write_all(bytes).and_then(|()| file.sync_all());
-        written.map_err(|error| {
-            let _ = std::fs::remove_file(path);
-            io("cannot be written", &error).in_file(path)
         })
     }
 }
 
-fn contents(open: std::io::Result<std::fs::File>, max_bytes: usize) -> Result<Option<Vec<u8>>> {
+/// Reads an opened file, which must be regular, at most `max_bytes`; `None` if it was not found.
+pub(super) fn contents(
+    open: std::io::Result<std::fs::File>,
+    max_bytes: usize,
+) -> Result<Option<Vec<u8>>> {
     let failed = |error: std::io::Error| io("cannot be read", &error);
     let file = match open {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),

@@ -6,7 +6,9 @@ use crate::trust::keyring::Keys;
 use crate::trust::memory::known_vaults;
 use crate::ui::failure::{Failure, Result, unreadable};
 use crate::ui::shell_quote::word;
-use bootseal_core::{CanWrite, Pin, PrivateFile, SealedFile, Secret, Vault, VerifiedFile};
+use bootseal_core::{
+    CanWrite, Pin, PrivateFile, SealedFile, Secret, Vault, VerifiedFile, open_source,
+};
 use std::path::{Path, PathBuf};
 
 /// The draft of one sealed file: the encrypted text in the first line, and below it the version
@@ -56,7 +58,8 @@ impl Drafts {
         file: &VerifiedFile,
         keys: &Keys,
     ) -> Result<(Vault<CanWrite>, Secret)> {
-        let kept = std::fs::read_to_string(&self.path)
+        let kept = open_source(&self.path)
+            .and_then(std::io::read_to_string)
             .map_err(|error| unreadable(&error).in_file(&self.path))?;
         let (sealed, base) = kept.split_once('\n').unwrap_or_default();
         let pins: Vec<Pin> =

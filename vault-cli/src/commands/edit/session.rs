@@ -10,7 +10,7 @@ use crate::ui::editor::{Closed, Editor, Watch};
 use crate::ui::failure::{Exit, Failure, Result};
 use bootseal_core::{
     CanWrite, Changes, Clash, ClearText, Edited, Error, Kind, Pin, Property, PropertyPath,
-    SealedFile, Shown, Side, Taken, Vault,
+    SealedFile, Shown, Side, Taken, Vault, open_source,
 };
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -203,7 +203,7 @@ impl<'a> Session<'a> {
         }
         let length = usize::try_from(found.len()).unwrap_or_default();
         let mut text = Zeroizing::new(Vec::with_capacity(length + 1));
-        std::fs::File::open(path)
+        open_source(path)
             .and_then(|file| file.take(LARGEST).read_to_end(&mut text))
             .map_err(failed)?;
         let (ours, mut confirmed) = (own_lines(&text, self.mark.as_bytes(), head.as_bytes()), true);

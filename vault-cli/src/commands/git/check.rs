@@ -9,6 +9,7 @@ use crate::git::repository::Repository;
 use crate::ui::failure::{Exit, Failure, Result};
 use bootseal_core::{
     Kind, PlainDocument, Property, PropertyPath, SealedFile, Shown, VaultId, VerifiedFile,
+    open_source,
 };
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -167,8 +168,8 @@ fn content(repository: &Repository, name: &str, staged: bool) -> Result<Option<V
                 return Ok(None);
             }
             let mut bytes = Vec::new();
-            let read = std::fs::File::open(&path)
-                .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
+            let read =
+                open_source(&path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
             Ok(read.ok().map(|_| bytes))
         }
     }

@@ -2,6 +2,7 @@
 //! vault; otherwise it leaves a conflict.
 
 use crate::cli::GitMerge;
+use crate::commands::git::read;
 use crate::context::Context;
 use crate::git::command::{cannot_run, git};
 use crate::git::repository::Repository;
@@ -9,7 +10,7 @@ use crate::git::sides::{Judged, judge, side};
 use crate::trust::keyring::Keys;
 use crate::trust::memory::remember;
 use crate::trust::pins;
-use crate::ui::failure::{Exit, Failure, Result, unreadable};
+use crate::ui::failure::{Exit, Failure, Result};
 use bootseal_core::{
     FileLock, Kind, Pin, SealedFile, Shown, Side, Taken, VerifiedFile, goes_on_from, is_older,
 };
@@ -38,9 +39,6 @@ pub(crate) fn run(options: &GitMerge, context: &mut Context<'_>) -> Result<(), E
 fn merge(options: &GitMerge, context: &mut Context<'_>) -> Result<u64> {
     let mut keys = Keys::find(context)?;
     let pins = pins::at_hand(&keys, context)?;
-    let read = |path: &Path| {
-        std::fs::read(path).map_err(|error| Failure::from(unreadable(&error).in_file(path)))
-    };
     let (base, ours, theirs) = (read(&options.base)?, read(&options.ours)?, read(&options.theirs)?);
     let ours = match judge(&ours, &options.path, &keys, &pins, context)? {
         Judged::Trusted(file) => *file,

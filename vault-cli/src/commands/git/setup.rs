@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::git::repository::Repository;
 use crate::ui::failure::{Exit, Failure, Result};
-use bootseal_core::{Error, Kind, Shown};
+use bootseal_core::{Error, FileLock, Kind, PrivateFile, Shown};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -12,11 +12,16 @@ const ATTRIBUTES: &str = "*.sealed.toml text eol=lf diff=bootseal merge=bootseal
 /// calling the merge driver.
 const HOOKS: [&str; 2] = ["pre-commit", "pre-merge-commit"];
 const HOOK_MARK: &str = "# bootseal: the check at commit";
+const EDITOR_SETTINGS: &str =
+    "trim_trailing_whitespace = unset\ninsert_final_newline = unset\nindent_style = unset\n";
+/// The maximum size in bytes of a file that a line is added to.
+const LARGEST: usize = 16 << 20;
 
 pub(crate) fn run(context: &mut Context<'_>) -> Result<(), Exit> {
     let near = context.options.file.first().cloned().unwrap_or_else(|| PathBuf::from("."));
     let repository = Repository::of(&near)?;
     let program = program()?;
+    refuse_links(&repository)?;
     let mut did = Vec::new();
     for (key, value) in [
         ("diff.bootseal.textconv", format!("{program} git textconv")),
@@ -27,7 +32,7 @@ pub(crate) fn run(context: &mut Context<'_>) -> Result<(), Exit> {
         repository.ask(&["config", "--local", key, &value])?;
     }
     did.push("diff and merge drivers in this clone's settings".to_owned());
-    if add_line(&repository.top().join(".gitattributes"), ATTRIBUTES)? {
+    if add_line(&repository.top().join(".gitattributes"), ATTRIBUTES, "")? {
         did.push(".gitattributes: commit it, so that every clone has it".into());
     }
     did.extend(formatters(repository.top())?);
@@ -70,22 +75,49 @@ fn program() -> Result<String> {
     Ok(format!("'{}'", own.to_string_lossy().replace('\'', "'\\''")))
 }
 
-/// Adds a line to a file, which is created if necessary; returns `false` if the line exists
-/// already.
-fn add_line(path: &Path, line: &str) -> Result<bool> {
-    let failed = |error: std::io::Error| {
-        Failure::from(Error::new(Kind::Io, format!("cannot be written: {error}")).in_file(path))
-    };
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(failed(error)),
-    };
+/// Refuses to write through symbolic links, before anything is written: a branch can contain a
+/// link, which would lead the write to a file of its author's choice.
+fn refuse_links(repository: &Repository) -> Result<()> {
+    let mut paths = vec![own_file(repository, "config")?];
+    paths.extend(
+        [".gitattributes", ".prettierignore", ".editorconfig"]
+            .map(|name| repository.top().join(name)),
+    );
+    for name in HOOKS {
+        paths.push(own_file(repository, &format!("hooks/{name}"))?);
+    }
+    for path in &paths {
+        // Above the working tree, links are the user's own.
+        let below = |path: &&Path| *path != repository.top();
+        let inside = path.starts_with(repository.top());
+        let parts = path.ancestors().take_while(below).take(if inside { usize::MAX } else { 1 });
+        if let Some(link) = parts.into_iter().find(|part| part.is_symlink()) {
+            let text = "is a symbolic link, and is not written through; nothing was set up";
+            return Err(Error::new(Kind::Conflict, text)
+                .with_help("Replace the link by a file or folder, then run the command again.")
+                .in_file(link)
+                .into());
+        }
+    }
+    Ok(())
+}
+
+/// The path of a file in git's own folder, or of a hook where the settings place it.
+fn own_file(repository: &Repository, name: &str) -> Result<PathBuf> {
+    let answer = repository.ask(&["rev-parse", "--git-path", name])?;
+    Ok(repository.top().join(String::from_utf8_lossy(&answer).trim_end_matches('\n')))
+}
+
+/// Adds `line`, and `below` after it, to a file, which is created if necessary; returns `false` if
+/// the line exists already.
+fn add_line(path: &Path, line: &str, below: &str) -> Result<bool> {
+    let lock = FileLock::acquire_unlinked(path)?;
+    let text = lock.read_text(LARGEST)?.unwrap_or_default();
     if text.lines().any(|other| other.trim() == line) {
         return Ok(false);
     }
     let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-    std::fs::write(path, format!("{text}{gap}{line}\n")).map_err(failed)?;
+    lock.put(&format!("{text}{gap}{line}\n{below}"))?;
     Ok(true)
 }
 
@@ -94,42 +126,24 @@ fn add_line(path: &Path, line: &str) -> Result<bool> {
 fn formatters(top: &Path) -> Result<Vec<String>> {
     let mut did = Vec::new();
     if top.join(".prettierignore").exists()
-        && add_line(&top.join(".prettierignore"), "*.sealed.toml")?
+        && add_line(&top.join(".prettierignore"), "*.sealed.toml", "")?
     {
         did.push(".prettierignore excludes sealed files".into());
     }
     if top.join(".editorconfig").exists() {
-        let path = top.join(".editorconfig");
-        if add_line(&path, "[*.sealed.toml]")? {
-            for line in [
-                "trim_trailing_whitespace = unset",
-                "insert_final_newline = unset",
-                "indent_style = unset",
-            ] {
-                // The line belongs below this header, even if another section contains the same
-                // line.
-                append(&path, line)?;
-            }
+        // The settings belong below this header, even if another section has the same lines.
+        if add_line(&top.join(".editorconfig"), "[*.sealed.toml]", EDITOR_SETTINGS)? {
             did.push(".editorconfig excludes sealed files".into());
         }
     }
     for name in [".taplo.toml", "taplo.toml"] {
-        let text = std::fs::read_to_string(top.join(name)).unwrap_or_default();
+        let text = PrivateFile::read(&top.join(name), LARGEST).ok().flatten().unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
         if !text.is_empty() && !text.contains("sealed.toml") {
             did.push(format!("{name}: add this yourself: exclude = [\"**/*.sealed.toml\"]"));
         }
     }
     Ok(did)
-}
-
-fn append(path: &Path, line: &str) -> Result<()> {
-    let write = || -> std::io::Result<()> {
-        let mut file = std::fs::OpenOptions::new().append(true).open(path)?;
-        std::io::Write::write_all(&mut file, format!("{line}\n").as_bytes())
-    };
-    write().map_err(|error| {
-        Error::new(Kind::Io, format!("cannot be written: {error}")).in_file(path).into()
-    })
 }
 
 enum Hook {
@@ -139,24 +153,21 @@ enum Hook {
 }
 
 fn hook(repository: &Repository, name: &str, program: &str) -> Result<Hook> {
-    let answer = repository.ask(&["rev-parse", "--git-path", &format!("hooks/{name}")])?;
-    let path = repository.top().join(String::from_utf8_lossy(&answer).trim_end_matches('\n'));
-    let failed = |error: std::io::Error| {
-        Failure::from(Error::new(Kind::Io, format!("cannot be written: {error}")).in_file(&path))
-    };
-    match std::fs::read_to_string(&path) {
-        Ok(text) if text.contains("git check --staged") => return Ok(Hook::There),
-        Ok(_) => return Ok(Hook::Another(path)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(failed(error)),
-    }
+    let path = own_file(repository, &format!("hooks/{name}"))?;
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(failed)?;
+        std::fs::create_dir_all(folder).map_err(|error| {
+            Error::new(Kind::Io, format!("cannot be made: {error}")).in_file(folder)
+        })?;
     }
-    std::fs::write(&path, format!("#!/bin/sh\n{HOOK_MARK}\nexec {program} git check --staged\n"))
-        .map_err(failed)?;
-    #[cfg(unix)]
-    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755))
-        .map_err(failed)?;
+    let lock = FileLock::acquire_unlinked(&path)?;
+    match lock.read_text(LARGEST) {
+        Ok(Some(text)) if text.contains("git check --staged") => return Ok(Hook::There),
+        Ok(None) => {}
+        // A hook can be any program.
+        Ok(Some(_)) => return Ok(Hook::Another(path)),
+        Err(error) if error.kind() == Kind::Malformed => return Ok(Hook::Another(path)),
+        Err(error) => return Err(error.into()),
+    }
+    lock.create_program(&format!("#!/bin/sh\n{HOOK_MARK}\nexec {program} git check --staged\n"))?;
     Ok(Hook::Made(path))
 }

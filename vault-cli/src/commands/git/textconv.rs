@@ -2,14 +2,14 @@
 //! members. Sealed values are abbreviated, so that a diff shows only whether they changed.
 
 use crate::cli::GitTextconv;
+use crate::commands::git::read;
 use crate::context::Context;
-use crate::ui::failure::{Exit, Result, unreadable};
+use crate::ui::failure::{Exit, Result};
 use crate::ui::tables;
 use bootseal_core::{HandEdit, Property, SealedFile, Shown};
 
 pub(crate) fn run(options: &GitTextconv, context: &mut Context<'_>) -> Result<(), Exit> {
-    let bytes =
-        std::fs::read(&options.file).map_err(|error| unreadable(&error).in_file(&options.file))?;
+    let bytes = read(&options.file)?;
     for line in lines(&bytes) {
         context.ui.line(line)?;
     }

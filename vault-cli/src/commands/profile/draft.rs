@@ -7,7 +7,9 @@ use crate::profile::login_table::LoginTable;
 use crate::profile::presets::is_here;
 use crate::trust::target::Target;
 use crate::ui::failure::{Exit, Failure, Result, unreadable};
-use bootseal_core::{Kind, Profile, PropertyPath, Secret, Shown, ValueKind, VerifiedFile};
+use bootseal_core::{
+    Kind, Profile, PropertyPath, Secret, Shown, ValueKind, VerifiedFile, open_source,
+};
 use serde_json::json;
 
 /// A profile that is not written yet, with the values that the file lacks.
@@ -38,8 +40,9 @@ pub(super) fn begin(
 /// Puts the certificates of `--ca` into the profile, where they are signed.
 pub(super) fn trust(login: &mut LoginTable, options: &cli::Profile) -> Result<()> {
     if let Some(path) = &options.ca {
-        let text =
-            std::fs::read_to_string(path).map_err(|error| unreadable(&error).in_file(path))?;
+        let text = open_source(path)
+            .and_then(std::io::read_to_string)
+            .map_err(|error| unreadable(&error).in_file(path))?;
         login.insert("ca", text.into());
     }
     Ok(())

@@ -6,11 +6,15 @@ pub(crate) mod remember;
 pub(crate) mod text;
 
 use crate::disk::folder::real_path;
+use crate::disk::private_file::PrivateFile;
 use crate::error::{Error, Kind, Result};
 use crate::file::verified::VerifiedFile;
 use crate::keys::vault_id::VaultId;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+/// The maximum size of the file of known vaults: more than a million of them.
+const LARGEST: usize = 256 << 20;
 
 /// The key under which a file is remembered. On a writer's machine, this is the path; on a host, it
 /// is a name, because the path changes with each deployment.
@@ -124,14 +128,9 @@ impl KnownVaults {
     /// [`Kind::Io`] if it cannot be read, [`Kind::Malformed`] if it has another format, because an
     /// unreadable store must not look like an empty store.
     pub fn load(store: &Path) -> Result<KnownVaults> {
-        let text = match std::fs::read_to_string(store) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(error) => {
-                return Err(Error::new(Kind::Io, format!("cannot be read: {error}")).in_file(store));
-            }
-        };
-        let known = KnownVaults::parse(&text).map_err(|error| {
+        let bytes = PrivateFile::read(store, LARGEST)?.unwrap_or_default();
+        let text = String::from_utf8(bytes).map_err(|_| Error::malformed("is not UTF-8"));
+        let known = text.and_then(|text| KnownVaults::parse(&text)).map_err(|error| {
             error
                 .in_file(store)
                 .with_help("bootseal records in this file which vault each sealed file is. Fix it, or move it away to start over.")

@@ -1,0 +1,256 @@
+//! The folder on Unix: an open descriptor, locked with `flock`.
+
+use super::acl;
+use super::temporary_name;
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+const OWNER_ONLY: Mode = Mode::RUSR.union(Mode::WUSR);
+
+/// An open, locked folder. Files are opened and renamed relative to its descriptor, so that
+/// renaming the folder in the meantime cannot redirect the write.
+#[derive(Debug)]
+pub(crate) struct Folder(OwnedFd);
+
+impl Folder {
+    fn open_parent(real: &Path) -> io::Result<OwnedFd> {
+        let folder = real.parent().ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(rustix::fs::open(
+            folder,
+            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?)
+    }
+
+    /// Returns `None` if another process holds the lock.
+    pub(crate) fn try_lock(real: &Path) -> io::Result<Option<Folder>> {
+        let folder = Folder::open_parent(real)?;
+        match rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => Ok(None),
+            other => Ok(other.map(|()| Some(Folder(folder)))?),
+        }
+    }
+
+    pub(crate) fn open(&self, real: &Path) -> io::Result<File> {
+        self.open_as(real, OFlags::RDONLY)
+    }
+
+    /// Opens an existing file for reading and writing. A file that its owner made read-only gets
+    /// the permission until the returned value is dropped.
+    pub(crate) fn open_in_place(&self, real: &Path) -> io::Result<InPlace> {
+        match self.open_as(real, OFlags::RDWR) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            other => return Ok(InPlace { file: other?, mode: None }),
+        }
+        let file = self.open(real)?;
+        let mode = mode_of(&file.metadata()?);
+        rustix::fs::fchmod(&file, mode | Mode::WUSR)?;
+        let reopened = self.open_as(real, OFlags::RDWR);
+        if reopened.is_err() {
+            rustix::fs::fchmod(&file, mode)?;
+        }
+        Ok(InPlace { file: reopened?, mode: Some(mode) })
+    }
+
+    fn open_as(&self, real: &Path, access: OFlags) -> io::Result<File> {
+        let name = real.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        Ok(rustix::fs::openat(&self.0, name, flags, Mode::empty())?.into())
+    }
+
+    /// Replaces an existing file. The new file gets the old file's mode, access control list and,
+    /// if permitted, its owner. What cannot be kept is narrowed, never widened.
+    pub(crate) fn replace(&self, real: &Path, bytes: &[u8]) -> io::Result<()> {
+        let name = real.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        let old_file = self.open(real)?;
+        let old = old_file.metadata()?;
+        self.with_temporary(name, OWNER_ONLY, bytes, |file, temporary| {
+            let (uid, gid) =
+                (rustix::fs::Uid::from_raw(old.uid()), rustix::fs::Gid::from_raw(old.gid()));
+            // Only root may change the owner, but the group is often one of the process's
+            // groups.
+            let owned = rustix::fs::fchown(file, Some(uid), Some(gid))
+                .or_else(|_| rustix::fs::fchown(file, None, Some(gid)));
+            match owned {
+                Ok(()) | Err(rustix::io::Errno::PERM) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let mut mode = mode_of(&old);
+            if let Err(narrowed) = acl::copy(&old_file, file, mode)? {
+                mode = narrowed;
+            }
+            if file.metadata()?.gid() != old.gid() {
+                // The group bits would apply to another group, which may read what everyone may.
+                mode = acl::group_as_others(mode);
+            }
+            rustix::fs::fchmod(file, mode)?;
+            file.sync_all()?;
+            Ok(rustix::fs::renameat(&self.0, temporary, &self.0, name)?)
+        })
+    }
+
+    /// Creates or replaces a file that only its owner can read, whatever its mode was before.
+    pub(crate) fn put_private(&self, real: &Path, bytes: &[u8]) -> io::Result<()> {
+        let name = real.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        self.with_temporary(name, OWNER_ONLY, bytes, |file, temporary| {
+            acl::remove(file)?;
+            file.sync_all()?;
+            Ok(rustix::fs::renameat(&self.0, temporary, &self.0, name)?)
+        })
+    }
+
+    /// Creates the file with the default mode under the umask, and executable if `program`. Fails
+    /// if the file exists.
+    pub(crate) fn create(&self, real: &Path, bytes: &[u8], program: bool) -> io::Result<()> {
+        let name = real.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        let mode = Mode::from_raw_mode(if program { 0o777 } else { 0o666 });
+        self.with_temporary(name, mode, bytes, |file, temporary| {
+            file.sync_all()?;
+            // Unlike a rename, a hard link never replaces a file.
+            rustix::fs::linkat(&self.0, temporary, &self.0, name, AtFlags::empty())?;
+            Ok(rustix::fs::unlinkat(&self.0, temporary, AtFlags::empty())?)
+        })
+    }
+
+    fn with_temporary(
+        &self,
+        name: &OsStr,
+        mode: Mode,
+        bytes: &[u8],
+        finish: impl FnOnce(&File, &OsStr) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let temporary = temporary_name(name)?;
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut file = File::from(rustix::fs::openat(&self.0, &temporary, flags, mode)?);
+        let done = file.write_all(bytes).and_then(|()| finish(&file, &temporary));
+        if done.is_err() {
+            let _ = rustix::fs::unlinkat(&self.0, &temporary, AtFlags::empty());
+        }
+        done?;
+        // The rename itself must be on disk too.
+        Ok(rustix::fs::fsync(&self.0)?)
+    }
+}
+
+/// A file that is changed where it is.
+pub(crate) struct InPlace {
+    pub(crate) file: File,
+    /// The mode to set again.
+    mode: Option<Mode>,
+}
+
+impl Drop for InPlace {
+    fn drop(&mut self) {
+        if let Some(mode) = self.mode {
+            let _ = rustix::fs::fchmod(&self.file, mode);
+        }
+    }
+}
+
+fn mode_of(meta: &std::fs::Metadata) -> Mode {
+    #[allow(clippy::unnecessary_cast)] // u32 on Linux, u16 on macOS
+    Mode::from_raw_mode((meta.mode() & 0o7777) as rustix::fs::RawMode)
+}
+
+/// Creates a file that only its owner can read, at a name that must not exist. On file systems with
+/// unnamed files, the file gets its name only when it is complete, so that nothing is left if the
+/// process is killed or the disk is full.
+pub(crate) fn create_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    if let Some(done) = unnamed::create(path, bytes) {
+        return done;
+    }
+    create_named(path, bytes)
+}
+
+fn create_named(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut file = File::from(rustix::fs::open(path, flags, OWNER_ONLY)?);
+    let written = acl::remove(&file).and_then(|()| file.write_all(bytes));
+    written.and_then(|()| file.sync_all()).inspect_err(|_| drop(std::fs::remove_file(path)))
+}
+
+#[cfg(target_os = "linux")]
+mod unnamed {
+    use super::*;
+    use rustix::fs::CWD;
+    use std::os::fd::AsRawFd;
+
+    /// Creates the file by `O_TMPFILE` and a link. Returns `None` if the file system or the kernel
+    /// has no unnamed files.
+    pub(super) fn create(path: &Path, bytes: &[u8]) -> Option<io::Result<()>> {
+        let folder = super::super::parent(path);
+        // Otherwise the write, which may fail, would come before this error.
+        if path.symlink_metadata().is_ok() {
+            return Some(Err(io::ErrorKind::AlreadyExists.into()));
+        }
+        let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+        let mut file = File::from(rustix::fs::open(folder, flags, OWNER_ONLY).ok()?);
+        let written = acl::remove(&file).and_then(|()| file.write_all(bytes));
+        if let Err(error) = written.and_then(|()| file.sync_all()) {
+            return Some(Err(error));
+        }
+        let own = format!("/proc/self/fd/{}", file.as_raw_fd());
+        match rustix::fs::linkat(CWD, own, CWD, path, AtFlags::SYMLINK_FOLLOW) {
+            // The name must be on disk too.
+            Ok(()) => {
+                Some(Folder::open_parent_of(path).and_then(|folder| Ok(rustix::fs::fsync(folder)?)))
+            }
+            Err(rustix::io::Errno::EXIST) => Some(Err(io::ErrorKind::AlreadyExists.into())),
+            // No /proc, or no hard links.
+            Err(_) => None,
+        }
+    }
+
+    impl Folder {
+        fn open_parent_of(path: &Path) -> io::Result<OwnedFd> {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            Ok(rustix::fs::open(super::super::parent(path), flags, Mode::empty())?)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_private_file_is_created_with_and_without_unnamed_files() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, create) in [
+            ("unnamed", create_private as fn(&Path, &[u8]) -> io::Result<()>),
+            ("named", create_named),
+        ] {
+            let path = folder.path().join(name);
+            create(&path, b"key").unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), b"key");
+            assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+            assert_eq!(create(&path, b"x").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+            let link = folder.path().join(format!("link of {name}"));
+            std::os::unix::fs::symlink("nowhere", &link).unwrap();
+            assert_eq!(create(&link, b"x").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 4);
+    }
+
+    #[test]
+    fn a_read_only_file_is_changed_in_place_and_stays_read_only() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().canonicalize().unwrap().join("key");
+        std::fs::write(&path, "old").unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o400)).unwrap();
+        let folder = Folder::try_lock(&path).unwrap().unwrap();
+        let mut open = folder.open_in_place(&path).unwrap();
+        open.file.write_all(b"new").unwrap();
+        drop(open);
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o400);
+    }
+}
