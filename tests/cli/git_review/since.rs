@@ -413,3 +413,41 @@ fn since_as_markdown_marks_a_changed_login_url() {
     assert!(text.contains("⚠ ` acme.login.url `"), "{text}");
     assert!(repo.fails(&["verify", "--format", "markdown"], 2).contains("--since"));
 }
+
+/// Found by review: git prefers a tag to a branch, and `git fetch` brings the tags that others push.
+#[test]
+fn a_tag_named_like_a_branch_is_not_taken_for_it() {
+    let repo = Repo::new();
+    let old = repo.text();
+    repo.git_ok(&["tag", "origin/main"]);
+    repo.set("acme.password", "new");
+    repo.commit("new");
+    repo.git_ok(&["update-ref", "refs/remotes/origin/main", "HEAD"]);
+    repo.write(&old);
+    for revision in ["origin/main", "origin/main~0", "origin/main^{commit}"] {
+        let ran = repo.run(&["verify", "--since", revision]);
+        assert_eq!(ran.code, 2, "{}", ran.err);
+        assert!(ran.err.contains("several meanings in git: refs/tags/origin/main"), "{}", ran.err);
+        assert!(ran.err.contains("for example refs/remotes/origin/main"), "{}", ran.err);
+    }
+    let ran = repo.run(&["verify", "--since", "refs/remotes/origin/main"]);
+    assert_eq!(ran.code, 3, "{}", ran.err);
+    // A tag with the name of an abbreviated commit.
+    let id = repo.git_ok(&["rev-parse", "--short=8", "HEAD~1"]);
+    repo.ok(&["verify", "--since", id.trim()]);
+    repo.git_ok(&["tag", id.trim(), "HEAD"]);
+    assert_eq!(repo.run(&["verify", "--since", id.trim()]).code, 2);
+}
+
+/// Found by review: a replacement reference answers for a commit.
+#[test]
+fn a_replaced_commit_is_read_as_it_was_committed() {
+    let repo = Repo::new();
+    let old = repo.text();
+    repo.set("acme.password", "new");
+    repo.commit("new");
+    repo.git_ok(&["replace", "HEAD", "HEAD~1"]);
+    repo.write(&old);
+    let ran = repo.run(&["verify", "--since", "HEAD"]);
+    assert_eq!(ran.code, 3, "{}", ran.err);
+}
