@@ -11,6 +11,7 @@ pub(crate) mod failure;
 pub(crate) mod output;
 pub(crate) mod progress;
 pub(crate) mod prompt;
+pub(crate) mod swap;
 pub(crate) mod tables;
 pub(crate) mod terminal;
 
