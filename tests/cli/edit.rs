@@ -772,3 +772,23 @@ fn swap_that_is_not_encrypted_causes_a_warning() {
     assert!(!run(&["exec", "--files", "--", "true"]).contains("swap"));
     let _ = std::fs::remove_dir_all(runtime(&home));
 }
+
+#[test]
+fn a_text_for_which_no_memory_can_be_locked_is_edited_with_a_warning() {
+    let home = Home::with_vault(&format!("{VAULT}# {}\n", "x".repeat(300_000)));
+    editor(&home, &["sed -i s/hunter2/new-value/ \"$1\""]);
+    let own = command(&home, &[]);
+    // Root may lock any amount, unless it gives up this capability.
+    let line = "ulimit -l 128; setpriv --bounding-set -ipc_lock true && exec setpriv --bounding-set -ipc_lock \"$@\"; exec \"$@\"";
+    let mut limited = Command::new("bash");
+    limited.args(["-c", line, "bash"]).arg(own.get_program()).arg("edit");
+    limited.current_dir(home.path()).env_clear();
+    for (name, value) in own.get_envs().filter_map(|(name, value)| Some((name, value?))) {
+        limited.env(name, value);
+    }
+    let ran: Ran = limited.stdin(Stdio::null()).output().unwrap().into();
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.err.contains("too little memory can be locked"), "{}", ran.err);
+    assert_eq!(home.ok(&["get", "acme.password"]), "new-value");
+    let _ = std::fs::remove_dir_all(runtime(&home));
+}

@@ -146,7 +146,7 @@ mod tests {
         std::fs::write(&file, "").unwrap();
         std::fs::write(&swaps, format!("{HEAD}{} file 1\n", file.display())).unwrap();
         let files = SwapFiles { swaps: &swaps, sys: &sys };
-        assert_eq!(files.in_clear(), [file.clone()]);
+        assert_eq!(files.in_clear(), std::slice::from_ref(&file));
         let number = file.metadata().unwrap().dev();
         let (major, minor) = (rustix::fs::major(number), rustix::fs::minor(number));
         std::fs::create_dir_all(sys.join("block/dm-0/dm")).unwrap();

@@ -38,7 +38,7 @@ impl Finding {
         property: &PropertyPath,
         what: impl Into<String>,
     ) -> Finding {
-        let fix = format!("bootseal set {} -f {}", shell_word(property), shell_path(&file));
+        let fix = format!("bootseal set {} -f {}", shell_word(property), shell_path(file));
         Finding { property: Some(property.to_string()), ..Finding::of_file(code, file, what, fix) }
     }
 

@@ -114,7 +114,7 @@ fn keys(findings: &mut Vec<Finding>, context: &mut Context<'_>) -> Result<(Keys,
 }
 
 fn key_file(path: &Path, error: &bootseal_core::Error) -> Finding {
-    let name = shell_path(&path);
+    let name = shell_path(path);
     let fix = match error.kind() {
         Kind::UnsafeFile => format!("chmod 600 {name}"),
         Kind::NotFound => {
@@ -195,7 +195,7 @@ fn open_to_others(path: &Path) -> Option<Finding> {
     if mode & 0o002 == 0 || (found.is_dir() && mode & 0o1000 != 0) {
         return None;
     }
-    let fix = format!("chmod o-w {}", shell_path(&path));
+    let fix = format!("chmod o-w {}", shell_path(path));
     let what = if found.is_dir() {
         "is a folder that everyone on this machine may write to"
     } else {
@@ -212,8 +212,8 @@ fn open_to_others(_: &Path) -> Option<Finding> {
 /// `named` is true if the key was named with `-i`. The user's own key also opens other vaults, so
 /// it is not pinned to this vault.
 fn pins(path: &Path, file: &VerifiedFile, key_files: &[PathBuf], named: bool) -> Option<Finding> {
-    let name = shell_path(&path);
-    let key = key_files.first().map_or("KEYFILE".into(), |key| shell_path(&key));
+    let name = shell_path(path);
+    let key = key_files.first().map_or("KEYFILE".into(), |key| shell_path(key));
     if let Some(old) = file.handed_over_from() {
         let what = format!(
             "the pin {old} is outdated: the vault is now {}, and a former writer could still sign for the old one",
@@ -241,7 +241,7 @@ fn pins(path: &Path, file: &VerifiedFile, key_files: &[PathBuf], named: bool) ->
 }
 
 fn access(path: &Path, file: &VerifiedFile) -> Vec<Finding> {
-    let name = shell_path(&path);
+    let name = shell_path(path);
     let mut findings = Vec::new();
     let writers: Vec<_> =
         file.access().iter().filter(|access| access.role == Role::Writer).collect();
@@ -295,7 +295,7 @@ fn cannot_work(
     // The error may already name the command.
     let command = error.help().and_then(|help| help.split_once("bootseal ")).map(|(_, rest)| rest);
     let command = command.map(|rest| rest.split([';', ',']).next().unwrap_or(rest));
-    let fix = format!("bootseal {} -f {}", command.unwrap_or("edit"), shell_path(&path));
+    let fix = format!("bootseal {} -f {}", command.unwrap_or("edit"), shell_path(path));
     let help = error.help().map_or(String::new(), |help| format!(" ({help})"));
     let mut finding =
         Finding::of_file(what, path, format!("{name} is invalid: {}{help}", error.what()), fix);

@@ -76,6 +76,9 @@ impl<'a> Session<'a> {
             Some(typed) => typed,
             None => self.clear(&self.base)?,
         };
+        if !text.is_guarded() {
+            context.ui.warn("too little memory can be locked for the text (ulimit -l): it is in ordinary memory, and is wiped at the end");
+        }
         let (mut top, mut last) = self.opening(resumed);
         loop {
             let (typed, confirmed) = self.open_editor(&text, &top, editor, &mut watch)?;

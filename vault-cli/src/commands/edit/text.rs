@@ -37,6 +37,10 @@ impl Text {
         self.expose(|one| other.expose(|other| one == other))
     }
 
+    pub(super) fn is_guarded(&self) -> bool {
+        matches!(self.0, Kept::Guarded(_))
+    }
+
     pub(super) fn is_blank(&self) -> bool {
         self.expose(|bytes| bytes.iter().all(u8::is_ascii_whitespace))
     }
