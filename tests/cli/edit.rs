@@ -665,3 +665,130 @@ fn files_hold(path: &Path, secret: &str) -> bool {
         }
     }
 }
+
+/// A script that looks for texts in the memory of a process, and prints how often each is found;
+/// `closed` if the system does not let it look.
+const SCAN: &str = r#"
+import sys
+process, texts = sys.argv[1], [text.encode() for text in sys.argv[2:]]
+counts = [0] * len(texts)
+try: memory = open(f"/proc/{process}/mem", "rb", 0)
+except PermissionError: print("closed"); sys.exit()
+for line in open(f"/proc/{process}/maps"):
+    span, rights = line.split()[:2]
+    if not rights.startswith("rw") or "/dev/" in line: continue
+    start, end = (int(part, 16) for part in span.split("-"))
+    try:
+        memory.seek(start)
+        bytes = memory.read(end - start)
+    except OSError: continue # secret pages
+    for at, text in enumerate(texts): counts[at] += bytes.count(text)
+print(*counts)
+"#;
+
+#[test]
+fn while_the_editor_is_open_no_value_is_in_memory_that_can_be_read() {
+    if bootseal_memory::report().unwrap().level != bootseal_memory::Level::MemfdSecret {
+        return; // root finds the locked pages
+    }
+    let home = Home::with_vault(VAULT);
+    home.write("scan.py", SCAN);
+    let scan = "python3 scan.py $PPID hunter2 bob-of-acme line-of-the-key new-value 'https://acme.example/login' > found.$n";
+    // The first text, then the text after a mistake, which is kept until it is written.
+    let change = format!("{scan}; sed -i 's/hunter2/new-value/; s/^url/url = = /' \"$1\"");
+    let fix = format!("{scan}; sed -i 's/^url = =  /url/' \"$1\"");
+    edit_with(&home, &[&change, &fix], &[]);
+    assert_eq!(home.ok(&["get", "acme.password"]), "new-value");
+    for opening in ["found.1", "found.2"] {
+        let found = home.read(opening);
+        if found.trim() == "closed" {
+            continue;
+        }
+        let counts: Vec<u32> =
+            found.split_whitespace().map(|count| count.parse().unwrap()).collect();
+        assert_eq!(counts[..4], [0, 0, 0, 0], "{opening}: {found}");
+        // What is readable in the file is found, so the search works.
+        assert!(counts[4] > 0, "{opening}: {found}");
+    }
+}
+
+#[test]
+fn a_process_with_a_file_named_like_a_verb_has_no_core_file_either() {
+    let home = Home::with_vault(VAULT);
+    std::fs::rename(home.at("app.sealed.toml"), home.at("doctor")).unwrap();
+    editor(&home, &["ulimit -c > limit; cat /proc/$PPID/limits > limits"]);
+    let mut limited = Command::new("bash");
+    let edit = command(&home, &["-f", "doctor", "--pin", &vault_of(&home.read("doctor"))]);
+    limited.args(["-c", "ulimit -c unlimited; exec \"$@\"", "bash"]).arg(edit.get_program());
+    limited.args(edit.get_args()).current_dir(home.path()).env_clear();
+    for (name, value) in edit.get_envs().filter_map(|(name, value)| Some((name, value?))) {
+        limited.env(name, value);
+    }
+    let ran: Ran = limited.stdin(Stdio::null()).output().unwrap().into();
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert_eq!(home.read("limit").trim(), "0");
+    let limits = home.read("limits");
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
+}
+
+fn vault_of(text: &str) -> String {
+    let line = text.lines().rev().nth(1).unwrap();
+    line.strip_prefix("vault = \"").unwrap().trim_end_matches('"').to_owned()
+}
+
+#[test]
+fn swap_that_is_not_encrypted_causes_a_warning() {
+    let home = Home::with_vault(VAULT);
+    editor(&home, &["true", "true"]);
+    let swaps = |text: &str| {
+        home.write("swaps", format!("Filename Type Size Used Priority\n{text}"));
+    };
+    let run = |args: &[&str]| {
+        // In a mount namespace of its own, the list of swap is another file.
+        let mut inside = Command::new("unshare");
+        inside.args(["-rm", "sh", "-c", "mount --bind \"$0\" /proc/swaps && exec \"$@\""]);
+        let own = command(&home, &[]);
+        inside.arg(home.at("swaps")).arg(own.get_program()).args(args);
+        inside.current_dir(home.path()).env_clear();
+        for (name, value) in own.get_envs().filter_map(|(name, value)| Some((name, value?))) {
+            inside.env(name, value);
+        }
+        let ran: Ran = inside.stdin(Stdio::null()).output().unwrap().into();
+        assert_eq!(ran.code, 0, "{args:?}: {}", ran.err);
+        ran.err
+    };
+    let warning = "may be written to the swap on /dev/sdz9, which is not encrypted";
+    swaps("/dev/sdz9 partition 1 0 -2\n/dev/zram7 partition 1 0 -3\n");
+    for args in [&["edit"][..], &["exec", "--files", "--", "true"]] {
+        let told = run(args);
+        assert_eq!(told.matches("may be written to the swap").count(), 1, "{args:?}: {told}");
+        assert!(told.contains(warning) && told.contains("sudo swapoff /dev/sdz9"), "{told}");
+    }
+    // Values in the environment are the program's own.
+    assert!(!run(&["exec", "--", "true"]).contains("swap"));
+    swaps("/dev/zram7 partition 1 0 -3\n");
+    assert!(!run(&["edit"]).contains("may be written"));
+    assert!(!run(&["exec", "--files", "--", "true"]).contains("swap"));
+    let _ = std::fs::remove_dir_all(runtime(&home));
+}
+
+#[test]
+fn a_text_for_which_no_memory_can_be_locked_is_edited_with_a_warning() {
+    let home = Home::with_vault(&format!("{VAULT}# {}\n", "x".repeat(300_000)));
+    editor(&home, &["sed -i s/hunter2/new-value/ \"$1\""]);
+    let own = command(&home, &[]);
+    // Root may lock any amount, unless it gives up this capability.
+    let line = "ulimit -l 128; setpriv --bounding-set -ipc_lock true && exec setpriv --bounding-set -ipc_lock \"$@\"; exec \"$@\"";
+    let mut limited = Command::new("bash");
+    limited.args(["-c", line, "bash"]).arg(own.get_program()).arg("edit");
+    limited.current_dir(home.path()).env_clear();
+    for (name, value) in own.get_envs().filter_map(|(name, value)| Some((name, value?))) {
+        limited.env(name, value);
+    }
+    let ran: Ran = limited.stdin(Stdio::null()).output().unwrap().into();
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.err.contains("too little memory can be locked"), "{}", ran.err);
+    assert_eq!(home.ok(&["get", "acme.password"]), "new-value");
+    let _ = std::fs::remove_dir_all(runtime(&home));
+}

@@ -48,6 +48,8 @@ mod output;
 mod pipes;
 mod profile;
 mod proposals;
+#[cfg(unix)]
+mod quoting;
 #[cfg(target_os = "linux")]
 mod rights;
 mod seal;

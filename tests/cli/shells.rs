@@ -51,7 +51,7 @@ home, path, parts, command = sys.argv[1], sys.argv[2], json.loads(sys.argv[3]), 
 child, terminal = pty.fork()
 if child == 0:
     os.chdir(home)
-    os.execvpe(command[0], command, {"HOME": home, "PATH": path, "TERM": "dumb", "LC_ALL": "C.UTF-8", "PS1": "READY>", "ZDOTDIR": home})
+    os.execvpe(command[0], command, {"HOME": home, "PATH": path, "TERM": "dumb", "LC_ALL": "C.UTF-8", "COLUMNS": "200", "PS1": "READY>", "ZDOTDIR": home})
 seen, at, end = b"", 0, time.time() + 180
 for words, text in parts:
     while words.encode() not in seen[at:]:
@@ -208,6 +208,31 @@ fn the_powershell_script_gets_the_same_completions() {
     let mut command = home.command(&["--", "bootseal", "get", "acme.pas"]);
     let ran: Ran = command.env("BOOTSEAL_COMPLETE", "powershell").output().unwrap().into();
     assert_eq!(ran.out, "acme.password\tsealed\n");
+}
+
+/// A vault with a name that a shell would run if it were inserted unquoted.
+fn with_a_command_as_name() -> Home {
+    let home = home();
+    home.write("e.toml", "[e]\n\"$(touch ran);touch ran;'`x`&|*END\" = \"secret:caught\"\n");
+    home.ok(&["seal", "e.toml"]);
+    home
+}
+
+#[test]
+fn a_name_with_special_characters_is_inserted_quoted_and_runs_nothing() {
+    let home = with_a_command_as_name();
+    home.write(".zshrc", "PS1='READY>'\nautoload -Uz compinit && compinit -u\nsource ./zsh\n");
+    let line = [("READY>", "bootseal get -f e.sealed.toml e.\t"), ("END", "\n"), ("caught", "")];
+    let sourced = [&[("READY>", "source ./bash\n")][..], &line].concat();
+    typed(&home, &["bash", "--norc", "--noprofile", "-i"], &sourced);
+    typed(&home, &["zsh", "-i"], &line);
+    let prompt = "source ./fish; function fish_prompt; echo 'READY>'; end";
+    typed(&home, &["fish", "--no-config", "-i", "-C", prompt], &line);
+    let mut command = home.command(&["--", "bootseal", "get", "-f", "e.sealed.toml", "e."]);
+    let ran: Ran = command.env("BOOTSEAL_COMPLETE", "powershell").output().unwrap().into();
+    let name = "e.\"$(touch ran);touch ran;''`x`&|*END\"";
+    assert_eq!(ran.out, format!("'{name}'\tsealed\n"));
+    assert!(!home.at("ran").exists());
 }
 
 #[test]

@@ -50,6 +50,7 @@ pub(crate) fn answer(args: &[OsString], world: &mut World<'_>) -> Option<u8> {
     let mut command = with_names(&Names::of(&line, &context));
     let candidates = match shell {
         Shell::Bash => bash(&mut command, line, here.as_deref(), &context),
+        Shell::Powershell => powershell(&mut command, line, here.as_deref()),
         other => {
             let mut text = Vec::new();
             completer(other)
@@ -102,6 +103,43 @@ fn bash(
         .map(|candidate| quoted(&candidate.get_value().to_string_lossy()))
         .collect();
     Ok(quoted.join("\u{b}").into_bytes())
+}
+
+/// Completes for PowerShell, which inserts candidates unquoted too: it would run a name such as
+/// `$(…)`.
+fn powershell(
+    command: &mut Command,
+    line: Vec<OsString>,
+    here: Option<&Path>,
+) -> std::io::Result<Vec<u8>> {
+    let at = line.len().saturating_sub(1);
+    let mut text = String::new();
+    for candidate in complete(command, line, at, here)? {
+        let value = candidate.get_value().to_string_lossy();
+        // The script splits the answer into lines, and a line at a tab.
+        if value.contains(char::is_control) {
+            continue;
+        }
+        text.push_str(&in_single_quotes(&value));
+        if let Some(help) = candidate.get_help() {
+            text.push('\t');
+            text.push_str(help.to_string().lines().next().unwrap_or_default());
+        }
+        text.push('\n');
+    }
+    Ok(text.into_bytes())
+}
+
+/// Returns a word of PowerShell: unchanged if none of its characters is special, else in single
+/// quotes. PowerShell takes typographic quotes for quotes.
+fn in_single_quotes(text: &str) -> String {
+    let plain = |letter: char| letter.is_alphanumeric() || "_./\\-=+:".contains(letter);
+    if text.chars().all(plain) {
+        return text.to_owned();
+    }
+    let quote = |letter: &char| "'\u{2018}\u{2019}\u{201a}\u{201b}".contains(*letter);
+    let doubled = text.chars().flat_map(|letter| [Some(letter), Some(letter).filter(quote)]);
+    format!("'{}'", doubled.flatten().collect::<String>())
 }
 
 fn unquoted(word: &OsString) -> OsString {
@@ -251,5 +289,23 @@ mod tests {
             assert_eq!(unquoted(&quoted(name).into()), OsString::from(name));
         }
         assert_eq!(quoted("acme.\"user.name\""), "acme.\\\"user.name\\\"");
+    }
+
+    #[test]
+    fn names_are_quoted_for_powershell() {
+        for (name, expected) in [
+            ("acme.password", "acme.password"),
+            (r"C:\a\b.sealed.toml", r"C:\a\b.sealed.toml"),
+            ("grün", "grün"),
+            ("\"a b\"", "'\"a b\"'"),
+            ("\"$(x)\"", "'\"$(x)\"'"),
+            ("\"it's\"", "'\"it''s\"'"),
+            ("\"\u{2019}; x\"", "'\"\u{2019}\u{2019}; x\"'"),
+            ("a;b", "'a;b'"),
+            ("a`b", "'a`b'"),
+            ("@a", "'@a'"),
+        ] {
+            assert_eq!(in_single_quotes(name), expected);
+        }
     }
 }

@@ -45,5 +45,5 @@ mod ui;
 mod cli;
 
 pub use context::{World, system_time};
-pub use run::run;
+pub use run::{is_doctor, run};
 pub use ui::terminal::{Console, Terminal};

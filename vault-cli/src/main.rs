@@ -3,7 +3,7 @@
 
 #![forbid(unsafe_code)]
 
-use bootseal_cli::{Console, World, run};
+use bootseal_cli::{Console, World, is_doctor, run};
 use bootseal_memory::{WipingAllocator, harden};
 use std::io::{IsTerminal, stderr, stdin, stdout};
 use std::process::ExitCode;
@@ -15,7 +15,7 @@ static ALLOCATOR: WipingAllocator = WipingAllocator::new();
 fn main() -> ExitCode {
     // Disables core files for this process and for an editor that it starts. `doctor` does so only
     // after it has read the original settings.
-    if !std::env::args_os().any(|arg| arg == "doctor") {
+    if !is_doctor(std::env::args_os()) {
         harden();
     }
     let mut console = Console;

@@ -90,6 +90,18 @@ pub fn run<A: Into<OsString>>(args: impl IntoIterator<Item = A>, world: &mut Wor
     }
 }
 
+/// Whether a command line runs the verb `doctor`, which reads the limits of the process before
+/// they are changed. The word alone does not count: it can be the name of a file.
+///
+/// ```
+/// use bootseal_cli::is_doctor;
+/// assert!(is_doctor(["bootseal", "-q", "doctor"]));
+/// assert!(!is_doctor(["bootseal", "edit", "-f", "doctor"]));
+/// ```
+pub fn is_doctor<A: Into<OsString> + Clone>(args: impl IntoIterator<Item = A>) -> bool {
+    Cli::try_parse_from(args).is_ok_and(|cli| matches!(cli.verb, Verb::Doctor(_)))
+}
+
 fn usage(args: &[OsString], error: &clap::Error, world: &mut World<'_>) -> u8 {
     if !error.use_stderr() {
         let _ = write!(world.stdout, "{error}");

@@ -101,5 +101,5 @@ pub use disk::source::open_source;
 
 // Errors and messages.
 pub use error::{Error, Kind, Result};
-pub use shown::{Shown, ShownPath, Typed, is_hidden};
+pub use shown::{Shown, ShownPath, Typed, is_hidden, shell_path, shell_word};
 pub use text::nearest::near_names;

@@ -47,6 +47,35 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
+/// A word of a shell command in a message, so that the command can be copied: unchanged if none of
+/// its characters is special in a shell, else in single quotes. Hidden characters are escaped.
+///
+/// ```
+/// use bootseal_core::shell_word;
+/// assert_eq!(shell_word("acme.password"), "acme.password");
+/// assert_eq!(shell_word("$(id) it's"), r"'$(id) it'\''s'");
+/// ```
+pub fn shell_word(text: impl fmt::Display) -> String {
+    let text = text.to_string();
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "_./-=,+%@:".contains(letter);
+    // Zsh expands a word that begins with `=`.
+    match !text.is_empty() && !text.starts_with('=') && text.chars().all(plain) {
+        true => text,
+        false => format!("'{}'", Shown(&text.replace('\'', "'\\''"))),
+    }
+}
+
+/// A path as a word of a shell command: see [`shell_word`]. A path that begins with `-` would be
+/// read as an option, so `./` is put before it.
+///
+/// ```
+/// assert_eq!(bootseal_core::shell_path("-f b.toml".as_ref()), "'./-f b.toml'");
+/// ```
+pub fn shell_path(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    shell_word(if text.starts_with('-') { format!("./{text}").into() } else { text })
+}
+
 /// The first 80 characters of untrusted text, so that no file can make an error message long.
 pub(crate) struct Brief<'a>(pub(crate) &'a str);
 
@@ -108,6 +137,23 @@ mod tests {
     use super::*;
     use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
     use icu_properties::{CodePointMapData, CodePointSetData};
+
+    #[test]
+    fn a_word_is_quoted_only_if_necessary() {
+        for (text, expected) in [
+            ("a/b-1.toml", "a/b-1.toml"),
+            ("it's mine", "'it'\\''s mine'"),
+            ("", "''"),
+            ("$(id)", "'$(id)'"),
+            ("=ls", "'=ls'"),
+            ("~", "'~'"),
+            ("a;b", "'a;b'"),
+            ("a\nb", "'a\\u{a}b'"),
+            ("grün", "'grün'"),
+        ] {
+            assert_eq!(shell_word(text), expected);
+        }
+    }
 
     /// The ranges are maintained manually, and new Unicode versions add characters.
     #[test]

@@ -3,7 +3,7 @@
 
 use crate::rules::problem::Problem;
 use bootseal::{Kind, Result, Secret, Secrets};
-use bootseal_core::{Callers, Route};
+use bootseal_core::{Callers, Route, shell_word};
 use http::header::{AUTHORIZATION, HOST, ORIGIN};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use std::net::IpAddr;
@@ -43,7 +43,8 @@ impl CallerCheck {
                 );
                 return Err(error
                     .with_help(format!(
-                        "Generate a key for the callers: bootseal set {path} --generate"
+                        "Generate a key for the callers: bootseal set {} --generate",
+                        shell_word(&path)
                     ))
                     .into());
             }

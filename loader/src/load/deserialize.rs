@@ -2,7 +2,7 @@
 //! sealed values only as a [`Secret`], unless the field is marked as exposed.
 
 use crate::load::exposed;
-use bootseal_core::{Kind, OpenedValue, Property, PropertyPath, Secret, ValueKind};
+use bootseal_core::{Kind, OpenedValue, Property, PropertyPath, Secret, ValueKind, shell_word};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
@@ -138,7 +138,7 @@ impl<'de> Deserializer<'de> for At<'_> {
             (bootseal_memory::SECRET_NAME, _) => Err(Wrong {
                 kind: Kind::Conflict,
                 text: "this property is readable, not sealed; the field is a Secret".into(),
-                help: Some(format!("Seal it: bootseal set {}", self.path)),
+                help: Some(format!("Seal it: bootseal set {}", shell_word(&self.path))),
                 path: Some(self.path),
             }),
             (exposed::NAME, _) => visitor.visit_newtype_struct(Exposed(self)),

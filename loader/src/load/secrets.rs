@@ -6,7 +6,9 @@ use crate::load::loader::Loader;
 use crate::load::snapshot::Snapshot;
 #[cfg(feature = "client")]
 use crate::load::sources::Sources;
-use bootseal_core::{CanRead, Gateway, Kind, Property, PropertyPath, Secret, Vault, VaultId};
+use bootseal_core::{
+    CanRead, Gateway, Kind, Property, PropertyPath, Secret, Vault, VaultId, shell_word,
+};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -104,7 +106,10 @@ impl Secrets {
             Kind::Conflict,
             "this property is readable, not sealed; a secret was asked for",
         );
-        let help = format!("Seal it: bootseal set {path}; or read it with text(\"{path}\")");
+        let help = format!(
+            "Seal it: bootseal set {}; or read it with text(\"{path}\")",
+            shell_word(&path)
+        );
         Err(now.placed(error.at(&path).with_help(help)))
     }
 

@@ -9,7 +9,7 @@ use crate::token::metrics;
 use crate::token::single_flight::SingleFlight;
 use crate::token::state::backoff::BackoffReason;
 use crate::token::state::loop_guard::LoopKind;
-use bootseal_core::{Kind, Profile};
+use bootseal_core::{Kind, Profile, shell_word};
 use std::sync::Arc;
 
 /// A login that failed.
@@ -49,10 +49,11 @@ impl Core {
             &account.profile.table,
             account.profile.login.url.base().origin().ascii_serialization(),
         );
+        let word = shell_word(table);
         let text = format!("login of `{table}`: {origin} {}", failure.text);
         let help = match failure.class {
             Class::Refused | Class::PerhapsRefused => format!(
-                "The vendor refused these credentials. Set the right ones (bootseal set {table}.…) and try them: bootseal login {table}"
+                "The vendor refused these credentials. Set the right ones (bootseal set {word}.…) and try them: bootseal login {word}"
             ),
             Class::Throttled => {
                 "The vendor limits logins. The next attempt is made after the wait that it requested.".into()
@@ -65,7 +66,7 @@ impl Core {
                 "Check that {origin} is the right address. Add a private certificate authority to the profile: [{table}.login] ca = \"\"\"…\"\"\""
             ),
             Class::Protocol | Class::NoToken | Class::Redirect => format!(
-                "The profile [{table}.login] does not match the response. Show the response: bootseal login {table}"
+                "The profile [{table}.login] does not match the response. Show the response: bootseal login {word}"
             ),
         };
         let error = Error::new(failure.class.kind(), text).with_status(failure.status);
@@ -118,7 +119,8 @@ pub(crate) fn saved_failure(profile: &Profile, saved: &SavedLoginState) -> Error
     let text = format!(
         "login of `{table}`: {origin} refused these credentials before this start, so the next attempt is delayed"
     );
+    let word = shell_word(table);
     Error::new(Kind::LoginRefused, text).with_help(format!(
-        "Set the right credentials (bootseal set {table}.…), or show the vendor's response: bootseal login {table}"
+        "Set the right credentials (bootseal set {word}.…), or show the vendor's response: bootseal login {word}"
     ))
 }

@@ -272,6 +272,12 @@ impl LoginHistory {
         {
             std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
             std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+            // Nothing is created through a link, and a pipe is not waited for.
+            let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+            std::os::unix::fs::OpenOptionsExt::custom_flags(
+                &mut options,
+                flags.bits().cast_signed(),
+            );
         }
         if let Some(parent) = path.parent() {
             folder.create(parent)?;
@@ -392,6 +398,18 @@ mod tests {
         assert_eq!((left.backoff.hints(), left.slot), (RefusalHints::default(), slot));
         history.slot_changed(CredentialSlot::default());
         assert_eq!(history.load(BOOT, WALL).slot, CredentialSlot::default());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn no_file_is_created_through_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let history = history(folder.path(), 1);
+        std::fs::create_dir(history.path.parent().unwrap()).unwrap();
+        let target = folder.path().join("victim");
+        std::os::unix::fs::symlink(&target, history.alive()).unwrap();
+        drop(history.begin(WALL));
+        assert!(!target.exists() && history.alive().is_symlink());
     }
 
     #[cfg(unix)]

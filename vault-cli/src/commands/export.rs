@@ -8,7 +8,9 @@ use crate::trust::special_tables::SpecialTables;
 use crate::trust::variable;
 use crate::trust::vouch::vouch_for_use;
 use crate::ui::failure::{Exit, Failure, Result};
-use bootseal_core::{Error, Kind, OpenedValue, Property, PropertyPath, ValueKind, VerifiedFile};
+use bootseal_core::{
+    Error, Kind, OpenedValue, Property, PropertyPath, ValueKind, VerifiedFile, shell_word,
+};
 use toml::Value;
 use zeroize::Zeroizing;
 
@@ -65,7 +67,8 @@ pub(crate) fn run(options: &Export, context: &mut Context<'_>) -> Result<(), Exi
         match value {
             Some(value) => values.push((path, value)),
             None => context.ui.warn(format_args!(
-                "{path} contains bytes, which a text format cannot represent, and is left out; to write the bytes to a file: bootseal get {path} --out FILE"
+                "{path} contains bytes, which a text format cannot represent, and is left out; to write the bytes to a file: bootseal get {} --out FILE",
+                shell_word(&path)
             )),
         }
     }

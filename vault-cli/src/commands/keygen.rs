@@ -7,7 +7,7 @@ use crate::trust::keyring::{self, passphrase_from};
 use crate::ui::failure::{Exit, Failure, Result};
 use bootseal_core::{Identity, IdentityFile, Kind, PrivateFile, Secret, Shown};
 use serde_json::json;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub(crate) fn run(options: &Keygen, context: &mut Context<'_>) -> Result<(), Exit> {
     if let Some(path) = &options.of {
@@ -40,10 +40,13 @@ pub(crate) fn run(options: &Keygen, context: &mut Context<'_>) -> Result<(), Exi
         true => Some(passphrase(&path, context)?),
         false => None,
     };
-    if path.exists() {
-        set_aside(&path, context)?;
-    }
-    let identity = make(&path, passphrase.as_ref())?;
+    let old = if path.exists() { Some(set_aside(&path, context)?) } else { None };
+    let identity = make(&path, passphrase.as_ref()).inspect_err(|_| {
+        // The path is free again. A link never replaces a file that appeared there meanwhile.
+        if let Some(old) = old.filter(|old| std::fs::hard_link(old, &path).is_ok()) {
+            let _ = std::fs::remove_file(old);
+        }
+    })?;
     context.ui.note(format_args!(
         "made {}; keep it: without it, nothing can be opened",
         Shown::path(&path)
@@ -56,14 +59,15 @@ pub(crate) fn run(options: &Keygen, context: &mut Context<'_>) -> Result<(), Exi
 }
 
 /// Renames an identity that is to be replaced: it may still be needed to open existing files.
-fn set_aside(path: &Path, context: &mut Context<'_>) -> Result<()> {
+fn set_aside(path: &Path, context: &mut Context<'_>) -> Result<PathBuf> {
     let mut old = path.as_os_str().to_owned();
     old.push(format!(".{}.old", context.now()));
+    let old = PathBuf::from(old);
     std::fs::rename(path, &old).map_err(|error| {
         bootseal_core::Error::new(Kind::Io, format!("cannot be renamed: {error}")).in_file(path)
     })?;
-    context.ui.note(format_args!("the previous identity is now {}", Shown::path(old.as_ref())));
-    Ok(())
+    context.ui.note(format_args!("the previous identity is now {}", Shown::path(&old)));
+    Ok(old)
 }
 
 /// The passphrase of the new identity: from the descriptor, else typed twice.

@@ -8,7 +8,7 @@ use crate::trust::vouch::vouch_for_use;
 use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::timestamp;
 use bootseal::{Loader, TokenSource};
-use bootseal_core::{CanRead, Kind, OpenedValue, Profile, Property, Vault, is_hidden};
+use bootseal_core::{CanRead, Kind, OpenedValue, Profile, Property, Vault, is_hidden, shell_word};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -100,7 +100,8 @@ fn here(error: bootseal::Error, profile: &str) -> Failure {
     let help = match error.kind() {
         Kind::LoginRefused => {
             format!(
-                "The vendor refused these credentials. Set the right ones: bootseal set {profile}.…"
+                "The vendor refused these credentials. Set the right ones: bootseal set {}.…",
+                shell_word(profile)
             )
         }
         Kind::LoginDown => "Check that the vendor is up and reachable from here.".into(),

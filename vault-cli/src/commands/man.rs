@@ -3,7 +3,7 @@
 use crate::cli::{Cli, Man};
 use crate::context::Context;
 use crate::ui::failure::{Exit, Failure, Result};
-use bootseal_core::{Error, FileLock, Kind, Shown};
+use bootseal_core::{Error, FileLock, Kind, Shown, shell_path};
 use clap::{Command, CommandFactory};
 use serde_json::json;
 
@@ -31,8 +31,9 @@ pub(crate) fn run(options: &Man, context: &mut Context<'_>) -> Result<(), Exit> 
     }
     let shown = Shown::path(folder).to_string();
     context.ui.note(format_args!(
-        "{} pages in {shown}; to read one: man -l {shown}/bootseal.1",
-        names.len()
+        "{} pages in {shown}; to read one: man -l {}",
+        names.len(),
+        shell_path(&folder.join("bootseal.1"))
     ));
     Ok(())
 }

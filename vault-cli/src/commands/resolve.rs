@@ -17,7 +17,7 @@ use crate::ui::output::timestamp;
 use crate::ui::prompt::Consent;
 use bootseal_core::{
     CanWrite, Changes, Clash, FileLock, HandEdit, Kind, MergePlan, MergeSide, Merged, Property,
-    SealedFile, Shown, Side, Taken, Vault, VerifiedFile,
+    SealedFile, Shown, Side, Taken, Vault, VerifiedFile, shell_path,
 };
 use serde_json::json;
 use std::path::Path;
@@ -136,9 +136,10 @@ fn report(
     context: &mut Context<'_>,
 ) -> Result<(), Exit> {
     context.ui.note(format_args!(
-        "{}: signed as generation {}; next: git add {0}",
+        "{}: signed as generation {}; next: git add {}",
         Shown::path(path),
-        file.generation()
+        file.generation(),
+        shell_path(path)
     ));
     if context.ui.style.json {
         let took = merged

@@ -11,6 +11,7 @@ use crate::trust::{locate, pins};
 use crate::ui::failure::{Exit, Failure, Result};
 use bootseal_core::{
     CanWrite, FileLock, Kind, Profile, Property, PropertyPath, Secret, Shown, ValueKind, Vault,
+    shell_word,
 };
 use serde_json::json;
 use std::borrow::Cow;
@@ -344,7 +345,8 @@ fn check_comments(input: &Input, sealed: &HashSet<PropertyPath>) -> Result<()> {
             "the comment in line {line} contains the value of {path} in the clear; nothing was written"
         );
         return Err(Failure::new(Kind::Conflict, text).with_help(format!(
-            "Remove the value from the comment. If the value is not a secret, add --plain '{path}'"
+            "Remove the value from the comment. If the value is not a secret, add --plain {}",
+            shell_word(path)
         )));
     }
     Ok(())

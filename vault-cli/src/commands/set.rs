@@ -7,7 +7,7 @@ use crate::trust::each_file::{self, Answer};
 use crate::trust::target::{Target, Targets};
 use crate::ui::failure::{Exit, Result};
 use crate::ui::output::timestamp;
-use bootseal_core::{Kind, Property, PropertyPath, Shown, VerifiedFile};
+use bootseal_core::{Kind, Property, PropertyPath, Shown, VerifiedFile, shell_word};
 use serde_json::json;
 
 /// Values that are set one after the other within seconds say nothing about the clock.
@@ -117,7 +117,7 @@ fn check(
     if in_profile(&file, path) {
         let what = "belongs to a login profile, which stays readable, so that a review shows where a password is sent";
         return Err(refuse(Kind::Conflict, what)
-            .with_help(format!("bootseal set {path} --plain VALUE"))
+            .with_help(format!("bootseal set {} --plain VALUE", shell_word(path)))
             .into());
     }
     target.check_writer(file)?;

@@ -3,7 +3,7 @@
 
 use crate::context::Context;
 use crate::ui::failure::{Failure, Result, unreadable};
-use bootseal_core::{Kind, PropertyPath, Secret, Shown, ValueKind, open_source};
+use bootseal_core::{Kind, PropertyPath, Secret, ValueKind, open_source, shell_word};
 use bootseal_memory::SecretBuf;
 use std::io::Read;
 use std::path::Path;
@@ -31,7 +31,7 @@ impl Source<'_> {
             let text = "a value must not be on the command line: others on this machine can see it there, and the shell's history keeps it";
             return Err(Failure::new(Kind::Usage, text).with_help(format!(
                 "Type it at the prompt (bootseal {verb} {}), or use a pipe.",
-                Shown(path)
+                shell_word(path)
             )));
         }
         Ok(())

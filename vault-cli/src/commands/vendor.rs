@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::trust::locate::{self, OpenedFile};
 use crate::trust::vouch::vouch_for_use;
 use crate::ui::failure::{Exit, Failure, Result};
-use bootseal_core::{Kind, Profile, Shown};
+use bootseal_core::{Kind, Profile, Shown, shell_path, shell_word};
 use bootseal_vendor_sim::{Behaviour, Imitation, Served};
 use serde_json::json;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -70,11 +70,11 @@ fn address(profile: &Profile, port: Option<u16>) -> SocketAddr {
 }
 
 fn how_to_use(profile: &Profile, path: &Path, unnamed: bool, vendor: &Imitation) -> String {
-    let (name, origin) = (&profile.table, vendor.origin());
-    let file = Shown::path(path).to_string();
+    let (table, origin) = (&profile.table, vendor.origin());
+    let (name, file) = (shell_word(table), shell_path(path));
     let here = profile.login.url.base().origin().ascii_serialization() == origin;
     let head = format!(
-        "a simulated vendor for the profile {name} listens at {origin} until Ctrl-C; it accepts every user and password"
+        "a simulated vendor for the profile {table} listens at {origin} until Ctrl-C; it accepts every user and password"
     );
     let option = if unnamed { String::new() } else { format!(" -f {file}") };
     let how = match here {
@@ -82,10 +82,11 @@ fn how_to_use(profile: &Profile, path: &Path, unnamed: bool, vendor: &Imitation)
             "Try:    bootseal login {name}{option}\n  A call: bootseal login {name}{option} --call {origin}/orders"
         ),
         false => format!(
-            "The profile in {file} has another address. To make one with this address, in a vault of your own:\n    \
+            "The profile in {} has another address. To make one with this address, in a vault of your own:\n    \
              bootseal init -f dev.sealed.toml\n    \
              bootseal profile {name} --from {file} --url {origin} -f dev.sealed.toml   (any user and password)\n    \
-             bootseal login {name} -f dev.sealed.toml"
+             bootseal login {name} -f dev.sealed.toml",
+            Shown::path(path)
         ),
     };
     format!("{head}.\n  {how}")

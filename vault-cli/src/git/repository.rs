@@ -3,8 +3,7 @@
 
 use crate::git::command::{cannot_run, git};
 use crate::ui::failure::{Failure, Result};
-use crate::ui::shell_quote::word;
-use bootseal_core::{Kind, Shown};
+use bootseal_core::{Kind, Shown, shell_path};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::rc::Rc;
@@ -79,7 +78,7 @@ impl Repository {
                 Shown::path(path),
                 Shown::path(&owner)
             );
-            let help = format!("To ask that repository: cd {}", word(&owner.to_string_lossy()));
+            let help = format!("To ask that repository: cd {}", shell_path(&owner));
             return Err(Failure::new(Kind::Usage, text).with_help(help));
         }
         let start = start.ok_or_else(missing)?;

@@ -5,7 +5,7 @@
 //! choose what is run; a user who wants such a variable names it with `--env`.
 
 use crate::ui::failure::Result;
-use bootseal_core::{Error, Kind, PropertyPath};
+use bootseal_core::{Error, Kind, PropertyPath, shell_word};
 
 /// Interactive shells run or expand these on their own. They are left out instead of refused,
 /// because `env` is a common name.
@@ -183,7 +183,8 @@ pub(crate) fn is_left_out(path: &PropertyPath) -> bool {
 pub(crate) fn left_out(path: &PropertyPath) -> String {
     let name = name_of(path);
     format!(
-        "{path} is left out: shells run or expand the variable {name}. To pass it: bootseal exec --env {name}={path}"
+        "{path} is left out: shells run or expand the variable {name}. To pass it: bootseal exec --env {}",
+        shell_word(format_args!("{name}={path}"))
     )
 }
 

@@ -11,7 +11,7 @@ pub(crate) mod failure;
 pub(crate) mod output;
 pub(crate) mod progress;
 pub(crate) mod prompt;
-pub(crate) mod shell_quote;
+pub(crate) mod swap;
 pub(crate) mod tables;
 pub(crate) mod terminal;
 

@@ -2,7 +2,7 @@
 
 use crate::disk::source::open_source;
 use crate::error::{Error, Kind, Result};
-use crate::shown::Shown;
+use crate::shown::shell_path;
 use bootseal_memory::SecretBuf;
 use std::fs::File;
 use std::path::Path;
@@ -46,13 +46,12 @@ pub(crate) fn check_mode(file: &File, path: &Path) -> Result<()> {
         return Ok(());
     }
     let mode = meta.mode() & 0o777;
-    let path = Shown::path(path).to_string();
     let refuse = |who: &str| {
         Err(Error::new(
             Kind::UnsafeFile,
             format!("a key file that others can {who} (mode {mode:04o})"),
         )
-        .with_help(format!("chmod 600 '{path}'")))
+        .with_help(format!("chmod 600 {}", shell_path(path))))
     };
     let fixed = rustix::fs::fstatvfs(file)
         .is_ok_and(|system| system.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY));

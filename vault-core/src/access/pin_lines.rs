@@ -205,6 +205,7 @@ fn is_pin_line(line: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)] // tests
     use super::*;
     use crate::access::identity::Identity;
     use crate::keys::vault_id::VaultId;

@@ -1,7 +1,8 @@
 //! The write lock of a sealed file. A change replaces the file by a rename, so a crash at any point
 //! leaves either the old file or the new file.
 
-use crate::disk::folder::{Folder, InPlace, PATIENCE, path_in_real_folder, real_path, unlocked};
+use crate::disk::folder::{Folder, InPlace, PATIENCE, unlocked};
+use crate::disk::paths::{path_in_real_folder, real_path};
 use crate::disk::private_file::contents;
 use crate::error::{Error, Kind, Result};
 use std::fs::File;

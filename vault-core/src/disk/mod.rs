@@ -7,3 +7,8 @@ pub(crate) mod private_file;
 pub(crate) mod source;
 
 pub(crate) mod folder;
+
+#[cfg(unix)]
+mod acl;
+mod holder;
+pub(crate) mod paths;

@@ -1,7 +1,8 @@
 //! Files that only their owner can read. They are changed under a lock and replaced by a rename,
 //! and have mode 0600.
 
-use crate::disk::folder::{self, Folder, PATIENCE, unlocked};
+use crate::disk::folder::{Folder, PATIENCE, create_private, unlocked};
+use crate::disk::paths::{create_private_parent, open, real_path};
 use crate::error::{Error, Kind, Result};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -43,7 +44,7 @@ impl PrivateFile {
     /// [`Kind::Io`] if the folder cannot be created or opened, if its file system does not support
     /// locks, or if another process, which the error names if possible, still holds the lock.
     pub fn lock(path: &Path) -> Result<PrivateFile> {
-        let real = folder::create_private_parent(path).and_then(|()| folder::real_path(path));
+        let real = create_private_parent(path).and_then(|()| real_path(path));
         let lock = real.map_err(|error| unlocked(&error)).and_then(|real| {
             let folder = Folder::lock(&real, PATIENCE)?;
             Ok(PrivateFile { folder, real, asked: path.to_path_buf() })
@@ -58,8 +59,8 @@ impl PrivateFile {
     /// As [`lock`](PrivateFile::lock).
     pub fn try_lock(path: &Path) -> Result<Option<PrivateFile>> {
         let lock = || -> std::io::Result<Option<PrivateFile>> {
-            folder::create_private_parent(path)?;
-            let real = folder::real_path(path)?;
+            create_private_parent(path)?;
+            let real = real_path(path)?;
             let folder = Folder::try_lock(&real)?;
             Ok(folder.map(|folder| PrivateFile { folder, real, asked: path.to_path_buf() }))
         };
@@ -82,7 +83,7 @@ impl PrivateFile {
     /// # Errors
     /// As [`read_locked`](PrivateFile::read_locked).
     pub fn read(path: &Path, max_bytes: usize) -> Result<Option<Vec<u8>>> {
-        contents(folder::open(path), max_bytes).map_err(|error| error.in_file(path))
+        contents(open(path), max_bytes).map_err(|error| error.in_file(path))
     }
 
     /// Creates the file with mode 0600, or replaces it atomically. The lock stays held.
@@ -103,7 +104,7 @@ impl PrivateFile {
     /// [`Kind::Exists`] if the name exists, even as a dangling link; [`Kind::Io`] if the file
     /// cannot be written, in which case no file is left behind.
     pub fn create(path: &Path, bytes: &[u8]) -> Result<()> {
-        folder::create_private(path, bytes).map_err(|error| match error.kind() {
+        create_private(path, bytes).map_err(|error| match error.kind() {
             std::io::ErrorKind::AlreadyExists => {
                 Error::new(Kind::Exists, "exists already; nothing was changed")
                     .with_help("Name another file, or move this one away first.")

@@ -1,7 +1,8 @@
 //! Files that are read from, which may be pipes: a pipe that nobody opens for writing is not waited
 //! for without end.
 
-use crate::disk::folder::{PATIENCE, open};
+use crate::disk::folder::PATIENCE;
+use crate::disk::paths::open;
 use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
@@ -77,6 +78,7 @@ fn wait_for_writer(pipe: &File, patience: Duration) -> std::io::Result<()> {
 
 #[cfg(all(test, unix))]
 mod tests {
+    #![allow(clippy::unwrap_used)] // tests
     use super::*;
     use std::io::{Read, Write};
 

@@ -4,8 +4,8 @@
 //!
 //! If the id is not the pinned id, only the `[bootseal]` table is parsed, to follow the handovers.
 
-use crate::disk::folder::open;
 use crate::disk::lock::FileLock;
+use crate::disk::paths::open;
 use crate::error::{Error, Kind, Result};
 use crate::file::header::Header;
 use crate::file::header::read::signature_bytes;

@@ -4,6 +4,7 @@
 use crate::error::{Error, Kind};
 use crate::file::header::{Access, Header};
 use crate::keys::vault_id::VaultId;
+use crate::shown::shell_word;
 use crate::text::document::{Document, Property};
 use crate::text::nearest::near_names;
 use crate::text::path::PropertyPath;
@@ -196,7 +197,8 @@ impl VerifiedFile {
         let near = near_names(&path.to_string(), &names);
         let error = Error::new(Kind::NotFound, "no such property").at(path);
         let error = if self.document.is_table(path.segments()) {
-            error.with_help(format!("It is a table. `bootseal list {path}` shows its content."))
+            let list = format!("bootseal list {}", shell_word(path));
+            error.with_help(format!("It is a table. `{list}` shows its content."))
         } else if near.is_empty() {
             error.with_help("`bootseal list` shows all names.")
         } else {

@@ -6,6 +6,7 @@ use crate::file::verified::VerifiedFile;
 use crate::profile::Profile;
 use crate::profile::extract::ResponsePlace;
 use crate::profile::request::Call;
+use crate::shown::shell_word;
 use crate::text::document::Property;
 use crate::text::table_reader::Fields;
 use std::collections::BTreeSet;
@@ -184,7 +185,7 @@ impl Profile {
             None => Err(Error::malformed(format!(
                 "`{login}` uses ${{{name}}}, but the table `{table}` has no such value"
             ))
-            .with_help(format!("Seal it: bootseal set {}", table.child(name)?))),
+            .with_help(format!("Seal it: bootseal set {}", shell_word(table.child(name)?)))),
         }
     }
 }

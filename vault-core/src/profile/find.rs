@@ -6,6 +6,7 @@ use crate::file::verified::VerifiedFile;
 use crate::profile::Profile;
 use crate::profile::keys::PROFILE_KEYS;
 use crate::profile::request::Basic;
+use crate::shown::shell_word;
 use crate::text::document::Property;
 use crate::text::path::PropertyPath;
 use std::borrow::Cow;
@@ -144,7 +145,8 @@ fn no_profile(file: &VerifiedFile, table: &PropertyPath) -> Error {
     let known: Vec<String> = file.profiles().iter().map(ToString::to_string).collect();
     let help = match known.as_slice() {
         [] => format!(
-            "Create one: bootseal profile {table} --preset KIND (bootseal profile --list shows the kinds), or write a table [{table}.login]."
+            "Create one: bootseal profile {} --preset KIND (bootseal profile --list shows the kinds), or write a table [{table}.login].",
+            shell_word(table)
         ),
         known => format!("The file has profiles for: {}.", known.join(", ")),
     };

@@ -1,7 +1,7 @@
 //! Hand edits: files that were changed but not signed. Only the user's part is read; `[bootseal]`
 //! is ignored.
 
-use crate::disk::folder::open;
+use crate::disk::paths::open;
 use crate::error::{Error, Kind, Result};
 use crate::file::header::Header;
 use crate::file::normalise::{RESOLVE, conflict_marker, text_of};

@@ -16,6 +16,7 @@ use crate::error::{Error, Kind, Result};
 use crate::file::verified::VerifiedFile;
 use crate::keys::derive::{CredentialKey, DataKey, ValueKey};
 use crate::keys::signing::SigningSeed;
+use crate::shown::shell_word;
 use crate::text::document::Property;
 use crate::text::path::PropertyPath;
 use crate::vault::value::OpenedValue;
@@ -138,7 +139,7 @@ impl<Mode> Vault<Mode> {
                 "this property is readable, not sealed; a secret was requested",
             )
             .at(path)
-            .with_help(format!("Seal it: bootseal set {path}"))),
+            .with_help(format!("Seal it: bootseal set {}", shell_word(path)))),
             None => Err(self.file.not_found(path)),
         };
         opened.map_err(|error| self.placed(error))

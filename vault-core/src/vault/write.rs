@@ -6,6 +6,7 @@ use crate::file::header::{Access, Header, Role, recipients};
 use crate::file::verified::{Trust, VerifiedFile};
 use crate::keys::derive::DataKey;
 use crate::keys::signing::{SigningSeed, id_of};
+use crate::shown::shell_word;
 use crate::text::document::{Document, Property};
 use crate::text::path::PropertyPath;
 use crate::text::plain::{PlainDocument, mentions};
@@ -170,7 +171,7 @@ impl Vault<CanWrite> {
             let what = "a readable value may not begin with `sealed:` or `secret:`";
             return Err(Error::new(Kind::Conflict, what)
                 .at(path)
-                .with_help(format!("Seal it: bootseal set {path}")));
+                .with_help(format!("Seal it: bootseal set {}", shell_word(path))));
         }
         self.replace_text(self.file.document.with(path, &value_text(value))?)
     }

@@ -1,7 +1,6 @@
 //! A finding of `doctor`: the problem, its place, and the command that fixes it.
 
-use crate::ui::shell_quote::word;
-use bootseal_core::{PropertyPath, Shown};
+use bootseal_core::{PropertyPath, Shown, shell_path, shell_word};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -39,11 +38,7 @@ impl Finding {
         property: &PropertyPath,
         what: impl Into<String>,
     ) -> Finding {
-        let fix = format!(
-            "bootseal set {} -f {}",
-            word(&property.to_string()),
-            word(&file.to_string_lossy())
-        );
+        let fix = format!("bootseal set {} -f {}", shell_word(property), shell_path(file));
         Finding { property: Some(property.to_string()), ..Finding::of_file(code, file, what, fix) }
     }
 

@@ -5,6 +5,10 @@
 //! received a value from `exec` or `get` may be.
 
 use crate::commands::doctor::finding::Finding;
+#[cfg(target_os = "linux")]
+use crate::ui::swap::SwapFiles;
+use bootseal_core::{Shown, shell_path};
+use std::path::PathBuf;
 
 /// The locked memory that the values of a large file need; old containers have a lower limit.
 const LOCKED_BYTES: u64 = 1 << 20;
@@ -13,7 +17,7 @@ const LOCKED_BYTES: u64 = 1 << 20;
 #[derive(Debug, Default)]
 pub(crate) struct Machine {
     /// Unencrypted swap on a disk.
-    pub(crate) swap: Vec<String>,
+    pub(crate) swap: Vec<PathBuf>,
     /// The size limit of core dumps in bytes; `Some(None)` means no limit.
     pub(crate) core_limit: Option<Option<u64>>,
     pub(crate) core_pattern: String,
@@ -29,8 +33,11 @@ impl Machine {
         for swap in &self.swap {
             findings.push(Finding::of_machine(
                 "swap",
-                format!("swap on {swap} is not encrypted: values in a program's memory may be written there"),
-                format!("sudo swapoff {swap}"),
+                format!(
+                    "swap on {} is not encrypted: values in a program's memory may be written there",
+                    Shown::path(swap)
+                ),
+                format!("sudo swapoff {}", shell_path(swap)),
             ));
         }
         if self.core_limit.is_some_and(|limit| limit != Some(0)) {
@@ -86,9 +93,7 @@ impl Machine {
         use rustix::process::{Resource, getrlimit};
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         Machine {
-            swap: in_clear(&read("/proc/swaps"), |device| {
-                read(&format!("/sys/block/{device}/dm/uuid")).starts_with("CRYPT-")
-            }),
+            swap: SwapFiles::default().in_clear(),
             core_limit: Some(getrlimit(Resource::Core).current),
             core_pattern: read("/proc/sys/kernel/core_pattern"),
             ptrace_scope: read("/proc/sys/kernel/yama/ptrace_scope").trim().parse().ok(),
@@ -109,32 +114,10 @@ impl Machine {
     }
 }
 
-/// The entries of /proc/swaps that are on a disk and not encrypted. A space in a name appears as
-/// `\040`.
-#[cfg(any(target_os = "linux", test))]
-fn in_clear(swaps: &str, is_encrypted: impl Fn(&str) -> bool) -> Vec<String> {
-    let names = swaps.lines().skip(1).filter_map(|line| line.split_whitespace().next());
-    let on_disk = names.filter(|name| {
-        let device = name.rsplit('/').next().unwrap_or_default();
-        !(device.starts_with("zram") || device.starts_with("dm-") && is_encrypted(device))
-    });
-    on_disk.map(|name| bootseal_core::Shown(name).to_string()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-
-    #[test]
-    fn encrypted_swap_and_swap_in_memory_are_not_reported() {
-        let swaps = "Filename\t\t\tType\t\tSize\n/dev/zram0 partition 1\n/dev/dm-1 partition 1\n/dev/dm-2 partition 1\n/dev/sda2 partition 1\n/swap\\040file file 1\n";
-        assert_eq!(
-            in_clear(swaps, |device| device == "dm-1"),
-            ["/dev/dm-2", "/dev/sda2", "/swap\\040file"]
-        );
-        assert!(in_clear("Filename Type Size Used Priority\n", |_| false).is_empty());
-    }
 
     #[test]
     fn each_unsafe_setting_is_one_finding_with_a_command() {

@@ -13,10 +13,9 @@ use crate::trust::locate::{self, OpenedFile};
 use crate::trust::pins;
 use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::timestamp;
-use crate::ui::shell_quote::word;
 use bootseal_core::{
     CanRead, Cost, Gateway, IdentityFile, Kind, Profile, Property, Role, Shown, Trust, Vault,
-    VerifiedFile,
+    VerifiedFile, shell_path, shell_word,
 };
 use serde_json::json;
 use std::collections::HashSet;
@@ -115,7 +114,7 @@ fn keys(findings: &mut Vec<Finding>, context: &mut Context<'_>) -> Result<(Keys,
 }
 
 fn key_file(path: &Path, error: &bootseal_core::Error) -> Finding {
-    let name = word(&path.to_string_lossy());
+    let name = shell_path(path);
     let fix = match error.kind() {
         Kind::UnsafeFile => format!("chmod 600 {name}"),
         Kind::NotFound => {
@@ -161,23 +160,19 @@ fn file(
             "known-to-removed",
             &path,
             format!("{name} was removed, and knows values that have not been changed since"),
-            format!(
-                "bootseal list -f {}   (with an identity, it lists them)",
-                word(&path.to_string_lossy())
-            ),
+            format!("bootseal list -f {}   (with an identity, it lists them)", shell_path(&path)),
         ));
     }
     if keys.named {
         let recipients = keys.identities.iter().filter_map(bootseal_core::Identity::recipient);
-        let recipient =
-            recipients.map(|recipient| recipient.to_string()).next().unwrap_or("RECIPIENT".into());
+        let recipient = recipients.map(shell_word).next().unwrap_or("RECIPIENT".into());
         findings.push(Finding::of_file(
             "not-in-access",
             &path,
             format!("none of the named identities opens it; it can be opened by: {}", file.who()),
             format!(
                 "bootseal access add NAME {recipient} -f {}   (on a writer's machine)",
-                word(&path.to_string_lossy())
+                shell_path(&path)
             ),
         ));
     } else {
@@ -200,7 +195,7 @@ fn open_to_others(path: &Path) -> Option<Finding> {
     if mode & 0o002 == 0 || (found.is_dir() && mode & 0o1000 != 0) {
         return None;
     }
-    let fix = format!("chmod o-w {}", word(&path.to_string_lossy()));
+    let fix = format!("chmod o-w {}", shell_path(path));
     let what = if found.is_dir() {
         "is a folder that everyone on this machine may write to"
     } else {
@@ -217,8 +212,8 @@ fn open_to_others(_: &Path) -> Option<Finding> {
 /// `named` is true if the key was named with `-i`. The user's own key also opens other vaults, so
 /// it is not pinned to this vault.
 fn pins(path: &Path, file: &VerifiedFile, key_files: &[PathBuf], named: bool) -> Option<Finding> {
-    let name = word(&path.to_string_lossy());
-    let key = key_files.first().map_or("KEYFILE".into(), |key| word(&key.to_string_lossy()));
+    let name = shell_path(path);
+    let key = key_files.first().map_or("KEYFILE".into(), |key| shell_path(key));
     if let Some(old) = file.handed_over_from() {
         let what = format!(
             "the pin {old} is outdated: the vault is now {}, and a former writer could still sign for the old one",
@@ -246,7 +241,7 @@ fn pins(path: &Path, file: &VerifiedFile, key_files: &[PathBuf], named: bool) ->
 }
 
 fn access(path: &Path, file: &VerifiedFile) -> Vec<Finding> {
-    let name = word(&path.to_string_lossy());
+    let name = shell_path(path);
     let mut findings = Vec::new();
     let writers: Vec<_> =
         file.access().iter().filter(|access| access.role == Role::Writer).collect();
@@ -300,8 +295,7 @@ fn cannot_work(
     // The error may already name the command.
     let command = error.help().and_then(|help| help.split_once("bootseal ")).map(|(_, rest)| rest);
     let command = command.map(|rest| rest.split([';', ',']).next().unwrap_or(rest));
-    let fix =
-        format!("bootseal {} -f {}", command.unwrap_or("edit"), word(&path.to_string_lossy()));
+    let fix = format!("bootseal {} -f {}", command.unwrap_or("edit"), shell_path(path));
     let help = error.help().map_or(String::new(), |help| format!(" ({help})"));
     let mut finding =
         Finding::of_file(what, path, format!("{name} is invalid: {}{help}", error.what()), fix);

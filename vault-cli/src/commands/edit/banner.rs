@@ -1,12 +1,9 @@
 //! The lines that `edit` adds above the text: the error, and a line to delete as a confirmation.
 
+use crate::commands::edit::text::Text;
 use crate::ui::failure::Failure;
 use bootseal_core::Error;
 use std::ops::Range;
-use zeroize::Zeroizing;
-
-/// The text in the editor, before or after the user's changes.
-pub(super) type Text = Zeroizing<Vec<u8>>;
 
 /// The error that makes the editor open again.
 pub(super) struct Mistake {

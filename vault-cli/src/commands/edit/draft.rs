@@ -5,9 +5,8 @@ use crate::context::Context;
 use crate::trust::keyring::Keys;
 use crate::trust::memory::known_vaults;
 use crate::ui::failure::{Failure, Result, unreadable};
-use crate::ui::shell_quote::word;
 use bootseal_core::{
-    CanWrite, Pin, PrivateFile, SealedFile, Secret, Vault, VerifiedFile, open_source,
+    CanWrite, Pin, PrivateFile, SealedFile, Secret, Vault, VerifiedFile, open_source, shell_path,
 };
 use std::path::{Path, PathBuf};
 
@@ -31,7 +30,7 @@ impl Drafts {
 
     /// The path, quoted for a shell.
     pub(crate) fn word(&self) -> String {
-        word(&self.path.to_string_lossy())
+        shell_path(&self.path)
     }
 
     pub(crate) fn is_there(&self) -> bool {

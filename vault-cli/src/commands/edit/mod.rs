@@ -4,6 +4,7 @@
 mod banner;
 mod draft;
 mod session;
+mod text;
 
 use crate::commands::edit::draft::Drafts;
 use crate::commands::edit::session::{Outcome, Session};
@@ -15,7 +16,6 @@ use crate::ui::failure::{Exit, Failure, Result};
 use bootseal_core::{Changes, Kind, Shown, VerifiedFile};
 use serde_json::json;
 use std::path::Path;
-use zeroize::Zeroizing;
 
 pub(crate) fn run(context: &mut Context<'_>) -> Result<(), Exit> {
     let (target, file) = Target::find(context)?;
@@ -42,7 +42,7 @@ fn edit_target(target: &Target, file: VerifiedFile, context: &mut Context<'_>) -
         None => None,
     };
     let (base, typed) = match kept {
-        Some((base, typed)) => (base, Some(Zeroizing::new(typed.expose(<[u8]>::to_vec)))),
+        Some((base, typed)) => (base, Some(typed.into())),
         None => (file.open_for_writing(&target.keys().identities)?, None),
     };
     let mut session = Session::begin(target, base, context)?;
@@ -54,15 +54,19 @@ fn edit_target(target: &Target, file: VerifiedFile, context: &mut Context<'_>) -
     if let Some(remark) = editor.remark() {
         context.ui.note(remark);
     }
+    context.ui.warn_of_swap("the text in the editor");
     let done = session.run(typed, &editor, context);
     if let Some(drafts) = &drafts {
         match (&done, session.unwritten.take()) {
-            (Err(_), Some(typed)) => match drafts.save(&session.base, &typed, context.now()) {
-                Ok(()) => {
-                    context.ui.warn("your text is kept, encrypted: `bootseal edit` resumes it")
+            (Err(_), Some(typed)) => {
+                let now = context.now();
+                match typed.expose(|typed| drafts.save(&session.base, typed, now)) {
+                    Ok(()) => {
+                        context.ui.warn("your text is kept, encrypted: `bootseal edit` resumes it")
+                    }
+                    Err(failure) => context.ui.warn(failure.text()),
                 }
-                Err(failure) => context.ui.warn(failure.text()),
-            },
+            }
             _ => drafts.remove(),
         }
     }

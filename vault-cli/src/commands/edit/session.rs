@@ -1,7 +1,8 @@
 //! One `edit` session: opens the editor, reads the text back, checks it and writes it into the
 //! file; after a mistake, the editor opens again.
 
-use crate::commands::edit::banner::{Ask, CONFIRM, Mistake, Text, on_top, own_lines};
+use crate::commands::edit::banner::{Ask, CONFIRM, Mistake, on_top, own_lines};
+use crate::commands::edit::text::{Text, TextBuffer};
 use crate::commands::exec::memory_folder::MemoryFolder;
 use crate::context::Context;
 use crate::trust::special_tables::SpecialTables;
@@ -12,12 +13,10 @@ use bootseal_core::{
     CanWrite, Changes, Clash, ClearText, Edited, Error, Kind, Pin, Property, PropertyPath,
     SealedFile, Shown, Side, Taken, Vault, open_source,
 };
-use std::io::Read;
 use std::path::{Path, PathBuf};
-use zeroize::Zeroizing;
 
 /// The maximum size of a sealed file in bytes.
-const LARGEST: u64 = 16 << 20;
+const LARGEST: usize = 16 << 20;
 
 pub(super) enum Outcome {
     Nothing,
@@ -77,10 +76,13 @@ impl<'a> Session<'a> {
             Some(typed) => typed,
             None => self.clear(&self.base)?,
         };
+        if !text.is_guarded() {
+            context.ui.warn("too little memory can be locked for the text (ulimit -l): it is in ordinary memory, and is wiped at the end");
+        }
         let (mut top, mut last) = self.opening(resumed);
         loop {
             let (typed, confirmed) = self.open_editor(&text, &top, editor, &mut watch)?;
-            let changed = *typed != *text;
+            let changed = !typed.same_as(&text);
             let agreed = |ask| {
                 context.options.yes
                     || last.as_ref().is_some_and(|last: &Mistake| last.asks == Some(ask))
@@ -101,16 +103,15 @@ impl<'a> Session<'a> {
                 }
                 _ => {}
             }
-            if typed.iter().all(u8::is_ascii_whitespace)
-                && self.base.file().properties().next().is_some()
-            {
+            if typed.is_blank() && self.base.file().properties().next().is_some() {
                 self.unwritten = None;
                 return Err(
                     Failure::new(Kind::Usage, "the text is empty; nothing was changed").into()
                 );
             }
             text = typed;
-            match self.take(&text, readable, context) {
+            let taken = text.expose(|text| self.take(text, readable, context));
+            match taken {
                 Ok(outcome) => {
                     self.unwritten = None;
                     return Ok(outcome);
@@ -156,11 +157,13 @@ impl<'a> Session<'a> {
     ) -> Result<(Text, bool), Exit> {
         let head = self.head(top);
         let path = self.folder.write(&self.name, |out| {
-            Ok(out.write_all(head.as_bytes()).and_then(|()| out.write_all(text))?)
+            Ok(out
+                .write_all(head.as_bytes())
+                .and_then(|()| text.expose(|text| out.write_all(text)))?)
         })?;
         let closed = watch.run(editor, &path, self.folder.path())?;
         let (typed, confirmed) = self.read(&path, &head)?;
-        if *typed != **text {
+        if !typed.same_as(text) {
             self.unwritten = Some(typed.clone());
         }
         match closed {
@@ -176,10 +179,9 @@ impl<'a> Session<'a> {
 
     /// The text of a vault with its values in the clear.
     fn clear(&self, vault: &Vault<CanWrite>) -> Result<Text> {
-        // Allocated at its maximum size, because growth would leave copies in memory.
-        let mut text = Zeroizing::new(Vec::with_capacity(vault.file().text().len()));
-        vault.write_clear(&mut *text)?;
-        Ok(text)
+        let mut text = TextBuffer::with_capacity(vault.file().text().len());
+        vault.write_clear(&mut text)?;
+        Ok(text.finish())
     }
 
     fn head(&self, top: &[String]) -> String {
@@ -196,25 +198,23 @@ impl<'a> Session<'a> {
             )
         };
         let found = std::fs::symlink_metadata(path).map_err(failed)?;
-        if !found.is_file() || found.len() > LARGEST {
+        if !found.is_file() || found.len() > LARGEST as u64 {
             return Err(Error::new(Kind::Io, "is no longer a regular file of at most 16 MiB")
                 .in_file(path)
                 .into());
         }
         let length = usize::try_from(found.len()).unwrap_or_default();
-        let mut text = Zeroizing::new(Vec::with_capacity(length + 1));
-        open_source(path)
-            .and_then(|file| file.take(LARGEST).read_to_end(&mut text))
-            .map_err(failed)?;
-        let (ours, mut confirmed) = (own_lines(&text, self.mark.as_bytes(), head.as_bytes()), true);
-        for line in text[ours.clone()].split(|byte| *byte == b'\n') {
-            confirmed &= !String::from_utf8_lossy(line).contains(CONFIRM);
-        }
-        // Allocated at its maximum size, because growth would leave a copy in memory.
-        let mut typed = Zeroizing::new(Vec::with_capacity(text.len()));
-        typed.extend_from_slice(&text[..ours.start]);
-        typed.extend_from_slice(&text[ours.end..]);
-        Ok((typed, confirmed))
+        let mut file = open_source(path).map_err(failed)?;
+        let mut text = TextBuffer::read(&mut file, length, LARGEST)?;
+        let mark = self.mark.as_bytes();
+        let (ours, confirmed) = text.expose(|text| {
+            let ours = own_lines(text, mark, head.as_bytes());
+            let mut lines = text[ours.clone()].split(|byte| *byte == b'\n');
+            let confirmed = lines.all(|line| !String::from_utf8_lossy(line).contains(CONFIRM));
+            (ours, confirmed)
+        });
+        text.cut(ours);
+        Ok((text.finish(), confirmed))
     }
 
     /// Writes the edited text into the file, or returns the mistake in it.

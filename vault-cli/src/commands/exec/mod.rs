@@ -53,6 +53,9 @@ fn start(options: &Exec, context: &mut Context<'_>) -> Result<u8, NotStarted> {
         Some(None) => Some(MemoryFolder::create(context)?),
         Some(Some(named)) => Some(MemoryFolder::create_at(named)?),
     };
+    if folder.is_some() {
+        context.ui.warn_of_swap("the files of --files");
+    }
     let program = Program { command: &options.command, no_stdin: context.ui.stdin_taken, folder };
     program.put(&values, &[])?;
     let _ = context.ui.stdout.flush();

@@ -9,7 +9,7 @@ use crate::git::repository::Repository;
 use crate::ui::failure::{Exit, Failure, Result};
 use bootseal_core::{
     Kind, PlainDocument, Property, PropertyPath, SealedFile, Shown, VaultId, VerifiedFile,
-    open_source,
+    open_source, shell_path,
 };
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -206,7 +206,7 @@ fn in_clear(
             return Some(format!(
                 "{} is in the clear, as \"secret:…\"; seal it: bootseal seal {}",
                 property.path,
-                Shown(name)
+                shell_path(path)
             ));
         }
     }

@@ -13,6 +13,7 @@ use crate::trust::pins;
 use crate::ui::failure::{Exit, Failure, Result};
 use bootseal_core::{
     FileLock, Kind, Pin, SealedFile, Shown, Side, Taken, VerifiedFile, goes_on_from, is_older,
+    shell_path,
 };
 use std::path::Path;
 
@@ -30,7 +31,8 @@ pub(crate) fn run(options: &GitMerge, context: &mut Context<'_>) -> Result<(), E
             // markers in the file.
             conflict(options)?;
             context.ui.warn(format_args!("{name}: left as a conflict: {}", failure.text()));
-            context.ui.note(format_args!("a writer can resolve it: bootseal resolve {name}"));
+            let file = shell_path(&options.path);
+            context.ui.note(format_args!("a writer can resolve it: bootseal resolve {file}"));
             Err(Exit::Reported(1))
         }
     }

@@ -72,6 +72,7 @@ fn program() -> Result<String> {
     if found.as_ref() == Some(&own) {
         return Ok("bootseal".into());
     }
+    // Always quoted: git adds arguments to some of these settings, and passes all to a shell.
     Ok(format!("'{}'", own.to_string_lossy().replace('\'', "'\\''")))
 }
 

@@ -8,7 +8,7 @@ use crate::profile::presets::is_here;
 use crate::trust::target::Target;
 use crate::ui::failure::{Exit, Failure, Result, unreadable};
 use bootseal_core::{
-    Kind, Profile, PropertyPath, Secret, Shown, ValueKind, VerifiedFile, open_source,
+    Kind, Profile, PropertyPath, Secret, Shown, ValueKind, VerifiedFile, open_source, shell_word,
 };
 use serde_json::json;
 
@@ -64,7 +64,7 @@ pub(super) fn ask_missing<'a>(
     }
     if let (Some(_), false) = (missing.first(), context.ui.can_ask()) {
         let commands: Vec<String> =
-            missing.iter().map(|(_, path)| format!("bootseal set {path}")).collect();
+            missing.iter().map(|(_, path)| format!("bootseal set {}", shell_word(path))).collect();
         let names: Vec<String> = missing.iter().map(|(_, path)| path.to_string()).collect();
         let text = format!("there is no terminal to ask for {}", names.join(", "));
         return Err(Failure::new(Kind::NoTerminal, text)
@@ -119,13 +119,14 @@ pub(super) fn write(
     context
         .ui
         .note(format_args!("{}: [{login_path}] logs in to {url}", Shown::path(target.path())));
+    let word = shell_word(table);
     let vendor = if is_here(url) {
         "to simulate the vendor in another terminal"
     } else {
         "to try it without credentials"
     };
     context.ui.note(format_args!(
-        "to try the profile: bootseal login {table}; {vendor}: bootseal vendor {table}"
+        "to try the profile: bootseal login {word}; {vendor}: bootseal vendor {word}"
     ));
     Ok(())
 }

@@ -7,7 +7,7 @@ use crate::profile::login_table::LoginTable;
 use crate::profile::presets::{Asked, Preset, Where};
 use crate::ui::failure::{Failure, Result};
 use crate::ui::prompt::no_answer;
-use bootseal_core::{Kind, PropertyPath, VerifiedFile};
+use bootseal_core::{Kind, PropertyPath, VerifiedFile, shell_word};
 
 pub(super) fn draft(
     preset: &Preset,
@@ -58,7 +58,8 @@ fn ask_setting(asked: &Asked, table: &PropertyPath, context: &mut Context<'_>) -
             Ok(if typed.is_empty() { default.to_owned() } else { typed })
         }
         (None, _) => {
-            let first = format!("bootseal set {} --plain NAME, first", table.child(asked.name)?);
+            let path = shell_word(table.child(asked.name)?);
+            let first = format!("bootseal set {path} --plain NAME, first");
             ask_line(&format!("{}:", asked.what), asked.what, &first, context)
         }
     }

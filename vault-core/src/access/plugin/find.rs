@@ -7,6 +7,7 @@ use crate::access::plugin::is_plugin_name;
 use crate::access::plugin::protocol::{Conversation, Session};
 use crate::access::plugin::user::PluginUser;
 use crate::error::{Error, Kind, Result};
+use crate::shown::shell_path;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -150,7 +151,7 @@ fn check_mode(program: &Path) -> Result<()> {
             let what = format!("a plugin that any user can replace (mode {:04o})", mode & 0o7777);
             return Err(Error::new(Kind::UnsafeFile, what)
                 .in_file(place)
-                .with_help(format!("chmod o-w '{}'", place.display())));
+                .with_help(format!("chmod o-w {}", shell_path(place))));
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! The folder on systems without `flock`: a lock file beside the real file.
 
-use super::temporary_name;
+use crate::disk::paths::temporary_name;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! The folder on Unix: an open descriptor, locked with `flock`.
 
-use super::acl;
-use super::temporary_name;
+use crate::disk::acl;
+use crate::disk::paths::{parent, temporary_name};
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use std::ffi::OsStr;
 use std::fs::File;
@@ -163,7 +163,7 @@ fn mode_of(meta: &std::fs::Metadata) -> Mode {
 /// process is killed or the disk is full.
 pub(crate) fn create_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     #[cfg(target_os = "linux")]
-    if let Some(done) = unnamed::create(path, bytes) {
+    if let Some(done) = create_unnamed(path, bytes) {
         return done;
     }
     create_named(path, bytes)
@@ -176,43 +176,29 @@ fn create_named(path: &Path, bytes: &[u8]) -> io::Result<()> {
     written.and_then(|()| file.sync_all()).inspect_err(|_| drop(std::fs::remove_file(path)))
 }
 
+/// Creates the file by `O_TMPFILE` and a link. Returns `None` if the file system or the kernel has
+/// no unnamed files.
 #[cfg(target_os = "linux")]
-mod unnamed {
-    use super::*;
+fn create_unnamed(path: &Path, bytes: &[u8]) -> Option<io::Result<()>> {
     use rustix::fs::CWD;
     use std::os::fd::AsRawFd;
-
-    /// Creates the file by `O_TMPFILE` and a link. Returns `None` if the file system or the kernel
-    /// has no unnamed files.
-    pub(super) fn create(path: &Path, bytes: &[u8]) -> Option<io::Result<()>> {
-        let folder = super::super::parent(path);
-        // Otherwise the write, which may fail, would come before this error.
-        if path.symlink_metadata().is_ok() {
-            return Some(Err(io::ErrorKind::AlreadyExists.into()));
-        }
-        let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
-        let mut file = File::from(rustix::fs::open(folder, flags, OWNER_ONLY).ok()?);
-        let written = acl::remove(&file).and_then(|()| file.write_all(bytes));
-        if let Err(error) = written.and_then(|()| file.sync_all()) {
-            return Some(Err(error));
-        }
-        let own = format!("/proc/self/fd/{}", file.as_raw_fd());
-        match rustix::fs::linkat(CWD, own, CWD, path, AtFlags::SYMLINK_FOLLOW) {
-            // The name must be on disk too.
-            Ok(()) => {
-                Some(Folder::open_parent_of(path).and_then(|folder| Ok(rustix::fs::fsync(folder)?)))
-            }
-            Err(rustix::io::Errno::EXIST) => Some(Err(io::ErrorKind::AlreadyExists.into())),
-            // No /proc, or no hard links.
-            Err(_) => None,
-        }
+    // Otherwise the write, which may fail, would come before this error.
+    if path.symlink_metadata().is_ok() {
+        return Some(Err(io::ErrorKind::AlreadyExists.into()));
     }
-
-    impl Folder {
-        fn open_parent_of(path: &Path) -> io::Result<OwnedFd> {
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            Ok(rustix::fs::open(super::super::parent(path), flags, Mode::empty())?)
-        }
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    let mut file = File::from(rustix::fs::open(parent(path), flags, OWNER_ONLY).ok()?);
+    let written = acl::remove(&file).and_then(|()| file.write_all(bytes));
+    if let Err(error) = written.and_then(|()| file.sync_all()) {
+        return Some(Err(error));
+    }
+    let own = format!("/proc/self/fd/{}", file.as_raw_fd());
+    match rustix::fs::linkat(CWD, own, CWD, path, AtFlags::SYMLINK_FOLLOW) {
+        // The name must be on disk too.
+        Ok(()) => Some(File::open(parent(path)).and_then(|folder| folder.sync_all())),
+        Err(rustix::io::Errno::EXIST) => Some(Err(io::ErrorKind::AlreadyExists.into())),
+        // No /proc, or no hard links.
+        Err(_) => None,
     }
 }
 

@@ -5,7 +5,7 @@ pub(crate) mod check;
 pub(crate) mod remember;
 pub(crate) mod text;
 
-use crate::disk::folder::real_path;
+use crate::disk::paths::real_path;
 use crate::disk::private_file::PrivateFile;
 use crate::error::{Error, Kind, Result};
 use crate::file::verified::VerifiedFile;

@@ -1,7 +1,7 @@
 //! Records a confirmed file in the known vaults.
 
-use crate::disk::folder::create_private_parent;
 use crate::disk::lock::FileLock;
+use crate::disk::paths::create_private_parent;
 use crate::error::{Error, Kind, Result};
 use crate::file::known_vaults::{Known, KnownFile, KnownVaults};
 use crate::file::verified::VerifiedFile;

@@ -7,6 +7,7 @@ use crate::profile::Profile;
 use crate::profile::duration::duration;
 use crate::profile::read::one_name;
 use crate::profile::route::{Callers, Gateway, Listen, Route, routes};
+use crate::shown::shell_word;
 use crate::text::document::Property;
 use crate::text::path::PropertyPath;
 use crate::text::table_reader::Fields;
@@ -96,7 +97,7 @@ impl Route {
             return Err(Error::malformed(format!(
                 "`{path}` has no login beside it: there is no `{table}.login`"
             ))
-            .with_help(format!("Create a login profile: bootseal profile {table}")));
+            .with_help(format!("Create a login profile: bootseal profile {}", shell_word(table))));
         }
         let profile = Profile::read(file, table)?;
         let at = fields.string("listen")?;
@@ -113,7 +114,8 @@ impl Route {
                 return Err(fields
                     .error("listen", "can be reached from other machines, so the route needs `callers`")
                     .with_help(format!(
-                        "Listen on 127.0.0.1; or require a key: bootseal set {table}.caller_key --generate, and callers = {{ bearer = \"${{caller_key}}\" }}"
+                        "Listen on 127.0.0.1; or require a key: bootseal set {} --generate, and callers = {{ bearer = \"${{caller_key}}\" }}",
+                        shell_word(table.child("caller_key")?)
                     )));
             }
             _ => {}
@@ -220,24 +222,27 @@ fn callers(
     table: &PropertyPath,
 ) -> Result<Option<Callers>> {
     let Some(mut inner) = fields.inner("callers")? else { return Ok(None) };
+    let own = shell_word(table.child("caller_key")?);
     let sealed = |fields: &Fields, key: &str, text: &str| -> Result<String> {
         let literal = || {
             fields
                 .error(key, "must be the name of a sealed value: anyone with the file could read a key written here")
-                .with_help(format!("bootseal set {table}.caller_key --generate, and then {key} = \"${{caller_key}}\""))
+                .with_help(format!("bootseal set {own} --generate, and then {key} = \"${{caller_key}}\""))
         };
         let name = one_name(fields, key, text).map_err(|_| literal())?;
-        match file.property(&table.child(&name)?) {
+        let path = table.child(&name)?;
+        let help = || format!("Seal it: bootseal set {} --generate", shell_word(&path));
+        match file.property(&path) {
             Some(Property::Sealed(_)) => Ok(name),
             Some(Property::Readable(_)) => Err(fields
                 .error(key, format_args!("uses ${{{name}}}, which is not sealed"))
-                .with_help(format!("Seal it: bootseal set {table}.{name} --generate"))),
+                .with_help(help())),
             None => Err(fields
                 .error(
                     key,
                     format_args!("uses ${{{name}}}, but the table `{table}` has no such value"),
                 )
-                .with_help(format!("Seal it: bootseal set {table}.{name} --generate"))),
+                .with_help(help())),
         }
     };
     let (bearer, basic, uid) =
