@@ -55,6 +55,7 @@ pub use vault::{CanRead, CanWrite, Vault};
 
 // Properties: names, and values as written in the file.
 pub use text::document::Property;
+pub use text::host::AddressHost;
 pub use text::path::{BasicString, PropertyPath};
 pub use text::plain::{PlainDocument, PlainProperty};
 
