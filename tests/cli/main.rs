@@ -39,6 +39,7 @@ mod many_files;
 mod output;
 mod profile;
 mod proposals;
+mod review;
 mod seal;
 mod seal_formats;
 mod set;

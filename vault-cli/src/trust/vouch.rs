@@ -3,9 +3,14 @@
 use crate::context::Context;
 use crate::trust::memory::{Memory, remember};
 use crate::ui::failure::{Failure, Result};
+use crate::ui::review::Review;
+use crate::ui::review_row::Row;
 use crate::ui::tables;
 use bootseal_core::{Kind, Pin, SealedFile, Shown, Trust, VerifiedFile};
 use std::path::Path;
+
+/// How to see an access list that is longer than a screen.
+const SEE_ALL: &str = "To see all: bootseal access list.";
 
 /// Verifies a file against the pins, and against the known vault of the path.
 pub(crate) fn verified(
@@ -100,9 +105,10 @@ fn confirm(file: &mut VerifiedFile, path: &Path, context: &mut Context<'_>) -> R
     if !context.ui.can_ask() {
         return Err(Failure::new(Kind::WrongVault, unknown).with_help(how_to_pin(file)));
     }
-    let who = tables::access(file.access());
-    let question = format!("{unknown}.\nIts values can be read by:\n{who}\nIs it the right vault?");
-    if !context.ui.ask(&question)? {
+    let mut review = Review::new(Row::fixed(format!("{unknown}.")), SEE_ALL);
+    review.headline(Row::fixed("Its values can be read by:"));
+    review.members(tables::rows(file.access(), None));
+    if !context.ui.ask(&review.question("Is it the right vault?"))? {
         return Err(Failure::new(Kind::WrongVault, "not the right vault; nothing was changed"));
     }
     file.trusted_by(Trust::FirstUse);

@@ -2,6 +2,7 @@
 //! by Unicode's table of confusable characters (UTS 39).
 
 use crate::file::header::Access;
+use crate::file::verified::VerifiedFile;
 use crate::review::changes::{AccessChange, Change};
 use crate::text::document::{Document, Property};
 use crate::text::host::AddressHost;
@@ -48,6 +49,22 @@ pub(super) fn of_members(changes: &[AccessChange], old: &[Access], new: &[Access
     old.iter().chain(new).for_each(|access| names.add(access.name.clone()));
     let remarks = changes.iter().map(|change| &change.name);
     remarks.filter_map(|name| Some((name.clone(), names.remark(name)?))).collect()
+}
+
+impl VerifiedFile {
+    /// What a reviewer of `path` should know: it mixes scripts, or it looks like another name of
+    /// the file.
+    ///
+    /// ```
+    /// # let (_, file) = bootseal_fixtures::file("acme.key1 = \"x\"\n");
+    /// assert_eq!(file.lookalike_of(&"acme.keyl".parse()?).as_deref(), Some("looks like acme.key1"));
+    /// assert_eq!(file.lookalike_of(&"acme.key1".parse()?), None);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn lookalike_of(&self, path: &PropertyPath) -> Option<String> {
+        let names = self.properties().map(|(path, _)| path);
+        Names::of(names.chain([path])).remark(path)
+    }
 }
 
 fn hosts_of(path: &PropertyPath, property: Option<&Property>) -> Vec<AddressHost> {

@@ -9,6 +9,8 @@ use crate::trust::each_file::{self, Answer};
 use crate::trust::target::Target;
 use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::prompt::Consent;
+use crate::ui::review::Review;
+use crate::ui::review_row::Row;
 use crate::ui::tables;
 use bootseal_core::{Access, Kind, PropertyPath, Shown, Typed, VaultId, VerifiedFile};
 
@@ -74,13 +76,18 @@ pub(crate) fn same_list(now: &[Access], seen: &[Access]) -> Result<()> {
     .with_help("To see the new list: bootseal access list"))
 }
 
-fn described(name: &str, found: &[&(Target, VerifiedFile)]) -> String {
-    let lists = found.iter().map(|(target, file)| {
+fn described(name: &str, found: &[&(Target, VerifiedFile)]) -> Review {
+    let mut review = Review::default();
+    let mut rows = Vec::new();
+    for (target, file) in found {
+        let shown = Row::default().long(Shown::path(target.path()).to_string());
+        rows.push(shown.and(": access will be:").as_caption());
         let rest: Vec<Access> =
             file.access().iter().filter(|access| access.name != name).cloned().collect();
-        format!("{}: access will be:\n{}", Shown::path(target.path()), tables::access(&rest))
-    });
-    lists.collect::<Vec<_>>().join("\n")
+        rows.extend(tables::rows(&rest, None));
+    }
+    review.members(rows);
+    review
 }
 
 /// Reports the remaining steps: to change the values that the removed member knew, first at the
