@@ -128,7 +128,7 @@ fn headline(
         )));
     }
     if old.is_some() {
-        review.access(Row::fixed("after the handover, access is given to:").as_caption());
+        review.access(Row::fixed("after the handover, access is given to:").into_caption());
         review.members(tables::rows(basis.access(), None));
     }
     review
@@ -227,8 +227,8 @@ fn first(
         "",
     );
     review.headline(Row::fixed(format!("It would be signed as it is, as vault {id}.")));
-    change_report::fill(&mut review, &HandEdit::parse(Vec::new())?.changes_to(edit));
-    review.access(Row::fixed("Its values can be read by:").as_caption());
+    change_report::fill_content(&mut review, &HandEdit::parse(b"\n".to_vec())?.changes_to(edit));
+    review.access(Row::fixed("Its values can be read by:").into_caption());
     review.members(tables::rows(vault.file().access(), None));
     if !context.ui.ask(&review.question("Sign all of this?"))? {
         return Err(Failure::new(Kind::Usage, "not signed; nothing was changed"));

@@ -18,7 +18,24 @@ pub(crate) fn text(changes: &Changes) -> String {
 
 /// Adds the changes to a review.
 pub(crate) fn fill(review: &mut Review, changes: &Changes) {
-    for entry in entries(changes) {
+    add(review, entries(changes));
+}
+
+/// Adds the whole content of a file to a review; `changes` are from an empty file.
+pub(crate) fn fill_content(review: &mut Review, changes: &Changes) {
+    let mut content = entries(changes);
+    for (entry, change) in content.iter_mut().zip(&changes.properties) {
+        entry.what = match &change.after {
+            Some(Property::Readable(value)) => cell(&change.path, value, changes),
+            _ => Row::fixed("sealed"),
+        };
+        entry.what = entry.what.clone().and(remark(changes, &entry.name));
+    }
+    add(review, content);
+}
+
+fn add(review: &mut Review, entries: Vec<Entry>) {
+    for entry in entries {
         match entry.part {
             Part::Minor(kind) => review.minor(kind, entry.row()),
             Part::Access => review.access(entry.row()),

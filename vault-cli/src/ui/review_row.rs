@@ -47,7 +47,7 @@ impl Row {
         self
     }
 
-    pub(crate) fn as_caption(self) -> Row {
+    pub(crate) fn into_caption(self) -> Row {
         Row { is_caption: true, ..self }
     }
 

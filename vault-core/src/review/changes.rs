@@ -198,8 +198,9 @@ impl Changes {
         properties.sort_by_key(|change| change.path.settings_table().is_none());
         let (before, after) = (old.comments(), new.comments());
         let (tables, now) = (old.empty_tables(), new.empty_tables());
+        let changed: Vec<&PropertyPath> = properties.iter().map(|change| &change.path).collect();
         Changes {
-            lookalikes: of_properties(&properties, old, new),
+            lookalikes: of_properties(&changed, old, new),
             properties,
             comments: (missing(&before, &after), missing(&after, &before)),
             moved: moved(old, new),
@@ -212,7 +213,8 @@ impl Changes {
         self.vault = (old.vault != new.vault).then_some((old.vault, new.vault));
         self.rotated = old.epoch != new.epoch || old.vault != new.vault;
         self.access = access_changes(&old.access, &new.access);
-        self.lookalikes.extend(of_members(&self.access, &old.access, &new.access));
+        let changed: Vec<&str> = self.access.iter().map(|change| change.name.as_str()).collect();
+        self.lookalikes.extend(of_members(&changed, &old.access, &new.access));
     }
 }
 

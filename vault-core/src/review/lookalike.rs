@@ -3,7 +3,6 @@
 
 use crate::file::header::Access;
 use crate::file::verified::VerifiedFile;
-use crate::review::changes::{AccessChange, Change};
 use crate::text::document::{Document, Property};
 use crate::text::host::AddressHost;
 use crate::text::path::{DottedKey, PropertyPath};
@@ -18,10 +17,11 @@ pub(crate) type Remarks = BTreeMap<String, String>;
 
 const MIXED: &str = "mixes scripts";
 
-/// The remarks on the changed properties and on the hosts in them, compared with both versions.
-pub(super) fn of_properties(changes: &[Change], old: &Document, new: &Document) -> Remarks {
+/// The remarks on the properties of these names and on the hosts in them, compared with both
+/// versions.
+pub(super) fn of_properties(changed: &[&PropertyPath], old: &Document, new: &Document) -> Remarks {
     let mut remarks = Remarks::new();
-    if changes.is_empty() {
+    if changed.is_empty() {
         return remarks;
     }
     let names = Names::of(old.iter().chain(new.iter()).map(|(path, _)| path));
@@ -29,12 +29,11 @@ pub(super) fn of_properties(changes: &[Change], old: &Document, new: &Document) 
     for (path, property) in old.iter().chain(new.iter()) {
         hosts_of(path, Some(property)).into_iter().for_each(|host| hosts.add(host.unicode()));
     }
-    for change in changes {
-        if let Some(remark) = names.remark(&change.path) {
-            remarks.insert(change.path.to_string(), remark);
+    for path in changed {
+        if let Some(remark) = names.remark(path) {
+            remarks.insert(path.to_string(), remark);
         }
-        let all = [&change.before, &change.after];
-        for host in all.into_iter().flat_map(|property| hosts_of(&change.path, property.as_ref())) {
+        for host in [old, new].into_iter().flat_map(|text| hosts_of(path, text.get(path))) {
             if let Some(remark) = hosts.remark(&host.unicode()) {
                 remarks.insert(host.effective, remark);
             }
@@ -43,12 +42,12 @@ pub(super) fn of_properties(changes: &[Change], old: &Document, new: &Document) 
     remarks
 }
 
-/// The remarks on the members who changed, compared with all members of both versions.
-pub(super) fn of_members(changes: &[AccessChange], old: &[Access], new: &[Access]) -> Remarks {
+/// The remarks on these members, compared with all members of both versions.
+pub(super) fn of_members(changed: &[&str], old: &[Access], new: &[Access]) -> Remarks {
     let mut names = Confusable::default();
     old.iter().chain(new).for_each(|access| names.add(access.name.clone()));
-    let remarks = changes.iter().map(|change| &change.name);
-    remarks.filter_map(|name| Some((name.clone(), names.remark(name)?))).collect()
+    let remark = |name: &&str| Some(((*name).to_owned(), names.remark(name)?));
+    changed.iter().filter_map(remark).collect()
 }
 
 impl VerifiedFile {

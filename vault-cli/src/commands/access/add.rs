@@ -273,7 +273,7 @@ fn described(plans: &[&Plan], access: &Access) -> Review {
     };
     for plan in plans {
         if plans.len() > 1 {
-            rest.push(place(plan).and(caption).as_caption());
+            rest.push(place(plan).and(caption).into_caption());
         }
         rest.extend(tables::rows(&plan.resulting, Some(&access.name)));
         if let Some(before) = &plan.replaced {

@@ -81,7 +81,7 @@ fn described(name: &str, found: &[&(Target, VerifiedFile)]) -> Review {
     let mut rows = Vec::new();
     for (target, file) in found {
         let shown = Row::default().long(Shown::path(target.path()).to_string());
-        rows.push(shown.and(": access will be:").as_caption());
+        rows.push(shown.and(": access will be:").into_caption());
         let rest: Vec<Access> =
             file.access().iter().filter(|access| access.name != name).cloned().collect();
         rows.extend(tables::rows(&rest, None));
