@@ -33,6 +33,7 @@ mod import;
 mod init;
 mod json_schema;
 mod keygen;
+mod known_vaults;
 mod list;
 mod login;
 mod many_files;

@@ -46,6 +46,7 @@ mod shown;
 
 // The sealed file, from untrusted to opened.
 pub use file::header::{Access, Role};
+pub use file::known_vaults::list::RememberedFile;
 pub use file::known_vaults::{KnownFile, KnownVaults};
 pub use file::normalise::MAX_FILE;
 pub use file::sealed::{SealedFile, SignedFile};

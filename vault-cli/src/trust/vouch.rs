@@ -76,6 +76,21 @@ pub(crate) fn vouch_for_use(
     }
 }
 
+/// Adds the command that reads the file anyway to the error of a file that is refused as another or
+/// an older vault. A file with an invalid signature is never read.
+pub(crate) fn or_read_anyway(failure: Failure, path: &Path) -> Failure {
+    if !matches!(failure.kind(), Kind::WrongVault | Kind::OldGeneration) {
+        return failure;
+    }
+    match SealedFile::read(path).and_then(|file| file.verify(&[])) {
+        Ok(file) => failure.and_help(&format!(
+            "To read this file anyway: --pin {}. It may be someone else's, or out of date.",
+            file.vault_id()
+        )),
+        Err(_) => failure,
+    }
+}
+
 /// Warns if the vault is neither pinned nor known, where values are only shown.
 pub(crate) fn warn_if_unknown(file: &VerifiedFile, path: &Path, context: &mut Context<'_>) {
     if file.trust() == Trust::Unverified {

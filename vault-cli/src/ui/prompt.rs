@@ -105,6 +105,11 @@ impl Ui<'_> {
         }
     }
 
+    /// Asks for one line of text.
+    pub(crate) fn ask_text(&mut self, question: &str) -> Result<String> {
+        self.terminal()?.line(question).map_err(no_answer)
+    }
+
     /// Asks for one word, and returns it in lower case.
     pub(crate) fn ask_word(&mut self, question: &str) -> Result<String> {
         Ok(self.terminal()?.line(question).map_err(no_answer)?.to_ascii_lowercase())
