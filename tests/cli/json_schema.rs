@@ -131,6 +131,10 @@ fn documents() -> Documents {
     );
     documents.of(&home, "access-list", &with(&["access", "list"]));
     documents.of(&home, "access-pin", &with(&["access", "pin", "bob.key"]));
+    documents.of(&home, "vaults", &["vaults"]);
+    documents.of(&home, "vaults-add", &with(&["vaults", "add"]));
+    let other = Home::with_vault("a = 1\n");
+    documents.of(&other, "vaults-forget", &["vaults", "forget", &other.vault_id(), "--yes"]);
     documents.of(&home, "list", &with(&["list"]));
     documents.of(&home, "access-remove", &with(&["access", "remove", "bob", "--yes"]));
     documents.of(&home, "list", &with(&["list"]));

@@ -35,6 +35,7 @@ mod import;
 mod init;
 mod json_schema;
 mod keygen;
+mod known_vaults;
 #[cfg(unix)]
 mod links;
 mod list;
@@ -50,6 +51,7 @@ mod profile;
 mod proposals;
 #[cfg(unix)]
 mod quoting;
+mod review;
 #[cfg(target_os = "linux")]
 mod rights;
 mod seal;

@@ -375,7 +375,7 @@ fn the_only_writer_can_replace_their_own_key() {
 #[test]
 fn a_writer_can_remove_themselves_while_another_remains() {
     let home = team();
-    let known = home.ok(&["access", "remove", "alice", "--yes"]);
+    let known = home.ok(&["access", "remove", "alice", "--yes", "--myself", "alice"]);
     assert_eq!(known.lines().collect::<Vec<_>>(), SEALED);
     assert_eq!(home.run(&["get", "acme.password"]).code, 4);
     home.ok_with(&["set", "acme.password", "-i", "bob.key"], b"without her");

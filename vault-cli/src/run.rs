@@ -1,10 +1,10 @@
 //! Runs one command line: parses it, calls the verb, and turns the outcome into an exit code.
 
-use crate::cli::{Access, Cli, Git, GlobalOptions, Verb};
+use crate::cli::{Access, Cli, Git, GlobalOptions, VaultsChange, Verb};
 use crate::commands::{
     accept, access, clear_clipboard, completions, diff, doctor, edit, exec, export, get, git,
     import, init, keygen, list, login, man, profile, propose, rename, resolve, rotate, seal, set,
-    sign, sweep, unset, vendor, verify,
+    sign, sweep, unset, vaults, vendor, verify,
 };
 use crate::context::{Context, World};
 use crate::ui::failure::{Exit, Failure};
@@ -52,6 +52,11 @@ pub fn run<A: Into<OsString>>(args: impl IntoIterator<Item = A>, world: &mut Wor
         Verb::Access(Access::Add(options)) => access::add::run(options, context),
         Verb::Access(Access::Remove(options)) => access::remove::run(options, context),
         Verb::Access(Access::Pin(options)) => access::pin::run(options, context),
+        Verb::Vaults(options) => match &options.change {
+            None => vaults::list::run(context),
+            Some(VaultsChange::Add) => vaults::add::run(context),
+            Some(VaultsChange::Forget(options)) => vaults::forget::run(options, context),
+        },
         Verb::Rotate(options) => rotate::run(options, context),
         Verb::Diff(options) => diff::run(options, context),
         Verb::Sign(options) => sign::run(options, context),

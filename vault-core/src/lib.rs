@@ -46,6 +46,7 @@ mod shown;
 
 // The sealed file, from untrusted to opened.
 pub use file::header::{Access, MAX_REAL, Role};
+pub use file::known_vaults::list::RememberedFile;
 pub use file::known_vaults::{KnownFile, KnownVaults};
 pub use file::normalise::MAX_FILE;
 pub use file::sealed::{SealedFile, SignedFile};
@@ -56,6 +57,7 @@ pub use vault::{CanRead, CanWrite, Vault};
 
 // Properties: names, and values as written in the file.
 pub use text::document::Property;
+pub use text::host::AddressHost;
 pub use text::path::{BasicString, PropertyPath};
 pub use text::plain::{PlainDocument, PlainProperty};
 

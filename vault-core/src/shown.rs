@@ -1,6 +1,8 @@
 //! Makes untrusted text safe for a terminal or a log: escapes invisible characters, and leaves
 //! private keys out.
 
+use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
+use icu_properties::{CodePointMapData, CodePointSetData};
 use std::fmt;
 use std::path::Path;
 
@@ -116,27 +118,39 @@ impl fmt::Display for Typed<'_> {
     }
 }
 
-/// Whether a character is invisible or changes how its neighbours look: Unicode's categories Cc,
-/// Cf, Zl and Zp, and the default-ignorable code points, such as fillers and variation selectors.
+/// Whether a character is invisible, looks like a space, changes how its neighbours look, or has no
+/// fixed look. By Unicode's own tables, these are the categories Cc, Cf, Zl, Zp, Cn and Co, every
+/// space except U+0020, and the default-ignorable code points, such as fillers and variation
+/// selectors.
 ///
 /// ```
 /// assert!(bootseal_core::is_hidden('\u{200B}')); // zero width space
 /// assert!(!bootseal_core::is_hidden('ü'));
 /// ```
 pub fn is_hidden(character: char) -> bool {
-    character.is_control()
-        || matches!(u32::from(character),
-            0xAD | 0x34F | 0x600..=0x605 | 0x61C | 0x6DD | 0x70F | 0x890..=0x891 | 0x8E2 | 0x115F..=0x1160
-            | 0x17B4..=0x17B5 | 0x180B..=0x180F | 0x200B..=0x200F | 0x2028..=0x202E | 0x2060..=0x206F | 0x3164
-            | 0xFE00..=0xFE0F | 0xFEFF | 0xFFA0 | 0xFFF0..=0xFFFB | 0x110BD | 0x110CD | 0x13430..=0x1343F
-            | 0x1BCA0..=0x1BCA3 | 0x1D173..=0x1D17A | 0xE0000..=0xE0FFF)
+    /// Braille pattern blank: Unicode counts it as a symbol, and every font draws nothing.
+    const BRAILLE_BLANK: char = '\u{2800}';
+    if character.is_ascii() {
+        return character.is_ascii_control();
+    }
+    let unseen = matches!(
+        CodePointMapData::<GeneralCategory>::new().get(character),
+        GeneralCategory::Control
+            | GeneralCategory::Format
+            | GeneralCategory::LineSeparator
+            | GeneralCategory::ParagraphSeparator
+            | GeneralCategory::SpaceSeparator
+            | GeneralCategory::Unassigned
+            | GeneralCategory::PrivateUse
+    );
+    unseen
+        || character == BRAILLE_BLANK
+        || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
-    use icu_properties::{CodePointMapData, CodePointSetData};
 
     #[test]
     fn a_word_is_quoted_only_if_necessary() {
@@ -155,21 +169,31 @@ mod tests {
         }
     }
 
-    /// The ranges are maintained manually, and new Unicode versions add characters.
+    /// The characters that were escaped before the tables of a crate decided: they stay escaped,
+    /// whatever a new version of the tables says.
+    fn was_hidden(character: char) -> bool {
+        character.is_control()
+            || matches!(u32::from(character),
+                0xAD | 0x34F | 0x600..=0x605 | 0x61C | 0x6DD | 0x70F | 0x890..=0x891 | 0x8E2 | 0x115F..=0x1160
+                | 0x17B4..=0x17B5 | 0x180B..=0x180F | 0x200B..=0x200F | 0x2028..=0x202E | 0x2060..=0x206F | 0x3164
+                | 0xFE00..=0xFE0F | 0xFEFF | 0xFFA0 | 0xFFF0..=0xFFFB | 0x110BD | 0x110CD | 0x13430..=0x1343F
+                | 0x1BCA0..=0x1BCA3 | 0x1D173..=0x1D17A | 0xE0000..=0xE0FFF)
+    }
+
     #[test]
-    fn is_hidden_matches_the_unicode_categories() {
-        let categories = CodePointMapData::<GeneralCategory>::new();
-        let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
-        for character in '\0'..=char::MAX {
-            let unseen = matches!(
-                categories.get(character),
-                GeneralCategory::Control
-                    | GeneralCategory::Format
-                    | GeneralCategory::LineSeparator
-                    | GeneralCategory::ParagraphSeparator
-            );
-            let expected = unseen || ignorable.contains(character);
-            assert_eq!(is_hidden(character), expected, "U+{:04X}", u32::from(character));
+    fn everything_that_was_escaped_before_stays_escaped() {
+        for character in ('\0'..=char::MAX).filter(|character| was_hidden(*character)) {
+            assert!(is_hidden(character), "U+{:04X}", u32::from(character));
+        }
+    }
+
+    #[test]
+    fn blanks_are_hidden_and_letters_of_every_script_are_not() {
+        for hidden in "\u{a0}\u{2003}\u{3000}\u{2800}\u{e000}\u{378}\u{202e}\u{200d}".chars() {
+            assert!(is_hidden(hidden), "U+{:04X}", u32::from(hidden));
+        }
+        for seen in " aZ~äßñжλא中あ한ไ€→…“😀\u{301}".chars() {
+            assert!(!is_hidden(seen), "U+{:04X}", u32::from(seen));
         }
     }
 }

@@ -47,6 +47,9 @@ pub(crate) struct AccessAdd {
 pub(crate) struct AccessRemove {
     /// Their name in the access list
     pub(crate) name: String,
+    /// Confirm, with your own name, that you remove yourself; --yes is not enough for that
+    #[arg(long, value_name = "NAME")]
+    pub(crate) myself: Option<String>,
 }
 
 /// Write this vault's id into key files as their only pin, so that they open no other vault

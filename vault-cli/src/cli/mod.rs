@@ -28,6 +28,7 @@ mod seal;
 mod set;
 mod sign;
 mod unset;
+mod vaults;
 mod vendor;
 mod verify;
 
@@ -57,6 +58,7 @@ pub(crate) use seal::{Format, Seal};
 pub(crate) use set::Set;
 pub(crate) use sign::Sign;
 pub(crate) use unset::Unset;
+pub(crate) use vaults::{Vaults, VaultsChange, VaultsForget};
 pub(crate) use vendor::Vendor;
 pub(crate) use verify::{SinceFormat, Verify};
 
@@ -145,6 +147,7 @@ pub(crate) enum Verb {
     /// Show and change who has access
     #[command(subcommand, arg_required_else_help = true)]
     Access(Access),
+    Vaults(Vaults),
     Rotate(Rotate),
     Diff(Diff),
     Sign(Sign),

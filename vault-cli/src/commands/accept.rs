@@ -7,6 +7,8 @@ use crate::trust::variable;
 use crate::ui::failure::{Exit, Failure, Result, unreadable};
 use crate::ui::output::timestamp;
 use crate::ui::prompt::Consent;
+use crate::ui::review::Review;
+use crate::ui::review_row::{Row, cut};
 use bootseal_core::{Error, Kind, PropertyPath, Proposal, Shown, open_source};
 use serde_json::json;
 use std::io::Read;
@@ -23,12 +25,13 @@ pub(crate) fn run(options: &Accept, context: &mut Context<'_>) -> Result<(), Exi
     let proposal = Proposal::open(&sent, &target.keys().identities).map_err(from)?;
     let now = context.now();
     let before = vault.consider(&proposal, now).map_err(|error| error.in_file(target.path()))?;
+    let lookalike = vault.file().lookalike_of(proposal.path());
     drop(vault);
     if before.is_none() {
         refuse_new(proposal.path(), options.new)?;
     }
     let consent = Consent {
-        shown: described(&proposal, before, target.path()),
+        shown: described(&proposal, before, target.path(), lookalike.as_deref()),
         question: "Seal its value and sign?",
         what: "accepting a proposal",
         declined: "not accepted",
@@ -118,21 +121,38 @@ fn refuse_new(path: &PropertyPath, allowed: bool) -> Result<()> {
         .into())
 }
 
-/// Describes the proposal before it is accepted, without its value.
-fn described(proposal: &Proposal, before: Option<u64>, file: &Path) -> String {
+/// Describes the proposal before it is accepted, without its value. The note is the sender's text,
+/// so it comes first, and what the value becomes comes last.
+fn described(
+    proposal: &Proposal,
+    before: Option<u64>,
+    file: &Path,
+    lookalike: Option<&str>,
+) -> Review {
     let there =
         before.map_or("nothing; it is new".into(), |at| format!("sealed since {}", timestamp(at)));
-    let note = match proposal.note() {
-        "" => "none".to_owned(),
-        note => format!("\"{}\"", Shown(note)),
-    };
-    let rows = [
-        format!("a proposal for {}; its sender is not verified", Shown::path(file)),
-        format!("  property     {}", proposal.path()),
-        format!("  currently    {there}"),
-        format!("  variable     {}, for `bootseal exec`", variable::name_of(proposal.path())),
-        format!("  proposed at  {}, according to the proposal", timestamp(proposal.proposed_at())),
-        format!("  note         {note}"),
-    ];
-    rows.join("\n")
+    let mut review = Review::new(
+        Row::fixed("a proposal for ")
+            .long(Shown::path(file).to_string())
+            .and("; its sender is not verified"),
+        "",
+    );
+    let note = Row::fixed("  note         ");
+    review.headline(match proposal.note() {
+        "" => note.and("none"),
+        text => note.and("\"").long(Shown(text).to_string()).and("\""),
+    });
+    let at = timestamp(proposal.proposed_at());
+    let remark = lookalike.map_or(String::new(), |remark| format!(" [{}]", cut(remark, 100)));
+    for row in [
+        Row::fixed(format!("  proposed at  {at}, according to the proposal")),
+        Row::fixed(format!("  currently    {there}")),
+        Row::fixed("  variable     ")
+            .long(variable::name_of(proposal.path()))
+            .and(", for `bootseal exec`"),
+        Row::fixed("  property     ").long(proposal.path().to_string()).and(remark),
+    ] {
+        review.destination(row);
+    }
+    review
 }

@@ -92,7 +92,7 @@ fn compare(options: &Diff, context: &mut Context<'_>) -> Result<(), Exit> {
     let mut document = change_report::document(&changes);
     document["old"] = json!(old.name);
     document["new"] = json!(new.name);
-    let mut text = change_report::text(&changes);
+    let mut text = change_report::review(&changes).whole();
     if options.reveal {
         reveal(&changes, &old, &new, &mut document, &mut text)?;
     }

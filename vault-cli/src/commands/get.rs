@@ -3,7 +3,7 @@
 use crate::cli::Get;
 use crate::context::Context;
 use crate::trust::locate::{self, OpenedFile};
-use crate::trust::vouch::warn_if_unknown;
+use crate::trust::vouch::{or_read_anyway, warn_if_unknown};
 use crate::ui::clipboard::{Clipboard, clear_later};
 use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::{shown_value, to_json};
@@ -12,7 +12,9 @@ use serde_json::json;
 
 pub(crate) fn run(options: &Get, context: &mut Context<'_>) -> Result<(), Exit> {
     let property: PropertyPath = options.path.parse()?;
-    let OpenedFile { path, mut keys, file, .. } = locate::find(context)?;
+    let path = locate::sealed_file(context)?;
+    let found = locate::find(context).map_err(|failure| or_read_anyway(failure, &path))?;
+    let OpenedFile { mut keys, file, .. } = found;
     warn_if_unknown(&file, &path, context);
     let value = match file.property(&property) {
         Some(Property::Readable(toml::Value::String(text))) => OpenedValue {

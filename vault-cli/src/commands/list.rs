@@ -5,7 +5,7 @@ use crate::cli::List;
 use crate::context::Context;
 use crate::trust::each_file::{self, Answer};
 use crate::trust::locate::{self, OpenedFile};
-use crate::trust::vouch::warn_if_unknown;
+use crate::trust::vouch::{or_read_anyway, warn_if_unknown};
 use crate::ui::failure::{Exit, Result};
 use crate::ui::output::timestamp;
 use bootseal_core::{Property, PropertyPath, Shown};
@@ -13,7 +13,12 @@ use serde_json::json;
 
 pub(crate) fn run(options: &List, context: &mut Context<'_>) -> Result<(), Exit> {
     let prefix = options.prefix.as_deref().map(str::parse::<PropertyPath>).transpose()?;
-    let found = locate::find_all(context)?;
+    let found = locate::find_all(context)?.into_iter();
+    let found = found.map(|(path, found)| {
+        let found = found.map_err(|failure| or_read_anyway(failure, &path));
+        (path, found)
+    });
+    let found: Vec<_> = found.collect();
     let several = found.len() > 1;
     each_file::each(found, context, |mut found, context| {
         warn_if_unknown(&found.file, &found.path, context);

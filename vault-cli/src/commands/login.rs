@@ -211,7 +211,7 @@ fn looked_at(source: &TokenSource, opened: &Vault<CanRead>, now: u64) -> Vec<Loo
 
 fn remarks(text: &str) -> Vec<&'static str> {
     let blank = |next: Option<char>| next.is_some_and(|next| next == ' ' || next == '\t');
-    let unseen = |next: char| is_hidden(next) && !"\n\r\t".contains(next);
+    let unseen = |next: char| is_hidden(next) && !"\n\r\t\u{a0}".contains(next);
     [
         (text.is_empty(), "is empty"),
         (blank(text.chars().next()), "begins with a blank"),

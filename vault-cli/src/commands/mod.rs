@@ -29,5 +29,6 @@ pub(crate) mod sign;
 pub(crate) mod sweep;
 pub(crate) mod unset;
 mod value;
+pub(crate) mod vaults;
 pub(crate) mod vendor;
 pub(crate) mod verify;

@@ -15,6 +15,8 @@ use crate::ui::change_report;
 use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::timestamp;
 use crate::ui::prompt::Consent;
+use crate::ui::review::Review;
+use crate::ui::review_row::Row;
 use bootseal_core::{
     CanWrite, Changes, Clash, FileLock, HandEdit, Kind, MergePlan, MergeSide, Merged, Property,
     SealedFile, Shown, Side, Taken, Vault, VerifiedFile, shell_path,
@@ -228,18 +230,21 @@ fn choose(
         None => {}
     }
     let described = |(property, at): &(Option<Property>, Option<u64>)| match property {
-        None => "removed".to_owned(),
-        Some(Property::Readable(value)) => change_report::readable(value),
+        None => Row::fixed("removed"),
+        Some(Property::Readable(value)) => {
+            change_report::cell(&clash.path, value, &Changes::default())
+        }
         Some(Property::Sealed(_)) => {
-            format!("sealed, set {}", at.map_or("at an unknown time".into(), timestamp))
+            let at = at.map_or("at an unknown time".into(), timestamp);
+            Row::fixed(format!("sealed, set {at}"))
         }
     };
-    let text = format!(
-        "{}: both sides changed it\n  ours:   {}\n  theirs: {}",
-        clash.path,
-        described(&clash.ours),
-        described(&clash.theirs)
-    );
+    let rows = [
+        Row::default().long(clash.path.to_string()).and(": both sides changed it"),
+        Row::fixed("  ours:   ").then(described(&clash.ours)),
+        Row::fixed("  theirs: ").then(described(&clash.theirs)),
+    ];
+    let text = rows.map(|row| row.whole()).join("\n");
     if !context.ui.can_ask() {
         let failure = Failure::new(Kind::NoTerminal, text)
             .with_help("Choose one side for all of them: --take ours, or --take theirs");
@@ -262,29 +267,34 @@ fn choose(
     }
 }
 
-fn described(path: &Path, merged: &Merged, changes: &Changes) -> String {
-    let mut text = format!("{}: merged from both sides\n", Shown::path(path));
+fn described(path: &Path, merged: &Merged, changes: &Changes) -> Review {
+    let mut review = Review::new(
+        Row::default().long(Shown::path(path).to_string()).and(": merged from both sides"),
+        "To see all: sign it, and then: bootseal diff.",
+    );
     for (property, side) in &merged.took {
-        text.push_str(&format!("  {property}: from {}\n", word(*side)));
+        let row = Row::fixed("  ").long(property.to_string());
+        review.minor("choices of a side", row.and(format!(": from {}", word(*side))));
     }
     for comment in &merged.left_out {
-        text.push_str(&format!("  left out, a comment of their side: {}\n", Shown(comment)));
+        let row = Row::fixed("  left out, a comment of their side: ");
+        review.minor("comments", row.long(Shown(comment).to_string()));
     }
     for access in &merged.not_let_in {
         let what = "a member on one side only: the other side has newer keys, or there is no common version; to give access again: bootseal access add";
-        text.push_str(&format!(
-            "  without access: {} ({}, {}), {what}\n",
-            access.name, access.role, access.recipient
-        ));
+        let row = Row::fixed(format!("  without access: {} ({}, ", access.name, access.role));
+        review.access(row.long(access.recipient.to_string()).and(format!("), {what}")));
     }
     match changes.is_empty() {
-        true => text.push_str("there are no changes against the side that it is based on"),
-        false => text.push_str(&format!(
-            "the changes against the side that it is based on:\n{}",
-            change_report::text(changes)
-        )),
+        true => {
+            review.caption(Row::fixed("there are no changes against the side that it is based on"))
+        }
+        false => {
+            review.caption(Row::fixed("the changes against the side that it is based on:"));
+            change_report::fill(&mut review, changes);
+        }
     }
-    text
+    review
 }
 
 fn word(side: Taken) -> &'static str {

@@ -11,6 +11,8 @@ use crate::trust::{locate, pins};
 use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::timestamp;
 use crate::ui::prompt::Consent;
+use crate::ui::review::Review;
+use crate::ui::review_row::Row;
 use crate::ui::{change_report, tables};
 use bootseal_core::{
     CanWrite, Changes, FileLock, HandEdit, Kind, MAX_REAL, Pin, SealedFile, Shown, Vault, VaultId,
@@ -92,12 +94,12 @@ pub(crate) fn run(options: &Sign, context: &mut Context<'_>) -> Result<(), Exit>
         }
     };
     refuse_dates(&changes, options.older, context.now(), &path)?;
-    let what = match changes.is_empty() {
-        true => "nothing but the generation changes".into(),
-        false => change_report::text(&changes),
-    };
-    let described = format!("{headline}\n{what}");
-    context.ui.agree(Consent::to_sign(described))?;
+    let mut review = headline;
+    match changes.is_empty() {
+        true => review.headline(Row::fixed("nothing but the generation changes")),
+        false => change_report::fill(&mut review, &changes),
+    }
+    context.ui.agree(Consent::to_sign(review))?;
     write(&path, &edit, vault, above, &changes, context)
 }
 
@@ -147,6 +149,9 @@ impl Seen {
     }
 }
 
+/// How to see what a review leaves out.
+const SEE_ALL: &str = "To see all: bootseal diff.";
+
 /// Describes the basis and the current file for the user, who decides whether to sign.
 fn headline(
     path: &Path,
@@ -155,46 +160,47 @@ fn headline(
     basis: &VerifiedFile,
     signed_before: Option<u64>,
     seen: &Seen,
-) -> String {
-    let mut headline = format!("{}: against generation {}", Shown::path(path), basis.generation());
-    if let Some(old) =
-        basis.handed_over_from().or(memory.vault_id()).filter(|old| *old != basis.vault_id())
-    {
-        let list = tables::access(basis.access());
-        headline.push_str(&format!(
-            " of {}, which {old} was handed over to, with access for\n{list}\n",
-            basis.vault_id()
-        ));
+) -> Review {
+    let old = basis.handed_over_from().or(memory.vault_id());
+    let old = old.filter(|old| *old != basis.vault_id());
+    let mut text = format!(": against generation {}", basis.generation());
+    if let Some(old) = &old {
+        text.push_str(&format!(" of {}, which {old} was handed over to", basis.vault_id()));
     }
     if let Some(generation) = signed_before {
-        headline.push_str(&format!("; this content was signed as generation {generation}"));
+        text.push_str(&format!("; this content was signed as generation {generation}"));
     } else if edit.differs_in_own_table(basis) {
-        headline.push_str(
+        text.push_str(
             ", whose access list and keys are kept; changes to [bootseal] in this file are ignored",
         );
     }
+    let mut review =
+        Review::new(Row::default().long(Shown::path(path).to_string()).and(text), SEE_ALL);
     if let Some(generation) = seen.unreal {
-        headline.push_str(&format!(
-            "\na writer signed generation {generation}, which no honest file reaches; it does not count. Hosts that saw it refuse this file until that writer is removed: bootseal access remove NAME"
-        ));
-    }
-    if let Some(epoch) = seen.newer_epoch {
-        headline.push_str(&format!(
-            "\nepoch {epoch} was seen, and this version has epoch {}: members removed since then are in its list again. The file gets new keys, which can be opened by\n{}",
-            basis.epoch(),
-            tables::access(basis.access())
-        ));
+        review.headline(Row::fixed(format!(
+            "a writer signed generation {generation}, which no honest file reaches; it does not count. Hosts that saw it refuse this file until that writer is removed: bootseal access remove NAME"
+        )));
     }
     let remembered = memory.generation(&basis.vault_id());
     if seen.newer_epoch.is_none()
         && remembered <= seen.generation
         && remembered > seen.in_git.max(basis.generation())
     {
-        headline.push_str(&format!(
-            "\ngeneration {remembered} was signed on this machine, but is not in git: its changes of access are not in the basis, and must be made again"
-        ));
+        review.headline(Row::fixed(format!(
+            "generation {remembered} was signed on this machine, but is not in git: its changes of access are not in the basis, and must be made again"
+        )));
     }
-    headline
+    if let Some(epoch) = seen.newer_epoch {
+        review.access(Row::fixed(format!(
+            "epoch {epoch} was seen, and this version has epoch {}: members removed since then are in its list again. The file gets new keys, which can be opened by:",
+            basis.epoch()
+        )).into_caption());
+        review.members(tables::rows(basis.access(), None));
+    } else if old.is_some() {
+        review.access(Row::fixed("after the handover, access is given to:").into_caption());
+        review.members(tables::rows(basis.access(), None));
+    }
+    review
 }
 
 /// Refuses suspicious dates. A sealed value that is older than the one it replaces may have leaked
@@ -216,7 +222,7 @@ pub(crate) fn refuse_dates(changes: &Changes, allowed: bool, now: u64, path: &Pa
             .into());
     }
     let older = changes.properties.iter().filter(|change| change.is_older());
-    let older: Vec<String> = older
+    let mut older: Vec<String> = older
         .map(|change| {
             let date = |at: Option<u64>| at.map_or(String::new(), timestamp);
             format!(
@@ -229,6 +235,13 @@ pub(crate) fn refuse_dates(changes: &Changes, allowed: bool, now: u64, path: &Pa
         .collect();
     if allowed || older.is_empty() {
         return Ok(());
+    }
+    // An error must not become as long as a file can make it.
+    const LISTED: usize = 20;
+    let count = older.len();
+    older.truncate(LISTED);
+    if count > LISTED {
+        older.push(format!("and {} others", count - LISTED));
     }
     let what = format!("some values are older than those that they replace: {}", older.join(", "));
     Err(bootseal_core::Error::new(Kind::Conflict, what)
@@ -273,26 +286,21 @@ fn first(
         )
         .with_help("Name a version that verifies: --against FILE"));
     }
-    let properties: Vec<String> = vault
-        .file()
-        .properties()
-        .map(|(path, property)| match property {
-            bootseal_core::Property::Readable(value) => {
-                format!("{path}: {}", change_report::readable(value))
-            }
-            bootseal_core::Property::Sealed(_) => format!("{path}: sealed"),
-        })
-        .collect();
     let claimed = edit.claimed_vault().filter(|claimed| *claimed != id);
     let id = claimed.map_or(format!("{id}"), |claimed| {
         format!("{id}, with new keys: the file names {claimed}, which is not verified")
     });
-    let question = format!(
-        "{unknown}.\nIt would be signed as it is, as vault {id}. Its values can be read by:\n{}\nIt contains:\n{}\nSign all of this?",
-        tables::access(vault.file().access()),
-        properties.join("\n"),
+    let mut review = Review::new(
+        Row::default()
+            .long(Shown::path(path).to_string())
+            .and(": no version of it that verifies was found, in git or with --against."),
+        "",
     );
-    if !context.ui.ask(&question)? {
+    review.headline(Row::fixed(format!("It would be signed as it is, as vault {id}.")));
+    change_report::fill_content(&mut review, &HandEdit::parse(b"\n".to_vec())?.changes_to(edit));
+    review.access(Row::fixed("Its values can be read by:").into_caption());
+    review.members(tables::rows(vault.file().access(), None));
+    if !context.ui.ask(&review.question("Sign all of this?"))? {
         return Err(Failure::new(Kind::Usage, "not signed; nothing was changed"));
     }
     Ok(vault)

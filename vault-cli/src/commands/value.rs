@@ -75,7 +75,7 @@ impl Source<'_> {
                 remarks.push("ends with a line break");
             }
             if text.chars().any(|character| {
-                bootseal_core::is_hidden(character) && !"\n\r\t".contains(character)
+                bootseal_core::is_hidden(character) && !"\n\r\t\u{a0}".contains(character)
             }) {
                 remarks.push("contains an invisible character");
             }

@@ -3,7 +3,7 @@
 
 use crate::git::command::{cannot_run, git};
 use crate::ui::failure::{Failure, Result};
-use bootseal_core::{Kind, Shown, shell_path};
+use bootseal_core::{Kind, Shown, shell_path, shell_word};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::rc::Rc;
@@ -207,7 +207,7 @@ impl Repository {
         );
         // A branch is the likely meaning, and comes after a tag.
         let likely = meanings.iter().rfind(|full| full.starts_with("refs/"));
-        let likely = likely.map_or_else(String::new, |full| word(full));
+        let likely = likely.map_or_else(String::new, |full| shell_word(full));
         Err(Failure::new(Kind::Usage, text)
             .with_help(format!("Use the full name, for example {likely}")))
     }

@@ -21,7 +21,8 @@ impl Memory {
     }
 
     pub(crate) fn recognise(&self, file: &mut VerifiedFile) -> Result<(), bootseal_core::Error> {
-        self.0.as_ref().map_or(Ok(()), |(known, place)| known.recognise(file, place))
+        let Some((known, place)) = &self.0 else { return Ok(()) };
+        known.recognise(file, place).map_err(|error| way_back(error, known, file))
     }
 
     /// Whether a version may be one of the known vault of this file.
@@ -32,7 +33,8 @@ impl Memory {
     /// Refuses to seal a secret into a file with an older epoch than one seen here, because a
     /// removed member may open it.
     pub(crate) fn refuse_older(&self, file: &VerifiedFile) -> Result<(), bootseal_core::Error> {
-        self.0.as_ref().map_or(Ok(()), |(known, place)| known.refuse_older_epoch(file, place))
+        let Some((known, place)) = &self.0 else { return Ok(()) };
+        known.refuse_older_epoch(file, place).map_err(|error| way_back(error, known, file))
     }
 
     /// Refuses a file that a former writer may have made.
@@ -58,6 +60,22 @@ impl Memory {
     pub(crate) fn epoch(&self, vault: &VaultId) -> u64 {
         self.0.as_ref().map_or(0, |(known, _)| known.epoch_of(vault))
     }
+}
+
+/// Adds the way back to the error of a file from before a removal, for someone who undid it.
+fn way_back(
+    error: bootseal_core::Error,
+    known: &KnownVaults,
+    file: &VerifiedFile,
+) -> bootseal_core::Error {
+    if !known.has_newer_keys(file) {
+        return error;
+    }
+    let help = error.help().map_or(String::new(), |help| format!("{help}\n  "));
+    error.with_help(format!(
+        "{help}If the removal was undone on purpose: bootseal vaults forget {}. Members who were removed can then read what is sealed next.",
+        file.vault_id()
+    ))
 }
 
 /// Returns the path of the file with the known vaults.

@@ -3,9 +3,14 @@
 use crate::context::Context;
 use crate::trust::memory::{Memory, remember};
 use crate::ui::failure::{Failure, Result};
+use crate::ui::review::Review;
+use crate::ui::review_row::Row;
 use crate::ui::tables;
 use bootseal_core::{Kind, Pin, SealedFile, Shown, Trust, VerifiedFile};
 use std::path::Path;
+
+/// How to see an access list that is longer than a screen.
+const SEE_ALL: &str = "To see all: bootseal access list.";
 
 /// Verifies a file against the pins, and against the known vault of the path.
 pub(crate) fn verified(
@@ -83,6 +88,21 @@ pub(crate) fn vouch_for_use(
     }
 }
 
+/// Adds the command that reads the file anyway to the error of a file that is refused as another or
+/// an older vault. A file with an invalid signature is never read.
+pub(crate) fn or_read_anyway(failure: Failure, path: &Path) -> Failure {
+    if !matches!(failure.kind(), Kind::WrongVault | Kind::OldGeneration) {
+        return failure;
+    }
+    match SealedFile::read(path).and_then(|file| file.verify(&[])) {
+        Ok(file) => failure.and_help(&format!(
+            "To read this file anyway: --pin {}. It may be someone else's, or out of date.",
+            file.vault_id()
+        )),
+        Err(_) => failure,
+    }
+}
+
 /// Warns if the vault is neither pinned nor known, where values are only shown.
 pub(crate) fn warn_if_unknown(file: &VerifiedFile, path: &Path, context: &mut Context<'_>) {
     if file.trust() == Trust::Unverified {
@@ -112,9 +132,10 @@ fn confirm(file: &mut VerifiedFile, path: &Path, context: &mut Context<'_>) -> R
     if !context.ui.can_ask() {
         return Err(Failure::new(Kind::WrongVault, unknown).with_help(how_to_pin(file)));
     }
-    let who = tables::access(file.access());
-    let question = format!("{unknown}.\nIts values can be read by:\n{who}\nIs it the right vault?");
-    if !context.ui.ask(&question)? {
+    let mut review = Review::new(Row::fixed(format!("{unknown}.")), SEE_ALL);
+    review.headline(Row::fixed("Its values can be read by:"));
+    review.members(tables::rows(file.access(), None));
+    if !context.ui.ask(&review.question("Is it the right vault?"))? {
         return Err(Failure::new(Kind::WrongVault, "not the right vault; nothing was changed"));
     }
     file.trusted_by(Trust::FirstUse);

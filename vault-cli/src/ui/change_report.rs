@@ -2,88 +2,255 @@
 //! dates and members, with invisible characters escaped.
 
 use crate::ui::output::{timestamp, to_json};
-use bootseal_core::{Access, BasicString, Change, Changes, Property, Shown};
+use crate::ui::review::Review;
+use crate::ui::review_row::{Row, cut, width};
+use bootseal_core::{
+    Access, AddressHost, BasicString, Change, Changes, Property, PropertyPath, Shown,
+};
 use serde_json::{Value, json};
+use std::collections::HashSet;
 
-/// Reports changes as lines of text. A change of a setting that determines where a secret is sent
-/// is marked with `!`.
+/// Reports all changes as lines of text, with those that decide where a secret is sent, marked with
+/// `!`, above the other properties.
 pub(crate) fn text(changes: &Changes) -> String {
-    let line =
-        |row: Row| format!("{}{}: {}", if row.says_where { "! " } else { "" }, row.name, row.what);
-    rows(changes).into_iter().map(line).collect::<Vec<_>>().join("\n")
+    entries(changes).iter().map(|entry| entry.row().whole()).collect::<Vec<_>>().join("\n")
 }
 
-struct Row {
-    says_where: bool,
+/// Adds the changes to a review.
+pub(crate) fn fill(review: &mut Review, changes: &Changes) {
+    add(review, entries(changes));
+}
+
+/// Adds the whole content of a file to a review; `changes` are from an empty file.
+pub(crate) fn fill_content(review: &mut Review, changes: &Changes) {
+    let mut content = entries(changes);
+    for (entry, change) in content.iter_mut().zip(&changes.properties) {
+        entry.what = match &change.after {
+            Some(Property::Readable(value)) => cell(&change.path, value, changes),
+            _ => Row::fixed("sealed"),
+        };
+        entry.what = entry.what.clone().and(remark(changes, &entry.name));
+    }
+    add(review, content);
+}
+
+fn add(review: &mut Review, entries: Vec<Entry>) {
+    for entry in entries {
+        match entry.part {
+            Part::Minor(kind) => review.minor(kind, entry.row()),
+            Part::Access => review.access(entry.row()),
+            Part::Destination => review.destination(entry.row()),
+        }
+    }
+}
+
+/// The changes alone, with those that decide where a secret is sent last.
+pub(crate) fn review(changes: &Changes) -> Review {
+    let mut review = Review::default();
+    fill(&mut review, changes);
+    review
+}
+
+/// The part of a review that a change belongs to.
+#[derive(Clone, Copy, PartialEq)]
+enum Part {
+    /// It decides neither access nor a destination; this is its plural noun.
+    Minor(&'static str),
+    /// It decides who can read what.
+    Access,
+    /// It decides where a secret is sent.
+    Destination,
+}
+
+struct Entry {
+    part: Part,
     name: String,
-    what: String,
+    what: Row,
+    rank: u8,
 }
 
-fn rows(changes: &Changes) -> Vec<Row> {
-    let row = |name: &str, what: String| Row { says_where: false, name: name.to_owned(), what };
-    let mut rows: Vec<Row> = Vec::new();
+impl Entry {
+    fn new(part: Part, name: &str, what: Row) -> Entry {
+        Entry { part, name: name.to_owned(), what, rank: 0 }
+    }
+
+    fn row(&self) -> Row {
+        let mark = if self.part == Part::Destination { "! " } else { "" };
+        Row::fixed(mark).long(&*self.name).and(": ").then(self.what.clone()).ranked(self.rank)
+    }
+}
+
+fn entries(changes: &Changes) -> Vec<Entry> {
+    let mut rows: Vec<Entry> = Vec::new();
     if let Some((old, new)) = changes.vault {
-        rows.push(row("vault", format!("{old} is replaced by {new}")));
+        let what = Row::fixed(format!("{old} is replaced by {new}"));
+        rows.push(Entry::new(Part::Access, "vault", what));
     }
     if changes.rotated {
-        rows.push(row(
-            "keys",
-            "a new data key; every value was re-encrypted, and without a key it is unknown which of them changed"
-                .into(),
-        ));
+        let what = "a new data key; every value was re-encrypted, and without a key it is unknown which of them changed";
+        rows.push(Entry::new(Part::Access, "keys", Row::fixed(what)));
     }
     for access in &changes.access {
         let what = access_text(access.before.as_ref(), access.after.as_ref());
-        rows.push(row("access", format!("{} {what}", access.name)));
+        let note = remark(changes, &access.name);
+        let what = Row::fixed(format!("{}{note} ", access.name)).then(what);
+        rows.push(Entry::new(Part::Access, "access", what));
     }
-    rows.extend(changes.properties.iter().map(|change| Row {
-        says_where: change.path.settings_table().is_some(),
-        name: change.path.to_string(),
-        what: change_text(change),
-    }));
+    rows.extend(changes.properties.iter().map(|change| property(change, changes)));
+    let mut plain = |kind, name, what: Row| rows.push(Entry::new(Part::Minor(kind), name, what));
+    let shown = |text: &str| Row::default().long(Shown(text).to_string());
     let (gone, came) = &changes.comments;
-    rows.extend(gone.iter().map(|comment| row("comment gone", Shown(comment).to_string())));
-    rows.extend(came.iter().map(|comment| row("comment new", Shown(comment).to_string())));
-    rows.extend(changes.moved.iter().map(|(comment, from, to)| {
-        row("comment moved", format!("{}, from {} to {}", Shown(comment), Shown(from), Shown(to)))
-    }));
+    gone.iter().for_each(|comment| plain("comments", "comment gone", shown(comment)));
+    came.iter().for_each(|comment| plain("comments", "comment new", shown(comment)));
+    for (comment, from, to) in &changes.moved {
+        let what = shown(comment).and(", from ").then(shown(from)).and(" to ").then(shown(to));
+        plain("comments", "comment moved", what);
+    }
     let (gone, came) = &changes.empty_tables;
-    rows.extend(gone.iter().map(|table| row("empty table gone", Shown(table).to_string())));
-    rows.extend(came.iter().map(|table| row("empty table new", Shown(table).to_string())));
+    gone.iter().for_each(|table| plain("empty tables", "empty table gone", shown(table)));
+    came.iter().for_each(|table| plain("empty tables", "empty table new", shown(table)));
     rows
 }
 
-fn access_text(before: Option<&Access>, after: Option<&Access>) -> String {
-    let entry = |access: &Access| format!("{}, {}", access.role, access.recipient);
+fn property(change: &Change, changes: &Changes) -> Entry {
+    let name = change.path.to_string();
+    let readable = [&change.before, &change.after].map(|property| match property {
+        Some(Property::Readable(value)) => !AddressHost::all_in(&change.path, value).is_empty(),
+        _ => false,
+    });
+    let has_address = readable.contains(&true);
+    let switched = matches!(change.what(), "sealed" | "made readable");
+    let is_new = change.before.is_none();
+    let (part, rank) = match (change.path.settings_table(), switched, has_address) {
+        (Some(_), _, true) if !is_new => (Part::Destination, 0),
+        (Some(_), _, _) => (Part::Destination, if is_new && !has_address { 2 } else { 1 }),
+        (None, true, _) => (Part::Access, u8::from(change.what() == "sealed")),
+        // The application itself sends something there.
+        (None, false, true) => (Part::Access, 2),
+        (None, false, false) => {
+            let sealed =
+                |property: &Option<Property>| matches!(property, Some(Property::Sealed(_)));
+            let sealed = sealed(&change.before) || sealed(&change.after);
+            (Part::Minor(if sealed { "sealed values" } else { "readable values" }), 0)
+        }
+    };
+    let what = change_text(change, changes).and(remark(changes, &name));
+    Entry { part, name, what, rank }
+}
+
+/// The remark on a name or host that looks like another one, for the end of its text.
+fn remark(changes: &Changes, name: &str) -> String {
+    let remark = changes.lookalikes.get(name);
+    remark.map_or(String::new(), |remark| format!(" [{}]", cut(remark, LONGEST_NOTE)))
+}
+
+fn access_text(before: Option<&Access>, after: Option<&Access>) -> Row {
+    let entry = |row: Row, access: &Access| {
+        row.and(format!("{}, ", access.role)).long(access.recipient.to_string())
+    };
     match (before, after) {
-        (None, Some(new)) => format!("gets access ({})", entry(new)),
-        (Some(old), None) => format!("is removed (was {})", entry(old)),
-        (Some(old), Some(new)) => format!("was {}, is {}", entry(old), entry(new)),
-        (None, None) => String::new(),
+        (None, Some(new)) => entry(Row::fixed("gets access ("), new).and(")"),
+        (Some(old), None) => entry(Row::fixed("is removed (was "), old).and(")"),
+        (Some(old), Some(new)) => entry(entry(Row::fixed("was "), old).and(", is "), new),
+        (None, None) => Row::default(),
     }
 }
 
-fn change_text(change: &Change) -> String {
+fn change_text(change: &Change, changes: &Changes) -> Row {
     let value = |property: &Property| match property {
-        Property::Readable(value) => readable(value),
-        Property::Sealed(_) => "sealed".into(),
+        Property::Readable(value) => cell(&change.path, value, changes),
+        Property::Sealed(_) => Row::fixed("sealed"),
     };
+    let what = change.what();
     let text = match (&change.before, &change.after) {
-        (Some(Property::Sealed(_)), Some(Property::Sealed(_))) => "sealed value changed".into(),
-        (Some(before), Some(after)) => {
-            format!("{}, {} → {}", change.what(), value(before), value(after))
+        (Some(Property::Sealed(_)), Some(Property::Sealed(_))) => {
+            Row::fixed("sealed value changed")
         }
-        (None, Some(only)) | (Some(only), None) => format!("{}, {}", change.what(), value(only)),
-        (None, None) => String::new(),
+        (Some(before), Some(after)) => {
+            let added = entries_added(before, after);
+            Row::fixed(format!("{what}, "))
+                .then(value(before))
+                .and(" → ")
+                .then(value(after))
+                .and(added)
+        }
+        (None, Some(only)) | (Some(only), None) => {
+            Row::fixed(format!("{what}, ")).then(value(only))
+        }
+        (None, None) => Row::default(),
     };
     match change.set_at {
         (Some(before), Some(after)) => {
             let older =
                 if change.is_older() { ": OLDER than the value that it replaces" } else { "" };
-            format!("{text}; set {} → {}{older}", timestamp(before), timestamp(after))
+            text.and(format!("; set {} → {}{older}", timestamp(before), timestamp(after)))
         }
-        (None, Some(at)) => format!("{text}; set {}", timestamp(at)),
+        (None, Some(at)) => text.and(format!("; set {}", timestamp(at))),
         _ => text,
+    }
+}
+
+/// The columns of a value that shows its host by itself.
+const SHORT_VALUE: usize = 60;
+/// The columns of one host or remark in a note.
+const LONGEST_NOTE: usize = 100;
+/// The hosts or elements that a note lists.
+const LISTED: usize = 3;
+
+/// A readable value, with the hosts that a reader connects to if the value does not show them.
+pub(crate) fn cell(path: &PropertyPath, value: &toml::Value, changes: &Changes) -> Row {
+    let text = readable(value);
+    let is_short = width(&text) <= SHORT_VALUE;
+    let mut notes = Vec::new();
+    let hosts = AddressHost::all_in(path, value);
+    // A cut could hide the host, so that a value that shows one is not cut.
+    let row = match is_short && !hosts.is_empty() {
+        true => Row::fixed(text),
+        false => Row::default().long(text),
+    };
+    for host in hosts {
+        let remark = changes.lookalikes.get(&host.effective);
+        if host.plain && is_short && remark.is_none() {
+            continue;
+        }
+        let remark =
+            remark.map_or(String::new(), |remark| format!(", {}", cut(remark, LONGEST_NOTE)));
+        let note = format!("host {}{remark}", cut(&host.effective, LONGEST_NOTE));
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+    if notes.is_empty() { row } else { row.and(format!(" ({})", listed(&notes))) }
+}
+
+/// The new elements of a list that is too long to compare by eye.
+fn entries_added(before: &Property, after: &Property) -> String {
+    let (Property::Readable(toml::Value::Array(before)), Property::Readable(after)) =
+        (before, after)
+    else {
+        return String::new();
+    };
+    let toml::Value::Array(list) = after else { return String::new() };
+    if width(&readable(after)) <= SHORT_VALUE {
+        return String::new();
+    }
+    let known: HashSet<String> = before.iter().map(readable).collect();
+    let new: Vec<String> = list.iter().map(readable).filter(|text| !known.contains(text)).collect();
+    let shown: Vec<String> =
+        new.iter().take(LISTED + 1).map(|text| cut(text, LONGEST_NOTE)).collect();
+    match new.len() {
+        0 => String::new(),
+        count if count > LISTED => {
+            format!("; new in it: {} and {} others", shown[..LISTED].join(", "), count - LISTED)
+        }
+        _ => format!("; new in it: {}", shown.join(", ")),
+    }
+}
+
+fn listed(notes: &[String]) -> String {
+    match notes.len().checked_sub(LISTED) {
+        None | Some(0) => notes.join("; "),
+        Some(others) => format!("{}; and {others} others", notes[..LISTED].join("; ")),
     }
 }
 
@@ -140,9 +307,9 @@ pub(crate) fn markdown(file: &str, headline: &str, changes: &Changes) -> String 
     if !changes.is_empty() {
         text.push('\n');
     }
-    for row in rows(changes) {
-        let mark = if row.says_where { "⚠ " } else { "" };
-        text.push_str(&format!("- {mark}{}: {}\n", code(&row.name), code(&row.what)));
+    for entry in entries(changes) {
+        let mark = if entry.part == Part::Destination { "⚠ " } else { "" };
+        text.push_str(&format!("- {mark}{}: {}\n", code(&entry.name), code(&entry.what.whole())));
     }
     text
 }

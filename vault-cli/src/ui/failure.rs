@@ -41,6 +41,14 @@ impl Failure {
         self
     }
 
+    /// Adds a sentence to the help.
+    pub(crate) fn and_help(mut self, more: &str) -> Failure {
+        self.0.text = format!("{}\n  {more}", self.0.text);
+        let help = self.0.help.take();
+        self.0.help = Some(help.map_or(more.to_owned(), |help| format!("{help}\n  {more}")));
+        self
+    }
+
     /// Prepends the place to which the error applies.
     pub(crate) fn within(mut self, place: &str) -> Failure {
         self.0.text = format!("{place}: {}", self.0.text);

@@ -3,16 +3,21 @@
 //! stdout is for results only; everything else goes to stderr. The functions for output and prompts
 //! are in `output`, `prompt` and `progress`.
 
-pub(crate) mod change_report;
 pub(crate) mod child_environment;
 pub(crate) mod clipboard;
 pub(crate) mod editor;
 pub(crate) mod failure;
-pub(crate) mod output;
 pub(crate) mod progress;
 pub(crate) mod prompt;
 pub(crate) mod swap;
+
+pub(crate) mod change_report;
 pub(crate) mod tables;
+
+pub(crate) mod review;
+pub(crate) mod review_row;
+
+pub(crate) mod output;
 pub(crate) mod terminal;
 
 use crate::ui::terminal::Terminal;

@@ -4,13 +4,14 @@
 
 use crate::ui::Ui;
 use crate::ui::failure::{Failure, Result};
+use crate::ui::review::Review;
 use crate::ui::terminal::Terminal;
 use bootseal_core::{Kind, Secret};
 
 /// A confirmation that is asked for before something is done.
 pub(crate) struct Consent<'a> {
-    /// The text that the user should review first.
-    pub(crate) shown: String,
+    /// What the user should review first.
+    pub(crate) shown: Review,
     /// The question, such as "Sign this?".
     pub(crate) question: &'a str,
     /// The action, such as "signing", for the error if there is no terminal.
@@ -22,7 +23,7 @@ pub(crate) struct Consent<'a> {
 }
 
 impl Consent<'_> {
-    pub(crate) fn to_sign(shown: String) -> Consent<'static> {
+    pub(crate) fn to_sign(shown: Review) -> Consent<'static> {
         Consent {
             shown,
             question: "Sign this?",
@@ -86,13 +87,13 @@ impl Ui<'_> {
     pub(crate) fn agree(&mut self, consent: Consent<'_>) -> Result<()> {
         let Consent { shown, question, what, declined, always } = consent;
         if !self.yes && self.can_ask() {
-            return match self.ask(&format!("{shown}\n{question}"))? {
+            return match self.ask(&shown.question(question))? {
                 true => Ok(()),
                 false => Err(Failure::new(Kind::Usage, format!("{declined}; nothing was changed"))),
             };
         }
         if always || !self.yes {
-            self.note(shown);
+            self.note(shown.whole());
         }
         match self.yes {
             true => Ok(()),
@@ -102,6 +103,11 @@ impl Ui<'_> {
             )
             .with_help("Review the change, then add --yes.")),
         }
+    }
+
+    /// Asks for one line of text.
+    pub(crate) fn ask_text(&mut self, question: &str) -> Result<String> {
+        self.terminal()?.line(question).map_err(no_answer)
     }
 
     /// Asks for one word, and returns it in lower case.

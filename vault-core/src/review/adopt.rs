@@ -21,7 +21,8 @@ impl Vault<CanWrite> {
     /// Returns the changes, with the dates of sealed values. Show them before signing.
     ///
     /// # Errors
-    /// [`Kind::MovedValue`] if a sealed value opens in no version.
+    /// [`Kind::MovedValue`] if a sealed value opens in no version; [`Kind::Conflict`] if a new host
+    /// in a settings table is not written in ASCII.
     pub fn adopt(&mut self, edit: &HandEdit, others: &[Vault<CanRead>]) -> Result<Changes> {
         let before = self.open_all()?;
         let (after, marks) = edit.open_with(self, others)?;

@@ -3,10 +3,11 @@
 use crate::file::header::{Access, Header};
 use crate::file::verified::VerifiedFile;
 use crate::keys::vault_id::VaultId;
+use crate::review::lookalike::{of_members, of_properties};
 use crate::text::document::{Document, Property};
 use crate::text::path::PropertyPath;
 use crate::vault::value::OpenedValue;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// The changes between two versions of a file.
 ///
@@ -39,6 +40,9 @@ pub struct Changes {
     pub vault: Option<(VaultId, VaultId)>,
     /// Whether there is a new data key, under which every value was sealed again.
     pub rotated: bool,
+    /// Remarks on names and hosts that mix scripts, or that look like another name or host of the
+    /// file, by the property, member or [effective host](crate::AddressHost::effective).
+    pub lookalikes: BTreeMap<String, String>,
 }
 
 /// One property that changed.
@@ -194,7 +198,9 @@ impl Changes {
         properties.sort_by_key(|change| change.path.settings_table().is_none());
         let (before, after) = (old.comments(), new.comments());
         let (tables, now) = (old.empty_tables(), new.empty_tables());
+        let changed: Vec<&PropertyPath> = properties.iter().map(|change| &change.path).collect();
         Changes {
+            lookalikes: of_properties(&changed, old, new),
             properties,
             comments: (missing(&before, &after), missing(&after, &before)),
             moved: moved(old, new),
@@ -207,6 +213,8 @@ impl Changes {
         self.vault = (old.vault != new.vault).then_some((old.vault, new.vault));
         self.rotated = old.epoch != new.epoch || old.vault != new.vault;
         self.access = access_changes(&old.access, &new.access);
+        let changed: Vec<&str> = self.access.iter().map(|change| change.name.as_str()).collect();
+        self.lookalikes.extend(of_members(&changed, &old.access, &new.access));
     }
 }
 

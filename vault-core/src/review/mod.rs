@@ -12,3 +12,5 @@ pub(crate) mod draft;
 pub(crate) mod hand_edit;
 
 pub(crate) mod changes;
+
+pub(crate) mod lookalike;

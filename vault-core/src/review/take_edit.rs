@@ -6,6 +6,7 @@ use crate::keys::random::random;
 use crate::review::changes::{Changes, by_name};
 use crate::review::clear_text::{BYTES_PREFIX, ClearText, shown};
 use crate::text::document::{Document, Property};
+use crate::text::host::refuse_unclear_hosts;
 use crate::text::path::PropertyPath;
 use crate::text::plain::PlainProperty;
 use crate::text::sealed_text::SECRET_PREFIX;
@@ -39,8 +40,9 @@ impl Vault<CanWrite> {
     /// another name keeps its date. `now` is in seconds since 1970-01-01 UTC.
     ///
     /// # Errors
-    /// [`Kind::Conflict`] if a comment contains a sealed value in the clear; [`Kind::Malformed`] if
-    /// a sealed value that was not text is no longer valid for its kind.
+    /// [`Kind::Conflict`] if a comment contains a sealed value in the clear, or if a new host in a
+    /// settings table is not written in ASCII; [`Kind::Malformed`] if a sealed value that was not
+    /// text is no longer valid for its kind.
     ///
     /// ```
     /// # let mut vault = bootseal_fixtures::vault("user = \"bob\"\n");
@@ -93,15 +95,9 @@ impl Vault<CanWrite> {
             sealed.push((property.span.clone(), value));
         }
         self.check_comments(edit, &before, &fresh)?;
-        let old = std::mem::take(&mut self.file.document);
-        self.file.document =
-            match Document::parse(with_last_newline(edit.document.with_values(&sealed))) {
-                Ok(document) => document,
-                Err(error) => {
-                    self.file.document = old;
-                    return Err(error);
-                }
-            };
+        let document = Document::parse(with_last_newline(edit.document.with_values(&sealed)))?;
+        refuse_unclear_hosts(&self.file.document, &document)?;
+        let old = std::mem::replace(&mut self.file.document, document);
         let after = self.open_all()?;
         let changes = Changes::opened(&old, &values, &self.file.document, &by_name(&after));
         Ok(Edited { changes, made_readable })

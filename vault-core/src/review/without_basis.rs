@@ -8,6 +8,7 @@ use crate::file::verified::{Trust, VerifiedFile};
 use crate::keys::signing::id_of;
 use crate::review::hand_edit::HandEdit;
 use crate::text::document::Document;
+use crate::text::host::refuse_unclear_hosts;
 use crate::vault::{CanWrite, Vault};
 
 impl Vault<CanWrite> {
@@ -22,7 +23,7 @@ impl Vault<CanWrite> {
     /// # Errors
     /// [`Kind::Malformed`] if `[bootseal]` is missing or broken, or its keys do not belong
     /// together; [`Kind::NoIdentity`] if none of `identities` may write; [`Kind::MovedValue`] if a
-    /// value does not open.
+    /// value does not open; [`Kind::Conflict`] if a host in a settings table is not written in ASCII.
     ///
     /// ```
     /// # let (alice, text) = bootseal_fixtures::sealed("timeout = \"10s\"\n");
@@ -59,6 +60,7 @@ impl Vault<CanWrite> {
             ));
         }
         let document = Document::parse(edit.document.text().to_owned())?;
+        refuse_unclear_hosts(&Document::default(), &document)?;
         let file = VerifiedFile {
             document,
             own: edit.own.clone(),

@@ -4,6 +4,8 @@ pub(crate) mod edit;
 pub(crate) mod insert;
 pub(crate) mod plain;
 
+pub(crate) mod host;
+
 pub(crate) mod document;
 
 pub(crate) mod settings_tables;

@@ -8,6 +8,7 @@ use crate::keys::derive::DataKey;
 use crate::keys::signing::{SigningSeed, id_of};
 use crate::shown::shell_word;
 use crate::text::document::{Document, Property};
+use crate::text::host::refuse_unclear_hosts;
 use crate::text::path::PropertyPath;
 use crate::text::plain::{PlainDocument, mentions};
 use crate::text::toml_value::{quoted, value_text};
@@ -23,8 +24,9 @@ impl Vault<CanWrite> {
     ///
     /// # Errors
     /// [`Kind::Malformed`] if `text` is not TOML that may be signed, or if `access` breaks a rule
-    /// of the format; [`Kind::Usage`] if a recipient cannot be wrapped to; [`Kind::Io`] without
-    /// random numbers or guarded memory.
+    /// of the format; [`Kind::Conflict`] if a host in a settings table is not written in ASCII;
+    /// [`Kind::Usage`] if a recipient cannot be wrapped to; [`Kind::Io`] without random numbers or
+    /// guarded memory.
     ///
     /// ```
     /// use bootseal_core::{Access, Identity, Role, Secret, SealedFile, ValueKind, Vault};
@@ -67,6 +69,7 @@ impl Vault<CanWrite> {
             )
             .at(path));
         }
+        refuse_unclear_hosts(&Document::default(), &document)?;
         let file = VerifiedFile {
             document,
             own: header.to_text(),
@@ -156,7 +159,8 @@ impl Vault<CanWrite> {
     /// Sets the property `path` to a readable value, by adding or replacing the property.
     ///
     /// # Errors
-    /// As [`Vault::set`]; [`Kind::Conflict`] also for text that begins with `sealed:` or `secret:`.
+    /// As [`Vault::set`]; [`Kind::Conflict`] also for text that begins with `sealed:` or `secret:`,
+    /// and for a host in a settings table that is not written in ASCII.
     ///
     /// ```
     /// # let mut vault = bootseal_fixtures::vault("timeout = \"10s\"\n");
@@ -180,7 +184,8 @@ impl Vault<CanWrite> {
     ///
     /// # Errors
     /// [`Kind::Malformed`] if it is not TOML; [`Kind::Conflict`] if a value would have to be
-    /// sealed, or if the file already has a table that the text defines, which TOML does not allow.
+    /// sealed, if a host in a settings table is not written in ASCII, or if the file already has a
+    /// table that the text defines, which TOML does not allow.
     ///
     /// ```
     /// # let mut vault = bootseal_fixtures::vault("timeout = \"10s\"\n");
@@ -208,12 +213,14 @@ impl Vault<CanWrite> {
                     .iter()
                     .all(|(path, property)| whole.get(path) == Some(property))
         });
-        self.file.document = whole.ok_or_else(|| {
+        let whole = whole.ok_or_else(|| {
             Error::new(
                 Kind::Conflict,
                 "the file already has such a table, which cannot be defined twice",
             )
         })?;
+        refuse_unclear_hosts(&self.file.document, &whole)?;
+        self.file.document = whole;
         Ok(())
     }
 
@@ -240,8 +247,9 @@ impl Vault<CanWrite> {
     ///
     /// # Errors
     /// [`Kind::NotFound`] if `old` does not exist; [`Kind::Exists`] if `new` exists and `replace`
-    /// is false; [`Kind::Conflict`] if the tables of the file have no place for it; those of
-    /// [`Vault::open`] for a sealed value.
+    /// is false; [`Kind::Conflict`] if the tables of the file have no place for it, or if it becomes
+    /// a host in a settings table that is not written in ASCII; those of [`Vault::open`] for a
+    /// sealed value.
     ///
     /// ```
     /// # let mut vault = bootseal_fixtures::vault("timeout = \"10s\" # of a call\n");
@@ -301,8 +309,11 @@ impl Vault<CanWrite> {
         value::seal(&self.key, &self.file.vault_id(), path, kind, set_at, value)
     }
 
+    /// Replaces the user's part. A host that is new in it must be written in ASCII.
     pub(crate) fn replace_text(&mut self, text: String) -> Result<()> {
-        self.file.document = Document::parse(text)?;
+        let document = Document::parse(text)?;
+        refuse_unclear_hosts(&self.file.document, &document)?;
+        self.file.document = document;
         Ok(())
     }
 }

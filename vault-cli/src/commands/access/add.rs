@@ -10,6 +10,8 @@ use crate::trust::plugins;
 use crate::trust::target::Target;
 use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::prompt::Consent;
+use crate::ui::review::Review;
+use crate::ui::review_row::Row;
 use crate::ui::tables;
 use bootseal_core::{
     Access, Cost, Identity, Kind, Pin, PrivateFile, Recipient, Role, Shown, VaultId, VerifiedFile,
@@ -65,7 +67,7 @@ pub(crate) fn run(options: &AccessAdd, context: &mut Context<'_>) -> Result<(), 
         });
     }
     let consent = Consent {
-        shown: described(&plans),
+        shown: described(&plans, &access),
         question: &format!("Add {} as a {}?", access.name, access.role),
         what: &format!("adding {} to access", access.name),
         declined: "not added",
@@ -87,6 +89,9 @@ pub(crate) fn run(options: &AccessAdd, context: &mut Context<'_>) -> Result<(), 
     issue_key(key_file, identity, &pins, &added, &access, context)?;
     done
 }
+
+/// How to see an access list that is longer than a screen.
+pub(crate) const SEE_ALL: &str = "To see all: bootseal access list.";
 
 /// The files to change, each with its access list.
 type Checked = Vec<(PathBuf, Result<(Target, Vec<Access>)>)>;
@@ -256,18 +261,26 @@ pub(crate) fn no_passphrase() -> Failure {
     )
 }
 
-fn described(plans: &[&Plan]) -> String {
-    let mut text = Vec::new();
+fn described(plans: &[&Plan], access: &Access) -> Review {
+    let place = |plan: &Plan| match plan.several {
+        true => Row::default().long(Shown::path(plan.target.path()).to_string()).and(": "),
+        false => Row::default(),
+    };
+    let caption = "Access will be:";
+    let (mut review, mut rest) = match plans {
+        [only] => (Review::new(place(only).and(caption), SEE_ALL), Vec::new()),
+        _ => (Review::default(), Vec::new()),
+    };
     for plan in plans {
-        let place = if plan.several {
-            format!("{}: ", Shown::path(plan.target.path()))
-        } else {
-            String::new()
-        };
-        text.push(format!("{place}Access will be:\n{}", tables::access(&plan.resulting)));
+        if plans.len() > 1 {
+            rest.push(place(plan).and(caption).into_caption());
+        }
+        rest.extend(tables::rows(&plan.resulting, Some(&access.name)));
         if let Some(before) = &plan.replaced {
-            text.push(format!("{} was a {} with {}", before.name, before.role, before.recipient));
+            let row = Row::fixed(format!("{} was a {} with ", before.name, before.role));
+            rest.push(row.long(before.recipient.to_string()).ranked(0));
         }
     }
-    text.join("\n")
+    review.members(rest);
+    review
 }

@@ -9,8 +9,10 @@ use crate::trust::each_file::{self, Answer};
 use crate::trust::target::Target;
 use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::prompt::Consent;
+use crate::ui::review::Review;
+use crate::ui::review_row::Row;
 use crate::ui::tables;
-use bootseal_core::{Access, Kind, PropertyPath, Shown, Typed, VaultId, VerifiedFile};
+use bootseal_core::{Access, Kind, PropertyPath, Role, Shown, Typed, VaultId, VerifiedFile};
 
 pub(crate) fn run(options: &AccessRemove, context: &mut Context<'_>) -> Result<(), Exit> {
     let mut targets = Target::find_all(context)?;
@@ -44,6 +46,7 @@ pub(crate) fn run(options: &AccessRemove, context: &mut Context<'_>) -> Result<(
             always: false,
         };
         context.ui.agree(consent)?;
+        confirm_own(options, &found, context)?;
     }
     let now = context.now();
     each_file::each(targets, context, |(target, file), context| {
@@ -62,6 +65,57 @@ pub(crate) fn run(options: &AccessRemove, context: &mut Context<'_>) -> Result<(
     })
 }
 
+/// Makes sure that users remove themselves only on purpose, because only another writer can give
+/// them access again. The name must be typed, or given with `--myself`; `--yes` is not enough.
+fn confirm_own(
+    options: &AccessRemove,
+    found: &[&(Target, VerifiedFile)],
+    context: &mut Context<'_>,
+) -> Result<()> {
+    let name = options.name.as_str();
+    let is_own = |(target, file): &&&(Target, VerifiedFile)| removes_own(name, target, file);
+    let Some((target, _)) = found.iter().find(is_own) else { return Ok(()) };
+    let place = Shown::path(target.path());
+    let what = format!("{place}: {name} is you: afterwards, your key opens nothing new in it");
+    match &options.myself {
+        Some(myself) if myself == name => return Ok(()),
+        Some(_) => {
+            let text = format!("{what}; --myself has another name");
+            return Err(Failure::new(Kind::Usage, text));
+        }
+        None => {}
+    }
+    if !context.ui.can_ask() {
+        return Err(Failure::new(Kind::NoTerminal, what)
+            .with_help(format!("To confirm it without a terminal: --myself {name}")));
+    }
+    match context.ui.ask_text(&format!("{what}.\nType your name to remove yourself: "))? == name {
+        true => Ok(()),
+        false => Err(Failure::new(Kind::Usage, "not removed; nothing was changed")),
+    }
+}
+
+/// Whether the entry of this name is opened by an available identity, and can be removed: the last
+/// writer cannot.
+fn removes_own(name: &str, target: &Target, file: &VerifiedFile) -> bool {
+    let Some(entry) = file.access().iter().find(|access| access.name == name) else {
+        return false;
+    };
+    let others = file.access().iter().filter(|access| access.name != name);
+    let is_last = others.clone().all(|access| access.role != Role::Writer);
+    if entry.role == Role::Writer && is_last {
+        return false;
+    }
+    target.keys().identities.iter().any(|identity| match identity.recipient() {
+        Some(own) => own == entry.recipient,
+        // A plugin's identity does not tell which of the plugin's recipients is its own.
+        None => {
+            identity.may_open(&entry.recipient)
+                && !others.clone().any(|access| identity.may_open(&access.recipient))
+        }
+    })
+}
+
 /// Checks that the access list is still the one that was shown.
 pub(crate) fn same_list(now: &[Access], seen: &[Access]) -> Result<()> {
     if now == seen {
@@ -74,13 +128,18 @@ pub(crate) fn same_list(now: &[Access], seen: &[Access]) -> Result<()> {
     .with_help("To see the new list: bootseal access list"))
 }
 
-fn described(name: &str, found: &[&(Target, VerifiedFile)]) -> String {
-    let lists = found.iter().map(|(target, file)| {
+fn described(name: &str, found: &[&(Target, VerifiedFile)]) -> Review {
+    let mut review = Review::default();
+    let mut rows = Vec::new();
+    for (target, file) in found {
+        let shown = Row::default().long(Shown::path(target.path()).to_string());
+        rows.push(shown.and(": access will be:").into_caption());
         let rest: Vec<Access> =
             file.access().iter().filter(|access| access.name != name).cloned().collect();
-        format!("{}: access will be:\n{}", Shown::path(target.path()), tables::access(&rest))
-    });
-    lists.collect::<Vec<_>>().join("\n")
+        rows.extend(tables::rows(&rest, None));
+    }
+    review.members(rows);
+    review
 }
 
 /// Reports the remaining steps: to change the values that the removed member knew, first at the

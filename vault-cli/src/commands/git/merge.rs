@@ -11,6 +11,7 @@ use crate::trust::keyring::Keys;
 use crate::trust::memory::remember;
 use crate::trust::pins;
 use crate::ui::failure::{Exit, Failure, Result};
+use crate::ui::review_row::cut;
 use bootseal_core::{
     FileLock, Kind, Pin, SealedFile, Shown, Side, Taken, VerifiedFile, goes_on_from, is_older,
     shell_path,
@@ -104,7 +105,8 @@ fn merge(options: &GitMerge, context: &mut Context<'_>) -> Result<u64> {
         return Err(Failure::new(Kind::Conflict, text));
     }
     if let Some(comment) = merged.left_out.first() {
-        let text = format!("both sides changed comments; theirs has: {}", Shown(comment));
+        let comment = cut(&Shown(comment).to_string(), 160);
+        let text = format!("both sides changed comments; theirs has: {comment}");
         return Err(Failure::new(Kind::Conflict, text));
     }
     let (text, file) = vault.sign_above(above)?;

@@ -9,7 +9,7 @@ use crate::profile::curl::words::{Word, refused};
 use crate::ui::failure::Result;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use bootseal_core::{Secret, Shown};
+use bootseal_core::{AddressHost, Secret, Shown};
 use toml::{Table, Value};
 use url::Url;
 use zeroize::Zeroizing;
@@ -151,6 +151,7 @@ fn address(text: &str) -> Result<(Url, Option<Word>)> {
         format!("http://{text}")
     });
     let mut url = Url::parse(&whole).map_err(|_| refused("has an address that is not a URL"))?;
+    AddressHost::require_ascii(&whole)?;
     url.set_fragment(None);
     let secret = url
         .query_pairs()

@@ -2,6 +2,8 @@
 //! that it has seen for each file.
 
 pub(crate) mod check;
+pub(crate) mod forget;
+pub(crate) mod list;
 pub(crate) mod remember;
 pub(crate) mod text;
 

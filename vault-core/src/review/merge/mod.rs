@@ -61,7 +61,8 @@ impl Vault<CanWrite> {
     /// # Errors
     /// - [`Kind::Conflict`] if `choose` returns `None`, if both changed the same entry of the access
     ///   list, if your keys do not open a value that is to be taken from a side, or if the tables of
-    ///   both sides cannot be combined: for example, one side changed an array of tables.
+    ///   both sides cannot be combined: for example, one side changed an array of tables. Also if a
+    ///   host in a settings table that this vault does not have is not written in ASCII.
     /// - [`Kind::WrongVault`] if a side belongs to another vault, [`Kind::OldGeneration`] if one is older
     ///   than the common version.
     /// - Those of [`Vault::remove_access`] if one side removed someone.

@@ -1,0 +1,41 @@
+//! `bootseal vaults`: lists the known vaults of this machine.
+
+use crate::context::Context;
+use crate::trust::memory::known_vaults;
+use crate::ui::failure::{Exit, Result};
+use bootseal_core::{KnownVaults, RememberedFile, Shown};
+use serde_json::{Value, json};
+
+pub(crate) fn run(context: &mut Context<'_>) -> Result<(), Exit> {
+    let known = KnownVaults::load(&known_vaults(context)?)?;
+    let files: Vec<RememberedFile> = known.files().collect();
+    let document = json!({ "vaults": files.iter().map(document).collect::<Vec<_>>() });
+    if files.is_empty() && !context.ui.style.json {
+        context.ui.note("this machine knows no vault yet; to add one: bootseal vaults add");
+        return Ok(());
+    }
+    let text: Vec<String> = files.iter().map(text).collect();
+    Ok(context.ui.answer(&document, text.join("\n"))?)
+}
+
+fn document(file: &RememberedFile) -> Value {
+    let former: Vec<String> = file.former.iter().map(ToString::to_string).collect();
+    json!({
+        "path": file.path().to_string_lossy(), "vault": file.vault.to_string(),
+        "generation": file.generation, "epoch": epoch(file), "former": former,
+    })
+}
+
+fn text(file: &RememberedFile) -> String {
+    let mut lines = vec![
+        Shown::path(&file.path()).to_string(),
+        format!("  {}  generation {}, epoch {}", file.vault, file.generation, epoch(file)),
+    ];
+    lines.extend(file.former.iter().map(|id| format!("  formerly {id}")));
+    lines.join("\n")
+}
+
+/// The highest epoch seen of the file's present id.
+pub(super) fn epoch(file: &RememberedFile) -> u64 {
+    file.epochs.get(&file.vault).copied().unwrap_or_default()
+}

@@ -1,0 +1,89 @@
+//! Forgets an id at every path, so that an older file of the vault can be confirmed again.
+
+use crate::disk::lock::FileLock;
+use crate::error::Result;
+use crate::file::known_vaults::KnownVaults;
+use crate::keys::vault_id::VaultId;
+use std::path::Path;
+
+impl KnownVaults {
+    /// Forgets everything about `id`: the records of files that belong to it, and its epochs and
+    /// its handovers in all other records. Returns the number of records that changed.
+    ///
+    /// Afterwards, a file with this id must be confirmed or pinned again, and a version of it from
+    /// before the removal of a member is accepted.
+    ///
+    /// # Errors
+    /// [`Kind::Io`](crate::Kind::Io) if the store cannot be locked or written; the errors of
+    /// [`KnownVaults::load`].
+    ///
+    /// ```
+    /// # let ((_folder, store), [file, _]) = (bootseal_fixtures::path("known_vaults"), bootseal_fixtures::two_vaults());
+    /// use bootseal_core::{KnownFile, KnownVaults};
+    /// KnownVaults::remember(&store, &KnownFile::named("app.sealed.toml"), &file)?;
+    /// assert_eq!(KnownVaults::forget(&store, &file.vault_id())?, 1);
+    /// assert_eq!(KnownVaults::load(&store)?.files().count(), 0);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn forget(store: &Path, id: &VaultId) -> Result<usize> {
+        if KnownVaults::load(store)?.without(id).1 == 0 {
+            return Ok(0);
+        }
+        let lock = FileLock::acquire(store)?;
+        let (memory, changed) = KnownVaults::load(store)?.without(id);
+        if changed > 0 {
+            lock.write(&memory.to_text())?;
+        }
+        Ok(changed)
+    }
+
+    /// The records without this id, and the number of those that changed.
+    fn without(mut self, id: &VaultId) -> (KnownVaults, usize) {
+        let before = self.known.len();
+        self.known.retain(|_, known| known.vault != *id);
+        let mut changed = before - self.known.len();
+        for known in self.known.values_mut() {
+            let former = known.former.len();
+            known.former.retain(|other| other != id);
+            let had_epoch = known.epochs.remove(id).is_some();
+            changed += usize::from(had_epoch || known.former.len() < former);
+        }
+        (self, changed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file::known_vaults::Known;
+    use crate::keys::signing::{SigningSeed, id_of};
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn an_id_is_forgotten_in_every_record_and_nothing_else_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = folder.path().join("known_vaults");
+        let id = || id_of(&SigningSeed::generate().unwrap());
+        let (one, two, three) = (id(), id(), id());
+        let known = |vault, former: &[VaultId]| Known {
+            vault,
+            generation: 7,
+            text: Some([9; 32]),
+            epochs: former.iter().chain([&vault]).map(|id| (*id, 4)).collect(),
+            former: former.to_vec(),
+        };
+        let all = BTreeMap::from([
+            ("/a".to_owned(), known(one, &[])),
+            ("/b".to_owned(), known(two, &[one, three])),
+            ("/c".to_owned(), known(three, &[])),
+        ]);
+        let memory = KnownVaults { store: store.clone(), known: all.clone() };
+        std::fs::write(&store, memory.to_text()).unwrap();
+        assert_eq!(KnownVaults::forget(&store, &one).unwrap(), 2);
+        let left = KnownVaults::load(&store).unwrap().known;
+        assert_eq!(left.keys().collect::<Vec<_>>(), ["/b", "/c"]);
+        assert_eq!((&left["/b"], &left["/c"]), (&known(two, &[three]), &all["/c"]));
+        assert_eq!(KnownVaults::forget(&store, &one).unwrap(), 0);
+        assert_eq!(KnownVaults::forget(&folder.path().join("none"), &one).unwrap(), 0);
+    }
+}
