@@ -35,10 +35,10 @@ fn vaults_lists_path_id_generation_epoch_and_former_ids() {
     let [file] = &listed(&home)[..] else { panic!() };
     assert!(file["path"].as_str().unwrap().ends_with("/app.sealed.toml"), "{file}");
     assert_eq!((file["vault"].as_str(), file["former"][0].as_str()), (Some(&*id), Some(&*old)));
-    assert_eq!((&file["generation"], &file["epoch"]), (&4.into(), &2.into()), "{file}");
+    assert_eq!((&file["generation"], &file["epoch"]), (&4.into(), &1.into()), "{file}");
     let text = home.ok(&["vaults"]);
     assert_eq!(text.lines().count(), 3, "{text}");
-    assert!(text.contains(&format!("  {id}  generation 4, epoch 2\n  formerly {old}")), "{text}");
+    assert!(text.contains(&format!("  {id}  generation 4, epoch 1\n  formerly {old}")), "{text}");
 }
 
 #[test]

@@ -207,7 +207,7 @@ impl Repository {
         );
         // A branch is the likely meaning, and comes after a tag.
         let likely = meanings.iter().rfind(|full| full.starts_with("refs/"));
-        let likely = likely.map_or_else(String::new, |full| shell_word(full));
+        let likely = likely.map_or_else(String::new, shell_word);
         Err(Failure::new(Kind::Usage, text)
             .with_help(format!("Use the full name, for example {likely}")))
     }
