@@ -244,20 +244,10 @@ fn kill_often(
     assert!(killed > 0);
 }
 
-/// The files in a folder, and in those below it, that contain a private key.
-fn with_private_key(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
-    let entries = folder.read_dir().unwrap().map(|entry| entry.unwrap().path());
-    let found = entries.flat_map(|path| match path.is_dir() {
-        true => with_private_key(&path),
-        false => {
-            let text = std::fs::read(&path).unwrap();
-            let private = text.windows(15).any(|part| part == b"AGE-SECRET-KEY-");
-            if private { vec![path] } else { Vec::new() }
-        }
-    });
-    let mut found: Vec<_> = found.collect();
-    found.sort();
-    found
+/// The files of a home that contain a private key.
+fn with_private_key(home: &Home) -> Vec<std::path::PathBuf> {
+    let private = |text: &[u8]| text.windows(15).any(|part| part == b"AGE-SECRET-KEY-");
+    home.files().into_iter().filter(|(_, text)| private(text)).map(|(path, _)| path).collect()
 }
 
 #[test]
@@ -265,11 +255,11 @@ fn a_killed_access_pin_leaves_no_second_copy_of_the_key_and_a_readable_key_file(
     let home = Home::with_vault("a = \"secret:1\"\n");
     home.ok(&["access", "add", "web", "--new-key", "web.key", "--yes"]);
     home.ok(&["init", "-f", "other.sealed.toml"]);
-    let (pinned, folder) = (home.read("web.key"), home.path());
+    let pinned = home.read("web.key");
     let recipient = IdentityFile::read(&home.at("web.key")).unwrap().identities[0].recipient();
     let bare: String =
         pinned.lines().filter(|line| !line.starts_with("# vault:")).collect::<Vec<_>>().join("\n");
-    let others = with_private_key(folder);
+    let others = with_private_key(&home);
     assert_eq!(others.len(), 2, "{others:?}"); // web.key, and the writer's own
     kill_often(
         &home,
@@ -293,7 +283,7 @@ fn a_killed_access_pin_leaves_no_second_copy_of_the_key_and_a_readable_key_file(
             let file = IdentityFile::read(&home.at("web.key")).unwrap();
             assert_eq!(file.identities[0].recipient(), recipient);
             assert!(number % 4 == 0 || file.pins.len() <= 2);
-            assert_eq!(with_private_key(folder), others);
+            assert_eq!(with_private_key(&home), others);
             let mode = std::os::unix::fs::PermissionsExt::mode(
                 &home.at("web.key").metadata().unwrap().permissions(),
             );
@@ -315,7 +305,7 @@ fn a_killed_keygen_leaves_a_complete_key_file_or_none() {
         |_| vec!["keygen", "-o", "new.key"],
         |_| drop(std::fs::remove_file(home.at("new.key"))),
         |_| {
-            let left: Vec<_> = with_private_key(home.path());
+            let left: Vec<_> = with_private_key(&home);
             let there = home.at("new.key").exists();
             assert_eq!(left.len(), 1 + usize::from(there), "{left:?}");
             if there {

@@ -22,23 +22,6 @@ fn limited(command: Command, kibibytes: u32) -> Ran {
     shell.stdin(Stdio::null()).output().unwrap().into()
 }
 
-/// Every file of a home with its content.
-fn files(home: &Home) -> Vec<(std::path::PathBuf, Vec<u8>)> {
-    fn below(folder: &std::path::Path, found: &mut Vec<(std::path::PathBuf, Vec<u8>)>) {
-        for entry in folder.read_dir().unwrap() {
-            let path = entry.unwrap().path();
-            match path.is_dir() {
-                true => below(&path, found),
-                false => found.push((path.clone(), std::fs::read(&path).unwrap())),
-            }
-        }
-    }
-    let mut found = Vec::new();
-    below(home.path(), &mut found);
-    found.sort();
-    found
-}
-
 #[test]
 fn a_full_disk_leaves_every_file_as_it_was() {
     let home = Home::with_vault("[acme]\npassword = \"secret:one\"\n");
@@ -48,7 +31,7 @@ fn a_full_disk_leaves_every_file_as_it_was() {
     home.write("more.toml", "b = \"secret:2\"\n");
     home.write("p", "two");
     std::fs::create_dir(home.at("pages")).unwrap();
-    let before = files(&home);
+    let before = home.files();
     let commands: &[&[&str]] = &[
         &["set", "acme.user", "--plain", "bob"],
         &["seal", "more.toml"],
@@ -73,11 +56,11 @@ fn a_full_disk_leaves_every_file_as_it_was() {
         if args[0] != "import" {
             assert!(ran.err.contains("File too large"), "{args:?}: {}", ran.err);
         }
-        for ((path, content), (now, found)) in before.iter().zip(files(&home)) {
+        for ((path, content), (now, found)) in before.iter().zip(home.files()) {
             assert_eq!((path, content.len()), (&now, found.len()), "{args:?}");
             assert!(*content == found, "{args:?} changed {}", path.display());
         }
-        assert_eq!(before.len(), files(&home).len(), "{args:?}");
+        assert_eq!(before.len(), home.files().len(), "{args:?}");
     }
     home.ok(&["access", "pin", "web.key"]);
 }
@@ -85,7 +68,7 @@ fn a_full_disk_leaves_every_file_as_it_was() {
 #[test]
 fn a_disk_that_is_full_in_the_middle_of_a_file_leaves_no_part_of_it() {
     let home = Home::with_vault(&format!("[acme]\npassword = \"secret:{}\"\n", "x".repeat(9000)));
-    let before = files(&home);
+    let before = home.files();
     for args in [
         &["set", "acme.user", "--plain", "bob"][..],
         &["get", "acme.password", "--out", "value"],
@@ -95,7 +78,7 @@ fn a_disk_that_is_full_in_the_middle_of_a_file_leaves_no_part_of_it() {
     ] {
         let ran = limited(home.command(args), 4);
         assert!(ran.code == 1 && ran.err.contains("File too large"), "{args:?}: {}", ran.err);
-        assert!(files(&home) == before, "{args:?}");
+        assert!(home.files() == before, "{args:?}");
     }
 }
 
@@ -107,8 +90,8 @@ fn a_full_disk_leaves_the_settings_of_a_repository_as_they_were() {
         repo.home.write(name, "# mine\n".repeat(300));
     }
     std::fs::remove_file(repo.home.at(".git/hooks/pre-commit")).unwrap();
-    let before = files(&repo.home);
+    let before = repo.home.files();
     let ran = limited(repo.command("alice", &["git", "setup"]), 1);
     assert!(ran.code == 1 && ran.err.contains("File too large"), "{}", ran.err);
-    assert!(files(&repo.home) == before);
+    assert!(repo.home.files() == before);
 }

@@ -66,6 +66,23 @@ impl Home {
         std::fs::remove_dir_all(self.at(".local")).unwrap();
     }
 
+    /// Every file, in all folders, with its content.
+    pub fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        fn below(folder: &Path, found: &mut Vec<(PathBuf, Vec<u8>)>) {
+            for entry in folder.read_dir().unwrap() {
+                let path = entry.unwrap().path();
+                match path.is_dir() {
+                    true => below(&path, found),
+                    false => found.push((path.clone(), std::fs::read(&path).unwrap())),
+                }
+            }
+        }
+        let mut found = Vec::new();
+        below(self.path(), &mut found);
+        found.sort();
+        found
+    }
+
     pub fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.at(name)).unwrap()
     }

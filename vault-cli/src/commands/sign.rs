@@ -61,7 +61,8 @@ pub(crate) fn run(options: &Sign, context: &mut Context<'_>) -> Result<(), Exit>
                 None => vouch(&mut basis, &memory, &path, context)?,
             }
             keys.unlock_to_write(&basis, context)?;
-            if basis.text() == on_disk && basis.generation() >= above && !seen.needs_new_keys() {
+            if basis.text() == on_disk && basis.generation() >= above && seen.newer_epoch.is_none()
+            {
                 context.ui.note(format_args!(
                     "{} is signed already; there is nothing to accept",
                     Shown::path(&path)
@@ -143,10 +144,6 @@ impl Seen {
             newer_epoch: Some(memory.epoch(&id)).filter(|epoch| named && *epoch > basis.epoch()),
         }
     }
-
-    fn needs_new_keys(&self) -> bool {
-        self.newer_epoch.is_some()
-    }
 }
 
 /// How to see what a review leaves out.
@@ -190,14 +187,15 @@ fn headline(
             "generation {remembered} was signed on this machine, but is not in git: its changes of access are not in the basis, and must be made again"
         )));
     }
-    if let Some(epoch) = seen.newer_epoch {
-        review.access(Row::fixed(format!(
+    let members = match seen.newer_epoch {
+        Some(epoch) => Some(format!(
             "epoch {epoch} was seen, and this version has epoch {}: members removed since then are in its list again. The file gets new keys, which can be opened by:",
             basis.epoch()
-        )).into_caption());
-        review.members(tables::rows(basis.access(), None));
-    } else if old.is_some() {
-        review.access(Row::fixed("after the handover, access is given to:").into_caption());
+        )),
+        None => old.map(|_| "after the handover, access is given to:".to_owned()),
+    };
+    if let Some(caption) = members {
+        review.access(Row::fixed(caption).into_caption());
         review.members(tables::rows(basis.access(), None));
     }
     review

@@ -48,7 +48,7 @@ pub(crate) fn vouch(
     context: &mut Context<'_>,
 ) -> Result<()> {
     memory.refuse_older(file)?;
-    vouch_for_named(file, memory, path, context)
+    known_or_confirmed(file, memory, path, context)
 }
 
 /// Like [`vouch`], for a version that the user named as the one to continue from: its epoch may be
@@ -60,6 +60,16 @@ pub(crate) fn vouch_for_named(
     context: &mut Context<'_>,
 ) -> Result<()> {
     memory.refuse_handed_over(file)?;
+    known_or_confirmed(file, memory, path, context)
+}
+
+/// Remembers a trusted file, and asks about any other.
+fn known_or_confirmed(
+    file: &mut VerifiedFile,
+    memory: &Memory,
+    path: &Path,
+    context: &mut Context<'_>,
+) -> Result<()> {
     if file.trust() != Trust::Unverified {
         // A handover is added to the known vaults only when the file is next written, not when it
         // is read.

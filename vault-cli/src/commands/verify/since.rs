@@ -2,6 +2,7 @@
 //! revision. CI runs it for a pull request, without a key.
 
 use crate::git::repository::Repository;
+use crate::git::version::Version;
 use crate::git::versions::Versions;
 use crate::ui::change_report;
 use crate::ui::failure::{Failure, Result};
@@ -75,9 +76,9 @@ impl Since {
             // A renamed or copied file must still be newer than the original.
             for other in self.names_then()? {
                 let there = self.repository.blob(&self.commit, &other)?.unwrap_or_default();
-                let Some(old) = verified(there).filter(|old| is_same_line(old, file)) else {
-                    continue;
-                };
+                let related =
+                    Versions::of_line(Version::of_text(there).into_iter().collect(), file);
+                let Some(old) = related.newest(&[], None)? else { continue };
                 self.successor(file, &old).map_err(|error| error.in_file(path))?;
             }
             let headline = format!("new since {}", self.revision);
@@ -195,13 +196,6 @@ impl Since {
 /// trusted, so any vault is accepted.
 fn verified(text: Vec<u8>) -> Option<VerifiedFile> {
     SealedFile::parse(text).ok()?.verify(&[]).ok()
-}
-
-/// Whether one of the two vaults is the other, or was handed over to it.
-fn is_same_line(one: &VerifiedFile, other: &VerifiedFile) -> bool {
-    one.vault_id() == other.vault_id()
-        || one.former_ids().contains(&other.vault_id())
-        || other.former_ids().contains(&one.vault_id())
 }
 
 /// The sealed files in git's NUL-separated list.

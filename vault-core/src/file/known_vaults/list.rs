@@ -76,10 +76,8 @@ impl KnownVaults {
     /// a handover to another id. [`KnownVaults::forget`] is the way back to such a file.
     pub fn has_newer_keys(&self, file: &VerifiedFile) -> bool {
         let id = file.vault_id();
-        self.known.values().any(|known| {
-            known.former.contains(&id)
-                || known.epochs.get(&id).is_some_and(|epoch| *epoch > file.epoch())
-        })
+        self.epoch_of(&id) > file.epoch()
+            || self.known.values().any(|known| known.former.contains(&id))
     }
 }
 
