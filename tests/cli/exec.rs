@@ -498,12 +498,15 @@ os.write(terminal, b"exit\n")
 os.waitpid(child, 0)
 print("good")
 "#;
-    // `os.write`, because the handler may interrupt a `print`, and `print` is not reentrant.
+    // `sigwait` on a blocked signal: a handler that runs just before `pause` would be waited for in
+    // vain. Ctrl-C ends the program by default, for the same reason.
     home.write(
         "slow.py",
         "import os, signal, time\n\
-         def stop(*_):\n    time.sleep(0.3); os.write(1, b'stopping\\n')\n    os.kill(os.getpid(), signal.SIGSTOP); os.write(1, b'continues\\n')\n\
-         signal.signal(signal.SIGTSTP, stop)\nprint('up', flush=True)\nwhile True: signal.pause()\n",
+         signal.signal(signal.SIGINT, signal.SIG_DFL)\n\
+         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTSTP])\nos.write(1, b'up\\n')\n\
+         while True:\n    signal.sigwait([signal.SIGTSTP]); time.sleep(0.3); os.write(1, b'stopping\\n')\n    \
+         os.kill(os.getpid(), signal.SIGSTOP); os.write(1, b'continues\\n')\n",
     );
     let mut person = Command::new("timeout");
     person.args(["180", "python3", "-c", PERSON]).current_dir(home.path()).env_clear();
