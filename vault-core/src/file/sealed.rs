@@ -16,6 +16,7 @@ use crate::keys::signing::verify;
 use crate::keys::vault_id::VaultId;
 use crate::text::document::Document;
 use crate::text::outline::Outline;
+use crate::text::shared_text::SharedText;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -39,7 +40,7 @@ const BRING_BACK: &str = "Restore the last good version from git or a backup.";
 /// ```
 #[derive(Clone, Debug)]
 pub struct SealedFile {
-    text: String,
+    text: SharedText,
     /// The offset of `signature = `.
     signed: usize,
     vault: VaultId,
@@ -92,7 +93,7 @@ impl SealedFile {
     }
 
     fn parse_shape(bytes: Vec<u8>) -> Result<SealedFile> {
-        let text = text_of(bytes)?;
+        let text = SharedText::from(text_of(bytes)?);
         let unsealed = || {
             if conflict_marker(&text).is_some() {
                 return Error::malformed("contains git conflict markers").with_help(RESOLVE);
@@ -210,21 +211,16 @@ impl SealedFile {
         if !self.text[last.start..].starts_with("[bootseal]\n") {
             return Err(misplaced());
         }
-        let (user, own) = self.text.split_at(last.start);
-        let header = Header::parse(own).map_err(|error| error.below(user.matches('\n').count()))?;
+        let (user, own) =
+            (self.text.part(0..last.start), self.text.part(last.start..self.text.len()));
+        let header =
+            Header::parse(&own).map_err(|error| error.below(user.matches('\n').count()))?;
         if header.vault != self.vault {
             return Err(misplaced());
         }
-        let document = Document::parse_bounded(user.to_owned())?;
+        let document = Document::parse_bounded(user)?;
         check_floor(pins, &self.vault, header.generation)?;
-        Ok(VerifiedFile {
-            document,
-            own: own.to_owned(),
-            header,
-            trust,
-            handed_over_from: None,
-            file: self.file,
-        })
+        Ok(VerifiedFile { document, own, header, trust, handed_over_from: None, file: self.file })
     }
 }
 

@@ -70,7 +70,7 @@ impl Vault<CanWrite> {
         let document = Document::parse(edit.document.text().to_owned())?;
         let file = VerifiedFile {
             document,
-            own,
+            own: own.into(),
             header,
             trust: Trust::Unverified,
             handed_over_from: None,

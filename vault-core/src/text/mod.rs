@@ -6,11 +6,14 @@ pub(crate) mod plain;
 
 pub(crate) mod document;
 
+pub(crate) mod own_table;
 pub(crate) mod settings_tables;
 pub(crate) mod table_reader;
 
 pub(crate) mod outline;
+mod parse;
 pub(crate) mod sealed_text;
+pub(crate) mod shared_text;
 pub(crate) mod toml_1_1;
 pub(crate) mod toml_value;
 

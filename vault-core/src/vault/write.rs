@@ -68,7 +68,7 @@ impl Vault<CanWrite> {
         }
         let file = VerifiedFile {
             document,
-            own: header.to_text(),
+            own: header.to_text().into(),
             header,
             trust: Trust::FirstUse,
             handed_over_from: None,
