@@ -167,10 +167,8 @@ impl SealedFile {
         // The id is not the pinned id. It is the same vault only if this text contains an unbroken
         // chain of handovers from the pinned id. Anyone may have signed the text, so only the parts
         // that the chain needs are parsed.
-        let handed_over = self
-            .own_part()
-            .and_then(|own| Outline::bounds(own).and_then(|_| Header::parse(own)).ok());
-        if !handed_over.is_some_and(|header| pins.iter().any(|pin| header.continues(&pin.vault))) {
+        if !self.header().is_some_and(|header| pins.iter().any(|pin| header.continues(&pin.vault)))
+        {
             return Err(foreign);
         }
         let claimed = self.vault.into();
@@ -184,6 +182,12 @@ impl SealedFile {
         )?;
         file.handed_over_from = Some(old.vault);
         Ok(file)
+    }
+
+    /// The table `[bootseal]` alone; `None` if it is not valid.
+    fn header(&self) -> Option<Header> {
+        let own = self.own_part()?;
+        Outline::bounds(own).and_then(|_| Header::parse(own)).ok()
     }
 
     /// The text from the line `[bootseal]` to the end, unparsed. Returns `None` if there is no such
@@ -252,6 +256,29 @@ fn placed(error: Error, file: Option<&Path>) -> Error {
 pub struct SignedFile(SealedFile);
 
 impl SignedFile {
+    /// The id of the vault that signed the file.
+    pub fn vault_id(&self) -> VaultId {
+        self.0.vault
+    }
+
+    /// The generation in the file. Only the table `[bootseal]` is parsed; `None` if it is not valid.
+    ///
+    /// ```
+    /// # let (_, text) = bootseal_fixtures::sealed("");
+    /// let signed = bootseal_core::SealedFile::parse(text.into_bytes())?.verify_signature()?;
+    /// assert_eq!(signed.generation(), Some(1));
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn generation(&self) -> Option<u64> {
+        self.0.header().map(|header| header.generation)
+    }
+
+    /// Whether an unbroken chain of handovers leads from `old` to this vault. Only the table
+    /// `[bootseal]` is parsed.
+    pub(crate) fn continues(&self, old: &VaultId) -> bool {
+        self.0.header().is_some_and(|header| header.continues(old))
+    }
+
     /// Checks the vault against `pins`, if there are any, and then parses the file.
     ///
     /// # Errors

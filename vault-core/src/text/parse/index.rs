@@ -84,8 +84,6 @@ impl Index {
             keys: Vec::new(),
             in_key: false,
             frames: Vec::new(),
-            arrays: 0,
-            kept: 0,
             problem: None,
         };
         let read = stream_document(Source::new(text), &mut builder);
@@ -100,8 +98,6 @@ impl Index {
         builder.count_empty_tables()?;
         let mut index = builder.index;
         index.blocks.sort_unstable();
-        index.blocks.shrink_to_fit();
-        index.entries.shrink_to_fit();
         Ok(index)
     }
 
@@ -170,8 +166,8 @@ impl Index {
 enum Frame {
     /// An array; whether it is a property.
     Array(bool),
-    /// An inline table.
-    Inline(u32),
+    /// An inline table and, if it is an element of an array, the number of nodes before it.
+    Inline(u32, Option<usize>),
 }
 
 /// What a value is.
@@ -203,9 +199,6 @@ struct Builder<'a> {
     keys: Vec<usize>,
     in_key: bool,
     frames: Vec<Frame>,
-    /// The number of open arrays, and of nodes before the outermost of them.
-    arrays: usize,
-    kept: usize,
     /// An error that says more than an error of the grammar.
     problem: Option<Error>,
 }
@@ -300,7 +293,7 @@ impl Builder<'_> {
                 self.limit(counted, start, sink);
                 return Some(Slot::Element);
             }
-            Some(Frame::Inline(table)) => (*table, Descent::Inline),
+            Some(Frame::Inline(table, _)) => (*table, Descent::Inline),
             None => (self.section, Descent::Dotted),
         };
         let keys = std::mem::take(&mut self.keys);
@@ -554,26 +547,18 @@ impl EventReceiver for Builder<'_> {
             }
             _ => false,
         };
-        if self.arrays == 0 {
-            self.kept = self.index.tree.len();
-        }
-        self.arrays += 1;
         self.frames.push(Frame::Array(property));
         true
     }
     fn array_close(&mut self, span: Span, _: &mut dyn ErrorSink) {
         let frame = self.frames.pop();
-        self.arrays = self.arrays.saturating_sub(1);
-        if self.arrays == 0 {
-            self.index.tree.truncate(self.text, self.kept);
-        }
         if let (Some(Frame::Array(true)), Some(entry)) = (frame, self.index.entries.last_mut()) {
             entry.end = span.end() as u32;
         }
     }
 
     fn inline_table_open(&mut self, span: Span, error: &mut dyn ErrorSink) -> bool {
-        let table = match self.begin(span.start(), error) {
+        let (table, kept) = match self.begin(span.start(), error) {
             Some(Slot::Name(node, property)) => {
                 let flags = self.index.tree.flags(node);
                 self.index.tree.set_flags(node, flags & !LEAF | INLINE);
@@ -581,15 +566,20 @@ impl EventReceiver for Builder<'_> {
                     let counted = self.counts.table();
                     self.limit(counted, span.start(), error);
                 }
-                node
+                (node, None)
             }
-            _ => self.index.tree.add_element(self.section, HIDDEN | INLINE),
+            _ => {
+                let kept = self.index.tree.len();
+                (self.index.tree.add_element(self.section, HIDDEN | INLINE), Some(kept))
+            }
         };
-        self.frames.push(Frame::Inline(table));
+        self.frames.push(Frame::Inline(table, kept));
         true
     }
     fn inline_table_close(&mut self, _: Span, _: &mut dyn ErrorSink) {
-        self.frames.pop();
+        if let Some(Frame::Inline(_, Some(kept))) = self.frames.pop() {
+            self.index.tree.truncate(self.text, kept);
+        }
         self.in_key = false;
     }
 }

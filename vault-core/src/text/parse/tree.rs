@@ -23,6 +23,8 @@ pub(in crate::text) const FILLED: u8 = 32;
 /// A name inside an array, which is no property of its own.
 pub(in crate::text) const HIDDEN: u8 = 64;
 
+const CHUNK: usize = 1 << 14;
+
 #[derive(Clone, Copy)]
 struct Node {
     parent: u32,
@@ -34,7 +36,8 @@ struct Node {
 
 /// Names by their parent. A bucket is a chain of nodes.
 pub(in crate::text) struct Tree {
-    nodes: Vec<Node>,
+    /// In chunks, because a longer list would be copied, and need its memory twice.
+    chunks: Vec<Vec<Node>>,
     buckets: Vec<u32>,
     /// Keyed with random numbers, so that nobody can choose names that share a bucket.
     hasher: RandomState,
@@ -43,13 +46,13 @@ pub(in crate::text) struct Tree {
 impl Default for Tree {
     fn default() -> Tree {
         let root = Node { parent: 0, key: NONE, next: NONE };
-        Tree { nodes: vec![root], buckets: vec![NONE; 16], hasher: RandomState::new() }
+        Tree { chunks: vec![vec![root]], buckets: vec![NONE; 16], hasher: RandomState::new() }
     }
 }
 
 impl Tree {
     pub(in crate::text) fn len(&self) -> usize {
-        self.nodes.len()
+        self.chunks.last().map_or(0, |last| (self.chunks.len() - 1) * CHUNK + last.len())
     }
 
     pub(in crate::text) fn flags(&self, node: u32) -> u8 {
@@ -61,7 +64,7 @@ impl Tree {
     }
 
     pub(in crate::text) fn set_flags(&mut self, node: u32, flags: u8) {
-        if let Some(node) = self.nodes.get_mut(node as usize) {
+        if let Some(node) = self.node_mut(node) {
             node.parent = node.parent & PARENT | u32::from(flags) << 24;
         }
     }
@@ -71,7 +74,11 @@ impl Tree {
     }
 
     fn node(&self, node: u32) -> Option<Node> {
-        self.nodes.get(node as usize).copied()
+        self.chunks.get(node as usize / CHUNK)?.get(node as usize % CHUNK).copied()
+    }
+
+    fn node_mut(&mut self, node: u32) -> Option<&mut Node> {
+        self.chunks.get_mut(node as usize / CHUNK)?.get_mut(node as usize % CHUNK)
     }
 
     fn bucket(&self, parent: u32, key: &str) -> usize {
@@ -91,11 +98,11 @@ impl Tree {
 
     /// Adds a name whose key is at `start`.
     pub(in crate::text) fn add(&mut self, text: &str, parent: u32, start: usize, flags: u8) -> u32 {
-        if self.nodes.len() >= self.buckets.len() {
+        if self.len() >= self.buckets.len() {
             self.grow(text);
         }
         let node = self.add_element(parent, flags);
-        if let Some(added) = self.nodes.last_mut() {
+        if let Some(added) = self.node_mut(node) {
             added.key = start as u32;
         }
         self.link(text, node);
@@ -106,9 +113,17 @@ impl Tree {
     pub(in crate::text) fn add_element(&mut self, parent: u32, flags: u8) -> u32 {
         let filled = self.flags(parent) | FILLED;
         self.set_flags(parent, filled);
-        let node = self.nodes.len() as u32;
+        let node = self.len() as u32;
         let parent = parent | u32::from(flags) << 24;
-        self.nodes.push(Node { parent, key: NONE, next: NONE });
+        let new = Node { parent, key: NONE, next: NONE };
+        match self.chunks.last_mut().filter(|last| last.len() < CHUNK) {
+            Some(last) => last.push(new),
+            None => {
+                let mut chunk = Vec::with_capacity(CHUNK);
+                chunk.push(new);
+                self.chunks.push(chunk);
+            }
+        }
         node
     }
 
@@ -116,20 +131,28 @@ impl Tree {
         let Some(node) = self.node(at).filter(|node| node.key != NONE) else { return };
         let bucket = self.bucket(node.parent & PARENT, &key_at(text, node.key as usize));
         let next = std::mem::replace(&mut self.buckets[bucket], at);
-        self.nodes[at as usize].next = next;
+        if let Some(node) = self.node_mut(at) {
+            node.next = next;
+        }
     }
 
     fn grow(&mut self, text: &str) {
-        self.buckets = vec![NONE; self.buckets.len() * 2];
-        (0..self.nodes.len() as u32).for_each(|node| self.link(text, node));
+        let length = self.buckets.len() * 2;
+        self.buckets = Vec::new(); // freed before the longer list is made
+        self.buckets = vec![NONE; length];
+        (0..self.len() as u32).for_each(|node| self.link(text, node));
     }
 
     /// Forgets every node from `length` on.
     pub(in crate::text) fn truncate(&mut self, text: &str, length: usize) {
-        while self.nodes.len() > length {
+        while self.len() > length {
             // Within a bucket, newer nodes come first, so the newest of all is the first of its
             // bucket.
-            if let Some(node) = self.nodes.pop().filter(|node| node.key != NONE) {
+            let newest = self.chunks.last_mut().and_then(Vec::pop);
+            if self.chunks.last().is_some_and(Vec::is_empty) {
+                self.chunks.pop();
+            }
+            if let Some(node) = newest.filter(|node| node.key != NONE) {
                 let bucket = self.bucket(node.parent & PARENT, &key_at(text, node.key as usize));
                 self.buckets[bucket] = node.next;
             }
