@@ -156,8 +156,11 @@ impl Identity {
         self
     }
 
-    /// Returns the file key, if one of the stanzas is for this identity.
-    pub(crate) fn file_key(&self, stanzas: &[Stanza]) -> Result<Option<FileKey>> {
+    /// Returns the file key, if one of the stanzas is for this identity. `also` has the stanzas of a
+    /// file that is opened next, so that one run of a plugin is enough for both.
+    pub(crate) fn file_key(&self, stanzas: &[Stanza], also: &[Stanza]) -> Result<Option<FileKey>> {
+        #[cfg(not(feature = "plugin"))]
+        let _ = also;
         match &self.0 {
             Sort::X25519(own) => {
                 let tried = stanzas.iter().find_map(|stanza| own.unwrap_stanza(stanza));
@@ -166,7 +169,7 @@ impl Identity {
             #[cfg(feature = "ssh")]
             Sort::Ssh(key) => key.file_key(stanzas),
             #[cfg(feature = "plugin")]
-            Sort::Plugin(plugin) => plugin.file_key(stanzas),
+            Sort::Plugin(plugin) => plugin.file_key(stanzas, also),
         }
     }
 

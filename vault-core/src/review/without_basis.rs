@@ -57,7 +57,9 @@ impl Vault<CanWrite> {
             ));
         }
         header.epoch = header.epoch.max(epoch);
-        let Some((seed, data_key)) = open_writer_keys(&header.write_key, identities)? else {
+        let Some((seed, data_key)) =
+            open_writer_keys(&header.write_key, &header.read_key, identities)?
+        else {
             return Err(Error::new(Kind::NoIdentity, "none of your identities is a writer")
                 .with_help(format!("Writers: {}.", header.writers())));
         };
