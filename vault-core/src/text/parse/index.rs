@@ -2,7 +2,7 @@
 //! built in one pass, within the limits of the format, and holds no value.
 
 use crate::error::{Error, Result};
-use crate::text::parse::limits::Counts;
+use crate::text::parse::limits::{Counts, MAX_ELEMENTS};
 use crate::text::parse::scalar::{check_scalar, string_of};
 use crate::text::parse::stream::stream_document;
 use crate::text::parse::tree::{
@@ -463,7 +463,16 @@ impl Builder<'_> {
             && let Ok(entry) = self.index.entries.binary_search_by_key(&outer, |entry| entry.node)
         {
             let (entry, start) = (entry as u32, start as u32);
-            self.index.blocks.push(Block { entry, start, end: start });
+            let blocks = &mut self.index.blocks;
+            // Sections of one array that follow each other are one block.
+            if blocks.last().is_some_and(|last| (last.entry, last.end) == (entry, start)) {
+                return;
+            }
+            if blocks.is_empty() {
+                // Every block follows a `[[`; a list that grows is copied, and needs twice as much.
+                blocks.reserve_exact(self.text.matches("[[").count().min(MAX_ELEMENTS));
+            }
+            blocks.push(Block { entry, start, end: start });
         }
     }
 
