@@ -14,7 +14,6 @@ pub(crate) mod outline;
 mod parse;
 pub(crate) mod sealed_text;
 pub(crate) mod shared_text;
-pub(crate) mod toml_1_1;
 pub(crate) mod toml_value;
 
 pub(crate) mod nearest;

@@ -6,8 +6,8 @@
 
 use crate::error::{Error, Result};
 use crate::text::parse::stream::stream_document;
+use crate::text::parse::toml_1_1::{newer_escape, time_without_seconds};
 use crate::text::path::{MAX_SEGMENTS, decode_key};
-use crate::text::toml_1_1::{newer_escape, time_without_seconds};
 use std::ops::Range;
 use toml_parser::decoder::Encoding;
 use toml_parser::parser::EventReceiver;

@@ -2,12 +2,14 @@
 
 pub(super) mod value_builder;
 
+mod builder;
 pub(super) mod index;
 pub(super) mod limits;
 pub(super) mod scalar;
 pub(super) mod tree;
 
 pub(super) mod stream;
+pub(super) mod toml_1_1;
 
 #[cfg(test)]
 mod tests;
