@@ -22,6 +22,8 @@ use zeroize::Zeroize;
 
 pub(crate) const SECRET_PREFIX: Hrp = Hrp::parse_unchecked("age-secret-key-");
 const PUBLIC_PREFIX: Hrp = Hrp::parse_unchecked("age");
+/// The authentication tag behind a wrapped file key.
+const TAG: usize = 16;
 const LABEL: &[u8] = b"age-encryption.org/v1/X25519";
 
 /// An identity: an age X25519 key, stored on a guarded page; an SSH key (feature `ssh`), which age
@@ -202,6 +204,11 @@ impl fmt::Debug for Identity {
     }
 }
 
+/// The public share in a stanza.
+pub(crate) fn decoded_share(text: &str) -> Option<[u8; 32]> {
+    BASE64_STANDARD_NO_PAD.decode(text).ok()?.try_into().ok()
+}
+
 fn static_secret(key: &[u8]) -> StaticSecret {
     let mut bytes = [0; 32];
     bytes.copy_from_slice(key);
@@ -214,11 +221,17 @@ fn static_secret(key: &[u8]) -> StaticSecret {
 /// guarded page, whereas age's own identity type keeps the key on the heap.
 impl X25519 {
     fn unwrap_stanza(&self, stanza: &Stanza) -> Option<Result<FileKey>> {
-        let [share] = stanza.args.as_slice() else { return None };
         if stanza.tag != "X25519" {
             return None;
         }
-        let share: [u8; 32] = BASE64_STANDARD_NO_PAD.decode(share).ok()?.try_into().ok()?;
+        // As in age, a stanza of another form is an error, even if a later one could be opened.
+        let share = match stanza.args.as_slice() {
+            [share] if stanza.body.len() == FILE_KEY_BYTES + TAG => decoded_share(share),
+            _ => None,
+        };
+        let Some(share) = share else {
+            return Some(Err(Error::malformed("the stanza of an X25519 recipient is malformed")));
+        };
         let shared =
             self.key.expose(|key| static_secret(key).diffie_hellman(&PublicKey::from(share)));
         if !shared.was_contributory() {

@@ -151,7 +151,10 @@ fn unwrap_with(
     let mut plain = match opened {
         Ok(plain) => plain,
         Err(age::DecryptError::NoMatchingKeys) => return failed.take().map_or(Ok(None), Err),
-        Err(error) => return Err(broken(format!("cannot be decrypted: {error}"))),
+        Err(error) => {
+            let failed = failed.take();
+            return Err(failed.unwrap_or_else(|| broken(format!("cannot be decrypted: {error}"))));
+        }
     };
     // With one spare byte, reading to the end never reallocates the page.
     let mut page = SecretBuf::with_capacity(most + 1)?;
@@ -184,8 +187,11 @@ impl age::Identity for Attempt<'_> {
         match self.identity.file_key(stanzas, self.also) {
             Ok(key) => key.map(Ok),
             Err(error) => {
+                // As in age, a malformed stanza ends the attempt. A plugin that fails does not,
+                // because another one may have the key.
+                let fatal = !self.identity.is_plugin() && error.kind() == Kind::Malformed;
                 self.failed.borrow_mut().get_or_insert(error);
-                None
+                fatal.then_some(Err(age::DecryptError::InvalidHeader))
             }
         }
     }
