@@ -4,15 +4,13 @@
 use crate::access::plugin::find::Plugins;
 #[cfg(feature = "plugin")]
 use crate::access::plugin::identity::PluginIdentity;
-use crate::access::recipient::Recipient;
+use crate::access::recipient::{Recipient, decoded_share};
 #[cfg(feature = "ssh")]
 use crate::access::ssh::private::Key;
 use crate::error::{Error, Result};
 use crate::keys::random::random_key;
 use age_core::format::{FILE_KEY_BYTES, FileKey, Stanza};
 use age_core::primitives::{aead_decrypt, hkdf};
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD_NO_PAD;
 use bech32::primitives::decode::CheckedHrpstring;
 use bech32::{Bech32, Hrp};
 use bootseal_memory::{Secret, SecretBuf};
@@ -202,11 +200,6 @@ impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Identity({self})")
     }
-}
-
-/// The public share in a stanza.
-pub(crate) fn decoded_share(text: &str) -> Option<[u8; 32]> {
-    BASE64_STANDARD_NO_PAD.decode(text).ok()?.try_into().ok()
 }
 
 fn static_secret(key: &[u8]) -> StaticSecret {

@@ -1,7 +1,6 @@
 //! SSH private keys as identities: ready to use, or locked by a passphrase.
 
-use crate::access::identity::decoded_share;
-use crate::access::recipient::Recipient;
+use crate::access::recipient::{Recipient, decoded_share};
 use crate::error::{Error, Result};
 use crate::shown::Brief;
 use age::ssh::{EncryptedKey, UnsupportedKey};
