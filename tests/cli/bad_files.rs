@@ -4,7 +4,7 @@
 use crate::answers::{ACME, fails, rows, vector, without};
 #[cfg(unix)]
 use crate::answers::{chmod, mode};
-use crate::support::Home;
+use crate::support::{Home, root};
 
 #[test]
 fn every_bad_vector_ends_with_its_expected_error_and_one_message() {
@@ -151,4 +151,28 @@ fn a_write_keeps_links_and_modes_and_leaves_no_temporary_file() {
     assert_eq!(mode(&home.at("etc/real.sealed.toml")), 0o640);
     assert_eq!(std::fs::read_dir(home.at("etc")).unwrap().count(), 1);
     assert_eq!(home.ok(&["get", "acme.password", "-f", "etc/real.sealed.toml"]), "newer");
+}
+
+#[test]
+fn a_writer_is_told_when_readers_would_see_other_values() {
+    let home = Home::new();
+    let vectors = root().join("tests/vectors");
+    home.write(
+        "x.sealed.toml",
+        std::fs::read(vectors.join("bad/read-key-other.sealed.toml")).unwrap(),
+    );
+    let before = home.read("x.sealed.toml");
+    let key = std::fs::read_to_string(vectors.join("alice.key")).unwrap();
+    home.ok(&["keygen", "-o", "other.key"]);
+    home.write("other.key", key); // keygen made it private
+    let pin = before.lines().rev().find_map(|line| line.strip_prefix("vault = \"")).unwrap();
+    let pin = pin.trim_end_matches('"');
+    for args in
+        [&["set", "acme.password", "-"][..], &["unset", "acme.timeout"], &["rotate", "--yes"]]
+    {
+        let args = [args, &["-i", "other.key", "--pin", pin, "-f", "x.sealed.toml"][..]].concat();
+        let ran = home.run_with(&args, b"new");
+        assert!(ran.code == 1 && ran.err.contains("same data key"), "{args:?}: {}", ran.err);
+        assert_eq!(home.read("x.sealed.toml"), before);
+    }
 }

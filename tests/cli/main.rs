@@ -15,6 +15,8 @@ mod vendor_process;
 mod access;
 mod arguments;
 mod bad_files;
+#[cfg(target_os = "linux")]
+mod bounded_memory;
 mod clipboard;
 #[cfg(unix)]
 mod crash;

@@ -10,6 +10,7 @@ mod support;
 #[path = "../support/vendor.rs"]
 mod vendor;
 
+mod age_headers;
 mod knox;
 mod oauth_toolkit;
 mod pouchdb;

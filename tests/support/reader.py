@@ -323,6 +323,29 @@ def properties(table, path=()):
             yield here, "toml", None
 
 
+MAX_PROPERTIES, MAX_TABLES, MAX_ELEMENTS, MAX_NAMES = 131_072, 131_072, 1_048_576, 16 << 20
+
+
+def check_limits(user):
+    """How much the user's part may contain, all together."""
+    count, tables, elements, names, todo = 0, -1, 0, 0, [(user, (), False)]
+    while todo:
+        item, path, inside = todo.pop()
+        size = sum(len(name.encode()) for name in path)
+        if isinstance(item, dict):
+            tables += not inside
+            elements += len(item) if inside else 0
+            names += size if not inside and not item else 0
+            todo += ((below, path if inside else (*path, name), inside) for name, below in item.items())
+            continue
+        count, names = (count, names) if inside else (count + 1, names + size)
+        if isinstance(item, list):
+            elements += len(item)
+            todo += ((below, path, True) for below in item)
+    need(count <= MAX_PROPERTIES and tables <= MAX_TABLES, "too many properties or tables")
+    need(elements <= MAX_ELEMENTS and names <= MAX_NAMES, "too many elements, or names that are too long together")
+
+
 def document(text, vault):
     """Step 4: the own part and the list of properties."""
     heads, _, text = scan(text)
@@ -331,6 +354,7 @@ def document(text, vault):
     user, own = toml(text[:at]), toml(text[at:])
     need("bootseal" not in user and set(own) == {"bootseal"}, "bootseal is defined elsewhere too")
     own_part(own["bootseal"], vault)
+    check_limits(user)
     return own["bootseal"], list(properties(user))
 
 

@@ -107,5 +107,5 @@ fn reload(
 /// The generation of the file on disk, regardless of its signer; `None` if the file cannot be read
 /// or its signature is invalid. No other part of that file is used.
 fn generation_on_disk(path: &Path) -> Option<u64> {
-    SealedFile::read(path).and_then(|file| file.verify(&[])).map(|file| file.generation()).ok()
+    SealedFile::read(path).and_then(SealedFile::verify_signature).ok()?.generation()
 }

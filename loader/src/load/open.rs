@@ -177,6 +177,12 @@ impl Start<'_> {
     fn judge(&self, candidate: &Candidate, foreign: bool, tried: &mut Tried) -> Result<Verdict> {
         // The pins of an identity file apply only to files opened with that identity.
         let own = if self.given.is_empty() { &candidate.file.pins } else { &self.given };
+        // Without a pin, the known vault decides before the file is parsed.
+        if let (true, Some(known)) = (own.is_empty(), &self.known)
+            && let Err(error) = known.refuse_other_vault(&self.signed, &self.place.known_as)
+        {
+            return Ok(Verdict::Foreign(error));
+        }
         let verified = match self.signed.clone().under(own) {
             Err(error) if self.given.is_empty() && error.kind() == Kind::WrongVault => {
                 tried.note(&candidate.name, error.what());
@@ -265,6 +271,9 @@ impl Start<'_> {
     /// The error if no key opens the file. It names the vault, its generation and its readers,
     /// which are unverified unless a pin was given.
     fn no_key(self, tried: &Tried) -> Result<Error> {
+        if let (true, Some(known)) = (self.given.is_empty(), &self.known) {
+            known.refuse_other_vault(&self.signed, &self.place.known_as)?;
+        }
         let verified = self.signed.under(&self.given)?;
         let text = format!(
             "no key opens {} ({}, generation {}). Tried: {}.",

@@ -8,8 +8,8 @@ use crate::trust::locate::{self, OpenedFile};
 use crate::trust::vouch::{or_read_anyway, warn_if_unknown};
 use crate::ui::failure::{Exit, Result};
 use crate::ui::output::timestamp;
-use bootseal_core::{Property, PropertyPath, Shown};
-use serde_json::json;
+use bootseal_core::{PropertyPath, Shown, VerifiedFile};
+use serde_json::{Value, json};
 
 pub(crate) fn run(options: &List, context: &mut Context<'_>) -> Result<(), Exit> {
     let prefix = options.prefix.as_deref().map(str::parse::<PropertyPath>).transpose()?;
@@ -23,13 +23,32 @@ pub(crate) fn run(options: &List, context: &mut Context<'_>) -> Result<(), Exit>
     each_file::each(found, context, |mut found, context| {
         warn_if_unknown(&found.file, &found.path, context);
         found.keys.unlock_unasked(&found.file, context)?;
-        let heading =
-            if several { format!("{}:\n", Shown::path(&found.path)) } else { String::new() };
-        let rows = rows(found, prefix.as_ref())?;
-        let text = format!("{heading}{}", table(&rows));
-        let rows: Vec<_> = rows.into_iter().map(document).collect();
-        Ok(Answer { document: json!({ "properties": rows }), text })
+        let heading = several.then(|| format!("{}:", Shown::path(&found.path)));
+        let list = Rows::of(found, prefix.as_ref())?;
+        if context.ui.style.json {
+            let rows: Vec<_> = list.rows().map(document).collect();
+            return Ok(Answer { document: json!({ "properties": rows }), text: String::new() });
+        }
+        // Each row is printed at once, because a file can have very many.
+        let width = list.rows().map(|row| row.name.chars().count()).max().unwrap_or_default();
+        let mut last = heading.unwrap_or_default();
+        for row in list.rows() {
+            if !last.is_empty() {
+                context.ui.line(&last)?;
+            }
+            last = line(&row, width);
+        }
+        Ok(Answer { document: Value::Null, text: last })
     })
+}
+
+/// The properties that are listed.
+struct Rows<'a> {
+    prefix: Option<&'a PropertyPath>,
+    file: VerifiedFile,
+    /// Whether there is an identity for the file, and the date of each sealed value.
+    opened: bool,
+    dates: Vec<u64>,
 }
 
 struct Row {
@@ -40,50 +59,54 @@ struct Row {
     known_to: Option<Vec<String>>,
 }
 
-fn rows(found: OpenedFile, prefix: Option<&PropertyPath>) -> Result<Vec<Row>> {
-    let OpenedFile { keys, file, .. } = found;
-    let wanted =
-        |path: &PropertyPath| prefix.is_none_or(|prefix| path.starts_with(prefix.segments()));
-    let names: Vec<(PropertyPath, bool)> = file
-        .properties()
-        .filter(|(path, _)| wanted(path))
-        .map(|(path, property)| (path.clone(), matches!(property, Property::Sealed(_))))
-        .collect();
-    if let (Some(prefix), true) = (prefix, names.is_empty()) {
-        return Err(file.not_found(prefix).into());
+impl<'a> Rows<'a> {
+    fn of(found: OpenedFile, prefix: Option<&'a PropertyPath>) -> Result<Rows<'a>> {
+        let OpenedFile { keys, file, .. } = found;
+        if let Some(prefix) = prefix
+            && !file.names().any(|(path, _)| path.starts_with(prefix.segments()))
+        {
+            return Err(file.not_found(prefix).into());
+        }
+        // The dates are encrypted with the values, so that reading them needs an identity.
+        if file.role_of(&keys.identities).is_none() {
+            return Ok(Rows { prefix, file, opened: false, dates: Vec::new() });
+        }
+        let vault = file.open(&keys.identities)?;
+        let sealed = names(vault.file(), prefix).filter(|(_, sealed)| *sealed);
+        let dates = sealed.map(|(path, _)| vault.open(&path).map(|opened| opened.set_at));
+        let dates = dates.collect::<std::result::Result<_, _>>()?;
+        Ok(Rows { prefix, file: vault.into_file(), opened: true, dates })
     }
-    // The dates are encrypted with the values, so that reading them needs an identity.
-    let vault = if file.role_of(&keys.identities).is_some() {
-        Some(file.open(&keys.identities)?)
-    } else {
-        None
-    };
-    let row = |(path, sealed): (PropertyPath, bool)| {
-        let set_at = match &vault {
-            Some(vault) if sealed => Some(vault.open(&path)?.set_at),
-            _ => None,
-        };
-        let known_to = vault.as_ref().map(|vault| {
-            let names = set_at.map(|at| vault.file().known_to(at)).unwrap_or_default();
-            names.into_iter().map(str::to_owned).collect()
-        });
-        Ok(Row { name: path.to_string(), sealed, set_at, known_to })
-    };
-    names.into_iter().map(row).collect()
+
+    fn rows(&self) -> impl Iterator<Item = Row> {
+        let mut dates = self.dates.iter().copied();
+        names(&self.file, self.prefix).map(move |(path, sealed)| {
+            let set_at = if sealed { dates.next() } else { None };
+            let known_to = self.opened.then(|| {
+                let names = set_at.map(|at| self.file.known_to(at)).unwrap_or_default();
+                names.into_iter().map(str::to_owned).collect()
+            });
+            Row { name: path.to_string(), sealed, set_at, known_to }
+        })
+    }
 }
 
-fn document(row: Row) -> serde_json::Value {
+fn names(
+    file: &VerifiedFile,
+    prefix: Option<&PropertyPath>,
+) -> impl Iterator<Item = (PropertyPath, bool)> {
+    file.names()
+        .filter(move |(path, _)| prefix.is_none_or(|prefix| path.starts_with(prefix.segments())))
+}
+
+fn document(row: Row) -> Value {
     json!({ "name": row.name, "sealed": row.sealed, "set_at": row.set_at.map(timestamp), "known_to": row.known_to })
 }
 
-fn table(rows: &[Row]) -> String {
-    let width = rows.iter().map(|row| row.name.chars().count()).max().unwrap_or_default();
-    let line = |row: &Row| {
-        let kind = if row.sealed { "sealed" } else { "readable" };
-        let known = row.known_to.as_ref().filter(|names| !names.is_empty());
-        let known = known.map_or(String::new(), |names| format!("  known to {}", names.join(", ")));
-        let date = row.set_at.map_or(String::new(), timestamp);
-        format!("{:width$}  {kind:8}  {date}{known}", row.name).trim_end().to_owned()
-    };
-    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+fn line(row: &Row, width: usize) -> String {
+    let kind = if row.sealed { "sealed" } else { "readable" };
+    let known = row.known_to.as_ref().filter(|names| !names.is_empty());
+    let known = known.map_or(String::new(), |names| format!("  known to {}", names.join(", ")));
+    let date = row.set_at.map_or(String::new(), timestamp);
+    format!("{:width$}  {kind:8}  {date}{known}", row.name).trim_end().to_owned()
 }

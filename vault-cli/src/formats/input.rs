@@ -47,8 +47,17 @@ pub(crate) fn read(
             whole(&mut file, usize::try_from(length).unwrap_or(MAX_INPUT))
         }),
     };
-    let text = text.map_err(|error| error.in_file(path))?;
-    parse(&text, path, format()?)
+    let mut text = text.map_err(|error| error.in_file(path))?;
+    match format()? {
+        // The document takes the text, because a copy of 16 MiB counts.
+        Format::Toml => {
+            if text.starts_with('\u{feff}') {
+                text.drain(..'\u{feff}'.len_utf8());
+            }
+            from_toml(std::mem::take(&mut *text), path)
+        }
+        format => parse(&text, path, format),
+    }
 }
 
 /// Parses a text in the format that the name of `path` indicates; `None` if it indicates none.
@@ -61,7 +70,7 @@ pub(super) fn parse(text: &str, path: &Path, format: Format) -> Result<Input> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let in_file = |error: Error| Failure::from(error.in_file(path));
     match format {
-        Format::Toml => from_toml(text, path),
+        Format::Toml => from_toml(text.to_owned(), path),
         Format::Properties => from_properties(text, path),
         Format::Env => from_env(text).map_err(in_file),
         Format::Json => {
@@ -124,8 +133,8 @@ pub(crate) fn whole(source: &mut impl Read, expected: usize) -> Result<Zeroizing
     })
 }
 
-fn from_toml(text: &str, path: &Path) -> Result<Input> {
-    let document = PlainDocument::parse(text.to_owned()).map_err(|error| error.in_file(path))?;
+fn from_toml(text: String, path: &Path) -> Result<Input> {
+    let document = PlainDocument::parse(text).map_err(|error| error.in_file(path))?;
     let properties = document.properties().iter().map(|property| {
         let (kind, text) = match &property.value {
             toml::Value::String(text) => (ValueKind::Text, Zeroizing::new(text.clone())),

@@ -3,7 +3,9 @@
 
 use crate::context::Context;
 use crate::ui::failure::{Failure, Result};
-use bootseal_core::{Kind, KnownFile, KnownVaults, Shown, SignedVersion, VaultId, VerifiedFile};
+use bootseal_core::{
+    Kind, KnownFile, KnownVaults, Shown, SignedFile, SignedVersion, VaultId, VerifiedFile,
+};
 use std::path::{Path, PathBuf};
 
 /// The known vaults, and the path of one file in them. Without a home folder there are none, so
@@ -18,6 +20,11 @@ impl Memory {
             Ok(store) => Ok(Memory(Some((KnownVaults::load(&store)?, KnownFile::of_path(path)?)))),
             Err(_) => Ok(Memory(None)),
         }
+    }
+
+    /// Refuses another vault than the known one before the file is parsed.
+    pub(crate) fn refuse_other_vault(&self, file: &SignedFile) -> Result<(), bootseal_core::Error> {
+        self.0.as_ref().map_or(Ok(()), |(known, place)| known.refuse_other_vault(file, place))
     }
 
     pub(crate) fn recognise(&self, file: &mut VerifiedFile) -> Result<(), bootseal_core::Error> {

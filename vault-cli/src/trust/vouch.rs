@@ -20,7 +20,11 @@ pub(crate) fn verified(
     pins: &[Pin],
     context: &mut Context<'_>,
 ) -> Result<VerifiedFile> {
-    let mut file = file.verify(pins)?;
+    let signed = file.verify_signature()?;
+    if pins.is_empty() {
+        memory.refuse_other_vault(&signed)?;
+    }
+    let mut file = signed.under(pins)?;
     memory.recognise(&mut file)?;
     if let Some(old) = file.handed_over_from() {
         context.ui.warn(format_args!(

@@ -4,15 +4,13 @@
 use crate::access::plugin::find::Plugins;
 #[cfg(feature = "plugin")]
 use crate::access::plugin::identity::PluginIdentity;
-use crate::access::recipient::Recipient;
+use crate::access::recipient::{Recipient, decoded_share};
 #[cfg(feature = "ssh")]
 use crate::access::ssh::private::Key;
 use crate::error::{Error, Result};
 use crate::keys::random::random_key;
 use age_core::format::{FILE_KEY_BYTES, FileKey, Stanza};
 use age_core::primitives::{aead_decrypt, hkdf};
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD_NO_PAD;
 use bech32::primitives::decode::CheckedHrpstring;
 use bech32::{Bech32, Hrp};
 use bootseal_memory::{Secret, SecretBuf};
@@ -22,6 +20,8 @@ use zeroize::Zeroize;
 
 pub(crate) const SECRET_PREFIX: Hrp = Hrp::parse_unchecked("age-secret-key-");
 const PUBLIC_PREFIX: Hrp = Hrp::parse_unchecked("age");
+/// The authentication tag behind a wrapped file key.
+const TAG: usize = 16;
 const LABEL: &[u8] = b"age-encryption.org/v1/X25519";
 
 /// An identity: an age X25519 key, stored on a guarded page; an SSH key (feature `ssh`), which age
@@ -156,8 +156,11 @@ impl Identity {
         self
     }
 
-    /// Returns the file key, if one of the stanzas is for this identity.
-    pub(crate) fn file_key(&self, stanzas: &[Stanza]) -> Result<Option<FileKey>> {
+    /// Returns the file key, if one of the stanzas is for this identity. `also` has the stanzas of a
+    /// file that is opened next, so that one run of a plugin is enough for both.
+    pub(crate) fn file_key(&self, stanzas: &[Stanza], also: &[Stanza]) -> Result<Option<FileKey>> {
+        #[cfg(not(feature = "plugin"))]
+        let _ = also;
         match &self.0 {
             Sort::X25519(own) => {
                 let tried = stanzas.iter().find_map(|stanza| own.unwrap_stanza(stanza));
@@ -166,7 +169,7 @@ impl Identity {
             #[cfg(feature = "ssh")]
             Sort::Ssh(key) => key.file_key(stanzas),
             #[cfg(feature = "plugin")]
-            Sort::Plugin(plugin) => plugin.file_key(stanzas),
+            Sort::Plugin(plugin) => plugin.file_key(stanzas, also),
         }
     }
 
@@ -211,11 +214,17 @@ fn static_secret(key: &[u8]) -> StaticSecret {
 /// guarded page, whereas age's own identity type keeps the key on the heap.
 impl X25519 {
     fn unwrap_stanza(&self, stanza: &Stanza) -> Option<Result<FileKey>> {
-        let [share] = stanza.args.as_slice() else { return None };
         if stanza.tag != "X25519" {
             return None;
         }
-        let share: [u8; 32] = BASE64_STANDARD_NO_PAD.decode(share).ok()?.try_into().ok()?;
+        // As in age, a stanza of another form is an error, even if a later one could be opened.
+        let share = match stanza.args.as_slice() {
+            [share] if stanza.body.len() == FILE_KEY_BYTES + TAG => decoded_share(share),
+            _ => None,
+        };
+        let Some(share) = share else {
+            return Some(Err(Error::malformed("the stanza of an X25519 recipient is malformed")));
+        };
         let shared =
             self.key.expose(|key| static_secret(key).diffie_hellman(&PublicKey::from(share)));
         if !shared.was_contributory() {

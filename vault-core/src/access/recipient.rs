@@ -9,6 +9,8 @@ use crate::access::ssh::public::canonical;
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::shown::{Shown, Typed};
 use age_core::primitives::bech32_decode;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD_NO_PAD;
 use bech32::Bech32;
 use bech32::primitives::decode::CheckedHrpstring;
 use std::fmt;
@@ -177,6 +179,11 @@ fn x25519(text: &str) -> Option<age::x25519::Recipient> {
     let useful =
         StaticSecret::from([1; 32]).diffie_hellman(&PublicKey::from(point)).was_contributory();
     useful.then(|| text.to_lowercase().parse().ok()).flatten()
+}
+
+/// The public share in a stanza that is wrapped to an X25519 or Ed25519 recipient.
+pub(crate) fn decoded_share(text: &str) -> Option<[u8; 32]> {
+    BASE64_STANDARD_NO_PAD.decode(text).ok()?.try_into().ok()
 }
 
 impl PartialEq for Recipient {

@@ -57,17 +57,25 @@ pub(crate) fn wrap(plain: &[u8], recipients: &[Recipient]) -> Result<String> {
 
 /// Opens `read_key` with the first identity that fits; `None` if none does.
 pub(crate) fn open_data_key(block: &str, identities: &[Identity]) -> Result<Option<DataKey>> {
-    let Some(mut page) = unwrap(block, "read_key", KEY_BYTES, identities)? else { return Ok(None) };
+    let Some(mut page) = unwrap(block, "read_key", KEY_BYTES, identities, &[])? else {
+        return Ok(None);
+    };
     page.truncate(KEY_BYTES);
     Ok(Some(DataKey(page.freeze())))
 }
 
-/// Opens `write_key` with the first identity that fits; `None` if none does.
+/// Opens `write_key` with the first identity that fits; `None` if none does. `read_key`, which is
+/// opened next, is given to the same run of a plugin.
 pub(crate) fn open_writer_keys(
     block: &str,
+    read_key: &str,
     identities: &[Identity],
 ) -> Result<Option<(SigningSeed, DataKey)>> {
-    let Some(page) = unwrap(block, "write_key", 2 * KEY_BYTES, identities)? else {
+    let also = match identities.iter().any(Identity::is_plugin) {
+        true => stanzas_of(read_key),
+        false => Vec::new(),
+    };
+    let Some(page) = unwrap(block, "write_key", 2 * KEY_BYTES, identities, &also)? else {
         return Ok(None);
     };
     let mut seed = SecretBuf::with_capacity(KEY_BYTES)?;
@@ -81,8 +89,9 @@ fn unwrap(
     name: &str,
     length: usize,
     identities: &[Identity],
+    also: &[Stanza],
 ) -> Result<Option<SecretBuf>> {
-    match unwrap_up_to(block, &format!("`{name}`"), length, identities)? {
+    match unwrap_with(block, &format!("`{name}`"), length, identities, also)? {
         Some(page) if page.len() < length => {
             Err(Error::malformed(format!("`{name}` contains fewer than {length} bytes")))
         }
@@ -116,6 +125,16 @@ pub(crate) fn unwrap_up_to(
     most: usize,
     identities: &[Identity],
 ) -> Result<Option<SecretBuf>> {
+    unwrap_with(block, name, most, identities, &[])
+}
+
+fn unwrap_with(
+    block: &str,
+    name: &str,
+    most: usize,
+    identities: &[Identity],
+    also: &[Stanza],
+) -> Result<Option<SecretBuf>> {
     let broken = |what: String| Error::malformed(format!("{name} {what}"));
     let decryptor = age::Decryptor::new_buffered(ArmoredReader::new(block.trim_start().as_bytes()))
         .map_err(|error| broken(format!("is not an armored age file: {error}")))?;
@@ -126,13 +145,16 @@ pub(crate) fn unwrap_up_to(
     let attempts: Vec<_> = own
         .into_iter()
         .chain(programs)
-        .map(|identity| Attempt { identity, failed: &failed })
+        .map(|identity| Attempt { identity, also, failed: &failed })
         .collect();
     let opened = decryptor.decrypt(attempts.iter().map(|attempt| attempt as &dyn age::Identity));
     let mut plain = match opened {
         Ok(plain) => plain,
         Err(age::DecryptError::NoMatchingKeys) => return failed.take().map_or(Ok(None), Err),
-        Err(error) => return Err(broken(format!("cannot be decrypted: {error}"))),
+        Err(error) => {
+            let failed = failed.take();
+            return Err(failed.unwrap_or_else(|| broken(format!("cannot be decrypted: {error}"))));
+        }
     };
     // With one spare byte, reading to the end never reallocates the page.
     let mut page = SecretBuf::with_capacity(most + 1)?;
@@ -146,6 +168,7 @@ pub(crate) fn unwrap_up_to(
 /// One identity to try. Its failure counts only if no other identity opens the file.
 struct Attempt<'a> {
     identity: &'a Identity,
+    also: &'a [Stanza],
     failed: &'a RefCell<Option<Error>>,
 }
 
@@ -161,12 +184,48 @@ impl age::Identity for Attempt<'_> {
         &self,
         stanzas: &[Stanza],
     ) -> Option<std::result::Result<FileKey, age::DecryptError>> {
-        match self.identity.file_key(stanzas) {
+        match self.identity.file_key(stanzas, self.also) {
             Ok(key) => key.map(Ok),
             Err(error) => {
+                // As in age, a malformed stanza ends the attempt. A plugin that fails does not,
+                // because another one may have the key.
+                let fatal = !self.identity.is_plugin() && error.kind() == Kind::Malformed;
                 self.failed.borrow_mut().get_or_insert(error);
-                None
+                fatal.then_some(Err(age::DecryptError::InvalidHeader))
             }
         }
+    }
+}
+
+/// The stanzas of an armored age file; none if it is not such a file.
+fn stanzas_of(block: &str) -> Vec<Stanza> {
+    let seen = Seen::default();
+    let armored = ArmoredReader::new(block.trim_start().as_bytes());
+    if let Ok(decryptor) = age::Decryptor::new_buffered(armored) {
+        let _ = decryptor.decrypt(std::iter::once(&seen as &dyn age::Identity));
+    }
+    seen.0.into_inner()
+}
+
+/// An identity that opens nothing, and keeps the stanzas that it is given.
+#[derive(Default)]
+struct Seen(RefCell<Vec<Stanza>>);
+
+impl age::Identity for Seen {
+    fn unwrap_stanza(&self, _: &Stanza) -> Option<std::result::Result<FileKey, age::DecryptError>> {
+        None
+    }
+
+    fn unwrap_stanzas(
+        &self,
+        stanzas: &[Stanza],
+    ) -> Option<std::result::Result<FileKey, age::DecryptError>> {
+        let copied = stanzas.iter().map(|stanza| Stanza {
+            tag: stanza.tag.clone(),
+            args: stanza.args.clone(),
+            body: stanza.body.clone(),
+        });
+        *self.0.borrow_mut() = copied.collect();
+        None
     }
 }

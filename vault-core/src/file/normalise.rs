@@ -2,6 +2,7 @@
 //! end of every line.
 
 use crate::error::{Error, Result};
+use crate::text::shared_text::with_lf;
 
 /// The maximum size of a sealed file: 16 MiB.
 ///
@@ -38,7 +39,7 @@ pub(crate) fn text_of(bytes: Vec<u8>) -> Result<String> {
     if let Some(at) = text.find('\0') {
         return Err(Error::malformed("contains a NUL byte").at_offset(&text, at));
     }
-    let mut text = if text.contains('\r') { text.replace("\r\n", "\n") } else { text };
+    let mut text = with_lf(text);
     if let Some(at) = text.find('\r') {
         return Err(
             Error::malformed("contains a carriage return without a line feed").at_offset(&text, at)

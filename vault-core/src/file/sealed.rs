@@ -16,6 +16,7 @@ use crate::keys::signing::verify;
 use crate::keys::vault_id::VaultId;
 use crate::text::document::Document;
 use crate::text::outline::Outline;
+use crate::text::shared_text::SharedText;
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -40,7 +41,7 @@ const BRING_BACK: &str = "Restore the last good version from git or a backup.";
 /// ```
 #[derive(Clone, Debug)]
 pub struct SealedFile {
-    text: String,
+    text: SharedText,
     /// The offset of `signature = `.
     signed: usize,
     vault: VaultId,
@@ -93,7 +94,7 @@ impl SealedFile {
     }
 
     fn parse_shape(bytes: Vec<u8>) -> Result<SealedFile> {
-        let text = text_of(bytes)?;
+        let text = SharedText::from(text_of(bytes)?);
         let unsealed = || {
             if conflict_marker(&text).is_some() {
                 return Error::malformed("contains git conflict markers").with_help(RESOLVE);
@@ -167,10 +168,8 @@ impl SealedFile {
         // The id is not the pinned id. It is the same vault only if this text contains an unbroken
         // chain of handovers from the pinned id. Anyone may have signed the text, so only the parts
         // that the chain needs are parsed.
-        let handed_over = self
-            .own_part()
-            .and_then(|own| Outline::bounds(own).and_then(|_| Header::parse(own)).ok());
-        if !handed_over.is_some_and(|header| pins.iter().any(|pin| header.continues(&pin.vault))) {
+        if !self.header().is_some_and(|header| pins.iter().any(|pin| header.continues(&pin.vault)))
+        {
             return Err(foreign);
         }
         let claimed = self.vault.into();
@@ -184,6 +183,12 @@ impl SealedFile {
         )?;
         file.handed_over_from = Some(old.vault);
         Ok(file)
+    }
+
+    /// The table `[bootseal]` alone; `None` if it is not valid.
+    fn header(&self) -> Option<Header> {
+        let own = self.own_part()?;
+        Outline::bounds(own).and_then(|_| Header::parse(own)).ok()
     }
 
     /// The text from the line `[bootseal]` to the end, unparsed. Returns `None` if there is no such
@@ -211,21 +216,16 @@ impl SealedFile {
         if !self.text[last.start..].starts_with("[bootseal]\n") {
             return Err(misplaced());
         }
-        let (user, own) = self.text.split_at(last.start);
-        let header = Header::parse(own).map_err(|error| error.below(user.matches('\n').count()))?;
+        let (user, own) =
+            (self.text.part(0..last.start), self.text.part(last.start..self.text.len()));
+        let header =
+            Header::parse(&own).map_err(|error| error.below(user.matches('\n').count()))?;
         if header.vault != self.vault {
             return Err(misplaced());
         }
-        let document = Document::parse_bounded(user.to_owned())?;
+        let document = Document::parse_bounded(user)?;
         check_floor(pins, &self.vault, header.generation)?;
-        Ok(VerifiedFile {
-            document,
-            own: own.to_owned(),
-            header,
-            trust,
-            handed_over_from: None,
-            file: self.file,
-        })
+        Ok(VerifiedFile { document, own, header, trust, handed_over_from: None, file: self.file })
     }
 }
 
@@ -259,14 +259,35 @@ pub struct SignedFile(SealedFile);
 impl SignedFile {
     /// The table `[bootseal]`, if it is the valid table of the vault that signed the text.
     pub(super) fn own_header(&self) -> Option<Header> {
-        let own = self.0.own_part()?;
-        let header = Outline::bounds(own).and_then(|_| Header::parse(own)).ok()?;
-        (header.vault == self.0.vault).then_some(header)
+        self.0.header().filter(|header| header.vault == self.0.vault)
     }
 
     /// The SHA-256 of the signed text.
     pub(super) fn digest(&self) -> [u8; 32] {
         Sha256::digest(&self.0.text[..self.0.signed]).into()
+    }
+
+    /// The id of the vault that signed the file.
+    pub fn vault_id(&self) -> VaultId {
+        self.0.vault
+    }
+
+    /// The generation in the file. Only the table `[bootseal]` is parsed; `None` if it is not valid.
+    ///
+    /// ```
+    /// # let (_, text) = bootseal_fixtures::sealed("");
+    /// let signed = bootseal_core::SealedFile::parse(text.into_bytes())?.verify_signature()?;
+    /// assert_eq!(signed.generation(), Some(1));
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn generation(&self) -> Option<u64> {
+        self.own_header().map(|header| header.generation)
+    }
+
+    /// Whether an unbroken chain of handovers leads from `old` to this vault. Only the table
+    /// `[bootseal]` is parsed.
+    pub(crate) fn continues(&self, old: &VaultId) -> bool {
+        self.own_header().is_some_and(|header| header.continues(old))
     }
 
     /// Checks the vault against `pins`, if there are any, and then parses the file.

@@ -8,6 +8,7 @@ use crate::shown::shell_word;
 use crate::text::document::{Document, Property};
 use crate::text::nearest::near_names;
 use crate::text::path::PropertyPath;
+use crate::text::shared_text::SharedText;
 use std::path::{Path, PathBuf};
 
 /// The reason why a verified file is trusted to be the intended file.
@@ -49,7 +50,7 @@ pub enum Trust {
 pub struct VerifiedFile {
     pub(crate) document: Document,
     /// The text of `[bootseal]`, to the end of the file.
-    pub(crate) own: String,
+    pub(crate) own: SharedText,
     pub(crate) header: Header,
     pub(crate) trust: Trust,
     pub(crate) handed_over_from: Option<VaultId>,
@@ -155,9 +156,22 @@ impl VerifiedFile {
         self.document.iter()
     }
 
-    /// The paths of empty tables.
-    pub(crate) fn empty_tables(&self) -> &[Vec<String>] {
-        self.document.empty()
+    /// The name of each property in the order of the file, and whether it is sealed. For a file with
+    /// very many properties, this takes less memory than [`VerifiedFile::properties`].
+    ///
+    /// ```
+    /// # let (_, file) = bootseal_fixtures::file("[acme]\nuser = \"bob\"\n");
+    /// let names: Vec<_> = file.names().collect();
+    /// assert_eq!(names, [("acme.user".parse()?, false)]);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn names(&self) -> impl Iterator<Item = (PropertyPath, bool)> {
+        self.document.names()
+    }
+
+    /// The number of properties, and how many of them are sealed.
+    pub fn counts(&self) -> (usize, usize) {
+        self.document.counts()
     }
 
     /// One property; `None` if no property has this name, or if the name is a table.
@@ -193,7 +207,7 @@ impl VerifiedFile {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn not_found(&self, path: &PropertyPath) -> Error {
-        let names: Vec<String> = self.properties().map(|(known, _)| known.to_string()).collect();
+        let names: Vec<String> = self.names().map(|(known, _)| known.to_string()).collect();
         let near = near_names(&path.to_string(), &names);
         let error = Error::new(Kind::NotFound, "no such property").at(path);
         let error = if self.document.is_table(path.segments()) {

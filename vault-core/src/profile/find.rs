@@ -10,7 +10,6 @@ use crate::shown::shell_word;
 use crate::text::document::Property;
 use crate::text::path::PropertyPath;
 use std::borrow::Cow;
-use std::cell::LazyCell;
 use std::collections::{BTreeSet, HashSet};
 use toml::{Table, Value};
 
@@ -37,10 +36,9 @@ impl Profile {
         names: &[&'a PropertyPath],
         property: impl Fn(&PropertyPath) -> Option<Cow<'a, Property>>,
     ) -> BTreeSet<PropertyPath> {
-        let all = LazyCell::new(|| names.iter().copied().collect::<HashSet<_>>());
         let has_all = |table: &[String], needed: [&str; 2]| {
             let path = |name: &str| PropertyPath::new([table, &[name.to_owned()]].concat());
-            needed.iter().all(|name| path(name).is_ok_and(|path| all.contains(&path)))
+            needed.iter().all(|name| path(name).is_ok_and(|path| property(&path).is_some()))
         };
         let tells = |path: &PropertyPath, at: usize| {
             let (table, [_, key, below @ ..]) = path.segments().split_at(at) else { return false };
@@ -88,7 +86,10 @@ impl VerifiedFile {
     /// assert_eq!(tables, ["acme"]);
     /// ```
     pub fn profiles(&self) -> BTreeSet<PropertyPath> {
-        let names: Vec<_> = self.properties().map(|(path, _)| path).collect();
+        let below_login = |path: &PropertyPath| path.segments().iter().any(|name| name == "login");
+        let names: Vec<_> =
+            self.names().map(|(path, _)| path).filter(|path| below_login(path)).collect();
+        let names: Vec<_> = names.iter().collect();
         Profile::tables(&names, |path| self.property(path).map(Cow::Borrowed))
     }
 
@@ -96,16 +97,12 @@ impl VerifiedFile {
     /// sealed.
     pub(crate) fn readable_table(&self, table: &PropertyPath) -> Result<Option<Table>> {
         let mut whole = Table::new();
-        for (path, property) in self.properties() {
-            let Some(inner) =
-                path.segments().strip_prefix(table.segments()).filter(|inner| !inner.is_empty())
-            else {
-                continue;
-            };
+        for (path, property) in self.document.below(table.segments()) {
+            let Some(inner) = path.segments().strip_prefix(table.segments()) else { continue };
             let Property::Readable(value) = property else {
                 return Err(Error::malformed("is sealed; login profiles and routes must be readable, so that a review sees where a password is sent").at(path));
             };
-            let (last, above) = inner.split_last().unwrap_or((&inner[0], &[]));
+            let Some((last, above)) = inner.split_last() else { continue };
             let mut at = &mut whole;
             for segment in above {
                 let Value::Table(next) =
@@ -119,7 +116,7 @@ impl VerifiedFile {
         }
         // Empty tables are included, because `callers = {}` is a mistake to report, not a missing
         // key.
-        for path in self.empty_tables() {
+        for path in self.document.empty_below(table.segments()) {
             let Some(inner) = path.strip_prefix(table.segments()) else { continue };
             let mut at = &mut whole;
             for segment in inner {

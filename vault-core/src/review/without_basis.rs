@@ -50,7 +50,9 @@ impl Vault<CanWrite> {
                 "`bootseal.generation` is a number that no real file reaches",
             ));
         }
-        let Some((seed, data_key)) = open_writer_keys(&header.write_key, identities)? else {
+        let Some((seed, data_key)) =
+            open_writer_keys(&header.write_key, &header.read_key, identities)?
+        else {
             return Err(Error::new(Kind::NoIdentity, "none of your identities is a writer")
                 .with_help(format!("Writers: {}.", header.writers())));
         };
@@ -63,7 +65,7 @@ impl Vault<CanWrite> {
         refuse_unclear_hosts(&Document::default(), &document)?;
         let file = VerifiedFile {
             document,
-            own: edit.own.clone(),
+            own: edit.own.clone().into(),
             header,
             trust: Trust::Unverified,
             handed_over_from: None,

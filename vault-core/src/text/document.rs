@@ -1,15 +1,15 @@
 //! The user's part of a sealed file, with its text and the properties in it. `[bootseal]` is kept
-//! as a separate text.
+//! as a separate text. Names and values stay in the text until they are requested.
 
 use crate::error::{Error, Result};
 use crate::text::outline::Outline;
+use crate::text::parse::index::{Index, Rules};
 use crate::text::path::{DottedKey, PropertyPath};
-use crate::text::sealed_text::{SEALED_PREFIX, SECRET_PREFIX, check_shape};
-use crate::text::toml_value::{parse_toml, to_value};
-use indexmap::{IndexMap, IndexSet};
+use crate::text::shared_text::SharedText;
+use indexmap::IndexSet;
 use std::collections::HashSet;
 use std::ops::Range;
-use toml::de::{DeTable, DeValue};
+use std::sync::OnceLock;
 
 /// The value of a property.
 ///
@@ -62,41 +62,86 @@ fn same_value(one: &toml::Value, other: &toml::Value) -> bool {
     }
 }
 
-#[derive(Debug, Default, PartialEq)]
+#[derive(Default)]
 pub(crate) struct Document {
-    pub(super) text: String,
-    /// The properties, in the order of the text.
-    pub(super) properties: IndexMap<PropertyPath, (Property, Range<usize>)>,
-    /// Empty tables.
-    empty: Vec<Vec<String>>,
+    pub(super) text: SharedText,
+    index: Index,
+    /// The properties that were requested, in the order of the text.
+    read: Vec<OnceLock<Box<(PropertyPath, Property)>>>,
+}
+
+impl std::fmt::Debug for Document {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Document").field(&self.text).finish()
+    }
+}
+
+impl PartialEq for Document {
+    fn eq(&self, other: &Document) -> bool {
+        *self.text == *other.text
+    }
 }
 
 impl Document {
     /// Parses `text`, in which `sealed:` strings may occur wherever the format allows them.
     pub(crate) fn parse(text: String) -> Result<Document> {
+        let text = SharedText::from(text);
         Outline::bounds(&text)?;
         Document::parse_bounded(text)
     }
 
     /// Like `parse`, for a part of a text whose nesting depth was checked already.
-    pub(crate) fn parse_bounded(text: String) -> Result<Document> {
-        let table = parse_toml(&text)?;
-        let mut found = Found::default();
-        collect(&text, &mut Vec::new(), table.get_ref(), &mut found)?;
-        let own = table.get_ref().keys().any(|key| *key.get_ref() == "bootseal");
-        drop(table);
-        if own {
+    pub(crate) fn parse_bounded(text: SharedText) -> Result<Document> {
+        let index = Index::of(&text, Rules::Sealed)?;
+        if index.has(&text, "bootseal") {
             return Err(Error::malformed(
                 "the table `bootseal` belongs to the format and must occur once, as the last table of the file",
             ));
         }
-        found.properties.sort_by_key(|(_, _, span)| span.start);
-        let properties = found
-            .properties
-            .into_iter()
-            .map(|(path, property, span)| (path, (property, span)))
-            .collect();
-        Ok(Document { text, properties, empty: found.empty })
+        let read = std::iter::repeat_with(OnceLock::new).take(index.entries.len()).collect();
+        Ok(Document { text, index, read })
+    }
+
+    /// The property at a position, which is read from the text when it is requested first.
+    fn property(&self, at: usize) -> Option<&(PropertyPath, Property)> {
+        let read = self.read.get(at)?;
+        if let Some(read) = read.get() {
+            return Some(read);
+        }
+        let path = self.index.property_path(&self.text, at)?;
+        let value = self.index.value(&self.text, at)?;
+        let property = match (self.index.is_sealed(at), value) {
+            (true, toml::Value::String(text)) => Property::Sealed(text),
+            (_, value) => Property::Readable(value),
+        };
+        Some(read.get_or_init(|| Box::new((path, property))))
+    }
+
+    fn position(&self, path: &PropertyPath) -> Option<usize> {
+        self.index.position(&self.text, path.segments())
+    }
+
+    pub(crate) fn contains(&self, path: &PropertyPath) -> bool {
+        self.position(path).is_some()
+    }
+
+    /// The extent of a property's value.
+    pub(super) fn span(&self, path: &PropertyPath) -> Option<Range<usize>> {
+        Some(self.index.entries.get(self.position(path)?)?.span())
+    }
+
+    /// The number of properties, and how many of them are sealed.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let sealed = (0..self.read.len()).filter(|at| self.index.is_sealed(*at)).count();
+        (self.read.len(), sealed)
+    }
+
+    /// The name of each property in the order of the text, and whether it is sealed. Unlike
+    /// [`Document::iter`], this keeps nothing in memory.
+    pub(crate) fn names(&self) -> impl Iterator<Item = (PropertyPath, bool)> {
+        (0..self.read.len()).filter_map(|at| {
+            Some((self.index.property_path(&self.text, at)?, self.index.is_sealed(at)))
+        })
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -104,12 +149,12 @@ impl Document {
     }
 
     pub(crate) fn get(&self, path: &PropertyPath) -> Option<&Property> {
-        self.properties.get(path).map(|(property, _)| property)
+        self.property(self.position(path)?).map(|(_, property)| property)
     }
 
     /// The value of a property as it is written.
     pub(crate) fn raw_value(&self, path: &PropertyPath) -> Option<&str> {
-        self.properties.get(path).map(|(_, span)| &self.text[span.clone()])
+        self.span(path).map(|span| &self.text[span])
     }
 
     /// The comments, each without surrounding blanks.
@@ -147,36 +192,47 @@ impl Document {
         self.text[at..].find('\n').map_or(self.text.len(), |newline| at + newline + 1)
     }
 
-    /// The paths of empty tables.
-    pub(crate) fn empty(&self) -> &[Vec<String>] {
-        &self.empty
+    /// The properties below a table, in the order of the text.
+    pub(crate) fn below(
+        &self,
+        table: &[String],
+    ) -> impl Iterator<Item = (&PropertyPath, &Property)> {
+        let positions = self.index.positions_below(&self.text, table).into_iter();
+        positions.filter_map(|at| self.property(at).map(|(path, property)| (path, property)))
+    }
+
+    /// The paths of the empty tables below a table.
+    pub(crate) fn empty_below(&self, table: &[String]) -> Vec<Vec<String>> {
+        self.index.empty_tables(&self.text, table)
     }
 
     /// The names of tables without any property: headers, and `key = {}`.
-    pub(crate) fn empty_tables<'a>(&'a self) -> Vec<String> {
+    pub(crate) fn empty_tables(&self) -> Vec<String> {
         let Ok(outline) = Outline::of(&self.text) else { return Vec::new() };
-        let prefixes = |path: &'a PropertyPath| {
-            (1..=path.segments().len()).map(|length| &path.segments()[..length])
-        };
-        let full: HashSet<&[String]> = self.properties.keys().flat_map(prefixes).collect();
-        let empty =
-            |section: &&crate::text::outline::Section| !full.contains(section.path.as_slice());
+        let full: HashSet<Vec<String>> = self
+            .names()
+            .flat_map(|(path, _)| {
+                let prefixes = 1..=path.segments().len();
+                prefixes.map(move |length| path.segments()[..length].to_vec()).collect::<Vec<_>>()
+            })
+            .collect();
+        let empty = |section: &&crate::text::outline::Section| !full.contains(&section.path);
         let headers = outline.sections.iter().skip(1).filter(empty).map(|section| &section.path);
+        let inline = self.empty_below(&[]);
         let names: IndexSet<String> =
-            headers.chain(&self.empty).map(|path| format!("[{}]", DottedKey(path))).collect();
+            headers.chain(&inline).map(|path| format!("[{}]", DottedKey(path))).collect();
         names.into_iter().collect()
     }
 
     /// All properties, in the order of the text.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&PropertyPath, &Property)> {
-        self.properties.iter().map(|(path, (property, _))| (path, property))
+        (0..self.read.len())
+            .filter_map(|at| self.property(at).map(|(path, property)| (path, property)))
     }
 
     /// Whether `path` is a table with properties.
     pub(crate) fn is_table(&self, path: &[String]) -> bool {
-        self.properties
-            .keys()
-            .any(|other| other.starts_with(path) && other.segments().len() > path.len())
+        self.index.is_full_table(&self.text, path)
     }
 
     /// Whether the span is that of `[[blocks]]`. Any other value follows its key on the same line.
@@ -186,102 +242,25 @@ impl Document {
 
     /// Whether the property is written as `[[blocks]]`, in more than one place of the text.
     pub(crate) fn has_blocks(&self, path: &PropertyPath) -> bool {
-        self.properties.get(path).is_some_and(|(_, span)| self.is_blocks(span))
+        self.span(path).is_some_and(|span| self.is_blocks(&span))
     }
 
     pub(super) fn line_start(&self, at: usize) -> usize {
         self.text[..at].rfind('\n').map_or(0, |newline| newline + 1)
     }
 
+    /// Each property, and the span of its value in the text.
+    pub(super) fn spans(&self) -> impl Iterator<Item = (&PropertyPath, Range<usize>)> {
+        let spans = self.index.entries.iter().map(|entry| entry.span());
+        self.iter().map(|(path, _)| path).zip(spans)
+    }
+
     /// The sealed properties, and the span of each value in the text.
-    pub(crate) fn sealed(&self) -> impl Iterator<Item = (&PropertyPath, &Range<usize>)> {
-        let sealed = self
-            .properties
-            .iter()
-            .filter(|(_, (property, _))| matches!(property, Property::Sealed(_)));
-        sealed.map(|(path, (_, span))| (path, span))
-    }
-}
-
-#[derive(Default)]
-struct Found {
-    properties: Vec<(PropertyPath, Property, Range<usize>)>,
-    empty: Vec<Vec<String>>,
-    /// The total length of all names, in bytes.
-    names: usize,
-}
-
-/// The maximum length of all paths together, in bytes. Otherwise, a long header above many short
-/// keys could take a hundred times the memory of the text.
-const MAX_NAMES: usize = 64 << 20;
-
-fn collect(
-    text: &str,
-    above: &mut Vec<String>,
-    table: &DeTable<'_>,
-    found: &mut Found,
-) -> Result<()> {
-    for (key, value) in table {
-        above.push(key.get_ref().to_string());
-        let length = || above.iter().map(String::len).sum::<usize>();
-        match value.get_ref() {
-            DeValue::Table(inner) if inner.is_empty() => {
-                found.names += length();
-                found.empty.push(above.clone());
-            }
-            DeValue::Table(inner) => collect(text, above, inner, found)?,
-            other => {
-                let path = PropertyPath::new(above.clone())
-                    .map_err(|error| error.at_offset(text, value.span().start))?;
-                let property = property(text, &path, other, value.span())?;
-                found.names += length();
-                found.properties.push((path, property, value.span()));
-            }
-        }
-        if found.names > MAX_NAMES {
-            return Err(Error::malformed(
-                "the names of its properties have more than 64 MiB in total",
-            ));
-        }
-        above.pop();
-    }
-    Ok(())
-}
-
-fn property(
-    text: &str,
-    path: &PropertyPath,
-    value: &DeValue<'_>,
-    span: Range<usize>,
-) -> Result<Property> {
-    let fail = |what: &str| Err(Error::malformed(what).at(path).at_offset(text, span.start));
-    match value {
-        DeValue::String(string) if string.starts_with(SEALED_PREFIX) => {
-            check_shape(string).map_err(|error| error.at(path).at_offset(text, span.start))?;
-            Ok(Property::Sealed(string.to_string()))
-        }
-        DeValue::String(string) if string.starts_with(SECRET_PREFIX) => fail(
-            "a readable string may not begin with `secret:`: it looks like a value to be sealed",
-        ),
-        DeValue::Array(_) if mentions(value, SEALED_PREFIX) => fail(
-            "`sealed:` in an array or in a table inside an array: only a string directly in a table can be sealed",
-        ),
-        DeValue::Array(_) if mentions(value, SECRET_PREFIX) => fail(
-            "`secret:` in an array or in a table inside an array: only a string directly in a table can be sealed",
-        ),
-        other => match to_value(other) {
-            Some(value) => Ok(Property::Readable(value)),
-            None => fail("a number that is out of range"),
-        },
-    }
-}
-
-fn mentions(value: &DeValue<'_>, prefix: &str) -> bool {
-    match value {
-        DeValue::String(string) => string.starts_with(prefix),
-        DeValue::Array(array) => array.iter().any(|element| mentions(element.get_ref(), prefix)),
-        DeValue::Table(table) => table.values().any(|element| mentions(element.get_ref(), prefix)),
-        _ => false,
+    pub(crate) fn sealed(&self) -> impl Iterator<Item = (&PropertyPath, Range<usize>)> {
+        self.iter()
+            .zip(&self.index.entries)
+            .filter(|((_, property), _)| matches!(property, Property::Sealed(_)))
+            .map(|((path, _), entry)| (path, entry.span()))
     }
 }
 

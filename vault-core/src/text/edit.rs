@@ -12,8 +12,8 @@ impl Document {
     /// The text in which the property `path` has the TOML value `value`; a missing property is
     /// added.
     pub(crate) fn with(&self, path: &PropertyPath, value: &str) -> Result<String> {
-        if let Some((_, span)) = self.properties.get(path) {
-            self.refuse_blocks(path, span)?;
+        if let Some(span) = self.span(path) {
+            self.refuse_blocks(path, &span)?;
             return Ok([&self.text[..span.start], value, &self.text[span.end..]].concat());
         }
         if self.is_table(path.segments()) {
@@ -23,7 +23,7 @@ impl Document {
         }
         if let Some(outer) = (1..path.segments().len()).find_map(|length| {
             let outer = PropertyPath::new(path.segments()[..length].to_vec()).ok()?;
-            self.properties.contains_key(&outer).then_some(outer)
+            self.contains(&outer).then_some(outer)
         }) {
             return Err(Error::new(
                 Kind::Conflict,
@@ -42,10 +42,10 @@ impl Document {
     /// Like `without`, for several properties.
     pub(crate) fn without_all(&self, paths: &[&PropertyPath]) -> Result<String> {
         for path in paths {
-            let Some((_, span)) = self.properties.get(*path) else {
+            let Some(span) = self.span(path) else {
                 return Err(Error::new(Kind::NotFound, "no such property").at(path));
             };
-            self.refuse_blocks(path, span)?;
+            self.refuse_blocks(path, &span)?;
         }
         let outline = Outline::of(&self.text)?;
         let wanted: HashSet<&[String]> = paths.iter().map(|path| path.segments()).collect();
@@ -140,9 +140,9 @@ impl Document {
     ) -> bool {
         let Ok(read) = Document::parse(changed.to_owned()) else { return false };
         let moved: HashSet<&PropertyPath> = gone.iter().chain(new).copied().collect();
-        let kept = || self.properties.keys().filter(|path| !moved.contains(path));
-        read.properties.len() == kept().count() + new.len()
-            && new.iter().all(|new| read.properties.contains_key(*new))
+        let kept = || self.iter().map(|(path, _)| path).filter(|path| !moved.contains(path));
+        read.counts().0 == kept().count() + new.len()
+            && new.iter().all(|new| read.contains(new))
             && kept().all(|path| self.get(path) == read.get(path))
     }
 
@@ -181,9 +181,9 @@ impl Document {
             self.text.len() + changes.values().map(String::len).sum::<usize>(),
         );
         let mut done = 0;
-        for (path, (_, span)) in &self.properties {
+        for (path, span) in self.spans() {
             if let Some(value) = changes.get(path) {
-                self.refuse_blocks(path, span)?;
+                self.refuse_blocks(path, &span)?;
                 text.push_str(&self.text[done..span.start]);
                 text.push_str(value);
                 done = span.end;
@@ -372,7 +372,7 @@ mod tests {
         fn no_edit_touches_another_property(text in lines(), new in "[a-n](\\.[a-n]){0,2}", at in any::<prop::sample::Index>()) {
             let Ok(document) = Document::parse(text) else { return Ok(()) };
             let new: PropertyPath = new.parse().unwrap();
-            let paths: Vec<PropertyPath> = document.properties.keys().cloned().collect();
+            let paths: Vec<PropertyPath> = document.names().map(|(path, _)| path).collect();
             let others = |changed: Result<String>, but: &[&PropertyPath]| -> std::result::Result<(), TestCaseError> {
                 let Ok(changed) = changed else { return Ok(()) };
                 let read = Document::parse(changed).map_err(|error| TestCaseError::fail(error.to_string()))?;

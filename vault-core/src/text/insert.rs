@@ -18,7 +18,7 @@ impl Document {
         match list {
             [_] => Err(Document::cannot(new.first().copied())),
             // One property may need a table that another one creates.
-            several => several.iter().try_fold(self.text.clone(), |text, (path, value)| {
+            several => several.iter().try_fold(self.text.to_string(), |text, (path, value)| {
                 Document::parse(text)?.with(path, value)
             }),
         }

@@ -12,8 +12,9 @@ pub(crate) mod settings_tables;
 pub(crate) mod table_reader;
 
 pub(crate) mod outline;
+pub(crate) mod parse;
 pub(crate) mod sealed_text;
-pub(crate) mod toml_1_1;
+pub(crate) mod shared_text;
 pub(crate) mod toml_value;
 
 pub(crate) mod nearest;

@@ -1,20 +1,17 @@
 //! The outline of a TOML text: the spans of headers, keys, values and inline tables, so that an
 //! edit leaves all other bytes unchanged.
 //!
-//! It is built in one pass over the events of `toml_parser`, which also finds what `toml` does not
-//! report: the nesting depth, the length of keys, and syntax that only TOML 1.1 allows. `toml`
-//! decides whether the text is valid.
+//! It is built in one pass over the events of the text, which also finds what the index does not
+//! report: the length of keys, and syntax that only TOML 1.1 allows.
 
 use crate::error::{Error, Result};
+use crate::text::parse::stream::stream_document;
+use crate::text::parse::toml_1_1::{newer_escape, time_without_seconds};
 use crate::text::path::{MAX_SEGMENTS, decode_key};
-use crate::text::toml_1_1::{newer_escape, time_without_seconds};
 use std::ops::Range;
 use toml_parser::decoder::Encoding;
-use toml_parser::parser::{EventReceiver, RecursionGuard, parse_document};
+use toml_parser::parser::EventReceiver;
 use toml_parser::{ErrorSink, ParseError, Source, Span};
-
-/// The deepest allowed nesting of arrays and inline tables.
-const MAX_NESTING: u32 = 64;
 
 #[derive(Default)]
 pub(crate) struct Outline {
@@ -73,15 +70,15 @@ impl Outline {
         Outline::scan(text, true)
     }
 
-    /// Only the sections, with the bounds checked. This is enough for a reader, and copies no
-    /// names.
+    /// Only the part before the first header, the first `[bootseal]` with its successor, and the
+    /// last section, with the bounds checked. This is enough for a reader, and needs hardly any
+    /// memory.
     pub(crate) fn bounds(text: &str) -> Result<Outline> {
         Outline::scan(text, false)
     }
 
     fn scan(text: &str, detail: bool) -> Result<Outline> {
         let source = Source::new(text);
-        let tokens = source.lex().into_vec();
         let mut scan = Scan {
             source,
             detail,
@@ -101,12 +98,11 @@ impl Outline {
             elements: Vec::new(),
             problem: None,
         };
-        let mut errors: Option<ParseError> = None;
-        parse_document(&tokens, &mut RecursionGuard::new(&mut scan, MAX_NESTING), &mut errors);
+        let read = stream_document(source, &mut scan);
         if let Some((offset, what)) = scan.problem {
             return Err(Error::malformed(what).at_offset(text, offset));
         }
-        if let Some(error) = errors {
+        if let Err(error) = read {
             let offset = error.unexpected().or(error.context()).map_or(0, |span| span.start());
             return Err(Error::malformed(format!("not TOML: {}", error.description()))
                 .at_offset(text, offset));
@@ -230,6 +226,11 @@ impl EventReceiver for Scan<'_> {
     fn array_table_close(&mut self, span: Span, _: &mut dyn ErrorSink) {
         let Some((path, array, start)) = self.header.take() else { return };
         let end = self.line_end(span.end());
+        if !self.detail {
+            // After the first `[bootseal]`, its successor is kept too.
+            let own = self.out.sections.get(1).is_some_and(|first| first.path == ["bootseal"]);
+            self.out.sections.truncate(if own { 3 } else { 1 });
+        }
         self.out.sections.push(Section { path, array, start, end });
         self.in_key = false;
     }
@@ -271,9 +272,10 @@ impl EventReceiver for Scan<'_> {
         // Checked before anything recurses, because dropping the tree of a header with a million
         // segments would overflow the stack.
         let depth_allowance = if self.reachable() { 0 } else { self.frames.len() * MAX_SEGMENTS };
-        if length > MAX_SEGMENTS + depth_allowance && self.problem.is_none() {
+        if length > MAX_SEGMENTS + depth_allowance {
             self.problem =
                 Some((span.start(), format!("a key of more than {MAX_SEGMENTS} segments")));
+            error.report_error(ParseError::new("stopped"));
         }
     }
     fn key_val_sep(&mut self, _: Span, _: &mut dyn ErrorSink) {

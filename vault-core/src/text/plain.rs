@@ -2,14 +2,17 @@
 //! secrets.
 
 use crate::error::{Error, Kind, Result};
-use crate::text::outline::Outline;
+use crate::text::outline::{Outline, Section};
+use crate::text::parse::index::{EntryKind, Index, Rules};
 use crate::text::path::PropertyPath;
 use crate::text::sealed_text::{SEALED_PREFIX, SECRET_PREFIX};
-use crate::text::toml_value::{parse_toml, quoted, to_value};
+use crate::text::shared_text::with_lf;
+use crate::text::toml_value::quoted;
 use std::collections::HashSet;
 use std::ops::Range;
 use toml::Value;
-use toml::de::{DeTable, DeValue};
+use toml_parser::Source;
+use toml_parser::lexer::TokenKind;
 use zeroize::{Zeroize, Zeroizing};
 
 /// A plain-text TOML file, in which `"secret:…"` may mark values to be sealed.
@@ -25,8 +28,6 @@ use zeroize::{Zeroize, Zeroizing};
 pub struct PlainDocument {
     text: String,
     properties: Vec<PlainProperty>,
-    comments: Vec<Range<usize>>,
-    blocks: Vec<Vec<String>>,
 }
 
 /// Wipes the text, which contains secrets in the clear.
@@ -53,6 +54,8 @@ pub struct PlainProperty {
     /// Whether it was written as `"secret:…"`.
     pub marked: bool,
     pub(crate) span: Range<usize>,
+    /// Whether it is written as `[[blocks]]`.
+    blocks: bool,
 }
 
 impl PlainDocument {
@@ -80,23 +83,34 @@ impl PlainDocument {
 
     /// Like `parse`; `own` is the error for a table `bootseal`, which a plain-text file never has.
     pub(crate) fn parse_user(text: String, own: impl FnOnce() -> Error) -> Result<PlainDocument> {
-        let given = Zeroizing::new(text);
-        let text = given.replace("\r\n", "\n");
-        let outline = Outline::of(&text)?;
-        let table = parse_toml(&text)?;
-        if table.get_ref().keys().any(|key| *key.get_ref() == "bootseal") {
+        // Wiped when it is dropped, as on every way out of here.
+        let mut plain = PlainDocument { text: with_lf(text), properties: Vec::new() };
+        let outline = Outline::bounds(&plain.text)?;
+        let is_own = |section: &Section| section.path.first().is_some_and(|key| key == "bootseal");
+        if outline.sections.iter().any(is_own) {
             return Err(own());
         }
-        let mut properties = Vec::new();
-        collect(&text, &mut Vec::new(), table.get_ref(), &mut properties)?;
-        properties.sort_by_key(|property| property.span.start);
-        let blocks = outline
-            .sections
-            .into_iter()
-            .filter(|section| section.array)
-            .map(|section| section.path)
-            .collect();
-        Ok(PlainDocument { properties, comments: outline.comments, blocks, text })
+        let index = Index::of(&plain.text, Rules::Plain)?;
+        if index.has(&plain.text, "bootseal") {
+            return Err(own());
+        }
+        plain.properties.reserve_exact(index.entries.len());
+        for (at, entry) in index.entries.iter().enumerate() {
+            let (path, value) =
+                (index.property_path(&plain.text, at), index.value(&plain.text, at));
+            let (Some(path), Some(value)) = (path, value) else { continue };
+            let marked = entry.kind == EntryKind::Marked;
+            let value = match value {
+                Value::String(text) if marked => {
+                    let text = Zeroizing::new(text);
+                    Value::String(text.strip_prefix(SECRET_PREFIX).unwrap_or(&text).to_owned())
+                }
+                value => value,
+            };
+            let (span, blocks) = (entry.span(), entry.kind == EntryKind::Blocks);
+            plain.properties.push(PlainProperty { path, value, marked, span, blocks });
+        }
+        Ok(plain)
     }
 
     /// All properties, in the order of the text.
@@ -120,7 +134,7 @@ impl PlainDocument {
         let mut text = String::with_capacity(self.text.len());
         let mut done = 0;
         for property in self.properties.iter().filter(|property| paths.contains(&property.path)) {
-            if self.blocks.iter().any(|block| block == property.path.segments()) {
+            if property.blocks {
                 return Err(Error::new(
                     Kind::Conflict,
                     "an array that is written as [[blocks]] cannot be sealed in place",
@@ -147,10 +161,13 @@ impl PlainDocument {
     pub fn comments(&self) -> impl Iterator<Item = (usize, &str)> {
         // The count continues from the previous comment, because counting from the top each time
         // would be quadratic.
-        self.comments.iter().scan((0, 1), |(counted, line), span| {
-            *line += self.text[*counted..span.start].matches('\n').count();
-            *counted = span.start;
-            Some((*line, &self.text[span.clone()]))
+        let tokens = Source::new(&self.text).lex();
+        let comments = tokens.filter(|token| token.kind() == TokenKind::Comment);
+        comments.scan((0, 1), |(counted, line), comment| {
+            let span = comment.span();
+            *line += self.text[*counted..span.start()].matches('\n').count();
+            *counted = span.start();
+            Some((*line, &self.text[span.start()..span.end()]))
         })
     }
 }
@@ -174,44 +191,6 @@ impl PlainDocument {
         text.push_str(&self.text[done..]);
         text
     }
-}
-
-fn collect(
-    text: &str,
-    above: &mut Vec<String>,
-    table: &DeTable<'_>,
-    found: &mut Vec<PlainProperty>,
-) -> Result<()> {
-    for (key, value) in table {
-        above.push(key.get_ref().to_string());
-        let span = value.span();
-        let place = |error: Error| error.at_offset(text, span.start);
-        if let DeValue::Table(inner) = value.get_ref() {
-            collect(text, above, inner, found)?;
-        } else {
-            let path = PropertyPath::new(above.clone()).map_err(place)?;
-            let fail = |what: &str| Err(place(Error::malformed(what).at(&path)));
-            let (value, marked) = match to_value(value.get_ref()) {
-                Some(Value::String(text)) if text.starts_with(SEALED_PREFIX) => {
-                    return fail("begins with `sealed:`: is it sealed already?");
-                }
-                Some(Value::String(text)) => match text.strip_prefix(SECRET_PREFIX) {
-                    Some(secret) => (Value::String(secret.to_owned()), true),
-                    None => (Value::String(text), false),
-                },
-                Some(array @ Value::Array(_)) if mentions(&array) => {
-                    return fail(
-                        "`secret:` or `sealed:` in an array: an array is one property, sealed as a whole (--only) or readable",
-                    );
-                }
-                Some(other) => (other, false),
-                None => return fail("a number that is out of range"),
-            };
-            found.push(PlainProperty { path, value, marked, span });
-        }
-        above.pop();
-    }
-    Ok(())
 }
 
 /// Whether any string in the value begins with `secret:` or `sealed:`.

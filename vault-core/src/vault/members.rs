@@ -163,7 +163,7 @@ impl Vault<CanWrite> {
             self.file.header.write_key = write_key;
         }
         (self.file.header.access, self.file.header.read_key) = (list, read_key);
-        self.file.own = own;
+        self.file.own = own.into();
         Ok(())
     }
 
@@ -171,7 +171,7 @@ impl Vault<CanWrite> {
     pub(crate) fn rename_access(&mut self, old: &str, access: &Access) -> Result<()> {
         let at = self.position(old)?;
         self.refuse_taken(access, Some(at))?;
-        self.file.own = edit::replace_access(&self.file.own, at, access)?;
+        self.file.own = edit::replace_access(&self.file.own, at, access)?.into();
         self.file.header.access[at] = access.clone();
         Ok(())
     }
@@ -337,7 +337,8 @@ mod tests {
 
     fn set_epoch(vault: &mut Vault<CanWrite>, epoch: u64) {
         vault.file.header.epoch = epoch;
-        vault.file.own = edit::replace(&vault.file.own, "epoch", &epoch.to_string()).unwrap();
+        vault.file.own =
+            edit::replace(&vault.file.own, "epoch", &epoch.to_string()).unwrap().into();
     }
 
     #[test]
@@ -416,7 +417,7 @@ mod tests {
             ),
         ] {
             let mut vault = team.file().open_for_writing(&[team.alice.clone()]).unwrap();
-            vault.file.own = edit::replace(&vault.file.own, "access", &list).unwrap();
+            vault.file.own = edit::replace(&vault.file.own, "access", &list).unwrap().into();
             vault.file.header.access = Header::parse(&vault.file.own).unwrap().access;
             vault.remove_access("bob", 200).unwrap();
             let text = vault.sign().unwrap();

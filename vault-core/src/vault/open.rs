@@ -47,11 +47,15 @@ impl VerifiedFile {
     ///
     /// # Errors
     /// The errors of [`VerifiedFile::open`]; [`Kind::NoIdentity`] also for a reader;
-    /// [`Kind::Malformed`] if the seed does not belong to the vault's id.
+    /// [`Kind::Malformed`] if the seed does not belong to the vault's id, or if the two key blocks
+    /// contain different data keys, so that readers would see other values.
     pub fn open_for_writing(self, identities: &[Identity]) -> Result<Vault<CanWrite>> {
-        match open_writer_keys(&self.header.write_key, &self.wanted(identities)) {
+        let wanted = self.wanted(identities);
+        match open_writer_keys(&self.header.write_key, &self.header.read_key, &wanted) {
             Ok(Some((seed, key))) if id_of(&seed) == self.header.vault => {
-                Vault::for_writer(self, seed, key)
+                let vault = Vault::for_writer(self, seed, key)?;
+                vault.check_key_blocks(&wanted)?;
+                Ok(vault)
             }
             Ok(Some(_)) => Err(self.placed(Error::malformed(
                 "`write_key` does not contain the signing seed of this vault",

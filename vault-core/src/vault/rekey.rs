@@ -35,7 +35,7 @@ impl Vault<CanWrite> {
     pub fn rotate(&mut self, signing_key: bool) -> Result<()> {
         let header = &self.file.header;
         self.rekey(
-            self.file.own.clone(),
+            self.file.own.to_string(),
             header.access.clone(),
             header.removed.clone(),
             signing_key,
@@ -120,7 +120,7 @@ impl Vault<CanWrite> {
             write_key,
             vault: id,
         };
-        self.file.own = own;
+        self.file.own = own.into();
         self.file.document = document;
         self.key = key;
         self.mode.data_key = data_key;

@@ -54,7 +54,7 @@ impl Vault<CanWrite> {
             }
         }
         removed.sort_by_key(|removed| removed.at);
-        self.file.own = edit::set_removed(&self.file.own, removed)?;
+        self.file.own = edit::set_removed(&self.file.own, removed)?.into();
         Ok(())
     }
 
@@ -72,7 +72,7 @@ impl Vault<CanWrite> {
             .removed
             .retain(|removed| oldest.is_some_and(|oldest| oldest <= removed.at));
         if self.file.header.removed.len() < before {
-            self.file.own = edit::set_removed(&self.file.own, &self.file.header.removed)?;
+            self.file.own = edit::set_removed(&self.file.own, &self.file.header.removed)?.into();
         }
         Ok(())
     }

@@ -16,8 +16,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
 impl Vault<CanWrite> {
-    /// Checks that both key blocks contain the same data key. `bootseal verify` calls this with a
-    /// writer's identity.
+    /// Checks that both key blocks contain the same data key, as every opening for writing does.
     ///
     /// # Errors
     /// [`Kind::Malformed`] if they contain different data keys, or if none of `identities` opens
@@ -30,7 +29,8 @@ impl Vault<CanWrite> {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn check_key_blocks(&self, identities: &[Identity]) -> Result<()> {
-        let same = open_data_key(&self.file.header.read_key, identities)?
+        let same = open_data_key(&self.file.header.read_key, identities)
+            .map_err(|error| self.placed(error))?
             .is_some_and(|key| key.0.same_as(&self.mode.data_key.0));
         if same {
             Ok(())

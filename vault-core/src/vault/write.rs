@@ -72,7 +72,7 @@ impl Vault<CanWrite> {
         refuse_unclear_hosts(&Document::default(), &document)?;
         let file = VerifiedFile {
             document,
-            own: header.to_text(),
+            own: header.to_text().into(),
             header,
             trust: Trust::FirstUse,
             handed_over_from: None,

@@ -8,8 +8,8 @@ use crate::formats::parse_named;
 use crate::git::repository::Repository;
 use crate::ui::failure::{Exit, Failure, Result};
 use bootseal_core::{
-    Kind, PlainDocument, Property, PropertyPath, SealedFile, Shown, VaultId, VerifiedFile,
-    open_source, shell_path,
+    Kind, PlainDocument, PropertyPath, SealedFile, Shown, VaultId, VerifiedFile, open_source,
+    shell_path,
 };
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -40,10 +40,8 @@ pub(crate) fn run(options: &GitCheck, context: &mut Context<'_>) -> Result<(), E
         match SealedFile::parse(bytes).and_then(|file| file.verify(&[])) {
             Ok(file) => {
                 vaults.entry(file.vault_id()).or_default().push(name.clone());
-                let secret = file
-                    .properties()
-                    .filter(|(_, property)| matches!(property, Property::Sealed(_)));
-                sealed.insert(name.to_lowercase(), secret.map(|(path, _)| path.clone()).collect());
+                let secret = file.names().filter(|(_, sealed)| *sealed);
+                sealed.insert(name.to_lowercase(), secret.map(|(path, _)| path).collect());
                 if committed && let Some(since) = &since {
                     findings.extend(
                         older(since, &repository, &name, file)

@@ -6,7 +6,7 @@ use crate::commands::git::read;
 use crate::context::Context;
 use crate::ui::failure::{Exit, Result};
 use crate::ui::tables;
-use bootseal_core::{HandEdit, Property, SealedFile, Shown};
+use bootseal_core::{HandEdit, SealedFile, Shown};
 
 pub(crate) fn run(options: &GitTextconv, context: &mut Context<'_>) -> Result<(), Exit> {
     let bytes = read(&options.file)?;
@@ -43,11 +43,8 @@ fn lines(bytes: &[u8]) -> Vec<String> {
             file.epoch()
         ));
         lines.extend(tables::access(file.access()).lines().map(|line| format!("  {line}")));
-        let sealed = file
-            .properties()
-            .filter(|(_, property)| matches!(property, Property::Sealed(_)))
-            .count();
-        lines.push(format!("  {} properties, {sealed} sealed", file.properties().count()));
+        let (properties, sealed) = file.counts();
+        lines.push(format!("  {properties} properties, {sealed} sealed"));
     }
     lines
 }

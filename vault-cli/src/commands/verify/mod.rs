@@ -11,7 +11,7 @@ use crate::trust::each_file::{self, Answer};
 use crate::trust::locate::{self, OpenedFile, expand};
 use crate::trust::vouch::{how_to_pin, trusted};
 use crate::ui::failure::{Exit, Failure, Result};
-use bootseal_core::{Gateway, Identity, Kind, Profile, Property, Role, Shown, Trust};
+use bootseal_core::{Gateway, Identity, Kind, Profile, Role, Shown, Trust};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -85,9 +85,7 @@ fn check(found: OpenedFile, context: &mut Context<'_>) -> Result<Value> {
     let OpenedFile { path, mut keys, file, .. } = found;
     keys.unlock_unasked(&file, context)?;
     let mut role = file.role_of(&keys.identities);
-    let properties = file.properties().count();
-    let sealed =
-        file.properties().filter(|(_, property)| matches!(property, Property::Sealed(_))).count();
+    let (properties, sealed) = file.counts();
     let (vault, generation) = (file.vault_id(), file.generation());
     let trust = trusted(&file);
     if file.trust() == Trust::Unverified {

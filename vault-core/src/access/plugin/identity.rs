@@ -50,14 +50,27 @@ impl PluginIdentity {
     }
 
     /// Unwraps the file key through the `identity-v1` state machine. Returns `None` if the plugin
-    /// has no key for these stanzas, and an error if it cannot be run or reports one.
-    pub(crate) fn file_key(&self, stanzas: &[Stanza]) -> Result<Option<FileKey>> {
-        let digest = digest(stanzas);
+    /// has no key for these stanzas, and an error if it cannot be run or reports one. The file with
+    /// the stanzas `also` is unwrapped in the same run, and its key is kept.
+    pub(crate) fn file_key(&self, stanzas: &[Stanza], also: &[Stanza]) -> Result<Option<FileKey>> {
         let key = |bytes: &[u8]| FileKey::init_with_mut(|key| key.copy_from_slice(bytes));
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, known)) = opened.iter().find(|(of, _)| *of == digest) {
-            return Ok(Some(known.expose(key)));
+        let known = |opened: &[Opened]| {
+            let digest = digest(stanzas);
+            let known = opened.iter().find(|(of, _)| *of == digest);
+            known.map(|(_, known)| known.expose(key))
+        };
+        if let Some(known) = known(&opened) {
+            return Ok(Some(known));
         }
+        let files: Vec<&[Stanza]> =
+            [stanzas, also].into_iter().filter(|stanzas| !stanzas.is_empty()).collect();
+        opened.extend(self.run(&files)?);
+        Ok(known(&opened))
+    }
+
+    /// Runs the plugin once for several files.
+    fn run(&self, files: &[&[Stanza]]) -> Result<Vec<Opened>> {
         let not_there = |error: Error| match error.kind() {
             Kind::NotFound => Error::new(Kind::NoIdentity, error.what())
                 .with_help(error.help().unwrap_or_default()),
@@ -67,32 +80,41 @@ impl PluginIdentity {
         self.text
             .expose_str(|text| session.talk.say("add-identity", &[text], &[]))
             .map_err(|_| Error::malformed("the plugin identity is not UTF-8"))?;
-        for stanza in stanzas {
-            let words =
-                ["0", &stanza.tag].into_iter().chain(stanza.args.iter().map(String::as_str));
-            session.talk.say("recipient-stanza", &words.collect::<Vec<_>>(), &stanza.body);
+        for (index, stanzas) in files.iter().enumerate() {
+            let index = index.to_string();
+            for stanza in *stanzas {
+                let words = [index.as_str(), &stanza.tag]
+                    .into_iter()
+                    .chain(stanza.args.iter().map(String::as_str));
+                session.talk.say("recipient-stanza", &words.collect::<Vec<_>>(), &stanza.body);
+            }
         }
         session.talk.say("done", &[], &[]);
-        let mut found = None;
+        let mut found: Vec<Option<_>> = files.iter().map(|_| None).collect();
         session.answer(|message: &Message| match (message.tag(), message.args()) {
-            ("file-key", [index])
-                if index == "0" && found.is_none() && message.body.len() == FILE_KEY_BYTES =>
-            {
-                found = Some(Secret::copy_of(&message.body));
-                Reply::Ok
+            ("file-key", [index]) if message.body.len() == FILE_KEY_BYTES => {
+                let place = index.parse().ok().and_then(|index: usize| found.get_mut(index));
+                match place.filter(|place| place.is_none()) {
+                    Some(place) => {
+                        *place = Some(Secret::copy_of(&message.body));
+                        Reply::Ok
+                    }
+                    None => Reply::Fail,
+                }
             }
             ("file-key", _) => Reply::Fail,
             _ => Reply::Unsupported,
         })?;
-        match found.transpose()? {
-            Some(found) => {
-                let key = found.expose(key);
-                opened.push((digest, found));
-                Ok(Some(key))
-            }
-            None if session.talk.complaints.is_empty() => Ok(None),
-            None => Err(session.failed("it returned no file key")),
+        if found.iter().all(Option::is_none) && !session.talk.complaints.is_empty() {
+            return Err(session.failed("it returned no file key"));
         }
+        let mut opened = Vec::new();
+        for (stanzas, key) in files.iter().zip(found) {
+            if let Some(key) = key {
+                opened.push((digest(stanzas), key?));
+            }
+        }
+        Ok(opened)
     }
 }
 

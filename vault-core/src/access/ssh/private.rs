@@ -1,6 +1,6 @@
 //! SSH private keys as identities: ready to use, or locked by a passphrase.
 
-use crate::access::recipient::Recipient;
+use crate::access::recipient::{Recipient, decoded_share};
 use crate::error::{Error, Result};
 use crate::shown::Brief;
 use age::ssh::{EncryptedKey, UnsupportedKey};
@@ -17,10 +17,25 @@ pub(crate) struct Key {
 
 impl Key {
     pub(crate) fn file_key(&self, stanzas: &[Stanza]) -> Result<Option<FileKey>> {
-        let opened = age::Identity::unwrap_stanzas(&*self.key, stanzas);
-        opened
-            .transpose()
-            .map_err(|_| Error::malformed("a stanza for this SSH key cannot be decrypted with it"))
+        let recipient = self.recipient.to_string();
+        let own = recipient.split(' ').next().unwrap_or_default();
+        for stanza in stanzas.iter().filter(|stanza| stanza.tag == own) {
+            // As in age, a stanza of another form is an error, even if a later one could be opened.
+            let sound = match (own, stanza.args.as_slice()) {
+                ("ssh-ed25519", [_, share]) => decoded_share(share).is_some(),
+                ("ssh-rsa", [_]) => true,
+                _ => false,
+            };
+            if !sound {
+                return Err(Error::malformed("the stanza of an SSH recipient is malformed"));
+            }
+            if let Some(opened) = age::Identity::unwrap_stanza(&*self.key, stanza) {
+                return opened.map(Some).map_err(|_| {
+                    Error::malformed("a stanza for this SSH key cannot be decrypted with it")
+                });
+            }
+        }
+        Ok(None)
     }
 }
 

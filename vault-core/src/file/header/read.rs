@@ -7,12 +7,11 @@ use crate::file::header::{
     Access, Handover, Header, MAX_COUNT, MAX_HISTORY, Removed, Role, is_name,
 };
 use crate::shown::Brief;
+use crate::text::parse::own_table::own_table;
 use crate::text::table_reader::Fields;
-use crate::text::toml_value::{parse_toml, to_value};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use std::str::FromStr;
-use toml::de::DeValue;
 use toml::{Table, Value};
 
 const MAX_ACCESS: usize = 256;
@@ -21,15 +20,7 @@ const MAX_KEY_BLOCK: usize = 256 * 1024;
 impl Header {
     /// Parses the text that begins with the line `[bootseal]`, and checks keys, types and limits.
     pub(crate) fn parse(text: &str) -> Result<Header> {
-        let table = parse_toml(text)?;
-        let read = to_value(&DeValue::Table(table.into_inner())).and_then(|value| match value {
-            Value::Table(mut outer) => outer.remove("bootseal"),
-            _ => None,
-        });
-        let Some(Value::Table(table)) = read else {
-            return Err(Error::malformed("the table `[bootseal]` cannot be read"));
-        };
-        let mut fields = Fields::of("bootseal", table);
+        let mut fields = Fields::of("bootseal", own_table(text)?);
         let format = fields.integer("format")?;
         match fields.required("format", format)? {
             1 => {}

@@ -3,8 +3,10 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::file::known_vaults::{Known, KnownFile, KnownVaults};
+use crate::file::sealed::SignedFile;
 use crate::file::verified::{Trust, VerifiedFile};
 use crate::file::version::SignedVersion;
+use crate::keys::vault_id::VaultId;
 use crate::shown::Shown;
 
 impl KnownVaults {
@@ -32,15 +34,7 @@ impl KnownVaults {
         for known in self.all(place) {
             self.refuse_former(known, file, place)?;
             if known.vault != file.vault_id() && !file.header.continues(&known.vault) {
-                let what = format!(
-                    "this is a different vault: its id is {}, but the file is known as {}",
-                    file.vault_id(),
-                    known.vault
-                );
-                return Err(Error::new(Kind::WrongVault, what).in_file(&place.shown).with_help(format!(
-                    "Someone may have replaced the file with their own vault. If a new vault was created on purpose, confirm it: --pin {}",
-                    file.vault_id()
-                )));
+                return Err(different(&file.vault_id(), known, place));
             }
         }
         if self.asked(place).is_some() {
@@ -68,6 +62,36 @@ impl KnownVaults {
             !known.former.contains(&id)
                 && (known.vault == id || version.former_ids().contains(&known.vault))
         })
+    }
+
+    /// Refuses another vault than the known one before the file is parsed, as a pin does. Without
+    /// it, anyone could make a file that takes much memory and time before it is refused. Only the
+    /// table `[bootseal]` is read, to follow the handovers.
+    ///
+    /// # Errors
+    /// [`Kind::WrongVault`], as [`KnownVaults::recognise`].
+    ///
+    /// ```
+    /// # let ((_folder, store), [file, foreign]) = (bootseal_fixtures::path("known_vaults"), bootseal_fixtures::two_vaults());
+    /// use bootseal_core::{Kind, KnownFile, KnownVaults, SealedFile};
+    /// let place = KnownFile::named("app.sealed.toml");
+    /// KnownVaults::remember(&store, &place, &file)?;
+    ///
+    /// let signed = SealedFile::parse(foreign.text().into_bytes())?.verify_signature()?;
+    /// let error = KnownVaults::load(&store)?.refuse_other_vault(&signed, &place).unwrap_err();
+    /// assert_eq!(error.kind(), Kind::WrongVault);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn refuse_other_vault(&self, file: &SignedFile, place: &KnownFile) -> Result<()> {
+        let id = file.vault_id();
+        // An id that was handed over gets its own error once its file was read.
+        let other = |known: &&Known| {
+            known.vault != id && !known.former.contains(&id) && !file.continues(&known.vault)
+        };
+        match self.all(place).find(other) {
+            Some(known) => Err(different(&id, known, place)),
+            None => Ok(()),
+        }
     }
 
     fn refuse_former(&self, known: &Known, file: &VerifiedFile, place: &KnownFile) -> Result<()> {
@@ -259,5 +283,15 @@ fn former_writer(known: &Known, file: &VerifiedFile) -> Option<String> {
     Some(format!(
         "this file hands {old} over to {id}, but an earlier file handed it over to {}: a former writer may have signed it",
         known.vault
+    ))
+}
+
+fn different(id: &VaultId, known: &Known, place: &KnownFile) -> Error {
+    let what = format!(
+        "this is a different vault: its id is {id}, but the file is known as {}",
+        known.vault
+    );
+    Error::new(Kind::WrongVault, what).in_file(&place.shown).with_help(format!(
+        "Someone may have replaced the file with their own vault. If a new vault was created on purpose, confirm it: --pin {id}"
     ))
 }

@@ -4,7 +4,6 @@
 pub(crate) mod read;
 
 use crate::file::verified::VerifiedFile;
-use crate::text::document::Property;
 use crate::text::path::PropertyPath;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -148,7 +147,7 @@ pub(super) fn routes(
             .and_then(|route| route.child(key))
             .is_ok_and(|path| file.property(&path).is_some())
     };
-    let route = |(path, _): (&PropertyPath, &Property)| {
+    let route = |(path, _): (PropertyPath, bool)| {
         let segments = path.segments();
         let at = segments.iter().rposition(|segment| segment == "route").filter(|at| *at > 0)?;
         let table = PropertyPath::new(segments[..at].to_vec()).ok()?;
@@ -156,7 +155,7 @@ pub(super) fn routes(
             && (profiles.contains(&table) || has(&table, "listen") && has(&table, "upstream"));
         is.then_some(table)
     };
-    file.properties().filter_map(route).collect()
+    file.names().filter_map(route).collect()
 }
 
 #[cfg(test)]

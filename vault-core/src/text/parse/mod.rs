@@ -1,0 +1,18 @@
+//! Reads TOML in memory that is bounded: the events of a text, its index, and single values.
+
+pub(super) mod value_builder;
+
+pub(crate) mod own_table;
+
+mod builder;
+pub(super) mod index;
+pub(super) mod limits;
+pub(super) mod scalar;
+pub(super) mod tree;
+mod walk;
+
+pub(super) mod stream;
+pub(super) mod toml_1_1;
+
+#[cfg(test)]
+mod tests;
