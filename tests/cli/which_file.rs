@@ -114,7 +114,7 @@ fn a_key_file_that_others_can_read_or_write_is_refused_with_the_chmod_command() 
             assert_eq!(
                 text,
                 format!(
-                    "bootseal: web.key: a key file that others can {word} (mode {bits:04o})\n  chmod 600 web.key\n"
+                    "bootseal: web.key: others can {word} this key file (mode {bits:04o})\n  chmod 600 web.key\n"
                 )
             );
         }

@@ -145,7 +145,8 @@ fn every_command_of_operations_md_runs() {
 fn a_password_rotated_on_friday_evening_costs_one_refused_login_and_no_call() {
     let mut acme = Process::python("simplejwt.py", ["svc", "old"], &[]);
     let page = std::fs::read_to_string(root().join("docs/operations.md")).unwrap();
-    let (friday, rest) = page.split_once("Now it is changed at the vendor.").unwrap();
+    let (friday, rest) =
+        page.split_once("Then somebody changes the password at the vendor.").unwrap();
     let monday = rest.split("\n## ").next().unwrap();
     let friday = friday.replace("https://acme.example", &acme.url(""));
     let (_, script) = sections(&friday).pop().unwrap();

@@ -450,8 +450,8 @@ fn the_loaders_error_names_the_fault_of_the_passphrase() {
     for (passphrase, mode, words) in [
         ("not that one", 0o400, "(wrong passphrase for break-glass, web1)"),
         ("", 0o400, "(the passphrase is empty)"),
-        (WEB, 0o444, "(a key file that others can read (mode 0444))"),
-        (WEB, 0o620, "(a key file that others can write (mode 0620))"),
+        (WEB, 0o444, "(others can read this key file (mode 0444))"),
+        (WEB, 0o620, "(others can write this key file (mode 0620))"),
     ] {
         let error = host(&home, passphrase, mode).load().unwrap_err();
         assert_eq!(error.kind(), Kind::NoIdentity);

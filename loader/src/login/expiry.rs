@@ -6,11 +6,11 @@ use crate::login::parse::jwt::Claims;
 use bootseal_core::{Expiry, Profile, Unit};
 use std::time::Duration;
 
-/// The time for which a token is used that had already expired on arrival, so that not every call
-/// logs in.
+/// How long a token is used if it had already expired when it arrived. If it were not used at all,
+/// every call would log in.
 const BORN_EXPIRED: Duration = Duration::from_secs(5);
-/// A difference of up to this many seconds between the vendor's clock and ours may be due to the
-/// network.
+/// A difference of up to this many seconds between the vendor's clock and ours may be only the
+/// network's delay.
 const CLOCK_TOLERANCE: f64 = 5.0;
 
 /// The source of a token's lifetime.
@@ -32,11 +32,12 @@ pub enum ExpiryFrom {
     Header,
     /// The cookie's own Max-Age or Expires.
     Cookie,
-    /// The profile, with a fixed lifetime.
+    /// The fixed lifetime that the profile states.
     Fixed,
-    /// The profile's `default_life`, because no other source has a lifetime.
+    /// The profile's `default_life`, because no other source states a lifetime.
     Default,
-    /// There is no source, so the token is used until a call is rejected.
+    /// No source, as the profile says (`expiry = "on-reject"`): the token is used until the vendor
+    /// rejects it, or until shortly before it is as old as `max_age`.
     OnReject,
 }
 
@@ -55,7 +56,8 @@ impl ExpiryFrom {
     }
 }
 
-/// The parts of a response that determine a token's lifetime.
+/// What a token's lifetime is computed from: parts of the login's response, and the time at which
+/// the response arrived.
 #[derive(Debug, Default)]
 pub(crate) struct Evidence {
     pub(crate) jwt: Option<Claims>,
@@ -100,8 +102,8 @@ pub(crate) struct Lifetime {
 
 impl Lifetime {
     pub(crate) fn of(profile: &Profile, evidence: &Evidence) -> Lifetime {
-        // A host whose clock is wrong by an hour must neither log in for each call nor send expired
-        // tokens.
+        // If the two clocks differ, the vendor's counts. By its own clock, a host that is an hour
+        // ahead would log in for each call, and one that is an hour behind would send expired tokens.
         let server_now = evidence
             .server_date
             .filter(|date| (date - evidence.unix_time).abs() > CLOCK_TOLERANCE)
@@ -138,8 +140,8 @@ impl Lifetime {
     }
 }
 
-/// The ages at which a token is refreshed in the background and at which it is no longer used,
-/// counted from when its login was sent.
+/// Two ages of a token, counted from when its login was sent: at `refresh_at`, the next token is
+/// fetched in the background; at `hard_at`, this one is no longer used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Deadlines {
     pub(crate) refresh_at: Duration,
@@ -147,9 +149,10 @@ pub(crate) struct Deadlines {
 }
 
 impl Deadlines {
-    /// The deadlines of a token that arrived at `age`. Even a token with a very short lifetime is
-    /// kept briefly, so that not every call logs in. If the token has expired, the vendor rejects
-    /// it, which causes another login.
+    /// Postpones the deadlines of a token that arrived at `age`, if necessary: it is used for at
+    /// least a second after that, and for `BORN_EXPIRED` if it had already expired. Otherwise, every
+    /// call would log in. If the vendor no longer accepts the token, its rejection causes the next
+    /// login.
     pub(crate) fn kept(self, lifetime: &Lifetime, age: Duration) -> Deadlines {
         let least = age + if lifetime.born_expired { BORN_EXPIRED } else { Duration::from_secs(1) };
         Deadlines { refresh_at: self.refresh_at.max(least), hard_at: self.hard_at.max(least) }
@@ -215,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn the_exp_of_a_jwt_is_measured_by_the_vendors_clock_and_capped_at_max_age() {
+    fn the_lifetime_of_a_jwt_ends_at_its_exp_and_is_at_most_max_age() {
         let profile = profile("");
         for (exp, expected) in [
             (NOW + 600.0, Some(600.0)),
@@ -236,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn the_iat_of_a_jwt_corrects_a_vendor_whose_clock_runs_ahead() {
+    fn the_lifetime_of_a_jwt_is_at_most_the_time_from_its_iat_to_its_exp() {
         let profile = profile("");
         for (exp, iat, expected) in [
             (NOW + 3600.0, NOW, Some(HOUR)),
@@ -250,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn the_date_of_the_response_is_the_vendors_time_if_it_differs_from_ours() {
+    fn the_date_header_replaces_our_clock_if_they_differ_by_more_than_5_s() {
         let profile = profile("");
         for (exp, date, expected) in [
             (NOW + 7200.0, NOW + 3600.0, Some(HOUR)),
@@ -372,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refresh_is_spread_over_a_tenth_of_the_lifetime() {
+    fn the_jitter_places_the_refresh_between_75_and_85_percent_of_the_lifetime() {
         let profile = profile("");
         for (jitter, refresh_at) in
             [(0.0, 2700.0), (0.5, 2880.0), (1.0, 3060.0), (7.0, 3060.0), (-7.0, 2700.0)]
@@ -382,13 +385,13 @@ mod tests {
     }
 
     #[test]
-    fn the_skew_is_a_tenth_of_the_lifetime_at_least_a_second_and_never_over_half() {
+    fn the_skew_is_at_most_a_tenth_of_the_lifetime_but_at_least_1_s_or_half_of_it() {
         let usual = profile("");
         for (lifetime, refresh_at, hard_at) in [
             (DAY, 0.8 * DAY, DAY - 60.0),
             (100.0, 80.0, 90.0),
             (20.0, 16.0, 18.0),
-            // Under 20 s nothing is refreshed ahead.
+            // A token with a lifetime under 20 s is not refreshed early.
             (19.99, 17.991, 17.991),
             (5.0, 4.0, 4.0),
             (2.0, 1.0, 1.0),
@@ -405,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_is_not_refreshed_ahead_is_used_to_its_end() {
+    fn without_an_early_refresh_the_next_token_is_fetched_at_the_hard_deadline() {
         assert_eq!(deadlines(&profile("refresh_ahead = false"), HOUR, 0.5), (3540.0, 3540.0));
         let on_reject = profile("expiry = \"on-reject\"");
         let lifetime = Lifetime::of(&on_reject, &Evidence::default());

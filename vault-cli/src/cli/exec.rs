@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/exec.txt").trim_end())]
 pub(crate) struct Exec {
-    /// Pass only the properties below this name; repeatable
+    /// Pass only this property, or only the properties in this table; repeatable
     #[arg(long, value_name = "PREFIX")]
     pub(crate) only: Vec<String>,
     /// Pass the property PATH as the environment variable NAME; repeatable

@@ -9,7 +9,7 @@ pub(crate) struct Export {
     /// The output format [default: toml; json with --json]
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<ExportFormat>,
-    /// Print only the properties below this name; repeatable
+    /// Print only this property, or only the properties in this table; repeatable
     #[arg(long, value_name = "PREFIX")]
     pub(crate) only: Vec<String>,
     /// Print even if stdout is a terminal or a file

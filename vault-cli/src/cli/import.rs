@@ -17,7 +17,7 @@ pub(crate) struct Import {
     /// use -f instead
     #[arg(short, long, value_name = "OUT", conflicts_with = "file")]
     pub(crate) output: Option<PathBuf>,
-    /// Put all properties below this name
+    /// Put all properties into this table
     #[arg(long = "as", value_name = "PREFIX")]
     pub(crate) below: Option<String>,
     /// A file with the other tool's key or password; repeatable

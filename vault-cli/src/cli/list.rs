@@ -6,6 +6,6 @@ use clap::Args;
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/list.txt").trim_end())]
 pub(crate) struct List {
-    /// Show only the properties below this name
+    /// Show only this property, or only the properties in this table
     pub(crate) prefix: Option<String>,
 }

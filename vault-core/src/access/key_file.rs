@@ -1,4 +1,4 @@
-//! Key files, which are read onto a guarded page if only their owner can read them.
+//! Reads key files onto guarded pages, and refuses those that others can read or write.
 
 use crate::disk::source::open_source;
 use crate::error::{Error, Kind, Result};
@@ -7,10 +7,10 @@ use bootseal_memory::SecretBuf;
 use std::fs::File;
 use std::path::Path;
 
-/// The size limit: an identity file has a few lines, so a larger file is something else.
+/// The size limit. An identity file has only a few lines, so a larger file is not one.
 pub(super) const MAX_FILE: usize = 64 * 1024;
 
-/// Reads an identity file that only its owner can read, onto a guarded page.
+/// Reads an identity file onto a guarded page. Refuses it if others can read or write it.
 pub(crate) fn read_page(path: &Path) -> Result<SecretBuf> {
     let mut file = open_source(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Error::new(Kind::NotFound, "no such file"),
@@ -20,7 +20,8 @@ pub(crate) fn read_page(path: &Path) -> Result<SecretBuf> {
     page_from(&mut file)
 }
 
-/// Like `read_page`, but reads from a pipe or a descriptor, whose mode is not checked.
+/// Reads an identity file from `source` onto a guarded page. Unlike `read_page`, it does not check
+/// who else can read the source, which may be a pipe or a descriptor.
 pub(crate) fn page_from(source: &mut impl std::io::Read) -> Result<SecretBuf> {
     let mut page = SecretBuf::with_capacity(4096)?;
     match page.read_to_end(source, MAX_FILE) {
@@ -30,6 +31,8 @@ pub(crate) fn page_from(source: &mut impl std::io::Read) -> Result<SecretBuf> {
     }
 }
 
+/// Refuses a file that others can read or write, and a folder. Pipes, sockets and character devices
+/// are not checked, and neither is a file on a read-only file system.
 #[cfg(unix)]
 pub(crate) fn check_mode(file: &File, path: &Path) -> Result<()> {
     use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -37,7 +40,7 @@ pub(crate) fn check_mode(file: &File, path: &Path) -> Result<()> {
         .metadata()
         .map_err(|error| Error::new(Kind::Io, format!("cannot be read: {error}")))?;
     if meta.is_dir() {
-        return Err(Error::new(Kind::Io, "is a folder, not an identity file"));
+        return Err(Error::new(Kind::Io, "this is a folder, not an identity file"));
     }
     if meta.file_type().is_fifo()
         || meta.file_type().is_char_device()
@@ -46,19 +49,20 @@ pub(crate) fn check_mode(file: &File, path: &Path) -> Result<()> {
         return Ok(());
     }
     let mode = meta.mode() & 0o777;
-    let refuse = |who: &str| {
+    let refuse = |action: &str| {
         Err(Error::new(
             Kind::UnsafeFile,
-            format!("a key file that others can {who} (mode {mode:04o})"),
+            format!("others can {action} this key file (mode {mode:04o})"),
         )
         .with_help(format!("chmod 600 {}", shell_path(path))))
     };
-    let fixed = rustix::fs::fstatvfs(file)
+    // On a read-only file system, such as a mounted secret, nobody can change the mode.
+    let read_only = rustix::fs::fstatvfs(file)
         .is_ok_and(|system| system.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY));
-    if mode & 0o022 != 0 && !fixed {
+    if mode & 0o022 != 0 && !read_only {
         return refuse("write");
     }
-    if mode & 0o044 != 0 && !fixed {
+    if mode & 0o044 != 0 && !read_only {
         return refuse("read");
     }
     Ok(())

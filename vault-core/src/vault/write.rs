@@ -1,4 +1,4 @@
-//! Changes a vault: creates it, and sets, renames and removes values.
+//! Creates vaults, and adds, replaces, renames and removes their properties.
 
 use crate::access::wrap::{wrap_data_key, wrap_writer_keys};
 use crate::error::{Error, Kind, Result};
@@ -19,14 +19,15 @@ use bootseal_memory::Secret;
 use std::collections::HashMap;
 
 impl Vault<CanWrite> {
-    /// Creates a vault for `access` with `text` as its readable part. It has generation 1 after it
-    /// has been signed.
+    /// Creates a vault whose members are `access` and whose readable part is `text`. Signing gives
+    /// it generation 1.
     ///
     /// # Errors
-    /// [`Kind::Malformed`] if `text` is not TOML that may be signed, or if `access` breaks a rule
-    /// of the format; [`Kind::Conflict`] if a host in a settings table is not written in ASCII;
-    /// [`Kind::Usage`] if a recipient cannot be wrapped to; [`Kind::Io`] without random numbers or
-    /// guarded memory.
+    /// [`Kind::Malformed`] if `text` is not valid TOML, exceeds a limit of the format, or contains
+    /// a sealed value; [`Kind::Conflict`] if a host in a settings table is not written in ASCII;
+    /// [`Kind::Usage`] if age cannot encrypt to these recipients together; [`Kind::Io`] if `access`
+    /// has no writer, or if random numbers or guarded memory are not available. [`Vault::sign`]
+    /// checks the other rules of the format.
     ///
     /// ```
     /// use bootseal_core::{Access, Identity, Role, Secret, SealedFile, ValueKind, Vault};
@@ -60,12 +61,12 @@ impl Vault<CanWrite> {
         header.write_key =
             wrap_writer_keys(&seed, &data_key, &recipients(&header.access, Some(Role::Writer)))?;
         let document = Document::parse(with_final_newline(text))?;
-        // Another vault's sealed value would not open in this vault.
+        // A value that was sealed for another vault could not be opened in this one.
         if let Some((path, _)) =
             document.iter().find(|(_, property)| matches!(property, Property::Sealed(_)))
         {
             return Err(Error::malformed(
-                "is sealed already; a new vault starts with readable text",
+                "is already sealed; a new vault starts with readable text",
             )
             .at(path));
         }
@@ -81,12 +82,16 @@ impl Vault<CanWrite> {
         Vault::for_writer(file, seed, data_key)
     }
 
-    /// Seals `value` as the property `path`, which is added or replaced. `now` is in seconds since
-    /// 1970-01-01 UTC. The value is dated later if a removal or the replaced value is as new.
+    /// Seals `value` and stores it as the property `path`, which is added if it does not exist.
+    ///
+    /// The value is dated `now`, in seconds since 1970-01-01 UTC. If the last removal of a member,
+    /// or the value that is replaced, has the same date or a later one, the new value is dated one
+    /// second after it.
     ///
     /// # Errors
-    /// [`Kind::Conflict`] if the name is a table, or if a value is in the place of a table that is
-    /// needed; [`Kind::Malformed`] if the bytes are not of `kind`.
+    /// [`Kind::Conflict`] if `path` is a table, if a value has the name of a table that `path`
+    /// needs, or if `value` is longer than 16 MiB; [`Kind::Malformed`] if its bytes are not valid
+    /// for `kind`.
     ///
     /// ```
     /// # let mut vault = bootseal_fixtures::vault("");
@@ -108,8 +113,8 @@ impl Vault<CanWrite> {
         self.replace_text(self.file.document.with(path, &quoted(&sealed))?)
     }
 
-    /// Like `set`, but keeps `set_at` as given instead of raising it past the last removal and the
-    /// replaced value.
+    /// Like `set`, but the value is always dated `set_at`, even if the last removal or the replaced
+    /// value is newer.
     pub(crate) fn set_as_of(
         &mut self,
         path: &PropertyPath,
@@ -121,8 +126,7 @@ impl Vault<CanWrite> {
         self.replace_text(self.file.document.with(path, &quoted(&sealed))?)
     }
 
-    /// Seals many properties at once, each added or replaced. `now` is in seconds since 1970-01-01
-    /// UTC.
+    /// Like [`Vault::set`], but for many properties, in one change of the text.
     ///
     /// # Errors
     /// As [`Vault::set`].
@@ -156,11 +160,11 @@ impl Vault<CanWrite> {
         self.replace_text(document.with_new(&new)?)
     }
 
-    /// Sets the property `path` to a readable value, by adding or replacing the property.
+    /// Stores the readable `value` as the property `path`, which is added if it does not exist.
     ///
     /// # Errors
-    /// As [`Vault::set`]; [`Kind::Conflict`] also for text that begins with `sealed:` or `secret:`,
-    /// and for a host in a settings table that is not written in ASCII.
+    /// As [`Vault::set`]; [`Kind::Conflict`] also if a string in `value` begins with `sealed:` or
+    /// `secret:`, or if `path` is a setting whose host is not written in ASCII.
     ///
     /// ```
     /// # let mut vault = bootseal_fixtures::vault("timeout = \"10s\"\n");
@@ -180,12 +184,13 @@ impl Vault<CanWrite> {
         self.replace_text(self.file.document.with(path, &value_text(value))?)
     }
 
-    /// Appends readable properties that are written as TOML, and keeps their layout.
+    /// Appends `text`, the TOML of readable properties, unchanged. It must begin with a table
+    /// header; otherwise, its first properties would become part of the last table of the file.
     ///
     /// # Errors
-    /// [`Kind::Malformed`] if it is not TOML; [`Kind::Conflict`] if a value would have to be
-    /// sealed, if a host in a settings table is not written in ASCII, or if the file already has a
-    /// table that the text defines, which TOML does not allow.
+    /// [`Kind::Malformed`] if `text` is not valid TOML; [`Kind::Conflict`] if a string in it begins
+    /// with `sealed:` or `secret:`, if a host in a settings table is not written in ASCII, or if the
+    /// file already defines a table that `text` defines, because TOML allows each table only once.
     ///
     /// ```
     /// # let mut vault = bootseal_fixtures::vault("timeout = \"10s\"\n");
@@ -216,7 +221,7 @@ impl Vault<CanWrite> {
         let whole = whole.ok_or_else(|| {
             Error::new(
                 Kind::Conflict,
-                "the file already has such a table, which cannot be defined twice",
+                "this text cannot be appended: the file already defines one of its tables",
             )
         })?;
         refuse_unclear_hosts(&self.file.document, &whole)?;
@@ -224,11 +229,11 @@ impl Vault<CanWrite> {
         Ok(())
     }
 
-    /// Removes a property; comments above it stay.
+    /// Removes the property `path`. Comments above it stay.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] if there is none, with similar names; [`Kind::Conflict`] if it cannot be
-    /// removed alone, because it is in one of several `[[blocks]]`.
+    /// [`Kind::NotFound`], with similar names, if there is no such property; [`Kind::Conflict`] if
+    /// it is an array of tables, written as `[[blocks]]`.
     ///
     /// ```
     /// # let mut vault = bootseal_fixtures::vault("timeout = \"10s\"\nretries = 3\n");
@@ -247,9 +252,9 @@ impl Vault<CanWrite> {
     ///
     /// # Errors
     /// [`Kind::NotFound`] if `old` does not exist; [`Kind::Exists`] if `new` exists and `replace`
-    /// is false; [`Kind::Conflict`] if the tables of the file have no place for it, or if it becomes
-    /// a host in a settings table that is not written in ASCII; those of [`Vault::open`] for a
-    /// sealed value.
+    /// is false; [`Kind::Conflict`] if the file's tables do not allow the name `new`, or if `new` is
+    /// a setting whose host is not written in ASCII; the errors of [`Vault::open`] if `old` is
+    /// sealed.
     ///
     /// ```
     /// # let mut vault = bootseal_fixtures::vault("timeout = \"10s\" # of a call\n");
@@ -279,7 +284,7 @@ impl Vault<CanWrite> {
         if self.file.property(new).is_some() {
             if !replace {
                 return Err(
-                    Error::new(Kind::Exists, "there is a property of that name already").at(new)
+                    Error::new(Kind::Exists, "a property of this name exists already").at(new)
                 );
             }
             self.unset(new)?;
@@ -294,11 +299,11 @@ impl Vault<CanWrite> {
         value: &Secret,
         now: u64,
     ) -> Result<String> {
-        // A replaced value must be newer than every removal. Otherwise, it would stay marked as
-        // known to removed members.
+        // The new value must be newer than every removal. Otherwise, it would be marked as known to
+        // the removed members.
         let last_removal = self.file.header.removed.iter().map(|removed| removed.at + 1).max();
-        // It must also be newer than the value that it replaces: two values of one second would have
-        // no order, and a merge or a review could not tell which is the newer one.
+        // The new value must also be newer than the one that it replaces. If both had the same
+        // date, a merge or a review could not decide which of them is newer.
         let replaced = match self.file.document.get(path) {
             Some(Property::Sealed(_)) => {
                 self.open(path).ok().map(|old| old.set_at.saturating_add(1).min(LAST_SECOND))
@@ -309,7 +314,8 @@ impl Vault<CanWrite> {
         value::seal(&self.key, &self.file.vault_id(), path, kind, set_at, value)
     }
 
-    /// Replaces the user's part. A host that is new in it must be written in ASCII.
+    /// Replaces the user's part of the file. New and changed hosts in settings tables must be
+    /// written in ASCII.
     pub(crate) fn replace_text(&mut self, text: String) -> Result<()> {
         let document = Document::parse(text)?;
         refuse_unclear_hosts(&self.file.document, &document)?;
