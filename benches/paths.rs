@@ -48,7 +48,7 @@ fn vault_of(count: usize, me: &Identity) -> String {
             (format!("values.key{index}").parse().unwrap(), ValueKind::Text, value.clone())
         })
         .collect();
-    vault.set_all(&values, 1).unwrap();
+    vault.set_all(values.into_iter().map(Ok), 1).unwrap();
     vault.sign().unwrap()
 }
 

@@ -130,7 +130,7 @@ fn a_reader_cannot_change_the_file() {
         edit(&text, old, "")
     });
     let mut copy = Vault::create(opened.file().access().to_vec(), &cleared).unwrap();
-    copy.set_all(&values, 1).unwrap();
+    copy.set_all(values.into_iter().map(Ok), 1).unwrap();
     let copy = copy.sign().unwrap();
     let unpinned = SealedFile::parse(copy.clone().into_bytes()).unwrap().verify(&[]).unwrap();
     assert_eq!(

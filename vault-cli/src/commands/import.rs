@@ -43,7 +43,7 @@ pub(crate) fn run(options: &Import, context: &mut Context<'_>) -> Result<(), Exi
             context.ui.warn(format_args!("{}: {text}", property.path));
         }
     }
-    let input = Input { properties, document: None, left_out_comments: false, remarks: Vec::new() };
+    let input = Input::of(properties);
     match &out {
         (path, true) => drop(add(path, &input, &sealed, context)?),
         (path, false) => {
@@ -51,8 +51,11 @@ pub(crate) fn run(options: &Import, context: &mut Context<'_>) -> Result<(), Exi
         }
     }
     let named = |wanted: bool| -> Vec<String> {
-        let paths = input.properties.iter().map(|property| &property.path);
-        paths.filter(|path| sealed.contains(*path) == wanted).map(ToString::to_string).collect()
+        let paths = input.names().map(|(path, _)| path);
+        paths
+            .filter(|path| sealed.contains(&**path) == wanted)
+            .map(|path| path.to_string())
+            .collect()
     };
     let table = Table { sealed: named(true), readable: named(false), weak, left_out };
     context.ui.answer(&table.json(&out.0), table.text(&out.0))?;

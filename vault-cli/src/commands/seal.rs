@@ -38,7 +38,7 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
         context.ui.warn(remark);
     }
     let special = special_tables(&input);
-    for path in unexpanded(&input, &special) {
+    for path in unexpanded(&input, &special)? {
         let text = "the value contains `${` or `$(`, which is taken literally; nothing is expanded";
         context.ui.warn(format_args!("{path}: {text}"));
     }
@@ -67,7 +67,7 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
         shred.carry_out(context)?;
     }
     report(&path, &input, &sealed, context)?;
-    warn_of_profiles(&input, &special, &sealed, context);
+    warn_of_profiles(&input, &special, &sealed, context)?;
     let into_another = named_file.is_some()
         && input.document.as_ref().is_some_and(|document| document.comments().next().is_some());
     if input.left_out_comments || into_another && added {
@@ -99,8 +99,11 @@ fn report(
     context: &mut Context<'_>,
 ) -> Result<(), Exit> {
     let named = |wanted: bool| -> Vec<String> {
-        let paths = input.properties.iter().map(|property| &property.path);
-        paths.filter(|path| sealed.contains(*path) == wanted).map(ToString::to_string).collect()
+        let paths = input.names().map(|(path, _)| path);
+        paths
+            .filter(|path| sealed.contains(&**path) == wanted)
+            .map(|path| path.to_string())
+            .collect()
     };
     let (names, readable) = (named(true), named(false));
     if context.ui.style.json {
@@ -128,8 +131,8 @@ fn warn_of_profiles(
     special: &SpecialTables,
     sealed: &HashSet<PropertyPath>,
     context: &mut Context<'_>,
-) {
-    for property in literal_credentials(input, special, sealed) {
+) -> Result<()> {
+    for property in literal_credentials(input, special, sealed)? {
         let text =
             "looks like a credential, and stays readable, because it is part of a login profile";
         context.ui.warn(format_args!(
@@ -141,6 +144,7 @@ fn warn_of_profiles(
         let text = "is sealed, and is not a key of a login profile: nothing in a profile may be sealed, so it will not work";
         context.ui.warn(format_args!("{path} {text}.{meant}"));
     }
+    Ok(())
 }
 
 /// Returns the sealed file's path: `app.properties` → `app.sealed.toml`, `.env.prod` →
@@ -161,24 +165,35 @@ pub(crate) fn beside(input: &Path) -> Result<PathBuf> {
 
 /// Finds properties with placeholders that another tool would expand, except `${name}` in a
 /// profile, which the login expands.
-fn unexpanded<'a>(input: &'a Input, special: &SpecialTables) -> Vec<&'a PropertyPath> {
-    let looks = |property: &&InputProperty| {
+fn unexpanded(input: &Input, special: &SpecialTables) -> Result<Vec<PropertyPath>> {
+    let looks = |property: &InputProperty| {
         let holds =
             |what: &str| property.value.expose_str(|text| text.contains(what)).unwrap_or(false);
         holds("$(") || holds("${") && !special.hold(&property.path)
     };
     match input.document {
-        Some(_) => Vec::new(),
-        None => input.properties.iter().filter(looks).map(|property| &property.path).collect(),
+        Some(_) => Ok(Vec::new()),
+        None => paths(input, looks),
     }
 }
 
+/// The paths of the properties with this trait.
+fn paths(input: &Input, is: impl Fn(&InputProperty) -> bool) -> Result<Vec<PropertyPath>> {
+    let mut paths = Vec::new();
+    for property in input.properties() {
+        let property = property?;
+        if is(&property) {
+            paths.push(property.path.clone());
+        }
+    }
+    Ok(paths)
+}
+
 fn special_tables(input: &Input) -> SpecialTables {
-    let all: HashMap<&PropertyPath, &InputProperty> =
-        input.properties.iter().map(|property| (&property.path, property)).collect();
-    SpecialTables::of(input.properties.iter().map(|property| &property.path), |path| {
-        all.get(path).map(|property| Cow::Owned(property.to_property()))
-    })
+    let names = input.names().map(|(path, _)| path);
+    let settings: Vec<_> = names.filter(|path| path.settings_table().is_some()).collect();
+    let find = input.finder();
+    SpecialTables::of(settings.iter().map(|path| &**path), |path| find(path).map(Cow::Owned))
 }
 
 /// Chooses the properties that are sealed.
@@ -193,7 +208,7 @@ fn choose(input: &Input, special: &SpecialTables, options: &Seal) -> Result<Hash
     };
     let (only, plain) = (globs(&options.only)?, globs(&options.plain)?);
     for (pattern, text) in only.iter().zip(&options.only).chain(plain.iter().zip(&options.plain)) {
-        if !input.properties.iter().any(|property| pattern.matches(&property.path.to_string())) {
+        if !input.names().any(|(path, _)| pattern.matches(&path.to_string())) {
             return Err(Failure::new(
                 Kind::NotFound,
                 format!("`{}` matches no property of the input", Shown(text)),
@@ -201,71 +216,64 @@ fn choose(input: &Input, special: &SpecialTables, options: &Seal) -> Result<Hash
             .with_help("Patterns must match whole names: '*.url', 'acme.*'"));
         }
     }
-    let marks = input.properties.iter().any(|property| property.marked);
-    let wanted = |property: &&InputProperty| {
-        let name = property.path.to_string();
+    let marks = input.names().any(|(_, marked)| marked);
+    let wanted = |path: &PropertyPath, marked: bool| {
+        let name = path.to_string();
         let named = only.iter().any(|pattern| pattern.matches(&name)) || only.is_empty() && !marks;
-        property.marked
+        marked
             || named
-                && !special.keep_readable(&property.path)
+                && !special.keep_readable(path)
                 && !plain.iter().any(|pattern| pattern.matches(&name))
     };
-    let both = |property: &&InputProperty| {
-        property.marked && plain.iter().any(|pattern| pattern.matches(&property.path.to_string()))
-    };
-    if let Some(property) = input.properties.iter().find(both) {
-        let text =
-            format!("{} is marked secret: in the input, but named by --plain", property.path);
+    let mut marked = input.names().filter(|(_, marked)| *marked).map(|(path, _)| path);
+    let is_plain =
+        |path: &PropertyPath| plain.iter().any(|pattern| pattern.matches(&path.to_string()));
+    if let Some(path) = marked.find(|path| is_plain(path)) {
+        let text = format!("{path} is marked secret: in the input, but named by --plain");
         return Err(Failure::new(Kind::Usage, text)
             .with_help("Remove secret: from the input, or the pattern from --plain."));
     }
-    if let Some(property) = input
-        .properties
-        .iter()
-        .find(|property| property.marked && special.keep_readable(&property.path))
-    {
+    let mut marked = input.names().filter(|(_, marked)| *marked).map(|(path, _)| path);
+    if let Some(path) = marked.find(|path| special.keep_readable(path)) {
         let text = format!(
-            "{} is marked secret:, and belongs to a login profile, which stays readable",
-            property.path
+            "{path} is marked secret:, and belongs to a login profile, which stays readable"
         );
         return Err(Failure::new(Kind::Conflict, text)
             .with_help("Make it a value of the table above, and use it as ${name}."));
     }
-    Ok(input.properties.iter().filter(wanted).map(|property| property.path.clone()).collect())
+    let wanted = input.names().filter(|(path, marked)| wanted(path, *marked));
+    Ok(wanted.map(|(path, _)| path.into_owned()).collect())
 }
 
 /// Finds sealed properties that are unknown keys of a profile and would not work, each with a
 /// similar known key.
-fn unknown_to_profiles<'a>(
-    input: &'a Input,
+fn unknown_to_profiles(
+    input: &Input,
     special: &SpecialTables,
     sealed: &HashSet<PropertyPath>,
-) -> Vec<(&'a PropertyPath, Option<&'static str>)> {
-    let sealed = input
-        .properties
-        .iter()
-        .map(|property| &property.path)
-        .filter(|path| sealed.contains(*path));
-    let unknown = |path: &'a PropertyPath| {
+) -> Vec<(PropertyPath, Option<&'static str>)> {
+    let sealed = input.names().map(|(path, _)| path).filter(|path| sealed.contains(&**path));
+    let unknown = |path: Cow<'_, PropertyPath>| {
         let place =
-            special.place(path).filter(|place| place.kind == "login" && !place.is_known())?;
-        Some((path, Profile::near_key(place.key)))
+            special.place(&path).filter(|place| place.kind == "login" && !place.is_known())?;
+        let near = Profile::near_key(place.key);
+        Some((path.into_owned(), near))
     };
     sealed.filter_map(unknown).collect()
 }
 
 /// Finds strings in a profile whose names suggest credentials, and which do not contain `${name}`.
-fn literal_credentials<'a>(
-    input: &'a Input,
+fn literal_credentials(
+    input: &Input,
     special: &SpecialTables,
     sealed: &HashSet<PropertyPath>,
-) -> Vec<&'a PropertyPath> {
+) -> Result<Vec<PropertyPath>> {
     let tells = |name: &str| {
         ["pass", "pwd", "secret", "token", "key", "credential"]
             .iter()
             .any(|word| name.to_lowercase().contains(word))
     };
-    let literal = |property: &&InputProperty| {
+    let literal = |property: &InputProperty| {
         let segments = property.path.segments();
         let carried = special.place(&property.path).is_some_and(|place| {
             place.kind == "login" && matches!(place.key, "json" | "form" | "headers")
@@ -276,7 +284,7 @@ fn literal_credentials<'a>(
             && segments.last().is_some_and(|name| tells(name))
             && property.value.expose_str(|text| !text.contains("${")).unwrap_or(false)
     };
-    input.properties.iter().filter(literal).map(|property| &property.path).collect()
+    paths(input, literal)
 }
 
 /// The text of the new file before its values are sealed, with an empty string for each sealed
@@ -286,9 +294,10 @@ fn readable_text(input: &Input, sealed: &HashSet<PropertyPath>) -> Result<String
         let text = document.emptied(sealed)?;
         return Ok(text);
     }
-    let mut tables: Vec<(&[String], String)> = vec![(&[], String::new())];
-    let mut at: HashMap<&[String], usize> = [(&[][..], 0)].into();
-    for property in &input.properties {
+    let mut tables: Vec<(Vec<String>, String)> = vec![(Vec::new(), String::new())];
+    let mut at: HashMap<Vec<String>, usize> = [(Vec::new(), 0)].into();
+    for property in input.properties() {
+        let property = property?;
         let Some((key, table)) = property.path.segments().split_last() else { continue };
         let value = match sealed.contains(&property.path) {
             true => "\"\"".to_owned(),
@@ -298,8 +307,8 @@ fn readable_text(input: &Input, sealed: &HashSet<PropertyPath>) -> Result<String
         match at.get(table) {
             Some(index) => tables[*index].1.push_str(&line),
             None => {
-                at.insert(table, tables.len());
-                tables.push((table, line));
+                at.insert(table.to_vec(), tables.len());
+                tables.push((table.to_vec(), line));
             }
         }
     }
@@ -308,9 +317,7 @@ fn readable_text(input: &Input, sealed: &HashSet<PropertyPath>) -> Result<String
         let gap = if text.is_empty() { "" } else { "\n" };
         match table.is_empty() {
             true => text.push_str(&lines),
-            false => {
-                text.push_str(&format!("{gap}[{}]\n{lines}", PropertyPath::new(table.to_vec())?))
-            }
+            false => text.push_str(&format!("{gap}[{}]\n{lines}", PropertyPath::new(table)?)),
         }
     }
     Ok(text)
@@ -323,13 +330,16 @@ fn check_comments(input: &Input, sealed: &HashSet<PropertyPath>) -> Result<()> {
     // Values are indexed by a keyed hash of their first bytes, so that each comment is scanned
     // once, however many values there are.
     let hasher = RandomState::new();
-    let mut by_beginning: HashMap<u64, Vec<&InputProperty>> = HashMap::new();
-    let telling = |property: &&InputProperty| {
-        sealed.contains(&property.path) && property.value.len() >= TELLING
-    };
-    for property in input.properties.iter().filter(telling) {
-        let beginning = property.value.expose(|value| hasher.hash_one(&value[..TELLING]));
-        by_beginning.entry(beginning).or_default().push(property);
+    let mut by_beginning: HashMap<u64, Vec<InputProperty>> = HashMap::new();
+    if document.comments().next().is_none() {
+        return Ok(());
+    }
+    for property in input.properties() {
+        let property = property?;
+        if sealed.contains(&property.path) && property.value.len() >= TELLING {
+            let beginning = property.value.expose(|value| hasher.hash_one(&value[..TELLING]));
+            by_beginning.entry(beginning).or_default().push(property.into_owned());
+        }
     }
     let value_in = |comment: &[u8]| {
         comment.windows(TELLING).enumerate().find_map(|(at, beginning)| {
@@ -352,9 +362,18 @@ fn check_comments(input: &Input, sealed: &HashSet<PropertyPath>) -> Result<()> {
     Ok(())
 }
 
-fn values(input: &Input, sealed: &HashSet<PropertyPath>) -> Vec<(PropertyPath, ValueKind, Secret)> {
-    let wanted = input.properties.iter().filter(|property| sealed.contains(&property.path));
-    wanted.map(|property| (property.path.clone(), property.kind, property.value.clone())).collect()
+/// The values to be sealed.
+fn values(
+    input: &Input,
+    sealed: &HashSet<PropertyPath>,
+) -> impl Iterator<Item = Result<(PropertyPath, ValueKind, Secret), bootseal_core::Error>> {
+    let wanted = |property: &Cow<'_, InputProperty>| sealed.contains(&property.path);
+    let properties =
+        input.properties().filter(move |property| property.as_ref().map_or(true, wanted));
+    properties.map(|property| {
+        let InputProperty { path, kind, value, .. } = property?.into_owned();
+        Ok((path, kind, value))
+    })
 }
 
 /// Creates a sealed file from an input.
@@ -372,8 +391,8 @@ pub(crate) fn create(
     let access = access_list(writers, readers, context)?;
     refuse_twice(&access)?;
     let lock = FileLock::acquire(path)?;
-    let mut vault = Vault::create(access, &text)?;
-    vault.set_all(&values(input, sealed), context.now())?;
+    let mut vault = Vault::create(access, text)?;
+    vault.set_all(values(input, sealed), context.now())?;
     check(&vault, input, sealed)?;
     let (text, file) = vault.sign_above(0)?;
     lock.create(&text).map_err(exists)?;
@@ -389,26 +408,26 @@ pub(crate) fn add(
     context: &mut Context<'_>,
 ) -> Result<PathBuf> {
     let (target, file) = Target::find(context)?;
-    for property in input.properties.iter().filter(|property| !sealed.contains(&property.path)) {
-        if matches!(file.property(&property.path), Some(Property::Sealed(_))) {
-            let text = format!(
-                "{} is sealed in {}, and would become readable",
-                property.path,
-                Shown::path(path)
-            );
+    for (name, _) in input.names().filter(|(name, _)| !sealed.contains(&**name)) {
+        if matches!(file.property(&name), Some(Property::Sealed(_))) {
+            let text =
+                format!("{name} is sealed in {}, and would become readable", Shown::path(path));
             return Err(Failure::new(Kind::Conflict, text).with_help(
                 "Remove it from the input, or use --force: bootseal set PATH --plain VALUE --force",
             ));
         }
     }
-    let there = input.properties.iter().filter(|property| file.property(&property.path).is_some());
-    let there: Vec<String> = there.map(|property| property.path.to_string()).collect();
+    let there = input.names().filter(|(path, _)| file.property(path).is_some());
+    let there: Vec<String> = there.map(|(path, _)| path.to_string()).collect();
     target.check_writer(file)?;
     let now = context.now();
     target.change(context, |vault| {
-        vault.set_all(&values(input, sealed), now)?;
-        for property in input.properties.iter().filter(|property| !sealed.contains(&property.path))
-        {
+        vault.set_all(values(input, sealed), now)?;
+        for property in input.properties() {
+            let property = property?;
+            if sealed.contains(&property.path) {
+                continue;
+            }
             match property.kind {
                 ValueKind::Text => {
                     let text = property.value.expose_str(str::to_owned).unwrap_or_default();
@@ -440,7 +459,8 @@ pub(crate) fn add(
 /// Checks that opening the sealed values returns the values of the input, before the input may be
 /// removed.
 fn check(vault: &Vault<CanWrite>, input: &Input, sealed: &HashSet<PropertyPath>) -> Result<()> {
-    for (path, kind, value) in values(input, sealed) {
+    for value in values(input, sealed) {
+        let (path, kind, value) = value?;
         let opened = vault.open(&path)?;
         let same = opened.kind == kind && opened.secret.same_as(&value);
         if !same {

@@ -6,8 +6,9 @@ use crate::formats::input_property::InputProperty;
 use crate::formats::{env, json, properties, tree, yaml};
 use crate::ui::failure::{Failure, Result, unreadable};
 use bootseal_core::{
-    Error, Kind, PlainDocument, PropertyPath, Secret, Shown, ValueKind, open_source,
+    Error, Kind, PlainDocument, Property, PropertyPath, Secret, Shown, ValueKind, open_source,
 };
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::path::Path;
@@ -18,12 +19,49 @@ const MAX_INPUT: usize = 16 << 20;
 
 /// The properties, and the readable text from which the sealed file is made.
 pub(crate) struct Input {
-    pub(crate) properties: Vec<InputProperty>,
-    /// The document of a TOML input, whose text is kept.
+    /// The properties, except those of a TOML input.
+    pub(super) list: Vec<InputProperty>,
+    /// The document of a TOML input, whose text is kept, and whose properties are read from it when
+    /// they are requested.
     pub(crate) document: Option<PlainDocument>,
     pub(crate) left_out_comments: bool,
     /// Warnings on how the input was read.
     pub(crate) remarks: Vec<String>,
+}
+
+impl Input {
+    /// An input without a text of its own.
+    pub(crate) fn of(list: Vec<InputProperty>) -> Input {
+        Input { list, document: None, left_out_comments: false, remarks: Vec::new() }
+    }
+
+    /// The names, in the order of the input, and whether each is marked as a secret.
+    pub(crate) fn names(&self) -> impl Iterator<Item = (Cow<'_, PropertyPath>, bool)> {
+        let list = self.list.iter().map(|one| (Cow::Borrowed(&one.path), one.marked));
+        let document = self.document.iter().flat_map(PlainDocument::names);
+        list.chain(document.map(|(path, marked)| (Cow::Owned(path), marked)))
+    }
+
+    /// Finds a property, as it would be in the sealed file if only marked values were sealed.
+    pub(crate) fn finder(&self) -> impl Fn(&PropertyPath) -> Option<Property> {
+        let list: HashMap<&PropertyPath, &InputProperty> =
+            self.list.iter().map(|property| (&property.path, property)).collect();
+        move |path| match &self.document {
+            None => list.get(path).map(|property| property.to_property()),
+            Some(document) => document.property(path).map(|property| match property.marked {
+                true => Property::Sealed(String::new()),
+                false => Property::Readable(property.value),
+            }),
+        }
+    }
+
+    /// The properties, in the order of the input. Those of a TOML input are read one at a time,
+    /// because all values together may need much memory.
+    pub(crate) fn properties(&self) -> impl Iterator<Item = Result<Cow<'_, InputProperty>, Error>> {
+        let list = self.list.iter().map(|one| Ok(Cow::Borrowed(one)));
+        let document = self.document.iter().flat_map(PlainDocument::properties);
+        list.chain(document.map(|one| InputProperty::of_toml(one).map(Cow::Owned)))
+    }
 }
 
 /// Reads `path`, or stdin for `-`.
@@ -135,21 +173,7 @@ pub(crate) fn whole(source: &mut impl Read, expected: usize) -> Result<Zeroizing
 
 fn from_toml(text: String, path: &Path) -> Result<Input> {
     let document = PlainDocument::parse(text).map_err(|error| error.in_file(path))?;
-    let properties = document.properties().iter().map(|property| {
-        let (kind, text) = match &property.value {
-            toml::Value::String(text) => (ValueKind::Text, Zeroizing::new(text.clone())),
-            other => (ValueKind::Toml, Zeroizing::new(other.to_string())),
-        };
-        let value = Secret::copy_of(text.as_bytes())?;
-        Ok(InputProperty { path: property.path.clone(), kind, value, marked: property.marked })
-    });
-    let properties = properties.collect::<Result<_>>()?;
-    Ok(Input {
-        properties,
-        document: Some(document),
-        left_out_comments: false,
-        remarks: Vec::new(),
-    })
+    Ok(Input { document: Some(document), ..Input::of(Vec::new()) })
 }
 
 fn from_properties(text: &str, path: &Path) -> Result<Input> {
@@ -203,7 +227,7 @@ fn from_env(text: &str) -> Result<Input, Error> {
 fn from_tree(root: tree::Table, mut remarks: Vec<String>) -> Result<Input, Error> {
     let (properties, empty) = tree::properties(root)?;
     remarks.extend(empty.iter().map(|path| format!("{path} is an empty table and was left out")));
-    Ok(Input { properties, document: None, left_out_comments: false, remarks })
+    Ok(Input { remarks, ..Input::of(properties) })
 }
 
 /// The values of a flat format, in which a name may appear twice.
@@ -238,11 +262,6 @@ impl Found {
     }
 
     fn input(self, left_out_comments: bool) -> Input {
-        Input {
-            properties: self.properties,
-            document: None,
-            left_out_comments,
-            remarks: self.remarks,
-        }
+        Input { left_out_comments, remarks: self.remarks, ..Input::of(self.properties) }
     }
 }

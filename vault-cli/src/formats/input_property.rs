@@ -1,8 +1,10 @@
 //! One property of an input, with its value for sealing and as readable TOML.
 
-use bootseal_core::{BasicString, Property, PropertyPath, Secret, ValueKind};
+use bootseal_core::{BasicString, Error, PlainProperty, Property, PropertyPath, Secret, ValueKind};
+use zeroize::Zeroizing;
 
 /// One property of an input.
+#[derive(Clone)]
 pub(crate) struct InputProperty {
     pub(crate) path: PropertyPath,
     pub(crate) kind: ValueKind,
@@ -12,6 +14,15 @@ pub(crate) struct InputProperty {
 }
 
 impl InputProperty {
+    pub(super) fn of_toml(property: PlainProperty) -> Result<InputProperty, Error> {
+        let PlainProperty { path, value, marked, .. } = property;
+        let (kind, text) = match value {
+            toml::Value::String(text) => (ValueKind::Text, Zeroizing::new(text)),
+            other => (ValueKind::Toml, Zeroizing::new(other.to_string())),
+        };
+        Ok(InputProperty { path, kind, value: Secret::copy_of(text.as_bytes())?, marked })
+    }
+
     /// Returns the property as it would be in the sealed file if only marked values were sealed.
     pub(crate) fn to_property(&self) -> Property {
         if self.marked {

@@ -10,7 +10,6 @@ use crate::text::path::PropertyPath;
 use crate::text::toml_value::quoted;
 use crate::vault::value::{self, OpenedValue};
 use crate::vault::{CanRead, CanWrite, Vault};
-use std::collections::HashMap;
 
 impl Vault<CanWrite> {
     /// Takes over the user's part of `edit`. The access list, the keys and the rest of `[bootseal]`
@@ -26,11 +25,12 @@ impl Vault<CanWrite> {
     pub fn adopt(&mut self, edit: &HandEdit, others: &[Vault<CanRead>]) -> Result<Changes> {
         let before = self.open_all()?;
         let (after, marks) = edit.open_with(self, others)?;
-        let mut resealed = HashMap::new();
+        let mut resealed = Vec::new();
         for (path, opened) in &after {
             let Some(Property::Sealed(text)) = edit.document.get(path) else { continue };
             if value::open(&self.key, &self.file.vault_id(), path, text).is_err() {
-                resealed.insert(path.clone(), quoted(&self.seal_as_it_was(path, opened)?));
+                let sealed = quoted(&self.seal_as_it_was(path, opened)?);
+                resealed.extend(edit.document.replaceable(path)?.map(|span| (span, sealed)));
             }
         }
         let changes = Changes::opened(
@@ -39,7 +39,7 @@ impl Vault<CanWrite> {
             &edit.document,
             &by_name(&after),
         );
-        self.replace_text(edit.document.with_all(&resealed)?)?;
+        self.replace_text(edit.document.with_values(resealed))?;
         self.mark(marks)?;
         Ok(changes)
     }

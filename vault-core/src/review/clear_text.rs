@@ -29,6 +29,7 @@ pub(super) const BYTES_PREFIX: &str = "base64:";
 /// ```
 pub struct ClearText {
     pub(super) document: PlainDocument,
+    properties: Vec<PlainProperty>,
 }
 
 impl ClearText {
@@ -51,26 +52,23 @@ impl ClearText {
             .with_help("Remove the table from the text; `bootseal access` changes members.")
         })?;
         refuse_newer_toml(document.text())?;
-        Ok(ClearText { document })
+        let properties = document.properties().collect();
+        Ok(ClearText { document, properties })
     }
 
     /// The properties to be sealed, in the order of the text.
     pub fn marked(&self) -> impl Iterator<Item = &PropertyPath> {
-        self.document
-            .properties()
-            .iter()
-            .filter(|property| property.marked)
-            .map(|property| &property.path)
+        self.properties.iter().filter(|property| property.marked).map(|property| &property.path)
     }
 
     /// All properties, in the order of the text.
     pub fn names(&self) -> impl Iterator<Item = &PropertyPath> {
-        self.document.properties().iter().map(|property| &property.path)
+        self.properties.iter().map(|property| &property.path)
     }
 
     /// All properties with their values; the values of `marked` properties are secret.
     pub fn properties(&self) -> &[PlainProperty] {
-        self.document.properties()
+        &self.properties
     }
 }
 
@@ -97,7 +95,7 @@ impl<Mode> Vault<Mode> {
         let document = &self.file.document;
         let mut done = 0;
         for (path, span) in document.sealed() {
-            let opened = self.open(path)?;
+            let opened = self.open(&path)?;
             let mut shown = toml::Value::String([SECRET_PREFIX, &shown(&opened)].concat());
             let text = Zeroizing::new(value_text(&shown));
             if let toml::Value::String(shown) = &mut shown {

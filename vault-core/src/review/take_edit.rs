@@ -57,7 +57,7 @@ impl Vault<CanWrite> {
         let before = self.open_all()?;
         let (values, known) = (by_name(&before), Known::of(&before)?);
         let (mut sealed, mut fresh, mut made_readable) = (Vec::new(), Vec::new(), Vec::new());
-        for property in edit.document.properties() {
+        for property in edit.properties() {
             let (path, old) = (&property.path, values.get(&property.path).copied());
             let toml::Value::String(text) = &property.value else {
                 if old.is_some() && !property.marked {

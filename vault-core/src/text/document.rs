@@ -109,12 +109,24 @@ impl Document {
             return Some(read);
         }
         let path = self.index.property_path(&self.text, at)?;
-        let value = self.index.value(&self.text, at)?;
-        let property = match (self.index.is_sealed(at), value) {
+        let property = self.read_at(at)?;
+        Some(read.get_or_init(|| Box::new((path, property))))
+    }
+
+    fn read_at(&self, at: usize) -> Option<Property> {
+        Some(match (self.index.is_sealed(at), self.index.value(&self.text, at)?) {
             (true, toml::Value::String(text)) => Property::Sealed(text),
             (_, value) => Property::Readable(value),
-        };
-        Some(read.get_or_init(|| Box::new((path, property))))
+        })
+    }
+
+    /// Like `get`, but keeps nothing in memory: for passes over very many properties.
+    pub(crate) fn read(&self, path: &PropertyPath) -> Option<Property> {
+        self.read_at(self.position(path)?)
+    }
+
+    pub(crate) fn is_sealed(&self, path: &PropertyPath) -> bool {
+        self.position(path).is_some_and(|at| self.index.is_sealed(at))
     }
 
     fn position(&self, path: &PropertyPath) -> Option<usize> {
@@ -249,18 +261,10 @@ impl Document {
         self.text[..at].rfind('\n').map_or(0, |newline| newline + 1)
     }
 
-    /// Each property, and the span of its value in the text.
-    pub(super) fn spans(&self) -> impl Iterator<Item = (&PropertyPath, Range<usize>)> {
-        let spans = self.index.entries.iter().map(|entry| entry.span());
-        self.iter().map(|(path, _)| path).zip(spans)
-    }
-
     /// The sealed properties, and the span of each value in the text.
-    pub(crate) fn sealed(&self) -> impl Iterator<Item = (&PropertyPath, Range<usize>)> {
-        self.iter()
-            .zip(&self.index.entries)
-            .filter(|((_, property), _)| matches!(property, Property::Sealed(_)))
-            .map(|((path, _), entry)| (path, entry.span()))
+    pub(crate) fn sealed(&self) -> impl Iterator<Item = (PropertyPath, Range<usize>)> {
+        let sealed = self.names().zip(&self.index.entries).filter(|((_, sealed), _)| *sealed);
+        sealed.map(|((path, _), entry)| (path, entry.span()))
     }
 }
 

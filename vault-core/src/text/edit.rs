@@ -5,7 +5,7 @@ use crate::error::{Error, Kind, Result};
 use crate::text::document::Document;
 use crate::text::outline::{Entry, Outline};
 use crate::text::path::{DottedKey, PropertyPath};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::ops::Range;
 
 impl Document {
@@ -175,22 +175,32 @@ impl Document {
         }
     }
 
-    /// The text with all `changes` made: existing properties and their new values.
-    pub(crate) fn with_all(&self, changes: &HashMap<PropertyPath, String>) -> Result<String> {
-        let mut text = String::with_capacity(
-            self.text.len() + changes.values().map(String::len).sum::<usize>(),
-        );
-        let mut done = 0;
-        for (path, span) in self.spans() {
-            if let Some(value) = changes.get(path) {
-                self.refuse_blocks(path, &span)?;
-                text.push_str(&self.text[done..span.start]);
-                text.push_str(value);
-                done = span.end;
+    /// The span of the value of an existing property that a value can replace; `None` for a missing
+    /// property.
+    pub(crate) fn replaceable(&self, path: &PropertyPath) -> Result<Option<Range<usize>>> {
+        let Some(span) = self.span(path) else { return Ok(None) };
+        self.refuse_blocks(path, &span)?;
+        Ok(Some(span))
+    }
+
+    /// The text with the values at these spans replaced. Of two changes of one span, the later one
+    /// counts.
+    pub(crate) fn with_values(&self, mut changes: Vec<(Range<usize>, String)>) -> String {
+        changes.sort_by_key(|(span, _)| span.start);
+        let more = changes.iter().map(|(_, value)| value.len()).sum::<usize>();
+        let less = changes.iter().map(|(span, _)| span.len()).sum::<usize>();
+        let mut text = String::with_capacity((self.text.len() + more).saturating_sub(less));
+        let (mut done, mut changes) = (0, changes.into_iter().peekable());
+        while let Some((span, value)) = changes.next() {
+            if changes.peek().is_some_and(|(next, _)| *next == span) {
+                continue;
             }
+            text.push_str(&self.text[done..span.start]);
+            text.push_str(&value);
+            done = span.end;
         }
         text.push_str(&self.text[done..]);
-        Ok(text)
+        text
     }
 }
 

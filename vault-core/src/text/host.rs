@@ -92,16 +92,17 @@ impl AddressHost {
 /// # Errors
 /// [`Kind::Conflict`], with the ASCII form of the host.
 pub(crate) fn refuse_unclear_hosts(old: &Document, new: &Document) -> Result<()> {
-    for (path, property) in new.iter().filter(|(path, _)| decides_a_host(path)) {
-        let Property::Readable(value) = property else { continue };
-        if old.get(path) == Some(property) {
+    for (path, _) in new.names().filter(|(path, _)| decides_a_host(path)) {
+        let property = new.read(&path);
+        let Some(Property::Readable(value)) = &property else { continue };
+        if old.read(&path) == property {
             continue;
         }
         let bare = path.segments().last().is_some_and(|key| key == "hosts");
         let mut refused = None;
         strings(value, &mut |text| refused = refused.take().or_else(|| unclear(text, bare)));
         if let Some(error) = refused {
-            return Err(error.at(path));
+            return Err(error.at(&path));
         }
     }
     Ok(())

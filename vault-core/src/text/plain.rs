@@ -19,15 +19,14 @@ use zeroize::{Zeroize, Zeroizing};
 ///
 /// ```
 /// let plain = bootseal_core::PlainDocument::parse("# acme\nuser = \"bob\"\npassword = \"secret:hunter2\"\n".into())?;
-/// let marked: Vec<_> = plain.properties().iter().filter(|property| property.marked).collect();
+/// let marked: Vec<_> = plain.properties().filter(|property| property.marked).collect();
 /// assert_eq!(marked[0].path.to_string(), "password");
-/// let path = marked[0].path.clone();
-/// assert_eq!(plain.emptied(&[path].into())?, "# acme\nuser = \"bob\"\npassword = \"\"\n");
+/// assert_eq!(plain.emptied(&[marked[0].path.clone()].into())?, "# acme\nuser = \"bob\"\npassword = \"\"\n");
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```
 pub struct PlainDocument {
     text: String,
-    properties: Vec<PlainProperty>,
+    index: Index,
 }
 
 /// Wipes the text, which contains secrets in the clear.
@@ -41,7 +40,7 @@ impl Drop for PlainDocument {
 ///
 /// ```
 /// let plain = bootseal_core::PlainDocument::parse("password = \"secret:hunter2\"\n".into())?;
-/// let password = &plain.properties()[0];
+/// let password = plain.properties().next().unwrap();
 /// assert!(password.marked && password.value.is_str());
 /// assert_eq!(password.path.to_string(), "password");
 /// # Ok::<(), bootseal_core::Error>(())
@@ -54,8 +53,6 @@ pub struct PlainProperty {
     /// Whether it was written as `"secret:…"`.
     pub marked: bool,
     pub(crate) span: Range<usize>,
-    /// Whether it is written as `[[blocks]]`.
-    blocks: bool,
 }
 
 impl PlainDocument {
@@ -69,7 +66,7 @@ impl PlainDocument {
     /// ```
     /// use bootseal_core::{Kind, PlainDocument};
     /// let plain = PlainDocument::parse("[acme]\nuser = \"bob\"\n".into())?;
-    /// assert_eq!(plain.properties().len(), 1);
+    /// assert_eq!(plain.properties().count(), 1);
     /// let error = PlainDocument::parse("user = bob".into()).err();
     /// assert_eq!(error.map(|error| error.kind()), Some(Kind::Malformed));
     /// # Ok::<(), bootseal_core::Error>(())
@@ -84,7 +81,7 @@ impl PlainDocument {
     /// Like `parse`; `own` is the error for a table `bootseal`, which a plain-text file never has.
     pub(crate) fn parse_user(text: String, own: impl FnOnce() -> Error) -> Result<PlainDocument> {
         // Wiped when it is dropped, as on every way out of here.
-        let mut plain = PlainDocument { text: with_lf(text), properties: Vec::new() };
+        let mut plain = PlainDocument { text: with_lf(text), index: Index::default() };
         let outline = Outline::bounds(&plain.text)?;
         let is_own = |section: &Section| section.path.first().is_some_and(|key| key == "bootseal");
         if outline.sections.iter().any(is_own) {
@@ -94,28 +91,61 @@ impl PlainDocument {
         if index.has(&plain.text, "bootseal") {
             return Err(own());
         }
-        plain.properties.reserve_exact(index.entries.len());
-        for (at, entry) in index.entries.iter().enumerate() {
-            let (path, value) =
-                (index.property_path(&plain.text, at), index.value(&plain.text, at));
-            let (Some(path), Some(value)) = (path, value) else { continue };
-            let marked = entry.kind == EntryKind::Marked;
-            let value = match value {
-                Value::String(text) if marked => {
-                    let text = Zeroizing::new(text);
-                    Value::String(text.strip_prefix(SECRET_PREFIX).unwrap_or(&text).to_owned())
-                }
-                value => value,
-            };
-            let (span, blocks) = (entry.span(), entry.kind == EntryKind::Blocks);
-            plain.properties.push(PlainProperty { path, value, marked, span, blocks });
-        }
+        plain.index = index;
         Ok(plain)
     }
 
-    /// All properties, in the order of the text.
-    pub fn properties(&self) -> &[PlainProperty] {
-        &self.properties
+    /// The number of properties.
+    pub(crate) fn len(&self) -> usize {
+        self.index.entries.len()
+    }
+
+    /// All properties, in the order of the text. Each is read when the iterator reaches it, and is
+    /// not kept.
+    pub fn properties(&self) -> impl Iterator<Item = PlainProperty> {
+        (0..self.len()).filter_map(|at| self.at(at))
+    }
+
+    /// The names of all properties in the order of the text, and whether each is marked. This reads
+    /// no value.
+    ///
+    /// ```
+    /// let plain = bootseal_core::PlainDocument::parse("user = \"bob\"\npassword = \"secret:hunter2\"\n".into())?;
+    /// let names: Vec<_> = plain.names().collect();
+    /// assert_eq!(names, [("user".parse()?, false), ("password".parse()?, true)]);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn names(&self) -> impl Iterator<Item = (PropertyPath, bool)> {
+        self.index.entries.iter().enumerate().filter_map(|(at, entry)| {
+            let path = self.index.property_path(&self.text, at)?;
+            Some((path, entry.kind == EntryKind::Marked))
+        })
+    }
+
+    /// One property; `None` if no property has this name.
+    ///
+    /// ```
+    /// let plain = bootseal_core::PlainDocument::parse("[acme]\nuser = \"bob\"\n".into())?;
+    /// assert!(plain.property(&"acme.user".parse()?).is_some_and(|user| user.value.is_str()));
+    /// assert!(plain.property(&"acme".parse()?).is_none());
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn property(&self, path: &PropertyPath) -> Option<PlainProperty> {
+        self.at(self.index.position(&self.text, path.segments())?)
+    }
+
+    fn at(&self, at: usize) -> Option<PlainProperty> {
+        let entry = self.index.entries.get(at)?;
+        let path = self.index.property_path(&self.text, at)?;
+        let marked = entry.kind == EntryKind::Marked;
+        let value = match self.index.value(&self.text, at)? {
+            Value::String(text) if marked => {
+                let text = Zeroizing::new(text);
+                Value::String(text.strip_prefix(SECRET_PREFIX).unwrap_or(&text).to_owned())
+            }
+            value => value,
+        };
+        Some(PlainProperty { path, value, marked, span: entry.span() })
     }
 
     /// The text in which the values of `paths` are empty strings; everything else, comments
@@ -133,18 +163,20 @@ impl PlainDocument {
     pub fn emptied(&self, paths: &HashSet<PropertyPath>) -> Result<String> {
         let mut text = String::with_capacity(self.text.len());
         let mut done = 0;
-        for property in self.properties.iter().filter(|property| paths.contains(&property.path)) {
-            if property.blocks {
+        for (at, entry) in self.index.entries.iter().enumerate() {
+            let path = self.index.property_path(&self.text, at);
+            let Some(path) = path.filter(|path| paths.contains(path)) else { continue };
+            if entry.kind == EntryKind::Blocks {
                 return Err(Error::new(
                     Kind::Conflict,
                     "an array that is written as [[blocks]] cannot be sealed in place",
                 )
-                .at(&property.path)
+                .at(&path)
                 .with_help("Write it as one array, name = [{ … }, { … }], or keep it readable with --plain."));
             }
-            text.push_str(&self.text[done..property.span.start]);
+            text.push_str(&self.text[done..entry.span().start]);
             text.push_str(&quoted(""));
-            done = property.span.end;
+            done = entry.span().end;
         }
         text.push_str(&self.text[done..]);
         Ok(text)

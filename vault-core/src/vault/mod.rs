@@ -130,9 +130,9 @@ impl<Mode> Vault<Mode> {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn open(&self, path: &PropertyPath) -> Result<OpenedValue> {
-        let opened = match self.file.document.get(path) {
+        let opened = match self.file.document.read(path) {
             Some(Property::Sealed(sealed)) => {
-                value::open(&self.key, &self.file.vault_id(), path, sealed)
+                value::open(&self.key, &self.file.vault_id(), path, &sealed)
             }
             Some(Property::Readable(_)) => Err(Error::new(
                 Kind::Conflict,
@@ -150,9 +150,8 @@ impl<Mode> Vault<Mode> {
     /// # Errors
     /// The error of [`Vault::open`] for the first value that does not open.
     pub fn open_all(&self) -> Result<Vec<(PropertyPath, OpenedValue)>> {
-        let sealed =
-            self.file.properties().filter(|(_, property)| matches!(property, Property::Sealed(_)));
-        sealed.map(|(path, _)| Ok((path.clone(), self.open(path)?))).collect()
+        let sealed = self.file.names().filter(|(_, sealed)| *sealed).map(|(path, _)| path);
+        sealed.map(|path| self.open(&path).map(|opened| (path, opened))).collect()
     }
 
     pub(crate) fn placed(&self, error: Error) -> Error {

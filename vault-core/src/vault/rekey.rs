@@ -9,12 +9,11 @@ use crate::file::header::{
 use crate::keys::derive::{DataKey, ValueKey};
 use crate::keys::signing::{SigningSeed, id_of, sign_handover};
 use crate::keys::vault_id::VaultId;
-use crate::text::document::{Document, Property};
+use crate::text::document::Document;
 use crate::text::toml_value::quoted;
 use crate::vault::removed::LAST_SECOND;
 use crate::vault::value;
 use crate::vault::{CanWrite, Vault};
-use std::collections::HashMap;
 
 impl Vault<CanWrite> {
     /// Makes a new data key and seals every value again, keeping the time at which each was set.
@@ -132,15 +131,13 @@ impl Vault<CanWrite> {
 
     /// The user's part with every value sealed again under `key`.
     fn sealed_under(&self, key: &ValueKey, id: &VaultId) -> Result<Document> {
-        let mut changes = HashMap::new();
-        for (path, property) in self.file.document.iter() {
-            if let Property::Sealed(_) = property {
-                let opened = self.open(path)?;
-                let set_at = opened.set_at.min(LAST_SECOND);
-                let sealed = value::seal(key, id, path, opened.kind, set_at, &opened.secret)?;
-                changes.insert(path.clone(), quoted(&sealed));
-            }
+        let mut changes = Vec::new();
+        for (path, span) in self.file.document.sealed() {
+            let opened = self.open(&path)?;
+            let set_at = opened.set_at.min(LAST_SECOND);
+            let sealed = value::seal(key, id, &path, opened.kind, set_at, &opened.secret)?;
+            changes.push((span, quoted(&sealed)));
         }
-        Document::parse(self.file.document.with_all(&changes)?)
+        Document::parse(self.file.document.with_values(changes))
     }
 }

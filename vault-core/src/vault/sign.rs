@@ -15,6 +15,9 @@ use crate::vault::{CanWrite, Vault};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
+/// The length of the line with the signature, and of a line before the table, at most.
+const SIGNATURE_LINE: usize = 128;
+
 impl Vault<CanWrite> {
     /// Checks that both key blocks contain the same data key, as every opening for writing does.
     ///
@@ -91,10 +94,15 @@ impl Vault<CanWrite> {
         let own = replace(&self.file.own, "generation", &generation.to_string())?;
         let end =
             own.rfind("signature = ").filter(|at| own[..*at].ends_with('\n')).unwrap_or(own.len());
+        let vault = self.file.vault_id();
         let user = self.file.document.text();
         let gap = if user.is_empty() || user.ends_with("\n\n") { "" } else { "\n" };
-        let mut text = format!("{user}{gap}{}", &own[..end]);
-        let signature = BASE64_URL_SAFE_NO_PAD.encode(sign(&self.mode.seed, &text));
+        let mut text = String::with_capacity(user.len() + own.len() + SIGNATURE_LINE);
+        [user, gap, &own[..end]].into_iter().for_each(|part| text.push_str(part));
+        let seed = self.mode.seed;
+        // The old text is freed before the new one is parsed.
+        drop(self.file);
+        let signature = BASE64_URL_SAFE_NO_PAD.encode(sign(&seed, &text));
         text.push_str(&format!("signature = \"{signature}\"\n"));
         refuse_newer_toml(&text)?;
         if text.len() > MAX_FILE {
@@ -102,8 +110,7 @@ impl Vault<CanWrite> {
                 "the file would be larger than 16 MiB, the limit of a sealed file",
             ));
         }
-        let file = SealedFile::parse(text.clone().into_bytes())?
-            .verify(&[Pin::from(self.file.vault_id())])?;
+        let file = SealedFile::parse(text.clone().into_bytes())?.verify(&[Pin::from(vault)])?;
         Ok((text, file))
     }
 }

@@ -16,7 +16,6 @@ use crate::vault::removed::LAST_SECOND;
 use crate::vault::value::{self, ValueKind};
 use crate::vault::{CanWrite, Vault};
 use bootseal_memory::Secret;
-use std::collections::HashMap;
 
 impl Vault<CanWrite> {
     /// Creates a vault whose members are `access` and whose readable part is `text`. Signing gives
@@ -44,7 +43,7 @@ impl Vault<CanWrite> {
     /// assert!(opened.secret.expose(|bytes| bytes == b"hunter2"));
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
-    pub fn create(access: Vec<Access>, text: &str) -> Result<Vault<CanWrite>> {
+    pub fn create(access: Vec<Access>, text: impl Into<String>) -> Result<Vault<CanWrite>> {
         let (seed, data_key) = (SigningSeed::generate()?, DataKey::generate()?);
         let vault = id_of(&seed);
         let mut header = Header {
@@ -60,15 +59,13 @@ impl Vault<CanWrite> {
         header.read_key = wrap_data_key(&data_key, &recipients(&header.access, None))?;
         header.write_key =
             wrap_writer_keys(&seed, &data_key, &recipients(&header.access, Some(Role::Writer)))?;
-        let document = Document::parse(with_final_newline(text))?;
+        let document = Document::parse(with_final_newline(text.into()))?;
         // A value that was sealed for another vault could not be opened in this one.
-        if let Some((path, _)) =
-            document.iter().find(|(_, property)| matches!(property, Property::Sealed(_)))
-        {
+        if let Some((path, _)) = document.names().find(|(_, sealed)| *sealed) {
             return Err(Error::malformed(
                 "is already sealed; a new vault starts with readable text",
             )
-            .at(path));
+            .at(&path));
         }
         refuse_unclear_hosts(&Document::default(), &document)?;
         let file = VerifiedFile {
@@ -126,10 +123,11 @@ impl Vault<CanWrite> {
         self.replace_text(self.file.document.with(path, &quoted(&sealed))?)
     }
 
-    /// Like [`Vault::set`], but for many properties, in one change of the text.
+    /// Like [`Vault::set`], but for many properties, in one change of the text. The values are taken
+    /// one at a time, so that they need not all be in memory.
     ///
     /// # Errors
-    /// As [`Vault::set`].
+    /// As [`Vault::set`], and the first error of `values`. Then, nothing is changed.
     ///
     /// ```
     /// # let mut vault = bootseal_fixtures::vault("user = \"\"\npassword = \"\"\n");
@@ -138,26 +136,31 @@ impl Vault<CanWrite> {
     ///     ("user".parse()?, ValueKind::Text, Secret::copy_of(b"bob")?),
     ///     ("password".parse()?, ValueKind::Text, Secret::copy_of(b"hunter2")?),
     /// ];
-    /// vault.set_all(&sealed, 1_700_000_000)?;
+    /// vault.set_all(sealed.into_iter().map(Ok), 1_700_000_000)?;
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn set_all(
         &mut self,
-        values: &[(PropertyPath, ValueKind, Secret)],
+        values: impl IntoIterator<Item = Result<(PropertyPath, ValueKind, Secret)>>,
         now: u64,
     ) -> Result<()> {
-        let (mut changes, mut new) = (HashMap::with_capacity(values.len()), Vec::new());
-        for (path, kind, value) in values {
-            let text = quoted(&self.seal(path, *kind, value, now)?);
-            match self.file.document.get(path) {
-                Some(_) => drop(changes.insert(path.clone(), text)),
+        let (mut changes, mut new) = (Vec::new(), Vec::new());
+        for value in values {
+            let (path, kind, value) = value?;
+            let span = self.file.document.replaceable(&path)?;
+            let text = quoted(&self.seal(&path, kind, &value, now)?);
+            match span {
+                Some(span) => changes.push((span, text)),
                 None => new.push((path, text)),
             }
         }
-        let document = Document::parse(self.file.document.with_all(&changes)?)?;
+        let text = self.file.document.with_values(changes);
+        if new.is_empty() {
+            return self.replace_text(text);
+        }
         let new: Vec<(&PropertyPath, &str)> =
-            new.iter().map(|(path, text)| (*path, text.as_str())).collect();
-        self.replace_text(document.with_new(&new)?)
+            new.iter().map(|(path, text)| (path, text.as_str())).collect();
+        self.replace_text(Document::parse(text)?.with_new(&new)?)
     }
 
     /// Stores the readable `value` as the property `path`, which is added if it does not exist.
@@ -202,14 +205,14 @@ impl Vault<CanWrite> {
     /// ```
     pub fn append(&mut self, text: &str) -> Result<()> {
         let new = PlainDocument::parse(text.to_owned())?;
-        if let Some(secret) = new.properties().iter().find(|property| mentions(&property.value)) {
+        if let Some(secret) = new.properties().find(|property| mentions(&property.value)) {
             let what = "a readable value may not begin with `sealed:` or `secret:`";
             return Err(Error::new(Kind::Conflict, what).at(&secret.path));
         }
         let before = self.file.document.text();
         let gap = if before.is_empty() || before.ends_with("\n\n") { "" } else { "\n" };
         let whole = Document::parse(format!("{before}{gap}{text}")).ok();
-        let count = self.file.document.iter().count() + new.properties().len();
+        let count = self.file.document.counts().0 + new.len();
         let whole = whole.filter(|whole| {
             whole.iter().count() == count
                 && self
@@ -304,11 +307,9 @@ impl Vault<CanWrite> {
         let last_removal = self.file.header.removed.iter().map(|removed| removed.at + 1).max();
         // The new value must also be newer than the one that it replaces. If both had the same
         // date, a merge or a review could not decide which of them is newer.
-        let replaced = match self.file.document.get(path) {
-            Some(Property::Sealed(_)) => {
-                self.open(path).ok().map(|old| old.set_at.saturating_add(1).min(LAST_SECOND))
-            }
-            _ => None,
+        let replaced = match self.file.document.is_sealed(path) {
+            true => self.open(path).ok().map(|old| old.set_at.saturating_add(1).min(LAST_SECOND)),
+            false => None,
         };
         let set_at = [last_removal, replaced].into_iter().flatten().fold(now, u64::max);
         value::seal(&self.key, &self.file.vault_id(), path, kind, set_at, value)
@@ -324,7 +325,9 @@ impl Vault<CanWrite> {
     }
 }
 
-fn with_final_newline(text: &str) -> String {
-    let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-    format!("{text}{newline}")
+fn with_final_newline(mut text: String) -> String {
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text
 }

@@ -63,7 +63,8 @@ impl Selection {
             for remark in &input.remarks {
                 context.ui.warn(remark);
             }
-            for property in input.properties {
+            for property in input.properties() {
+                let property = property?.into_owned();
                 let name = property.path.segments().concat();
                 let reference = property.value.expose_str(|text| {
                     text.strip_prefix(REFERENCE).map(str::parse::<PropertyPath>)

@@ -199,11 +199,10 @@ fn in_clear(
                 "contains \"secret:…\" in the clear, and is not TOML that can be sealed".into(),
             );
         }
-        let marked = marked.as_ref().map_or(&[][..], PlainDocument::properties);
-        if let Some(property) = marked.iter().find(|property| property.marked) {
+        let mut names = marked.iter().flat_map(PlainDocument::names);
+        if let Some((property, _)) = names.find(|(_, marked)| *marked) {
             return Some(format!(
-                "{} is in the clear, as \"secret:…\"; seal it: bootseal seal {}",
-                property.path,
+                "{property} is in the clear, as \"secret:…\"; seal it: bootseal seal {}",
                 shell_path(path)
             ));
         }
@@ -215,9 +214,8 @@ fn in_clear(
     let beside = Shown::path(&beside).to_string();
     match parse_named(&text, path)? {
         Ok(input) => {
-            let property =
-                input.properties.iter().find(|property| secret.contains(&property.path))?;
-            Some(format!("contains {} in the clear, which is sealed in {beside}", property.path))
+            let (property, _) = input.names().find(|(path, _)| secret.contains(&**path))?;
+            Some(format!("contains {property} in the clear, which is sealed in {beside}"))
         }
         Err(_) => Some(format!("may be the unsealed original of {beside}; it cannot be parsed")),
     }

@@ -102,7 +102,7 @@ pub(super) fn write(
             let old: Vec<_> = old.filter(|path| path.starts_with(login_path.segments())).collect();
             old.iter().try_for_each(|path| vault.unset(path))?;
         }
-        vault.set_all(&values, now)?;
+        vault.set_all(values.into_iter().map(Ok), now)?;
         for (name, value) in &readable {
             vault.set_readable(&table.child(name)?, value)?;
         }

@@ -9,7 +9,7 @@ use crate::text::path::PropertyPath;
 use crate::text::toml_value::quoted;
 use crate::vault::value;
 use crate::vault::{CanWrite, Vault};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 impl Vault<CanWrite> {
     /// The text of `start` with exactly the `wanted` properties in it.
@@ -29,7 +29,7 @@ impl Vault<CanWrite> {
             .cloned()
             .collect();
         document = Document::parse(document.without_all(&gone.iter().collect::<Vec<_>>())?)?;
-        let (mut changed, mut added) = (HashMap::new(), Vec::new());
+        let (mut changed, mut added) = (Vec::new(), Vec::new());
         for (path, side) in wanted {
             let (source, values) = if *side == Taken::Ours { ours } else { theirs };
             let conflict = |what: &str| self.placed(Error::new(Kind::Conflict, what).at(path));
@@ -58,10 +58,12 @@ impl Vault<CanWrite> {
             match document.get(path) {
                 None => added.push((path, text)),
                 Some(_) if document.raw_value(path) == Some(text.as_str()) => {}
-                Some(_) => drop(changed.insert(path.clone(), text)),
+                Some(_) => {
+                    changed.extend(document.replaceable(path)?.map(|span| (span, text)));
+                }
             }
         }
-        document = Document::parse(document.with_all(&changed)?)?;
+        document = Document::parse(document.with_values(changed))?;
         let added: Vec<(&PropertyPath, &str)> =
             added.iter().map(|(path, text)| (*path, text.as_str())).collect();
         let text = document.with_new(&added)?;
