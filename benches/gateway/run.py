@@ -34,7 +34,7 @@ TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 TICK = os.sysconf("SC_CLK_TCK")
 TOKEN = "Zm9yIHRoZSBiZW5jaG1hcmsgb25seSwgbm90IGEgc2VjcmV0"  # has a typical length and is the same for all peers
 BODY = "0123456789abcdef" * 64
-BOOTSEAL, UNTRAINED, NGINX, ENVOY, BARE = "bootseal-gateway", "the same, untrained", "nginx", "Envoy", "bare hyper"
+BOOTSEAL, UNTRAINED, NGINX, ENVOY, BARE = "bootseal-gateway", "untrained gateway", "nginx", "Envoy", "bare hyper"
 PEERS = [BOOTSEAL, UNTRAINED, NGINX, ENVOY, BARE]
 
 
@@ -351,7 +351,7 @@ def machine():
     model = re.search(r"model name\s*:\s*(.*)", pathlib.Path("/proc/cpuinfo").read_text())
     total = int(re.search(r"MemTotal:\s+(\d+)", pathlib.Path("/proc/meminfo").read_text())[1]) / 2**20
     busy = os.getloadavg()[0]
-    return f"{os.cpu_count()} cores ({model[1] if model else platform.machine()}), {total:.0f} GiB, Linux {platform.release()}, load average before {busy:.1f}"
+    return f"{os.cpu_count()} cores ({model[1] if model else platform.machine()}), {total:.0f} GiB, Linux {platform.release()}, load average {busy:.1f} before the measurement"
 
 
 # Tokens that are revoked before they expire.

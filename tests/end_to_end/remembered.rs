@@ -10,8 +10,8 @@ use std::ffi::OsString;
 const KEY: &str = ".config/bootseal/identity.txt";
 const MEMORY: &str = ".local/state/bootseal/known_vaults";
 
-/// Every verb that seals a value for the readers of the file or signs it; `more.toml` and
-/// `p.proposal` are inputs.
+/// Commands that seal a value for the file's readers, sign the file, or take over its vault id or
+/// its members; `more.toml` and `p.proposal` are inputs.
 const WRITES: &[&[&str]] = &[
     &["set", "acme.password"],
     &["set", "acme.url", "--plain", "x"],
@@ -77,7 +77,7 @@ fn pin_own_key(home: &Home, id: &str) {
 }
 
 #[test]
-fn a_file_from_before_a_removal_is_not_written_to_whatever_the_pin() {
+fn no_pin_allows_a_write_to_a_file_from_before_a_removal() {
     let home = at_work();
     let (old, id) = (home.read(FILE), home.vault_id());
     home.ok(&["access", "remove", "app", "--yes"]);
@@ -100,7 +100,7 @@ fn a_file_from_before_a_removal_is_not_written_to_at_another_path() {
     let home = at_work();
     let (old, id) = (home.read(FILE), home.vault_id());
     std::fs::create_dir(home.at("moved")).unwrap();
-    // Before a removal a copy is accepted like the file.
+    // Before the removal, a copy at another path can be written to as well.
     home.write("moved/app.sealed.toml", &old);
     let set = ["set", "acme.password", "-f", "moved/app.sealed.toml", "--pin", &id];
     home.ok_with(&set, b"before");
@@ -122,7 +122,7 @@ fn a_file_from_before_a_removal_is_not_written_to_at_another_path() {
 
 #[test]
 fn a_removal_in_one_known_copy_binds_every_other_known_copy() {
-    // A reader is removed, then a writer: the vault's id stays, then changes.
+    // If a reader is removed, the vault id stays; if a writer is removed, it changes.
     for (member, epoch) in [("app", "epoch 2"), ("bob", "epoch 1")] {
         let home = at_work();
         let (old, id) = (home.read(FILE), home.vault_id());
@@ -213,7 +213,7 @@ fn a_file_signed_by_a_former_vault_id_is_not_written_to() {
 }
 
 #[test]
-fn a_foreign_vault_in_place_is_not_written_to() {
+fn a_foreign_vault_in_the_files_place_is_not_written_to() {
     let home = at_work();
     let recipient = home.ok(&["keygen", "-y", KEY]);
     let eve = Home::new();
@@ -272,7 +272,8 @@ fn a_rotation_that_was_not_remembered_is_accepted_through_its_handover() {
 
 // A host
 
-/// Two texts of one generation, both signed by alice, an earlier one and a later one.
+/// Four texts of one file, all signed by alice: `second` and `also_second` have the same generation,
+/// `first` the one before and `third` the one after.
 struct Line {
     home: Home,
     first: String,
@@ -302,7 +303,7 @@ impl Line {
 }
 
 #[test]
-fn a_host_with_state_refuses_an_older_file_with_a_remedy() {
+fn a_host_with_state_refuses_an_older_file_and_names_the_remedy() {
     let line = Line::new();
     for key in ["app.key", "bare.key"] {
         assert_eq!(line.starts(&line.second, key).unwrap(), 4);
@@ -416,8 +417,8 @@ fn state_that_cannot_be_read_or_written_is_not_treated_as_empty() {
         error.kind() == Kind::Malformed && error.to_string().contains("known_vaults"),
         "{error}"
     );
-    // A folder that cannot be written: with a pin the start is allowed; without one every start
-    // would trust the file again.
+    // A folder that cannot be written: with a pin, the start is allowed. Without one, it is refused,
+    // because every start would be a first start that trusts any vault.
     let nowhere = "/proc/nowhere";
     let (loaded, log) = told(|| host(&line.home, "app.key").state(nowhere).load());
     assert!(

@@ -1,6 +1,6 @@
 //! Extracts values from a response, from the places that the profile names.
 //!
-//! A place is in JSON, a header or a cookie, or is the whole body.
+//! A place is a position in JSON, a header, a cookie, or the whole body.
 
 use crate::login::account::Values;
 use crate::login::expiry::{ExpiryFrom, FieldValue};
@@ -48,7 +48,8 @@ pub(crate) fn extract(
     }
 }
 
-/// The values that `call` captures from its response. Missing values are left out.
+/// The values that `call` captures from its response. A value that is missing, or that is neither
+/// text nor a number, is left out.
 pub(crate) fn captured(
     call: &Call,
     response: &LoginResponse,

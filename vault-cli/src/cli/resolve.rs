@@ -18,8 +18,8 @@ pub(crate) struct Resolve {
     /// The revision of their side
     #[arg(long, value_name = "REV", requires = "ours")]
     pub(crate) theirs: Option<String>,
-    /// From a side that does not verify, accept sealed values that are older than those they
-    /// replace
+    /// Accept sealed values that are older than those they replace, even if a side is not trusted
+    /// or the sides have no signed common version
     #[arg(long)]
     pub(crate) older: bool,
 }

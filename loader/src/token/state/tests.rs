@@ -196,7 +196,7 @@ fn requests() -> Vec<Row> {
         (fresh().after(95), "request", request),
         (fresh().after(95).after_failure(Class::Tls), "request", request),
         (empty().after_failure(Class::Refused), "request", request),
-        (empty().after_failure(Class::Tls).after(30), "request, after the back-off", request),
+        (empty().after_failure(Class::Tls).after(30), "request, after the backoff", request),
         (fresh().changed(TokenState::profile_removed), "request", request),
     ]
 }

@@ -15,7 +15,7 @@ pub(crate) fn run(options: &AccessPin, context: &mut Context<'_>) -> Result<(), 
     let (path, keys) = (locate::sealed_file(context)?, Keys::default());
     let pins = pins::at_hand(&keys, context)?;
     let OpenedFile { memory, mut file, .. } = locate::find_at(&path, keys, pins, context)?;
-    // An unverified vault id must not become a pin.
+    // A vault id must not become a pin before a pin, a known vault or the user confirms it.
     vouch(&mut file, &memory, &path, context)?;
     for path in &options.files {
         Pin::write_into(path, &[file.vault_id().into()])?;

@@ -37,13 +37,13 @@ pub(in crate::text) struct Entry {
 }
 
 impl Entry {
-    /// The value; for `[[blocks]]`, the first header.
+    /// The span of the value or, for `[[blocks]]`, of the first header.
     pub(in crate::text) fn span(&self) -> Range<usize> {
         self.start as usize..self.end as usize
     }
 }
 
-/// A section of `[[blocks]]`: the entry, and the extent of the section.
+/// Consecutive sections of one array `[[blocks]]`: the index of its entry, and their span.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Block {
     pub(super) entry: u32,
@@ -57,7 +57,7 @@ pub(in crate::text) struct Index {
     /// In the order of the text.
     pub(in crate::text) entries: Vec<Entry>,
     pub(super) blocks: Vec<Block>,
-    /// Made when a table is requested first.
+    /// Built when the nodes below a table are first requested.
     pub(super) walk: OnceLock<Walk>,
 }
 
@@ -113,7 +113,7 @@ impl Index {
         self.below(text, path).any(is_property)
     }
 
-    /// The sections of the `[[blocks]]` that are the property at `position`.
+    /// The spans of the `[[blocks]]` at `position`, each with one or more consecutive sections.
     fn blocks(&self, position: usize) -> impl Iterator<Item = Range<usize>> {
         let first = self.blocks.partition_point(|block| (block.entry as usize) < position);
         let blocks = self.blocks.iter().skip(first);
@@ -122,7 +122,7 @@ impl Index {
             .map(|block| block.start as usize..block.end as usize)
     }
 
-    /// The paths of the tables without content that are below a table.
+    /// The paths of the empty tables below a table.
     pub(in crate::text) fn empty_tables(&self, text: &str, table: &[String]) -> Vec<Vec<String>> {
         self.below(text, table)
             .filter(|node| self.is_empty_table(*node))
