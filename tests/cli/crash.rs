@@ -7,50 +7,56 @@ use crate::support::{Home, verbs};
 use bootseal_core::IdentityFile;
 use std::path::PathBuf;
 
-mod killing;
-mod left;
-mod writing;
+pub(crate) mod killing;
+pub(crate) mod left;
+pub(crate) mod writing;
 
 use killing::{VERB, Verb, kill_often, kills, run_killed};
 use left::{IDENTITY, State};
 use writing::{ACCESS_VERBS, NEW_FILE_VERBS, REVIEW_VERBS, SETTINGS_VERBS, VALUE_VERBS, home};
 
-fn kill_each(verbs: &[Verb]) {
-    let mut shared = home();
-    let mut first = State::of(&shared);
+/// Calls `each` with every verb and a home in the same state.
+pub(crate) fn with_each(
+    verbs: impl IntoIterator<Item = &'static Verb>,
+    make: impl Fn() -> Home,
+    each: impl Fn(&Home, &Verb),
+) {
+    let mut home = make();
+    let mut first = State::of(&home);
     for verb in verbs {
-        kill_often(&shared, verb);
-        if shared.at(".git").exists() {
-            shared = home();
-            first = State::of(&shared);
+        each(&home, verb);
+        // The state does not contain a repository.
+        if home.at(".git").exists() {
+            home = make();
+            first = State::of(&home);
         }
-        first.restore(&shared);
+        first.restore(&home);
     }
 }
 
 #[test]
 fn a_killed_change_of_values_leaves_the_old_file_or_the_new_one() {
-    kill_each(VALUE_VERBS);
+    with_each(VALUE_VERBS, home, kill_often);
 }
 
 #[test]
 fn a_killed_change_of_access_leaves_the_old_file_or_the_new_one() {
-    kill_each(ACCESS_VERBS);
+    with_each(ACCESS_VERBS, home, kill_often);
 }
 
 #[test]
 fn a_killed_signature_or_merge_leaves_the_old_file_or_the_new_one() {
-    kill_each(REVIEW_VERBS);
+    with_each(REVIEW_VERBS, home, kill_often);
 }
 
 #[test]
 fn a_killed_creation_leaves_a_complete_file_or_none() {
-    kill_each(NEW_FILE_VERBS);
+    with_each(NEW_FILE_VERBS, home, kill_often);
 }
 
 #[test]
 fn a_killed_change_of_known_vaults_or_git_settings_leaves_no_half_file() {
-    kill_each(SETTINGS_VERBS);
+    with_each(SETTINGS_VERBS, home, kill_often);
 }
 
 /// The file is renamed first, and for a moment there is only the renamed one.

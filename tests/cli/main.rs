@@ -17,6 +17,8 @@ mod arguments;
 mod bad_files;
 mod clipboard;
 #[cfg(unix)]
+mod clock;
+#[cfg(unix)]
 mod crash;
 mod doctor;
 #[cfg(target_os = "linux")]

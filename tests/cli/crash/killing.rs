@@ -10,23 +10,23 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// One verb that writes a file.
-pub(super) struct Verb {
-    pub(super) args: &'static [&'static str],
-    pub(super) stdin: &'static str,
+pub(crate) struct Verb {
+    pub(crate) args: &'static [&'static str],
+    pub(crate) stdin: &'static str,
     /// What is typed at the prompt of a terminal, which the verb then runs on.
-    pub(super) typed: Option<&'static str>,
+    pub(crate) typed: Option<&'static str>,
     /// The file that stdout is redirected to.
-    pub(super) out: Option<&'static str>,
-    pub(super) editor: &'static str,
+    pub(crate) out: Option<&'static str>,
+    pub(crate) editor: &'static str,
     /// The exit code of a complete run.
-    pub(super) code: i32,
+    pub(crate) code: i32,
     /// Makes the command's input, once; the result is the old state.
-    pub(super) prepare: fn(&Home),
+    pub(crate) prepare: fn(&Home),
     /// Whether the verb creates files, and therefore refuses existing ones.
-    pub(super) creates: bool,
+    pub(crate) creates: bool,
 }
 
-pub(super) const VERB: Verb = Verb {
+pub(crate) const VERB: Verb = Verb {
     args: &[],
     stdin: "",
     typed: None,
@@ -43,7 +43,7 @@ const SIGKILL: i32 = 9;
 
 /// How often each verb is killed: a few times in every run of the tests, and 200 times with
 /// `just kills`.
-pub(super) fn kills() -> u32 {
+pub(crate) fn kills() -> u32 {
     let named = std::env::var("BOOTSEAL_TEST_KILLS").ok();
     named.map_or(4, |number| number.parse().expect("BOOTSEAL_TEST_KILLS is a number"))
 }
@@ -66,7 +66,7 @@ fn moment(kill: u32, length: Duration) -> Duration {
 }
 
 /// The program in this home, with an editor and with git's own settings only.
-fn command(home: &Home, verb: &Verb) -> Command {
+pub(crate) fn command(home: &Home, verb: &Verb) -> Command {
     let id = if verb.args.contains(&"ID") { home.vault_id() } else { String::new() };
     let args: Vec<&str> =
         verb.args.iter().map(|arg| if *arg == "ID" { id.as_str() } else { *arg }).collect();
@@ -84,10 +84,10 @@ fn command(home: &Home, verb: &Verb) -> Command {
 }
 
 /// How a run ended, and after how long.
-pub(super) struct End {
-    pub(super) killed: bool,
+pub(crate) struct End {
+    pub(crate) killed: bool,
     code: Option<i32>,
-    pub(super) after: Duration,
+    pub(crate) after: Duration,
 }
 
 fn run(home: &Home, verb: &Verb, kill_after: Option<Duration>) -> End {
@@ -164,7 +164,7 @@ fn run_at_a_terminal(home: &Home, verb: &Verb, typed: &str, kill_after: Option<D
 }
 
 /// Runs a verb of this length and kills it, or runs it to its end if the length is not known yet.
-pub(super) fn run_killed(home: &Home, verb: &Verb, kill: u32, length: Option<Duration>) -> End {
+pub(crate) fn run_killed(home: &Home, verb: &Verb, kill: u32, length: Option<Duration>) -> End {
     run(home, verb, length.map(|length| moment(kill - 1, length)))
 }
 
@@ -187,7 +187,7 @@ fn complete(home: &Home, verb: &Verb) -> Duration {
 
 /// Kills the verb [`kills`] times. After each kill, every file must be the old or the new one, the
 /// verb and another command must work, and these must leave no temporary file.
-pub(super) fn kill_often(home: &Home, verb: &Verb) {
+pub(crate) fn kill_often(home: &Home, verb: &Verb) {
     let pin = home.vault_id();
     (verb.prepare)(home);
     let first = State::of(home);

@@ -12,16 +12,16 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// Each secret value of these tests begins with this word.
-pub(super) const MARKER: &str = "marker-";
-pub(super) const IDENTITY: &str = ".config/bootseal/identity.txt";
+pub(crate) const MARKER: &str = "marker-";
+pub(crate) const IDENTITY: &str = ".config/bootseal/identity.txt";
 const PRIVATE: &str = "AGE-SECRET-KEY-";
 
 /// All files of a home by their paths in it, with content and mode.
 #[derive(Clone, PartialEq)]
-pub(super) struct State(BTreeMap<PathBuf, (Vec<u8>, u32)>);
+pub(crate) struct State(BTreeMap<PathBuf, (Vec<u8>, u32)>);
 
 impl State {
-    pub(super) fn of(home: &Home) -> State {
+    pub(crate) fn of(home: &Home) -> State {
         let files = home.files().into_iter().map(|(path, bytes)| {
             let mode = path.metadata().unwrap().permissions().mode();
             (path.strip_prefix(home.path()).unwrap().to_path_buf(), (bytes, mode))
@@ -35,7 +35,7 @@ impl State {
         State(files.filter(|(path, _)| counts(path)).collect())
     }
 
-    pub(super) fn restore(&self, home: &Home) {
+    pub(crate) fn restore(&self, home: &Home) {
         self.restore_beside_temporary(home);
         for path in State::of(home).temporary() {
             std::fs::remove_file(home.path().join(path)).unwrap();
@@ -43,7 +43,7 @@ impl State {
     }
 
     /// Does the same as [`State::restore`], and keeps the temporary files.
-    pub(super) fn restore_beside_temporary(&self, home: &Home) {
+    pub(crate) fn restore_beside_temporary(&self, home: &Home) {
         let now = State::of(home).without_temporary();
         for path in now.0.keys().filter(|path| !self.0.contains_key(*path)) {
             std::fs::remove_file(home.path().join(path)).unwrap();
@@ -57,11 +57,11 @@ impl State {
         }
     }
 
-    pub(super) fn temporary(&self) -> impl Iterator<Item = PathBuf> {
+    pub(crate) fn temporary(&self) -> impl Iterator<Item = PathBuf> {
         self.0.keys().filter(|path| is_temporary(path)).cloned()
     }
 
-    pub(super) fn without_temporary(&self) -> State {
+    pub(crate) fn without_temporary(&self) -> State {
         let files = self.0.iter().filter(|(path, _)| !is_temporary(path));
         State(files.map(|(path, file)| (path.clone(), file.clone())).collect())
     }
@@ -78,7 +78,7 @@ impl State {
     }
 
     /// Checks each file of this state, which a killed verb left.
-    pub(super) fn judge(&self, old: &State, new: &State, verb: &Verb) {
+    pub(crate) fn judge(&self, old: &State, new: &State, verb: &Verb) {
         let args = verb.args;
         for (path, file) in &self.0 {
             if old.0.get(path) == Some(file) || new.0.get(path) == Some(file) {

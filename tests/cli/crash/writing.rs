@@ -10,7 +10,7 @@ const VALUES: usize = 40;
 
 /// A home with a vault of sealed values and of a vendor's credentials; its writers alice and bob,
 /// and its reader app.
-pub(super) fn home() -> Home {
+pub(crate) fn home() -> Home {
     let values =
         (0..VALUES).map(|at| format!("v{at} = \"secret:marker-{at} {}\"\n", "x".repeat(at)));
     let acme = "[acme]\nusername = \"secret:marker-user\"\npassword = \"secret:marker-password\"\n";
@@ -22,7 +22,7 @@ pub(super) fn home() -> Home {
 
 /// Verbs that change values.
 #[rustfmt::skip] // one verb a line
-pub(super) const VALUE_VERBS: &[Verb] = &[
+pub(crate) const VALUE_VERBS: &[Verb] = &[
     Verb { args: &["set", "v1", "-"], stdin: "marker-new", ..VERB },
     Verb { args: &["set", "v1"], typed: Some("marker-typed\n"), ..VERB },
     Verb { args: &["set", "v1", "--from-file", "input"], prepare: input, ..VERB },
@@ -32,7 +32,7 @@ pub(super) const VALUE_VERBS: &[Verb] = &[
     Verb { args: &["rename", "v1", "w1"], ..VERB },
     Verb { args: &["seal", "more.env", "-f", FILE], prepare: |home| home.write("more.env", "V1=marker-more\nMORE=marker-more\n"), ..VERB },
     Verb { args: &["import", "--from", "spring", "app.properties", "--key-file", "spring.key", "-f", FILE], prepare: spring, ..VERB },
-    Verb { args: &["accept", "sent.proposal", "--yes"], prepare: proposal, ..VERB },
+    Verb { args: &["accept", "sent.proposal", "--new", "--yes"], prepare: proposal, ..VERB },
     Verb { args: &["edit"], ..VERB },
     // An edit that fails is kept as a draft, and one that fails again replaces it.
     Verb { args: &["edit"], editor: FAILS, code: 1, creates: true, ..VERB },
@@ -44,7 +44,7 @@ pub(super) const VALUE_VERBS: &[Verb] = &[
 
 /// Verbs that change who has access, or the keys.
 #[rustfmt::skip] // one verb a line
-pub(super) const ACCESS_VERBS: &[Verb] = &[
+pub(crate) const ACCESS_VERBS: &[Verb] = &[
     Verb { args: &["rotate"], ..VERB },
     Verb { args: &["rotate", "--signing-key"], ..VERB },
     Verb { args: &["rotate", "-f", FILE, "-f", "other.sealed.toml"], prepare: other_vault, ..VERB },
@@ -57,7 +57,7 @@ pub(super) const ACCESS_VERBS: &[Verb] = &[
 
 /// Verbs that continue from reviewed or merged versions.
 #[rustfmt::skip] // one verb a line
-pub(super) const REVIEW_VERBS: &[Verb] = &[
+pub(crate) const REVIEW_VERBS: &[Verb] = &[
     Verb { args: &["sign", "--yes", "--against", "basis"], prepare: edit_by_hand, ..VERB },
     Verb { args: &["sign", "--yes"], prepare: |home| { branches(home); edit_by_hand(home) }, ..VERB },
     // As git calls the driver; here its output file is the sealed file itself.
@@ -67,7 +67,7 @@ pub(super) const REVIEW_VERBS: &[Verb] = &[
 
 /// Verbs that create a file.
 #[rustfmt::skip] // one verb a line
-pub(super) const NEW_FILE_VERBS: &[Verb] = &[
+pub(crate) const NEW_FILE_VERBS: &[Verb] = &[
     Verb { args: &["init", "-f", "new.sealed.toml"], creates: true, ..VERB },
     Verb { args: &["init", "-f", "new.sealed.toml"], creates: true, prepare: without_identity, ..VERB },
     Verb { args: &["init", "-f", "new.sealed.toml", "--like", FILE], creates: true, ..VERB },
@@ -83,7 +83,7 @@ pub(super) const NEW_FILE_VERBS: &[Verb] = &[
 
 /// Verbs that write the known vaults, or the settings of git.
 #[rustfmt::skip] // one verb a line
-pub(super) const SETTINGS_VERBS: &[Verb] = &[
+pub(crate) const SETTINGS_VERBS: &[Verb] = &[
     Verb { args: &["vaults", "add", "-i", "app.key"], prepare: forget, ..VERB },
     Verb { args: &["vaults", "forget", "ID", "--yes"], ..VERB },
     Verb { args: &["git", "setup"], prepare: repository, ..VERB },
@@ -121,7 +121,7 @@ fn spring(home: &Home) {
 }
 
 fn proposal(home: &Home) {
-    let sent = home.ok_with(&["propose", "v1", "-", "--to", FILE], b"marker-proposed");
+    let sent = home.ok_with(&["propose", "proposed", "-", "--to", FILE], b"marker-proposed");
     home.write("sent.proposal", sent);
 }
 
