@@ -22,8 +22,18 @@ pub(crate) struct Verb {
     pub(crate) code: i32,
     /// Makes the command's input, once; the result is the old state.
     pub(crate) prepare: fn(&Home),
-    /// Whether the verb creates files, and therefore refuses existing ones.
-    pub(crate) creates: bool,
+    pub(crate) again: Again,
+}
+
+/// Whether a verb can be repeated after it was killed.
+#[derive(PartialEq)]
+pub(crate) enum Again {
+    /// If it has changed nothing yet.
+    IfUnchanged,
+    /// In any case: it does the rest.
+    Always,
+    /// If the files that it has created are removed.
+    Anew,
 }
 
 pub(crate) const VERB: Verb = Verb {
@@ -34,7 +44,7 @@ pub(crate) const VERB: Verb = Verb {
     editor: "sed -i s/marker-7/marker-edited/",
     code: 0,
     prepare: |_| {},
-    creates: false,
+    again: Again::IfUnchanged,
 };
 
 /// The command that must work after every kill.
@@ -212,10 +222,10 @@ pub(crate) fn kill_often(home: &Home, verb: &Verb) {
         // Load on this machine changes the duration, so the estimate follows it.
         length = length.mul_f64(if end.killed { 1.03 } else { 0.9 });
         // No stale lock or file blocks the next commands.
-        if verb.creates {
+        if verb.again == Again::Anew {
             old.restore_beside_temporary(home);
         }
-        if unchanged || verb.creates {
+        if unchanged || verb.again != Again::IfUnchanged {
             complete(home, verb);
         }
         let mut next = command(home, &SET);

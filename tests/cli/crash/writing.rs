@@ -1,6 +1,6 @@
 //! The verbs that write a file, each with the input that it needs.
 
-use crate::crash::killing::{VERB, Verb};
+use crate::crash::killing::{Again, VERB, Verb};
 use crate::crash::left::IDENTITY;
 use crate::support::Home;
 use crate::support::team::FILE;
@@ -27,7 +27,7 @@ pub(crate) const VALUE_VERBS: &[Verb] = &[
     Verb { args: &["set", "v1"], typed: Some("marker-typed\n"), ..VERB },
     Verb { args: &["set", "v1", "--from-file", "input"], prepare: input, ..VERB },
     Verb { args: &["set", "v1", "--plain", "open", "--force"], ..VERB },
-    Verb { args: &["set", "v1", "-", "-f", FILE, "-f", "other.sealed.toml"], stdin: "marker-new", prepare: other_vault, ..VERB },
+    Verb { args: &["set", "v1", "-", "-f", FILE, "-f", "other.sealed.toml"], again: Again::Always, stdin: "marker-new", prepare: other_vault, ..VERB },
     Verb { args: &["unset", "v1"], ..VERB },
     Verb { args: &["rename", "v1", "w1"], ..VERB },
     Verb { args: &["seal", "more.env", "-f", FILE], prepare: |home| home.write("more.env", "V1=marker-more\nMORE=marker-more\n"), ..VERB },
@@ -35,7 +35,7 @@ pub(crate) const VALUE_VERBS: &[Verb] = &[
     Verb { args: &["accept", "sent.proposal", "--new", "--yes"], prepare: proposal, ..VERB },
     Verb { args: &["edit"], ..VERB },
     // An edit that fails is kept as a draft, and one that fails again replaces it.
-    Verb { args: &["edit"], editor: FAILS, code: 1, creates: true, ..VERB },
+    Verb { args: &["edit"], editor: FAILS, code: 1, again: Again::Anew, ..VERB },
     Verb { args: &["edit", "--yes"], editor: FAILS, code: 1, prepare: draft, ..VERB },
     Verb { args: &["profile", "acme", "--preset", "simplejwt", "--url", "https://acme.example"], ..VERB },
     Verb { args: &["profile", "acme", "--from", "other.sealed.toml"], prepare: other_vault, ..VERB },
@@ -47,12 +47,12 @@ pub(crate) const VALUE_VERBS: &[Verb] = &[
 pub(crate) const ACCESS_VERBS: &[Verb] = &[
     Verb { args: &["rotate"], ..VERB },
     Verb { args: &["rotate", "--signing-key"], ..VERB },
-    Verb { args: &["rotate", "-f", FILE, "-f", "other.sealed.toml"], prepare: other_vault, ..VERB },
+    Verb { args: &["rotate", "-f", FILE, "-f", "other.sealed.toml"], again: Again::Always, prepare: other_vault, ..VERB },
     Verb { args: &["access", "remove", "app", "--yes"], ..VERB },
     Verb { args: &["access", "remove", "bob", "--yes"], ..VERB },
-    Verb { args: &["access", "add", "web", "--new-key", "web.key", "--yes"], creates: true, ..VERB },
-    Verb { args: &["access", "add", "app", "--new-key", "web.key", "--replace", "--yes"], creates: true, ..VERB },
-    Verb { args: &["access", "pin", "app.key", "web.key"], prepare: keys_to_pin, ..VERB },
+    Verb { args: &["access", "add", "web", "--new-key", "web.key", "--yes"], again: Again::Anew, ..VERB },
+    Verb { args: &["access", "add", "app", "--new-key", "web.key", "--replace", "--yes"], again: Again::Anew, ..VERB },
+    Verb { args: &["access", "pin", "app.key", "web.key"], again: Again::Always, prepare: keys_to_pin, ..VERB },
 ];
 
 /// Verbs that continue from reviewed or merged versions.
@@ -68,17 +68,17 @@ pub(crate) const REVIEW_VERBS: &[Verb] = &[
 /// Verbs that create a file.
 #[rustfmt::skip] // one verb a line
 pub(crate) const NEW_FILE_VERBS: &[Verb] = &[
-    Verb { args: &["init", "-f", "new.sealed.toml"], creates: true, ..VERB },
-    Verb { args: &["init", "-f", "new.sealed.toml"], creates: true, prepare: without_identity, ..VERB },
-    Verb { args: &["init", "-f", "new.sealed.toml", "--like", FILE], creates: true, ..VERB },
-    Verb { args: &["seal", "more.env"], creates: true, prepare: |home| home.write("more.env", "MORE=marker-more\n"), ..VERB },
-    Verb { args: &["seal", "shred.env", "--shred"], creates: true, prepare: |home| home.write("shred.env", "MORE=marker-more\n"), ..VERB },
-    Verb { args: &["import", "--from", "spring", "app.properties", "--key-file", "spring.key", "-o", "new.sealed.toml"], creates: true, prepare: spring, ..VERB },
-    Verb { args: &["propose", "v1", "-", "--to", FILE, "-o", "new.proposal"], stdin: "marker-new", creates: true, ..VERB },
-    Verb { args: &["keygen", "-o", "new.key"], creates: true, ..VERB },
-    Verb { args: &["get", "v1", "--out", "value"], creates: true, ..VERB },
+    Verb { args: &["init", "-f", "new.sealed.toml"], again: Again::Anew, ..VERB },
+    Verb { args: &["init", "-f", "new.sealed.toml"], again: Again::Anew, prepare: without_identity, ..VERB },
+    Verb { args: &["init", "-f", "new.sealed.toml", "--like", FILE], again: Again::Anew, ..VERB },
+    Verb { args: &["seal", "more.env"], again: Again::Anew, prepare: |home| home.write("more.env", "MORE=marker-more\n"), ..VERB },
+    Verb { args: &["seal", "shred.env", "--shred"], again: Again::Anew, prepare: |home| home.write("shred.env", "MORE=marker-more\n"), ..VERB },
+    Verb { args: &["import", "--from", "spring", "app.properties", "--key-file", "spring.key", "-o", "new.sealed.toml"], again: Again::Anew, prepare: spring, ..VERB },
+    Verb { args: &["propose", "v1", "-", "--to", FILE, "-o", "new.proposal"], stdin: "marker-new", again: Again::Anew, ..VERB },
+    Verb { args: &["keygen", "-o", "new.key"], again: Again::Anew, ..VERB },
+    Verb { args: &["get", "v1", "--out", "value"], again: Again::Anew, ..VERB },
     Verb { args: &["export", "--force"], out: Some("exported"), ..VERB },
-    Verb { args: &["man", "--out", "pages"], prepare: |home| std::fs::create_dir(home.at("pages")).unwrap(), ..VERB },
+    Verb { args: &["man", "--out", "pages"], again: Again::Always, prepare: |home| std::fs::create_dir(home.at("pages")).unwrap(), ..VERB },
 ];
 
 /// Verbs that write the known vaults, or the settings of git.
@@ -86,7 +86,7 @@ pub(crate) const NEW_FILE_VERBS: &[Verb] = &[
 pub(crate) const SETTINGS_VERBS: &[Verb] = &[
     Verb { args: &["vaults", "add", "-i", "app.key"], prepare: forget, ..VERB },
     Verb { args: &["vaults", "forget", "ID", "--yes"], ..VERB },
-    Verb { args: &["git", "setup"], prepare: repository, ..VERB },
+    Verb { args: &["git", "setup"], again: Again::Always, prepare: repository, ..VERB },
 ];
 
 /// An editor that changes the text and then fails.
