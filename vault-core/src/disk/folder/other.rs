@@ -89,3 +89,10 @@ pub(crate) fn create_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .and_then(|()| file.sync_all())
         .inspect_err(|_| drop(std::fs::remove_file(path)))
 }
+
+/// Does the same as [`create_private`] at the name of an existing file, which is renamed to `kept`.
+/// If this fails, the old file has its name again.
+pub(crate) fn create_private_keeping(path: &Path, kept: &Path, bytes: &[u8]) -> io::Result<()> {
+    std::fs::rename(path, kept)?;
+    create_private(path, bytes).inspect_err(|_| drop(std::fs::rename(kept, path)))
+}

@@ -205,6 +205,26 @@ fn create_named(path: &Path, bytes: &[u8]) -> io::Result<()> {
     written.and_then(|()| file.sync_all()).inspect_err(|_| drop(std::fs::remove_file(path)))
 }
 
+/// Does the same as [`create_private`] at the name of an existing file, which is renamed to `kept`
+/// only when the new file is complete. If this fails, the old file has its name again.
+pub(crate) fn create_private_keeping(path: &Path, kept: &Path, bytes: &[u8]) -> io::Result<()> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let folder = File::open(parent(path))?;
+    #[cfg(target_os = "linux")]
+    let whole = unnamed(&folder, OWNER_ONLY, bytes, acl::remove).transpose()?;
+    std::fs::rename(path, kept)?;
+    #[cfg(target_os = "linux")]
+    let done = whole.and_then(|file| link(&file, &folder, name));
+    #[cfg(not(target_os = "linux"))]
+    let done = None;
+    done.unwrap_or_else(|| create_named(path, bytes)).inspect_err(|_| {
+        // A link never replaces a file that appeared there meanwhile.
+        if std::fs::hard_link(kept, path).is_ok() {
+            let _ = std::fs::remove_file(kept);
+        }
+    })
+}
+
 /// Creates a file by `O_TMPFILE` and a link, which never replaces a file. `begin` prepares it before
 /// it has content. Returns `None` if the file system or the kernel has no unnamed files.
 #[cfg(target_os = "linux")]
@@ -215,14 +235,31 @@ fn create_unnamed(
     bytes: &[u8],
     begin: impl FnOnce(&File) -> io::Result<()>,
 ) -> Option<io::Result<()>> {
-    use rustix::fs::{CWD, linkat, openat};
-    use std::os::fd::AsRawFd;
-    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
-    let mut file = File::from(openat(&folder, ".", flags, mode).ok()?);
-    let written = begin(&file).and_then(|()| file.write_all(bytes));
-    if let Err(error) = written.and_then(|()| file.sync_all()) {
-        return Some(Err(error));
+    match unnamed(&folder, mode, bytes, begin)? {
+        Ok(file) => link(&file, folder, name),
+        Err(error) => Some(Err(error)),
     }
+}
+
+/// A complete file without a name, which the system removes if it never gets one.
+#[cfg(target_os = "linux")]
+fn unnamed(
+    folder: impl AsFd,
+    mode: Mode,
+    bytes: &[u8],
+    begin: impl FnOnce(&File) -> io::Result<()>,
+) -> Option<io::Result<File>> {
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    let mut file = File::from(rustix::fs::openat(folder, ".", flags, mode).ok()?);
+    let written = begin(&file).and_then(|()| file.write_all(bytes));
+    Some(written.and_then(|()| file.sync_all()).map(|()| file))
+}
+
+/// Gives an unnamed file its name. Returns `None` if the system cannot.
+#[cfg(target_os = "linux")]
+fn link(file: &File, folder: impl AsFd, name: &OsStr) -> Option<io::Result<()>> {
+    use rustix::fs::{CWD, linkat};
+    use std::os::fd::AsRawFd;
     let own = format!("/proc/self/fd/{}", file.as_raw_fd());
     match linkat(CWD, own, &folder, name, AtFlags::SYMLINK_FOLLOW) {
         // The name must be on disk too.
@@ -255,6 +292,22 @@ mod tests {
             assert_eq!(create(&link, b"x").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 4);
+    }
+
+    #[test]
+    fn a_private_file_takes_the_place_of_one_that_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, kept) = (folder.path().join("key"), folder.path().join("key.old"));
+        std::fs::write(&path, "old").unwrap();
+        create_private_keeping(&path, &kept, b"new").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        assert_eq!(std::fs::read(&kept).unwrap(), b"old");
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        // An error leaves both as they are.
+        let nowhere = folder.path().join("none/key.old");
+        assert!(create_private_keeping(&path, &nowhere, b"newer").is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 
     #[test]
