@@ -36,6 +36,10 @@ docs:
 pages:
     BOOTSEAL_WRITE_PAGES=1 cargo test -p bootseal-cli --all-features --test docs_are_true cli_md_is_the_help
 
+# Kill each verb that writes a file this often
+kills number="200":
+    BOOTSEAL_TEST_KILLS={{number}} cargo test -p bootseal-cli --all-features --test cli crash -- --nocapture
+
 # Fuzz one parser, for example: just fuzz sealed_file 60
 fuzz target seconds="300":
     cargo +nightly fuzz run {{target}} -- -max_total_time={{seconds}} -rss_limit_mb=4096
@@ -54,7 +58,7 @@ bench-gateway *options:
 ci:
     .ci/run
 
-# Run the long suites: Miri, fuzzing, each feature alone, benchmarks
+# Run the long suites: Miri, fuzzing, kills, each feature alone, benchmarks
 nightly:
     .ci/nightly
 

@@ -100,3 +100,19 @@ fn keygen_replaces_an_identity_only_with_force_and_keeps_the_old_one() {
         folder.map(|path| home.ok(&["keygen", "-y", path.to_str().unwrap()])).collect();
     assert!(recipients.len() == 2 && recipients.contains(&first) && recipients.contains(&second));
 }
+
+#[test]
+fn identities_that_are_replaced_within_a_second_are_all_kept() {
+    let home = Home::new();
+    let mut made: Vec<String> = vec![home.ok(&["keygen"])];
+    for _ in 0..3 {
+        made.push(home.ok(&["keygen", "--force"]));
+    }
+    let folder = home.at(".config/bootseal");
+    let files = folder.read_dir().unwrap().map(|entry| entry.unwrap().path());
+    let mut kept: Vec<String> =
+        files.map(|path| home.ok(&["keygen", "-y", path.to_str().unwrap()])).collect();
+    kept.sort();
+    made.sort();
+    assert_eq!(kept, made);
+}

@@ -102,6 +102,19 @@ fn an_undone_removal_of_a_writer_or_of_oneself_can_be_forgotten() {
 }
 
 #[test]
+fn a_basis_from_before_the_removal_of_a_writer_names_the_way_back() {
+    let (home, id) = undone("bob");
+    let signed = home.read(FILE);
+    home.write("basis.sealed.toml", &signed);
+    home.write(FILE, signed.replace("[acme]", "[acme] # edited"));
+    let sign = ["sign", FILE, "--against", "basis.sealed.toml", "--pin", &id, "--yes"];
+    let ran = home.run(&sign);
+    assert!(ran.code == 3 && ran.err.contains(&format!("bootseal vaults forget {id}")), "{ran:?}");
+    home.ok(&["vaults", "forget", &id, "--yes"]);
+    home.ok(&sign);
+}
+
+#[test]
 fn forget_asks_and_a_no_forgets_nothing() {
     let (home, id) = undone("bob");
     let args = ["vaults", "forget", &id];

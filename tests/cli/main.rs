@@ -19,6 +19,8 @@ mod bad_files;
 mod bounded_memory;
 mod clipboard;
 #[cfg(unix)]
+mod clock;
+#[cfg(unix)]
 mod crash;
 mod doctor;
 #[cfg(target_os = "linux")]

@@ -360,6 +360,10 @@ fn a_value_is_always_dated_after_the_one_that_it_replaces() {
     assert!(ran.code == 0 && ran.err.contains("clock of this machine is behind"), "{}", ran.err);
     assert!(set_at() > before, "{} {before}", set_at());
     assert!(ran.err.contains(&set_at()), "{}", ran.err);
-    // Without such a value nothing is said about the clock.
+    // The file has the newest date, whichever value is set.
+    let ran = repo.run_as("alice", &["set", "acme.token", "-"], b"t");
+    assert!(ran.err.contains("clock of this machine is behind"), "{}", ran.err);
+    // Without such a date, nothing is reported about the clock.
+    repo.ok(&["unset", "acme.password"]);
     assert_eq!(repo.run_as("alice", &["set", "acme.token", "-"], b"t").err, "");
 }

@@ -23,7 +23,7 @@ pub struct Home {
 }
 
 /// Runs a command with this stdin.
-fn fed(mut command: Command, stdin: &[u8]) -> Ran {
+pub fn fed(mut command: Command, stdin: &[u8]) -> Ran {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

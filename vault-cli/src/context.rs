@@ -82,6 +82,8 @@ pub(crate) struct Context<'a> {
     /// identity's passphrase from it, and `access add --passphrase` the new member's.
     pub(crate) passphrase_fd: Option<u32>,
     pub(crate) ui: Ui<'a>,
+    /// Whether a clock that is behind was reported in this run.
+    pub(crate) clock_reported: bool,
     env: &'a dyn Fn(&str) -> Option<OsString>,
     now: &'a dyn Fn() -> u64,
 }
@@ -110,6 +112,7 @@ impl<'a> Context<'a> {
             options,
             passphrase_fd: options.passphrase_fd,
             ui,
+            clock_reported: false,
             env: world.env,
             now: world.now,
         }

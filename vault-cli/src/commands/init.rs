@@ -4,12 +4,12 @@ use crate::cli::Init;
 use crate::commands::keygen;
 use crate::context::Context;
 use crate::trust::keyring::{self, Keys};
-use crate::trust::memory::remember;
+use crate::trust::save::save;
 use crate::trust::vouch::vouch;
 use crate::trust::{locate, pins, plugins};
 use crate::ui::failure::{Exit, Failure, Result};
 use bootseal_core::{
-    Access, FileLock, Identity, Kind, Recipient, Role, Shown, Typed, VerifiedFile,
+    Access, FileLock, Identity, Kind, Recipient, Role, Shown, Typed, Vault, VerifiedFile,
 };
 use serde_json::json;
 use std::path::Path;
@@ -25,9 +25,9 @@ pub(crate) fn run(options: &Init, context: &mut Context<'_>) -> Result<(), Exit>
     refuse_twice(&access)?;
     let role = role_of(options, &access, context);
     let lock = FileLock::acquire(&path)?;
-    let (text, file) = bootseal_core::Vault::create(access, "")?.sign_above(0)?;
-    lock.create(&text).map_err(exists)?;
-    after_creation(&path, &file, context);
+    let vault = Vault::create(access, "")?;
+    let file = save(vault, 0, &path, context, |text| Ok(lock.create(text).map_err(exists)?))?;
+    report_created(&path, &file, context);
     let id = file.vault_id();
     let document = json!({
         "file": path.to_string_lossy(), "vault": id.to_string(), "generation": 1, "signed": true,
@@ -171,9 +171,8 @@ fn alike(like: &Path, options: &Init, context: &mut Context<'_>) -> Result<Vec<A
     Ok(list)
 }
 
-/// Adds a file that was just created to the known vaults, and reports it.
-pub(crate) fn after_creation(path: &Path, file: &VerifiedFile, context: &mut Context<'_>) {
-    remember(path, file, context);
+/// Reports a file that was just created, and its writers.
+pub(crate) fn report_created(path: &Path, file: &VerifiedFile, context: &mut Context<'_>) {
     let shown = Shown::path(path).to_string();
     let writers: Vec<&str> = file
         .access()

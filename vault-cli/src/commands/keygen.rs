@@ -40,13 +40,11 @@ pub(crate) fn run(options: &Keygen, context: &mut Context<'_>) -> Result<(), Exi
         true => Some(passphrase(&path, context)?),
         false => None,
     };
-    let old = if path.exists() { Some(set_aside(&path, context)?) } else { None };
-    let identity = make(&path, passphrase.as_ref()).inspect_err(|_| {
-        // The path is free again. A link never replaces a file that appeared there meanwhile.
-        if let Some(old) = old.filter(|old| std::fs::hard_link(old, &path).is_ok()) {
-            let _ = std::fs::remove_file(old);
-        }
-    })?;
+    let kept = path.exists().then(|| name_for_old(&path, context));
+    let identity = make_keeping(&path, kept.as_deref(), passphrase.as_ref())?;
+    if let Some(kept) = kept {
+        context.ui.note(format_args!("the previous identity is now {}", Shown::path(&kept)));
+    }
     context.ui.note(format_args!(
         "made {}; keep it: without it, nothing can be opened",
         Shown::path(&path)
@@ -58,16 +56,19 @@ pub(crate) fn run(options: &Keygen, context: &mut Context<'_>) -> Result<(), Exi
     Ok(())
 }
 
-/// Renames an identity that is to be replaced: it may still be needed to open existing files.
-fn set_aside(path: &Path, context: &mut Context<'_>) -> Result<PathBuf> {
-    let mut old = path.as_os_str().to_owned();
-    old.push(format!(".{}.old", context.now()));
-    let old = PathBuf::from(old);
-    std::fs::rename(path, &old).map_err(|error| {
-        bootseal_core::Error::new(Kind::Io, format!("cannot be renamed: {error}")).in_file(path)
-    })?;
-    context.ui.note(format_args!("the previous identity is now {}", Shown::path(&old)));
-    Ok(old)
+/// The free name that an identity gets when it is replaced: it may still be needed to open existing
+/// files.
+fn name_for_old(path: &Path, context: &Context<'_>) -> PathBuf {
+    let mut second = context.now();
+    loop {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".{second}.old"));
+        let name = PathBuf::from(name);
+        if name.symlink_metadata().is_err() {
+            return name;
+        }
+        second += 1;
+    }
 }
 
 /// The passphrase of the new identity: from the descriptor, else typed twice.
@@ -94,6 +95,11 @@ fn passphrase(path: &Path, context: &mut Context<'_>) -> Result<Secret> {
 
 /// Creates an identity at `path`, with missing folders; never replaces an existing file.
 pub(crate) fn make(path: &Path, passphrase: Option<&Secret>) -> Result<Identity> {
+    make_keeping(path, None, passphrase)
+}
+
+/// Does the same as [`make`]; an existing file is renamed to `kept`, if that is given.
+fn make_keeping(path: &Path, kept: Option<&Path>, passphrase: Option<&Secret>) -> Result<Identity> {
     let identity = Identity::generate()?;
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         let mut builder = std::fs::DirBuilder::new();
@@ -111,7 +117,11 @@ pub(crate) fn make(path: &Path, passphrase: Option<&Secret>) -> Result<Identity>
         Some(passphrase) => Secret::copy_of(identity.to_locked_text(passphrase)?.as_bytes())?,
         None => identity.to_file_text(&[])?,
     };
-    text.expose(|bytes| PrivateFile::create(path, bytes)).map_err(|error| match error.kind() {
+    let write = |bytes: &[u8]| match kept {
+        Some(kept) => PrivateFile::create_keeping(path, kept, bytes),
+        None => PrivateFile::create(path, bytes),
+    };
+    text.expose(write).map_err(|error| match error.kind() {
         Kind::Exists => exists(path),
         _ => error.into(),
     })?;

@@ -8,8 +8,9 @@ use crate::git::repository::Repository;
 use crate::git::sides::{Judged, edited, judge, side};
 use crate::git::versions::Versions;
 use crate::trust::keyring::Keys;
-use crate::trust::memory::{Memory, remember};
+use crate::trust::memory::Memory;
 use crate::trust::pins;
+use crate::trust::save::save;
 use crate::trust::vouch::vouch;
 use crate::ui::change_report;
 use crate::ui::failure::{Exit, Failure, Result};
@@ -116,17 +117,17 @@ fn write(
     before: &[u8],
     context: &mut Context<'_>,
 ) -> Result<VerifiedFile> {
-    let (text, file) = vault.sign_above(above).map_err(|error| error.in_file(path))?;
-    let lock = FileLock::acquire(path)?;
-    if HandEdit::read_bytes(path)? != before {
-        return Err(Failure::new(
-            Kind::Conflict,
-            "the file was changed during the prompt; nothing was written",
-        ));
-    }
-    lock.write(&text)?;
-    remember(path, &file, context);
-    Ok(file)
+    let written = save(vault, above, path, context, |text| {
+        let lock = FileLock::acquire(path)?;
+        if HandEdit::read_bytes(path)? != before {
+            return Err(Failure::new(
+                Kind::Conflict,
+                "the file was changed during the prompt; nothing was written",
+            ));
+        }
+        Ok(lock.write(text)?)
+    });
+    written.map_err(|failure| failure.in_file(path))
 }
 
 /// Reports what was written, and the next step.

@@ -1,10 +1,11 @@
 //! `bootseal seal`: turns a plain-text settings file into a sealed file.
 
 use crate::cli::Seal;
-use crate::commands::init::{access_list, after_creation, exists, refuse_existing, refuse_twice};
+use crate::commands::init::{access_list, exists, refuse_existing, refuse_twice, report_created};
 use crate::commands::shred::Shred;
 use crate::context::Context;
 use crate::formats::{Input, InputProperty, read};
+use crate::trust::save::save;
 use crate::trust::special_tables::SpecialTables;
 use crate::trust::target::Target;
 use crate::trust::{locate, pins};
@@ -394,9 +395,8 @@ pub(crate) fn create(
     let mut vault = Vault::create(access, text)?;
     vault.set_all(values(input, sealed), context.now())?;
     check(&vault, input, sealed)?;
-    let (text, file) = vault.sign_above(0)?;
-    lock.create(&text).map_err(exists)?;
-    after_creation(path, &file, context);
+    let file = save(vault, 0, path, context, |text| Ok(lock.create(text).map_err(exists)?))?;
+    report_created(path, &file, context);
     Ok(())
 }
 

@@ -6,12 +6,8 @@ use crate::context::Context;
 use crate::trust::each_file::{self, Answer};
 use crate::trust::target::{Target, Targets};
 use crate::ui::failure::{Exit, Result};
-use crate::ui::output::timestamp;
 use bootseal_core::{Kind, Property, PropertyPath, Shown, VerifiedFile, shell_word};
 use serde_json::json;
-
-/// Values that are set one after the other within seconds say nothing about the clock.
-const SLACK: u64 = 60;
 
 pub(crate) fn run(options: &Set, context: &mut Context<'_>) -> Result<(), Exit> {
     let source = Source {
@@ -44,14 +40,8 @@ pub(crate) fn run(options: &Set, context: &mut Context<'_>) -> Result<(), Exit> 
                 target.change_and_tell(context, |vault| Ok(vault.set_readable(&path, &text)?))?;
             }
             (None, Some((kind, value))) => {
-                let set_at = target.change_and_tell(context, |vault| {
-                    vault.set(&path, *kind, value, now)?;
-                    Ok(vault.open(&path)?.set_at)
-                })?;
-                if set_at > now + SLACK {
-                    let text = "the clock of this machine is behind the date of the replaced value or of a removal; the new value is dated";
-                    context.ui.warn(format_args!("{text} {}", timestamp(set_at)));
-                }
+                target
+                    .change_and_tell(context, |vault| Ok(vault.set(&path, *kind, value, now)?))?;
                 if matches!(before, Some(Property::Readable(_))) {
                     let text = "was readable until now: its old value is in git's history, so use a new one";
                     context.ui.note(format_args!("{path} {text}"));

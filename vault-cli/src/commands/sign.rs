@@ -5,7 +5,8 @@ use crate::context::Context;
 use crate::git::version::Version;
 use crate::git::versions::{Versions, in_git};
 use crate::trust::keyring::Keys;
-use crate::trust::memory::{Memory, remember};
+use crate::trust::memory::Memory;
+use crate::trust::save::save;
 use crate::trust::vouch::{verified, vouch, vouch_for_named};
 use crate::trust::{locate, pins};
 use crate::ui::failure::{Exit, Failure, Result};
@@ -312,18 +313,18 @@ fn write(
     changes: &Changes,
     context: &mut Context<'_>,
 ) -> Result<(), Exit> {
-    let (text, file) = vault.sign_above(above).map_err(|error| error.in_file(path))?;
-    let lock = FileLock::acquire(path)?;
-    if HandEdit::read(path)? != *edit {
-        return Err(Failure::new(
-            Kind::Conflict,
-            "the file was changed during the prompt; nothing was written",
-        )
-        .with_help("To review it again: bootseal sign")
-        .into());
-    }
-    lock.write(&text)?;
-    remember(path, &file, context);
+    let written = save(vault, above, path, context, |text| {
+        let lock = FileLock::acquire(path)?;
+        if HandEdit::read(path)? != *edit {
+            return Err(Failure::new(
+                Kind::Conflict,
+                "the file was changed during the prompt; nothing was written",
+            )
+            .with_help("To review it again: bootseal sign"));
+        }
+        Ok(lock.write(text)?)
+    });
+    let file = written.map_err(|failure| failure.in_file(path))?;
     context.ui.note(format_args!(
         "{}: signed as generation {}",
         Shown::path(path),

@@ -61,7 +61,8 @@ pub(crate) fn entries(text: &str, path: &Path) -> Result<Entries> {
             Ok(found)
         }
         flat => {
-            let Input { list: properties, left_out_comments, remarks, .. } = parse(text, path, flat)?;
+            let Input { list: properties, left_out_comments, remarks, .. } =
+                parse(text, path, flat)?;
             let value = |text: &str, kind| match kind {
                 ValueKind::Text => Node::Text(Zeroizing::new(text.to_owned())),
                 _ => Node::Toml(Zeroizing::new(text.to_owned())),

@@ -49,7 +49,8 @@ impl Memory {
         &self,
         file: &VerifiedFile,
     ) -> Result<(), bootseal_core::Error> {
-        self.0.as_ref().map_or(Ok(()), |(known, place)| known.refuse_handed_over(file, place))
+        let Some((known, place)) = &self.0 else { return Ok(()) };
+        known.refuse_handed_over(file, place).map_err(|error| way_back(error, known, file))
     }
 
     pub(crate) fn vault_id(&self) -> Option<VaultId> {

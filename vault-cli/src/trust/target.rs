@@ -4,7 +4,8 @@
 use crate::context::Context;
 use crate::trust::keyring::Keys;
 use crate::trust::locate::{self, OpenedFile};
-use crate::trust::memory::{note_older, remember};
+use crate::trust::memory::note_older;
+use crate::trust::save::save;
 use crate::trust::vouch::vouch;
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::{
@@ -114,10 +115,11 @@ impl Target {
         let mut vault = file.open_for_writing(&self.keys.identities)?;
         let working = context.ui.working("sealing");
         let result = change(&mut vault)?;
-        let (text, file) = vault.sign_above(0).map_err(|error| error.in_file(&self.path))?;
-        lock.write(&text)?;
-        drop(working);
-        remember(&self.path, &file, context);
+        save(vault, 0, &self.path, context, |text| {
+            lock.write(text)?;
+            drop(working);
+            Ok(())
+        })?;
         Ok(result)
     }
 

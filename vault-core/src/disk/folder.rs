@@ -13,7 +13,7 @@ mod unix;
 
 #[cfg(not(unix))]
 use other as sys;
-pub(crate) use sys::{Folder, InPlace, create_private};
+pub(crate) use sys::{Folder, InPlace, create_private, create_private_keeping};
 #[cfg(unix)]
 use unix as sys;
 

@@ -198,6 +198,25 @@ mod tests {
     }
 
     #[test]
+    fn a_write_removes_what_killed_processes_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.sealed.toml");
+        let leave = |name: &str| std::fs::write(folder.path().join(name), "half").unwrap();
+        let names = || {
+            let entries = folder.path().read_dir().unwrap();
+            let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        leave(".b.sealed.toml.0123456789abcdef.tmp");
+        for text in ["one\n", "two\n"] {
+            leave(".a.sealed.toml.0123456789abcdef.tmp");
+            FileLock::acquire(&path).unwrap().put(text).unwrap();
+            assert_eq!(names(), [".b.sealed.toml.0123456789abcdef.tmp", "a.sealed.toml"]);
+        }
+    }
+
+    #[test]
     fn an_existing_file_is_not_created_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.sealed.toml");

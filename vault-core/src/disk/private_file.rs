@@ -1,7 +1,7 @@
 //! Files that only their owner can read. They are changed under a lock and replaced by a rename,
 //! and have mode 0600.
 
-use crate::disk::folder::{Folder, PATIENCE, create_private, unlocked};
+use crate::disk::folder::{Folder, PATIENCE, create_private, create_private_keeping, unlocked};
 use crate::disk::paths::{create_private_parent, open, real_path};
 use crate::error::{Error, Kind, Result};
 use std::io::Read;
@@ -112,6 +112,28 @@ impl PrivateFile {
             }
             _ => io("cannot be created", &error).in_file(path),
         })
+    }
+
+    /// Creates a private file at `path`, whose present file is renamed to `kept`. Where the file
+    /// system allows it, this happens only when the new file is complete, so that a crash leaves no
+    /// incomplete file and, except in a very short moment, a file at `path`.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] if the files cannot be renamed or written. In that case the present file keeps
+    /// its name.
+    ///
+    /// ```
+    /// # let (_folder, path) = bootseal_fixtures::path("key");
+    /// use bootseal_core::PrivateFile;
+    /// let kept = path.with_extension("old");
+    /// PrivateFile::create(&path, b"one")?;
+    /// PrivateFile::create_keeping(&path, &kept, b"two")?;
+    /// assert_eq!(PrivateFile::read(&kept, 3)?.as_deref(), Some(&b"one"[..]));
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn create_keeping(path: &Path, kept: &Path, bytes: &[u8]) -> Result<()> {
+        create_private_keeping(path, kept, bytes)
+            .map_err(|error| io("cannot be replaced", &error).in_file(path))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::file::header::Header;
 use crate::file::header::read::signature_bytes;
 use crate::file::normalise::{MAX_FILE, RESOLVE, conflict_marker, text_of};
 use crate::file::verified::{Trust, VerifiedFile};
-use crate::keys::pin::{Pin, check_floor, check_vault};
+use crate::keys::pin::{Pin, check_vault, deciding};
 use crate::keys::signing::verify;
 use crate::keys::vault_id::VaultId;
 use crate::text::document::Document;
@@ -174,13 +174,9 @@ impl SealedFile {
         }
         let claimed = self.vault.into();
         let Ok(mut file) = self.read_verified(&[claimed]) else { return Err(foreign) };
-        let continued = pins.iter().filter(|pin| file.header.continues(&pin.vault));
-        let Some(old) = continued.max_by_key(|pin| pin.floor) else { return Err(foreign) };
-        check_floor(
-            &[Pin { vault: file.header.vault, floor: old.floor }],
-            &file.header.vault,
-            file.header.generation,
-        )?;
+        let old = deciding(pins, &file.header.vault, |id| file.header.continues(id));
+        let Some(old) = old else { return Err(foreign) };
+        old.check_floor(file.header.generation)?;
         file.handed_over_from = Some(old.vault);
         Ok(file)
     }
@@ -224,7 +220,9 @@ impl SealedFile {
             return Err(misplaced());
         }
         let document = Document::parse_bounded(user)?;
-        check_floor(pins, &self.vault, header.generation)?;
+        if let Some(pin) = deciding(pins, &self.vault, |_| false) {
+            pin.check_floor(header.generation)?;
+        }
         Ok(VerifiedFile { document, own, header, trust, handed_over_from: None, file: self.file })
     }
 }

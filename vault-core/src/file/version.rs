@@ -5,7 +5,7 @@
 
 use crate::error::{Error, Result};
 use crate::file::sealed::SealedFile;
-use crate::keys::pin::Pin;
+use crate::keys::pin::{Pin, deciding};
 use crate::keys::vault_id::VaultId;
 
 /// A version whose signature is valid: its vault, its numbers, and a digest of its text. Its
@@ -79,14 +79,7 @@ impl SignedVersion {
     /// Whether the vault is pinned, or continues a pinned vault, at no lower generation than the pin
     /// requires. Without pins, every vault is accepted.
     pub fn is_accepted(&self, pins: &[Pin]) -> bool {
-        pins.is_empty() || self.floor(pins).is_some_and(|floor| floor <= self.generation)
-    }
-
-    /// Of the pins for this id or, without one, for its earlier ids, the highest floor.
-    fn floor(&self, pins: &[Pin]) -> Option<u64> {
-        let of = |meant: &dyn Fn(&VaultId) -> bool| {
-            pins.iter().filter(|pin| meant(&pin.vault)).map(|pin| pin.floor).max()
-        };
-        of(&|id| *id == self.vault).or_else(|| of(&|id| self.former.contains(id)))
+        let deciding = || deciding(pins, &self.vault, |id| self.former.contains(id));
+        pins.is_empty() || deciding().is_some_and(|pin| pin.allows(self.generation))
     }
 }

@@ -79,16 +79,56 @@ pub(crate) fn check_vault(pins: &[Pin], vault: &VaultId) -> Result<()> {
         ))
 }
 
-/// Checks that `generation` is not below the highest minimum that the pins set for `vault`.
-pub(crate) fn check_floor(pins: &[Pin], vault: &VaultId, generation: u64) -> Result<()> {
-    match pins.iter().filter(|pin| pin.vault == *vault).map(|pin| pin.floor).max() {
-        Some(floor) if generation < floor => Err(Error::new(
-            Kind::OldGeneration,
-            format!(
-                "this is generation {generation} of the file; the pin requires {floor} or later"
-            ),
-        )
-        .with_help("The file is an older copy. Deploy the newest one.")),
-        _ => Ok(()),
+/// The pin that sets the minimum for a vault: of the pins for its id or, without one, for an earlier
+/// id of it, the one with the highest floor.
+pub(crate) fn deciding<'a>(
+    pins: &'a [Pin],
+    vault: &VaultId,
+    is_earlier_id: impl Fn(&VaultId) -> bool,
+) -> Option<&'a Pin> {
+    let highest = |meant: &dyn Fn(&VaultId) -> bool| {
+        pins.iter().filter(|pin| meant(&pin.vault)).max_by_key(|pin| pin.floor)
+    };
+    highest(&|id| id == vault).or_else(|| highest(&is_earlier_id))
+}
+
+impl Pin {
+    /// Whether a generation of the vault is not below the minimum.
+    pub(crate) fn allows(&self, generation: u64) -> bool {
+        self.floor <= generation
+    }
+
+    /// Checks that `generation` is not below the minimum of this pin.
+    pub(crate) fn check_floor(&self, generation: u64) -> Result<()> {
+        if self.allows(generation) {
+            return Ok(());
+        }
+        let what = format!(
+            "this is generation {generation} of the file; the pin requires {} or later",
+            self.floor
+        );
+        Err(Error::new(Kind::OldGeneration, what)
+            .with_help("The file is an older copy. Deploy the newest one."))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)] // tests
+    use super::*;
+    use crate::keys::signing::{SigningSeed, id_of};
+
+    #[test]
+    fn a_pin_of_the_id_decides_before_one_of_an_earlier_id() {
+        let id = || id_of(&SigningSeed::generate().unwrap());
+        let (vault, earlier, other) = (id(), id(), id());
+        let pin = |vault, floor| Pin { vault, floor };
+        let all = [pin(other, 9), pin(earlier, 8), pin(vault, 2), pin(vault, 3), pin(earlier, 7)];
+        let decides = |pins: &[Pin]| deciding(pins, &vault, |id| *id == earlier).copied();
+        assert_eq!(decides(&all), Some(pin(vault, 3)));
+        assert_eq!(decides(&[all[0], all[1], all[4]]), Some(pin(earlier, 8)));
+        assert_eq!((decides(&all[..1]), decides(&[])), (None, None));
+        assert!(pin(vault, 3).allows(3) && !pin(vault, 3).allows(2));
+        assert_eq!(pin(vault, 3).check_floor(2).unwrap_err().kind(), Kind::OldGeneration);
     }
 }

@@ -23,10 +23,10 @@ impl Profile {
     /// use std::borrow::Cow;
     ///
     /// let plain = PlainDocument::parse("[acme.login]\nulr = \"https://a.example/\"\nform = { user = \"${username}\" }\n".into())?;
-    /// let names: Vec<_> = plain.properties().iter().map(|property| &property.path).collect();
+    /// let names: Vec<_> = plain.names().map(|(path, _)| path).collect();
+    /// let names: Vec<_> = names.iter().collect();
     /// let property = |path: &PropertyPath| {
-    ///     let found = plain.properties().iter().find(|property| property.path == *path)?;
-    ///     Some(Cow::Owned(Property::Readable(found.value.clone())))
+    ///     Some(Cow::Owned(Property::Readable(plain.property(path)?.value)))
     /// };
     /// let tables: Vec<_> = Profile::tables(&names, property).iter().map(ToString::to_string).collect();
     /// assert_eq!(tables, ["acme"]);

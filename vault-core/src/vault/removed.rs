@@ -42,6 +42,28 @@ impl Vault<CanWrite> {
         Ok((removed, exposed))
     }
 
+    /// The newest date in the file, in seconds since 1970-01-01 UTC: of a sealed value or of a
+    /// removal. A clock that shows an earlier time is behind, or the one that dated it was ahead. A
+    /// value that does not open does not count.
+    ///
+    /// ```
+    /// # let mut vault = bootseal_fixtures::vault("");
+    /// use bootseal_core::{Secret, ValueKind};
+    /// assert_eq!(vault.newest_date(), None);
+    /// for (name, now) in [("token", 1_700_000_000), ("password", 1_600_000_000)] {
+    ///     vault.set(&name.parse()?, ValueKind::Text, &Secret::copy_of(b"x")?, now)?;
+    /// }
+    /// assert_eq!(vault.newest_date(), Some(1_700_000_000));
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn newest_date(&self) -> Option<u64> {
+        // Each value is wiped before the next one is opened.
+        let values =
+            self.file.properties().filter_map(|(path, _)| Some(self.open(path).ok()?.set_at));
+        let removals = self.file.header.removed.iter().map(|removed| removed.at);
+        values.chain(removals).max()
+    }
+
     /// Records members who know every value set up to a given time. If a name has two times, the
     /// later time is used.
     pub(crate) fn mark(&mut self, marks: impl IntoIterator<Item = (String, u64)>) -> Result<()> {

@@ -8,8 +8,8 @@ use crate::git::command::{cannot_run, git};
 use crate::git::repository::Repository;
 use crate::git::sides::{Judged, judge, side};
 use crate::trust::keyring::Keys;
-use crate::trust::memory::remember;
 use crate::trust::pins;
+use crate::trust::save::save;
 use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::review_row::cut;
 use bootseal_core::{
@@ -109,9 +109,9 @@ fn merge(options: &GitMerge, context: &mut Context<'_>) -> Result<u64> {
         let text = format!("both sides changed comments; theirs has: {comment}");
         return Err(Failure::new(Kind::Conflict, text));
     }
-    let (text, file) = vault.sign_above(above)?;
-    FileLock::acquire(&options.ours)?.write(&text)?;
-    remember(&options.path, &file, context);
+    let file = save(vault, above, &options.path, context, |text| {
+        Ok(FileLock::acquire(&options.ours)?.write(text)?)
+    })?;
     Ok(file.generation())
 }
 

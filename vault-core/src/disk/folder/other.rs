@@ -1,6 +1,7 @@
 //! The folder on systems without `flock`: a lock file beside the real file.
 
-use crate::disk::paths::temporary_name;
+use crate::disk::paths::{is_temporary_of, parent, temporary_name};
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
@@ -55,12 +56,23 @@ impl Folder {
 
     fn write_temporary(&self, real: &Path, bytes: &[u8]) -> io::Result<std::path::PathBuf> {
         let name = real.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        remove_left_over(real, name);
         let temporary = real.with_file_name(temporary_name(name)?);
         let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
         file.write_all(bytes)
             .and_then(|()| file.sync_all())
             .inspect_err(|_| drop(std::fs::remove_file(&temporary)))?;
         Ok(temporary)
+    }
+}
+
+/// Removes temporary files that processes left when they were killed: none of them is in use,
+/// because this process holds the lock of `name`.
+fn remove_left_over(real: &Path, name: &OsStr) {
+    for entry in std::fs::read_dir(parent(real)).into_iter().flatten().flatten() {
+        if is_temporary_of(name, &entry.file_name()) {
+            let _ = std::fs::remove_file(entry.path());
+        }
     }
 }
 
@@ -76,4 +88,11 @@ pub(crate) fn create_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)
         .and_then(|()| file.sync_all())
         .inspect_err(|_| drop(std::fs::remove_file(path)))
+}
+
+/// Does the same as [`create_private`] at the name of an existing file, which is renamed to `kept`.
+/// If this fails, the old file has its name again.
+pub(crate) fn create_private_keeping(path: &Path, kept: &Path, bytes: &[u8]) -> io::Result<()> {
+    std::fs::rename(path, kept)?;
+    create_private(path, bytes).inspect_err(|_| drop(std::fs::rename(kept, path)))
 }

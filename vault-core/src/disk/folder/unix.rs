@@ -1,12 +1,15 @@
 //! The folder on Unix: an open descriptor, locked with `flock`.
 
 use crate::disk::acl;
-use crate::disk::paths::{parent, temporary_name};
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
+use crate::disk::paths::{is_temporary_of, parent, temporary_name};
+use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, OFlags};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Write};
+#[cfg(target_os = "linux")]
+use std::os::fd::AsFd;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -109,12 +112,29 @@ impl Folder {
     pub(crate) fn create(&self, real: &Path, bytes: &[u8], program: bool) -> io::Result<()> {
         let name = real.file_name().ok_or(io::ErrorKind::InvalidInput)?;
         let mode = Mode::from_raw_mode(if program { 0o777 } else { 0o666 });
+        self.remove_left_over(name);
+        #[cfg(target_os = "linux")]
+        if let Some(done) = create_unnamed(&self.0, name, mode, bytes, |_| Ok(())) {
+            return done;
+        }
         self.with_temporary(name, mode, bytes, |file, temporary| {
             file.sync_all()?;
             // Unlike a rename, a hard link never replaces a file.
             rustix::fs::linkat(&self.0, temporary, &self.0, name, AtFlags::empty())?;
             Ok(rustix::fs::unlinkat(&self.0, temporary, AtFlags::empty())?)
         })
+    }
+
+    /// Removes temporary files that processes left when they were killed: none of them is in use,
+    /// because this process holds the lock.
+    fn remove_left_over(&self, name: &OsStr) {
+        // An error is ignored: these files do no harm.
+        for entry in Dir::read_from(&self.0).into_iter().flatten().flatten() {
+            let other = OsStr::from_bytes(entry.file_name().to_bytes());
+            if is_temporary_of(name, other) {
+                let _ = rustix::fs::unlinkat(&self.0, other, AtFlags::empty());
+            }
+        }
     }
 
     fn with_temporary(
@@ -124,6 +144,7 @@ impl Folder {
         bytes: &[u8],
         finish: impl FnOnce(&File, &OsStr) -> io::Result<()>,
     ) -> io::Result<()> {
+        self.remove_left_over(name);
         let temporary = temporary_name(name)?;
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -163,8 +184,16 @@ fn mode_of(meta: &std::fs::Metadata) -> Mode {
 /// process is killed or the disk is full.
 pub(crate) fn create_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     #[cfg(target_os = "linux")]
-    if let Some(done) = create_unnamed(path, bytes) {
-        return done;
+    {
+        // Otherwise the write, which may fail, would come before this error.
+        if path.symlink_metadata().is_ok() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        let folder = File::open(parent(path))?;
+        if let Some(done) = create_unnamed(&folder, name, OWNER_ONLY, bytes, acl::remove) {
+            return done;
+        }
     }
     create_named(path, bytes)
 }
@@ -176,26 +205,65 @@ fn create_named(path: &Path, bytes: &[u8]) -> io::Result<()> {
     written.and_then(|()| file.sync_all()).inspect_err(|_| drop(std::fs::remove_file(path)))
 }
 
-/// Creates the file by `O_TMPFILE` and a link. Returns `None` if the file system or the kernel has
-/// no unnamed files.
+/// Does the same as [`create_private`] at the name of an existing file, which is renamed to `kept`
+/// only when the new file is complete. If this fails, the old file has its name again.
+pub(crate) fn create_private_keeping(path: &Path, kept: &Path, bytes: &[u8]) -> io::Result<()> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let folder = File::open(parent(path))?;
+    #[cfg(target_os = "linux")]
+    let whole = unnamed(&folder, OWNER_ONLY, bytes, acl::remove).transpose()?;
+    std::fs::rename(path, kept)?;
+    #[cfg(target_os = "linux")]
+    let done = whole.and_then(|file| link(&file, &folder, name));
+    #[cfg(not(target_os = "linux"))]
+    let done = None;
+    done.unwrap_or_else(|| create_named(path, bytes)).inspect_err(|_| {
+        // A link never replaces a file that appeared there meanwhile.
+        if std::fs::hard_link(kept, path).is_ok() {
+            let _ = std::fs::remove_file(kept);
+        }
+    })
+}
+
+/// Creates a file by `O_TMPFILE` and a link, which never replaces a file. `begin` prepares it before
+/// it has content. Returns `None` if the file system or the kernel has no unnamed files.
 #[cfg(target_os = "linux")]
-fn create_unnamed(path: &Path, bytes: &[u8]) -> Option<io::Result<()>> {
-    use rustix::fs::CWD;
-    use std::os::fd::AsRawFd;
-    // Otherwise the write, which may fail, would come before this error.
-    if path.symlink_metadata().is_ok() {
-        return Some(Err(io::ErrorKind::AlreadyExists.into()));
+fn create_unnamed(
+    folder: impl AsFd,
+    name: &OsStr,
+    mode: Mode,
+    bytes: &[u8],
+    begin: impl FnOnce(&File) -> io::Result<()>,
+) -> Option<io::Result<()>> {
+    match unnamed(&folder, mode, bytes, begin)? {
+        Ok(file) => link(&file, folder, name),
+        Err(error) => Some(Err(error)),
     }
+}
+
+/// A complete file without a name, which the system removes if it never gets one.
+#[cfg(target_os = "linux")]
+fn unnamed(
+    folder: impl AsFd,
+    mode: Mode,
+    bytes: &[u8],
+    begin: impl FnOnce(&File) -> io::Result<()>,
+) -> Option<io::Result<File>> {
     let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
-    let mut file = File::from(rustix::fs::open(parent(path), flags, OWNER_ONLY).ok()?);
-    let written = acl::remove(&file).and_then(|()| file.write_all(bytes));
-    if let Err(error) = written.and_then(|()| file.sync_all()) {
-        return Some(Err(error));
-    }
+    let mut file = File::from(rustix::fs::openat(folder, ".", flags, mode).ok()?);
+    let written = begin(&file).and_then(|()| file.write_all(bytes));
+    Some(written.and_then(|()| file.sync_all()).map(|()| file))
+}
+
+/// Gives an unnamed file its name. Returns `None` if the system cannot.
+#[cfg(target_os = "linux")]
+fn link(file: &File, folder: impl AsFd, name: &OsStr) -> Option<io::Result<()>> {
+    use rustix::fs::{CWD, linkat};
+    use std::os::fd::AsRawFd;
     let own = format!("/proc/self/fd/{}", file.as_raw_fd());
-    match rustix::fs::linkat(CWD, own, CWD, path, AtFlags::SYMLINK_FOLLOW) {
+    match linkat(CWD, own, &folder, name, AtFlags::SYMLINK_FOLLOW) {
         // The name must be on disk too.
-        Ok(()) => Some(File::open(parent(path)).and_then(|folder| folder.sync_all())),
+        Ok(()) => Some(rustix::fs::fsync(&folder).map_err(Into::into)),
         Err(rustix::io::Errno::EXIST) => Some(Err(io::ErrorKind::AlreadyExists.into())),
         // No /proc, or no hard links.
         Err(_) => None,
@@ -224,6 +292,22 @@ mod tests {
             assert_eq!(create(&link, b"x").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 4);
+    }
+
+    #[test]
+    fn a_private_file_takes_the_place_of_one_that_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, kept) = (folder.path().join("key"), folder.path().join("key.old"));
+        std::fs::write(&path, "old").unwrap();
+        create_private_keeping(&path, &kept, b"new").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        assert_eq!(std::fs::read(&kept).unwrap(), b"old");
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        // An error leaves both as they are.
+        let nowhere = folder.path().join("none/key.old");
+        assert!(create_private_keeping(&path, &nowhere, b"newer").is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 
     #[test]
