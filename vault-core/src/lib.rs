@@ -59,7 +59,7 @@ pub use vault::{CanRead, CanWrite, Vault};
 pub use text::document::Property;
 pub use text::host::AddressHost;
 pub use text::path::{BasicString, PropertyPath};
-pub use text::plain::{PlainDocument, PlainProperty};
+pub use text::plain::{PlainContent, PlainDocument, PlainProperty};
 
 // Keys, identities and recipients.
 pub use access::identity::Identity;

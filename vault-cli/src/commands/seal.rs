@@ -11,8 +11,8 @@ use crate::trust::target::Target;
 use crate::trust::{locate, pins};
 use crate::ui::failure::{Exit, Failure, Result};
 use bootseal_core::{
-    CanWrite, FileLock, Kind, Profile, Property, PropertyPath, Secret, Shown, ValueKind, Vault,
-    shell_word,
+    CanWrite, FileLock, Kind, MAX_FILE, Profile, Property, PropertyPath, Secret, Shown, ValueKind,
+    Vault, shell_word,
 };
 use serde_json::json;
 use std::borrow::Cow;
@@ -174,14 +174,18 @@ fn unexpanded(input: &Input, special: &SpecialTables) -> Result<Vec<PropertyPath
     };
     match input.document {
         Some(_) => Ok(Vec::new()),
-        None => paths(input, looks),
+        None => paths(input, |_| true, looks),
     }
 }
 
-/// The paths of the properties with this trait.
-fn paths(input: &Input, is: impl Fn(&InputProperty) -> bool) -> Result<Vec<PropertyPath>> {
+/// The paths of those among the properties `of` which `is` accepts.
+fn paths(
+    input: &Input,
+    of: impl Fn(&PropertyPath) -> bool,
+    is: impl Fn(&InputProperty) -> bool,
+) -> Result<Vec<PropertyPath>> {
     let mut paths = Vec::new();
-    for property in input.properties() {
+    for property in input.properties(of) {
         let property = property?;
         if is(&property) {
             paths.push(property.path.clone());
@@ -274,18 +278,17 @@ fn literal_credentials(
             .iter()
             .any(|word| name.to_lowercase().contains(word))
     };
-    let literal = |property: &InputProperty| {
-        let segments = property.path.segments();
-        let carried = special.place(&property.path).is_some_and(|place| {
+    let carried = |path: &PropertyPath| {
+        let sent = special.place(path).is_some_and(|place| {
             place.kind == "login" && matches!(place.key, "json" | "form" | "headers")
         });
-        carried
-            && !sealed.contains(&property.path)
-            && property.kind == ValueKind::Text
-            && segments.last().is_some_and(|name| tells(name))
+        sent && !sealed.contains(path) && path.segments().last().is_some_and(|name| tells(name))
+    };
+    let literal = |property: &InputProperty| {
+        property.kind == ValueKind::Text
             && property.value.expose_str(|text| !text.contains("${")).unwrap_or(false)
     };
-    paths(input, literal)
+    paths(input, carried, literal)
 }
 
 /// The text of the new file before its values are sealed, with an empty string for each sealed
@@ -297,7 +300,7 @@ fn readable_text(input: &Input, sealed: &HashSet<PropertyPath>) -> Result<String
     }
     let mut tables: Vec<(Vec<String>, String)> = vec![(Vec::new(), String::new())];
     let mut at: HashMap<Vec<String>, usize> = [(Vec::new(), 0)].into();
-    for property in input.properties() {
+    for property in input.properties(|_| true) {
         let property = property?;
         let Some((key, table)) = property.path.segments().split_last() else { continue };
         let value = match sealed.contains(&property.path) {
@@ -335,9 +338,9 @@ fn check_comments(input: &Input, sealed: &HashSet<PropertyPath>) -> Result<()> {
     if document.comments().next().is_none() {
         return Ok(());
     }
-    for property in input.properties() {
+    for property in input.properties(|path| sealed.contains(path)) {
         let property = property?;
-        if sealed.contains(&property.path) && property.value.len() >= TELLING {
+        if property.value.len() >= TELLING {
             let beginning = property.value.expose(|value| hasher.hash_one(&value[..TELLING]));
             by_beginning.entry(beginning).or_default().push(property.into_owned());
         }
@@ -363,15 +366,25 @@ fn check_comments(input: &Input, sealed: &HashSet<PropertyPath>) -> Result<()> {
     Ok(())
 }
 
+/// Refuses values that are too large for a file together, before any of them is sealed.
+fn refuse_too_large(input: &Input, sealed: &HashSet<PropertyPath>) -> Result<()> {
+    let mut total = 0;
+    for value in values(input, sealed) {
+        total += ValueKind::sealed_length(value?.2.len());
+        if total > MAX_FILE {
+            let text = "the file would be larger than 16 MiB, the limit of a sealed file";
+            return Err(Failure::new(Kind::Malformed, text));
+        }
+    }
+    Ok(())
+}
+
 /// The values to be sealed.
 fn values(
     input: &Input,
     sealed: &HashSet<PropertyPath>,
 ) -> impl Iterator<Item = Result<(PropertyPath, ValueKind, Secret), bootseal_core::Error>> {
-    let wanted = |property: &Cow<'_, InputProperty>| sealed.contains(&property.path);
-    let properties =
-        input.properties().filter(move |property| property.as_ref().map_or(true, wanted));
-    properties.map(|property| {
+    input.properties(|path| sealed.contains(path)).map(|property| {
         let InputProperty { path, kind, value, .. } = property?.into_owned();
         Ok((path, kind, value))
     })
@@ -387,8 +400,9 @@ pub(crate) fn create(
 ) -> Result<()> {
     pins::refuse(context)?;
     refuse_existing(path)?;
-    check_comments(input, sealed)?;
     let text = readable_text(input, sealed)?;
+    refuse_too_large(input, sealed)?;
+    check_comments(input, sealed)?;
     let access = access_list(writers, readers, context)?;
     refuse_twice(&access)?;
     let lock = FileLock::acquire(path)?;
@@ -423,11 +437,8 @@ pub(crate) fn add(
     let now = context.now();
     target.change(context, |vault| {
         vault.set_all(values(input, sealed), now)?;
-        for property in input.properties() {
+        for property in input.properties(|path| !sealed.contains(path)) {
             let property = property?;
-            if sealed.contains(&property.path) {
-                continue;
-            }
             match property.kind {
                 ValueKind::Text => {
                     let text = property.value.expose_str(str::to_owned).unwrap_or_default();

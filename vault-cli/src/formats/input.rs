@@ -55,12 +55,21 @@ impl Input {
         }
     }
 
-    /// The properties, in the order of the input. Those of a TOML input are read one at a time,
-    /// because all values together may need much memory.
-    pub(crate) fn properties(&self) -> impl Iterator<Item = Result<Cow<'_, InputProperty>, Error>> {
-        let list = self.list.iter().map(|one| Ok(Cow::Borrowed(one)));
-        let document = self.document.iter().flat_map(PlainDocument::properties);
-        list.chain(document.map(|one| InputProperty::of_toml(one).map(Cow::Owned)))
+    /// The properties whose names are `wanted`, in the order of the input. Those of a TOML input
+    /// are read one at a time, because all values together may need much memory.
+    pub(crate) fn properties(
+        &self,
+        wanted: impl Fn(&PropertyPath) -> bool,
+    ) -> impl Iterator<Item = Result<Cow<'_, InputProperty>, Error>> {
+        let named = self.names().enumerate().filter(move |(_, (path, _))| wanted(path));
+        named.filter_map(|(at, (path, marked))| match (self.list.get(at), &self.document) {
+            (Some(property), _) => Some(Ok(Cow::Borrowed(property))),
+            (None, Some(document)) => {
+                let read = InputProperty::of_toml(path.into_owned(), marked, document);
+                Some(read.map(Cow::Owned))
+            }
+            (None, None) => None,
+        })
     }
 }
 

@@ -1,6 +1,8 @@
 //! One property of an input, with its value for sealing and as readable TOML.
 
-use bootseal_core::{BasicString, Error, PlainProperty, Property, PropertyPath, Secret, ValueKind};
+use bootseal_core::{
+    BasicString, Error, PlainContent, PlainDocument, Property, PropertyPath, Secret, ValueKind,
+};
 use zeroize::Zeroizing;
 
 /// One property of an input.
@@ -14,11 +16,15 @@ pub(crate) struct InputProperty {
 }
 
 impl InputProperty {
-    pub(super) fn of_toml(property: PlainProperty) -> Result<InputProperty, Error> {
-        let PlainProperty { path, value, marked, .. } = property;
-        let (kind, text) = match value {
-            toml::Value::String(text) => (ValueKind::Text, Zeroizing::new(text)),
-            other => (ValueKind::Toml, Zeroizing::new(other.to_string())),
+    pub(super) fn of_toml(
+        path: PropertyPath,
+        marked: bool,
+        document: &PlainDocument,
+    ) -> Result<InputProperty, Error> {
+        let (kind, text) = match document.content(&path) {
+            Some(PlainContent::Toml(text)) => (ValueKind::Toml, text),
+            Some(PlainContent::Text(text)) => (ValueKind::Text, text),
+            None => (ValueKind::Text, Zeroizing::default()),
         };
         Ok(InputProperty { path, kind, value: Secret::copy_of(text.as_bytes())?, marked })
     }

@@ -4,6 +4,7 @@
 use crate::error::{Error, Kind, Result};
 use crate::text::outline::{Outline, Section};
 use crate::text::parse::index::{EntryKind, Index, Rules};
+use crate::text::parse::value_text::one_line;
 use crate::text::path::PropertyPath;
 use crate::text::sealed_text::{SEALED_PREFIX, SECRET_PREFIX};
 use crate::text::shared_text::with_lf;
@@ -53,6 +54,14 @@ pub struct PlainProperty {
     /// Whether it was written as `"secret:…"`.
     pub marked: bool,
     pub(crate) span: Range<usize>,
+}
+
+/// The content of a property, as it is sealed.
+pub enum PlainContent {
+    /// A string, without the prefix `secret:`.
+    Text(Zeroizing<String>),
+    /// Any other value, as TOML on one line, without comments.
+    Toml(Zeroizing<String>),
 }
 
 impl PlainDocument {
@@ -132,6 +141,33 @@ impl PlainDocument {
     /// ```
     pub fn property(&self, path: &PropertyPath) -> Option<PlainProperty> {
         self.at(self.index.position(&self.text, path.segments())?)
+    }
+
+    /// The content of one property, as it is sealed; `None` if no property has this name.
+    ///
+    /// ```
+    /// use bootseal_core::{PlainContent, PlainDocument};
+    /// let plain = PlainDocument::parse("hosts = [\n  'a', # first\n  'b',\n]\n".into())?;
+    /// let Some(PlainContent::Toml(text)) = plain.content(&"hosts".parse()?) else { panic!() };
+    /// assert_eq!(*text, "[\"a\", \"b\"]");
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn content(&self, path: &PropertyPath) -> Option<PlainContent> {
+        let at = self.index.position(&self.text, path.segments())?;
+        match self.index.is_string(&self.text, at) {
+            true => match self.at(at)?.value {
+                Value::String(text) => Some(PlainContent::Text(Zeroizing::new(text))),
+                _ => None,
+            },
+            false => {
+                let entry = self.index.entries.get(at)?;
+                let text = match entry.kind {
+                    EntryKind::Blocks => Zeroizing::new(self.at(at)?.value.to_string()),
+                    _ => one_line(self.text.get(entry.span())?)?,
+                };
+                Some(PlainContent::Toml(text))
+            }
+        }
     }
 
     fn at(&self, at: usize) -> Option<PlainProperty> {

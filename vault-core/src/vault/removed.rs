@@ -59,7 +59,7 @@ impl Vault<CanWrite> {
     pub fn newest_date(&self) -> Option<u64> {
         // Each value is wiped before the next one is opened.
         let values =
-            self.file.properties().filter_map(|(path, _)| Some(self.open(path).ok()?.set_at));
+            self.file.document.sealed().filter_map(|(path, _)| Some(self.open(&path).ok()?.set_at));
         let removals = self.file.header.removed.iter().map(|removed| removed.at);
         values.chain(removals).max()
     }

@@ -4,10 +4,9 @@ use crate::error::{Error, Kind, Result};
 use crate::keys::derive::ValueKey;
 use crate::keys::random::random;
 use crate::keys::vault_id::VaultId;
-use crate::text::outline::Outline;
+use crate::text::parse::value_text::is_one_value;
 use crate::text::path::PropertyPath;
 use crate::text::sealed_text::{NONCE, SEALED_PREFIX, STEP, TAG, check_shape, not_canonical};
-use crate::text::toml_value::to_value;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bootseal_memory::{Secret, SecretBuf};
@@ -40,6 +39,17 @@ pub enum ValueKind {
 }
 
 impl ValueKind {
+    /// The length of a sealed value's text in bytes, for a content of `length` bytes. It is the same
+    /// for every kind.
+    ///
+    /// ```
+    /// assert_eq!(bootseal_core::ValueKind::sealed_length(7), 146);
+    /// ```
+    pub fn sealed_length(length: usize) -> usize {
+        let bytes = NONCE + (HEADER.saturating_add(length)).next_multiple_of(STEP) + TAG;
+        SEALED_PREFIX.len() + (bytes.saturating_mul(4)).div_ceil(3)
+    }
+
     fn code(self) -> u8 {
         match self {
             ValueKind::Text => 1,
@@ -92,21 +102,7 @@ pub(crate) fn check_payload(kind: ValueKind, bytes: &[u8]) -> Result<()> {
         ValueKind::Toml => {
             let not_one = || Error::malformed("is not exactly one TOML value");
             let text = std::str::from_utf8(bytes).map_err(|_| not_one())?;
-            // The outline bounds the nesting; `toml` decides whether the value is valid.
-            let line = Outline::of(&zeroize::Zeroizing::new(format!("v = {text}\n")))
-                .map_err(|_| not_one())?;
-            match toml::de::DeValue::parse(text) {
-                Ok(value)
-                    if line.entries.len() == 1
-                        && !text.starts_with('\u{feff}')
-                        && line.newer_toml.is_none()
-                        && to_value(value.get_ref()).is_some()
-                        && !matches!(value.get_ref(), toml::de::DeValue::String(_)) =>
-                {
-                    Ok(())
-                }
-                _ => Err(not_one()),
-            }
+            if is_one_value(text) { Ok(()) } else { Err(not_one()) }
         }
     }
 }

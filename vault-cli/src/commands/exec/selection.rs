@@ -63,7 +63,7 @@ impl Selection {
             for remark in &input.remarks {
                 context.ui.warn(remark);
             }
-            for property in input.properties() {
+            for property in input.properties(|_| true) {
                 let property = property?.into_owned();
                 let name = property.path.segments().concat();
                 let reference = property.value.expose_str(|text| {

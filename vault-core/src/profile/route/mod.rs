@@ -176,7 +176,7 @@ mod tests {
             Access::new("me", Role::Writer, Identity::generate().unwrap().recipient()).unwrap(),
         ];
         let text = [LOGIN, more].concat();
-        let mut vault = Vault::create(access, &text.replace("caller_key = \"secret:k3y\"\n", ""))?;
+        let mut vault = Vault::create(access, text.replace("caller_key = \"secret:k3y\"\n", ""))?;
         vault.set(
             &"acme.caller_key".parse()?,
             crate::ValueKind::Text,

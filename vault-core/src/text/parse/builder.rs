@@ -5,12 +5,11 @@ use crate::error::{Error, Result};
 use crate::text::parse::index::{Block, Entry, EntryKind, Index, Rules};
 use crate::text::parse::limits::{Counts, MAX_ELEMENTS};
 use crate::text::parse::scalar::{check_scalar, string_of};
-use crate::text::parse::stream::stream_document;
+use crate::text::parse::stream::{stream_document, stream_value};
 use crate::text::parse::tree::{
     BLOCKS, DOTTED, HIDDEN, IMPLICIT, INLINE, LEAF, ROOT, decoded_key, key_at,
 };
 use crate::text::path::PropertyPath;
-use crate::text::sealed_text::{SEALED_PREFIX, SECRET_PREFIX, check_shape};
 use std::collections::HashMap;
 use std::ops::Range;
 use toml_parser::decoder::Encoding;
@@ -20,20 +19,12 @@ use toml_parser::{ErrorSink, ParseError, Source, Span};
 impl Index {
     /// Reads `text`, in which the depth of keys and values was checked already.
     pub(in crate::text) fn of(text: &str, rules: Rules) -> Result<Index> {
-        let counts = if rules == Rules::Own { Counts::of_own() } else { Counts::of_user() };
-        let mut builder = Builder {
-            text,
-            rules,
-            counts,
-            index: Index::default(),
-            newest: HashMap::new(),
-            section: ROOT,
-            header: None,
-            keys: Vec::new(),
-            in_key: false,
-            frames: Vec::new(),
-            problem: None,
+        let counts = match rules {
+            Rules::Own => Counts::of_own(),
+            Rules::Value => Counts::of_value(),
+            Rules::Sealed | Rules::Plain => Counts::of_user(),
         };
+        let mut builder = Builder::of(text, rules, counts);
         let read = stream_document(Source::new(text), &mut builder);
         builder.end_section(text.len());
         if let Some(problem) = builder.problem {
@@ -47,6 +38,18 @@ impl Index {
         let mut index = builder.index;
         index.blocks.sort_unstable();
         Ok(index)
+    }
+}
+
+impl Index {
+    /// Whether `text` is one value, in which the depth of keys and values was checked already.
+    pub(in crate::text) fn is_value(text: &str) -> bool {
+        // As an element of an array, because the limits for properties do not apply.
+        let mut builder = Builder {
+            frames: vec![Frame::Array(false)],
+            ..Builder::of(text, Rules::Value, Counts::of_value())
+        };
+        stream_value(Source::new(text), &mut builder).is_ok() && builder.problem.is_none()
     }
 }
 
@@ -73,14 +76,14 @@ enum Descent {
     Inline,
 }
 
-struct Builder<'a> {
-    text: &'a str,
-    rules: Rules,
+pub(super) struct Builder<'a> {
+    pub(super) text: &'a str,
+    pub(super) rules: Rules,
     counts: Counts,
-    index: Index,
+    pub(super) index: Index,
     /// The newest element of each array of tables.
     newest: HashMap<u32, u32>,
-    section: u32,
+    pub(super) section: u32,
     /// Whether the header is that of an array of tables, and its offset.
     header: Option<(bool, usize)>,
     /// The offsets of the segments of the present key.
@@ -91,8 +94,24 @@ struct Builder<'a> {
     problem: Option<Error>,
 }
 
-impl Builder<'_> {
-    fn stop(&mut self, problem: Error, sink: &mut dyn ErrorSink) {
+impl<'a> Builder<'a> {
+    fn of(text: &'a str, rules: Rules, counts: Counts) -> Builder<'a> {
+        Builder {
+            text,
+            rules,
+            counts,
+            index: Index::default(),
+            newest: HashMap::new(),
+            section: ROOT,
+            header: None,
+            keys: Vec::new(),
+            in_key: false,
+            frames: Vec::new(),
+            problem: None,
+        }
+    }
+
+    pub(super) fn stop(&mut self, problem: Error, sink: &mut dyn ErrorSink) {
         self.problem.get_or_insert(problem);
         sink.report_error(ParseError::new("stopped"));
     }
@@ -216,87 +235,6 @@ impl Builder<'_> {
         }
         let (start, end) = (span.start as u32, span.end as u32);
         self.index.entries.push(Entry { node, start, end, kind });
-    }
-
-    /// The property that the present value is in.
-    fn outer_property(&self) -> Option<PropertyPath> {
-        let hidden = |node: &u32| self.index.tree.is(*node, HIDDEN);
-        let node = match hidden(&self.section) {
-            true => self.index.tree.up(self.section).find(|node| !hidden(node))?,
-            false => self.index.entries.last()?.node,
-        };
-        PropertyPath::new(self.index.tree.path(self.text, node)).ok()
-    }
-
-    fn refuse(
-        &mut self,
-        what: &str,
-        start: usize,
-        path: Option<PropertyPath>,
-        sink: &mut dyn ErrorSink,
-    ) {
-        let error = Error::malformed(what);
-        let error = match path {
-            Some(path) => error.at(&path),
-            None => error,
-        };
-        self.stop(error.at_offset(self.text, start), sink);
-    }
-
-    /// The kind of a string that is a property.
-    fn string_kind(
-        &mut self,
-        node: u32,
-        text: &str,
-        start: usize,
-        sink: &mut dyn ErrorSink,
-    ) -> EntryKind {
-        let path =
-            |builder: &Self| PropertyPath::new(builder.index.tree.path(builder.text, node)).ok();
-        match self.rules {
-            Rules::Sealed if text.starts_with(SEALED_PREFIX) => {
-                if let Err(error) = check_shape(text) {
-                    let error = match path(self) {
-                        Some(path) => error.at(&path),
-                        None => error,
-                    };
-                    self.stop(error.at_offset(self.text, start), sink);
-                }
-                EntryKind::Sealed
-            }
-            Rules::Sealed if text.starts_with(SECRET_PREFIX) => {
-                let path = path(self);
-                let what = "a readable string may not begin with `secret:`: it looks like a value to be sealed";
-                self.refuse(what, start, path, sink);
-                EntryKind::Readable
-            }
-            Rules::Plain if text.starts_with(SEALED_PREFIX) => {
-                let path = path(self);
-                self.refuse("begins with `sealed:`: is it sealed already?", start, path, sink);
-                EntryKind::Readable
-            }
-            Rules::Plain if text.starts_with(SECRET_PREFIX) => EntryKind::Marked,
-            _ => EntryKind::Readable,
-        }
-    }
-
-    /// Refuses the prefixes of sealed values inside arrays.
-    fn check_inner_string(&mut self, text: &str, start: usize, sink: &mut dyn ErrorSink) {
-        let what = match self.rules {
-            Rules::Own => return,
-            Rules::Plain if text.starts_with(SEALED_PREFIX) || text.starts_with(SECRET_PREFIX) => {
-                "`secret:` or `sealed:` in an array: an array is one property, sealed as a whole (--only) or readable"
-            }
-            Rules::Sealed if text.starts_with(SEALED_PREFIX) => {
-                "`sealed:` in an array or in a table inside an array: only a string directly in a table can be sealed"
-            }
-            Rules::Sealed if text.starts_with(SECRET_PREFIX) => {
-                "`secret:` in an array or in a table inside an array: only a string directly in a table can be sealed"
-            }
-            _ => return,
-        };
-        let path = self.outer_property();
-        self.refuse(what, start, path, sink);
     }
 
     fn begin_section(&mut self, end: usize, sink: &mut dyn ErrorSink) {

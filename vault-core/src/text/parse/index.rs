@@ -16,6 +16,8 @@ pub(in crate::text) enum Rules {
     Plain,
     /// The table `[bootseal]`.
     Own,
+    /// The content of a sealed value, which has no limits but its length.
+    Value,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -104,6 +106,12 @@ impl Index {
         let mut below: Vec<usize> = self.below(text, table).filter_map(position).collect();
         below.sort_unstable();
         below
+    }
+
+    /// Whether the property at a position is a string.
+    pub(in crate::text) fn is_string(&self, text: &str, at: usize) -> bool {
+        let value = self.entries.get(at).and_then(|entry| text.get(entry.span()));
+        value.is_some_and(|value| value.starts_with(['"', '\'']))
     }
 
     /// Whether `path` is a table with properties.

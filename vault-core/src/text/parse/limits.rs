@@ -34,6 +34,11 @@ impl Counts {
         Counts { most_elements: MAX_OWN_ELEMENTS, ..Counts::of_user() }
     }
 
+    /// The counts of a sealed value's content, which only the length of a file limits.
+    pub(in crate::text) fn of_value() -> Counts {
+        Counts { most_elements: usize::MAX, ..Counts::of_user() }
+    }
+
     pub(in crate::text) fn property(&mut self) -> Result<(), String> {
         self.properties += 1;
         within(self.properties, MAX_PROPERTIES, "properties")
