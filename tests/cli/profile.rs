@@ -39,7 +39,7 @@ fn readable(home: &Home) -> String {
 // ---- Presets
 
 #[test]
-fn each_preset_logs_in_at_its_own_imitated_vendor() {
+fn each_preset_logs_in_at_its_own_simulated_vendor() {
     let home = empty();
     let presets: Value = serde_json::from_str(&home.ok(&["profile", "--list", "--json"])).unwrap();
     let presets = presets["presets"].as_array().unwrap();

@@ -210,7 +210,8 @@ fn no_call_of_h2load_fails_during_a_revocation() {
     assert!(shop.vendor.rejected_calls() >= revocations);
 }
 
-/// nghttpd speaks HTTP/2 over TLS, echoes bodies, ends with a trailer, and logs its requests.
+/// nghttpd speaks HTTP/2 over TLS, echoes the body of each request, ends each response with a
+/// trailer, and logs the requests.
 struct Nghttpd {
     child: std::process::Child,
     lines: Arc<Mutex<Vec<String>>>,

@@ -1,12 +1,12 @@
-//! A state folder that another process has locked: the gateway starts without memory, unless
-//! nothing else vouches for the vault.
+//! A state folder that another process has locked: the gateway starts, but this start is not
+//! remembered. If nothing else vouches for the vault, it does not start.
 
 use crate::support::{Gateway, Upstream, Usual, call, get, reply};
 use std::fs::File;
 use std::process::Stdio;
 
 #[test]
-fn a_locked_state_folder_delays_a_start_and_does_not_prevent_it() {
+fn a_locked_state_folder_delays_a_start_with_a_pin_and_prevents_one_without() {
     let upstream = Upstream::start(|_, stream| {
         reply(stream, "200 OK", "ok")?;
         Ok(true)
@@ -17,7 +17,7 @@ fn a_locked_state_folder_delays_a_start_and_does_not_prevent_it() {
     let state = tempfile::tempdir().unwrap();
     let held = File::open(state.path()).unwrap();
     rustix::fs::flock(&held, rustix::fs::FlockOperation::LockShared).unwrap();
-    // Without a pin, a start that cannot be remembered would trust any vault at every start.
+    // If a start without a pin could not be remembered, each such start would trust any vault.
     let mut unpinned = other.sealed.command();
     unpinned.env("BOOTSEAL_STATE", state.path()).env_remove("BOOTSEAL_PIN");
     let unpinned = unpinned.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();

@@ -1,5 +1,5 @@
-//! The gateway as its callers and operators see it, with the real binary, real sockets and an
-//! imitated vendor.
+//! The gateway as its callers and operators see it, with the real binary, real sockets and a
+//! simulated vendor.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // tests

@@ -7,7 +7,7 @@ mod scanner;
 #[allow(dead_code)] // the settings of the usual application are not used here
 mod secrets;
 
-/// The path of the scanner's script.
+/// Stands for the module of tests/memory from which the scanner takes the path of its script.
 mod process {
     use std::path::{Path, PathBuf};
 
@@ -16,7 +16,8 @@ mod process {
     }
 }
 
-/// The vendor runs in this process, which is not scanned.
+/// Stands for the module of tests/memory from which `secrets` takes the vendor. This vendor runs in
+/// the process of the test, which is not scanned.
 mod vendor_process {
     pub(crate) struct Vendor(pub(crate) bootseal_vendor_sim::Vendor);
 

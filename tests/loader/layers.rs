@@ -1,4 +1,4 @@
-//! The tower layer, the middleware and blocking calls behave like the client, against the imitated
+//! The tower layer, the middleware and blocking calls behave like the client, against the simulated
 //! vendor.
 
 use bootseal::{Kind, TokenSource};

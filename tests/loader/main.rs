@@ -1,4 +1,4 @@
-//! The loader alone: token source, login, client and layers against an imitated vendor, without
+//! The loader alone: token source, login, client and layers against a simulated vendor, without
 //! files of the command line.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // tests

@@ -11,7 +11,7 @@
 //! | [`VerifiedFile`] | the signature is valid and, if there is a pin, the vault is the pinned vault; names and readable values may be used |
 //! | [`Vault<CanRead>`](Vault) | an identity opened the data key: values can be opened |
 //! | [`Vault<CanWrite>`](Vault) | an identity opened the signing seed: values can be sealed and the file can be signed |
-//! | [`Secret`] | a value was opened, and is in guarded memory |
+//! | [`Secret`] | the bytes are in guarded memory, and only a closure sees them |
 //! | [`Profile`] | a login profile is complete and consistent |
 //!
 //! A writer calls [`FileLock::acquire`] → [`FileLock::read`] → [`SealedFile::verify`] →

@@ -1,4 +1,4 @@
-//! The requested behaviour of an imitated vendor, and its report of each request.
+//! The requested behaviour of a simulated vendor, and its report of each request.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! An imitated vendor, derived from a login profile: the same paths, shapes, token and expiry, on
+//! A simulated vendor, derived from a login profile: the same paths, shapes, token and expiry, on
 //! loopback, for developing against the profile without credentials. Every user and every password
 //! is accepted.
 //!
@@ -12,7 +12,7 @@ use bootseal_core::Profile;
 use std::io;
 use std::net::SocketAddr;
 
-/// An imitated vendor, derived from a profile, which listens on loopback until it is dropped.
+/// A simulated vendor, derived from a profile, which listens on loopback until it is dropped.
 ///
 /// ```
 /// # use bootseal_vendor_sim::{Behaviour, Imitation};

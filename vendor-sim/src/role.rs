@@ -1,4 +1,4 @@
-//! The logic of an imitated vendor: the step of the profile that a request matches, the sessions,
+//! The logic of a simulated vendor: the step of the profile that a request matches, the sessions,
 //! and the response.
 
 use crate::behaviour::{Behaviour, Served};
@@ -17,7 +17,8 @@ use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// The number of sessions, and of responses of `before`, that are kept; older ones count as ended.
+/// The number of sessions, and of responses of `before`, that are kept. The values of older ones
+/// count as never issued.
 const REMEMBERED: usize = 1_000;
 
 pub(crate) struct Role {
@@ -201,7 +202,8 @@ impl Role {
                 "refused: its refresh value was never issued, or is used up".into(),
             ));
         };
-        // A value that is issued again is used up. The old token stays valid until it expires.
+        // The response contains new values for these names, so the old values are used up. The old
+        // token stays valid until it expires.
         let kept = session.captured.clone();
         for capture in &call.capture {
             session.captured.remove(&capture.name);
@@ -232,7 +234,7 @@ impl Role {
         Ok((response, format!("token #{} ended", session.number)))
     }
 
-    /// A name that a step of the profile captures, but with a value that was never issued.
+    /// A name that `before` captures, if the request has a value for it that was never issued.
     fn unknown<'a>(&self, book: &Book, filled: &'a Filled) -> Option<&'a str> {
         let captures = |call: &Option<Call>, name: &str| {
             call.as_ref()
@@ -311,8 +313,8 @@ impl Role {
         ))
     }
 
-    /// Writes the lifetime in the place that the profile names. For a cookie it returns the
-    /// Max-Age.
+    /// Writes the lifetime in the place that the profile names. If this is the cookie of the token
+    /// itself, returns the Max-Age for it instead.
     fn expire(
         &self,
         draft: &mut Draft,

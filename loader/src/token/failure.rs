@@ -20,7 +20,7 @@ pub(crate) struct LoginFailure {
 }
 
 impl Core {
-    /// Begins the back-off after `login` failed, or could not be started (`None`). The caller must
+    /// Begins the backoff after `login` failed, or could not be started (`None`). The caller must
     /// report the returned failure after it has released the lock, because a log subscriber may
     /// request a token.
     pub(crate) fn fail(
@@ -98,7 +98,7 @@ impl Core {
     }
 }
 
-/// The error for callers while the back-off of an earlier process lasts.
+/// The error for callers while the backoff of an earlier process lasts.
 pub(crate) fn saved_failure(profile: &Profile, saved: &SavedLoginState) -> Error {
     let (table, origin) = (&profile.table, profile.login.url.base().origin().ascii_serialization());
     if saved.cut_off {

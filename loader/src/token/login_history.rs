@@ -1,9 +1,10 @@
-//! The login history: the facts about an account's earlier logins that a restart needs.
+//! The login history: the facts about a profile's earlier logins that a restart needs.
 //!
 //! Without it, a crash loop would log in at every start.
 //!
-//! Each account has a small file in the state folder. It contains the back-off of a failed login, a
-//! login that was begun but not ended, the password to try next, and the last one-time code.
+//! Each profile of a vault has a small file in the state folder. It contains the backoff of a
+//! failed login, the number of logins in a row that were begun but never ended, the password to try
+//! next, and the period of the last one-time code.
 //! Nothing in it is secret: `credentials` is the eight-byte digest of
 //! [`CredentialKey`](bootseal_core::CredentialKey) in hexadecimal.
 
@@ -28,12 +29,12 @@ const LONGEST: Duration = Duration::from_secs(15 * 60);
 /// The time that a login waits for the folder. If the folder does not respond in this time, or
 /// another process holds its lock, the login is made but not recorded.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// All accounts share the lock of the folder and hold it for a few milliseconds each. The tries end
+/// All profiles share the lock of the folder and hold it for a few milliseconds each. The tries end
 /// before [`PATIENCE`] has passed.
 const LOCK_TRIES: u32 = 40;
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
-/// The history of one account.
+/// The history of one profile, with its present credentials.
 #[derive(Clone, Debug)]
 pub(crate) struct LoginHistory {
     path: PathBuf,
@@ -157,7 +158,7 @@ impl LoginHistory {
     }
 
     /// Records the end of a login. `backoff` is `None` if the login succeeded or an operator reset
-    /// the back-off.
+    /// the backoff.
     pub(crate) fn login_ended(
         &self,
         backoff: Option<SavedBackoff>,

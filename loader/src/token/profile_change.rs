@@ -1,6 +1,6 @@
 //! A profile change: the effect of a changed file on an account's token.
 //!
-//! A change ends the back-off. The token stays only if it still belongs to the same user, the same
+//! A change ends the backoff. The token stays only if it still belongs to the same user, the same
 //! login and the same calls.
 
 #[cfg(test)]
@@ -18,7 +18,7 @@ use std::sync::Arc;
 pub(crate) type Afterwards = Box<dyn FnOnce() + Send>;
 
 impl TokenSource {
-    /// Takes over the profile and values of a newer file. If they changed, the back-off ends.
+    /// Takes over the profile and values of a newer file. If they changed, the backoff ends.
     pub(crate) fn follow(
         &self,
         profile: Profile,

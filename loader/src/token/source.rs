@@ -255,7 +255,7 @@ impl TokenSource {
         self.0.counts.replays.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Ends the back-off after failed logins: the next call logs in at once. It is meant for an
+    /// Ends the backoff after failed logins: the next call logs in at once. It is meant for an
     /// operator who fixed the cause.
     ///
     /// ```
@@ -291,7 +291,7 @@ impl TokenSource {
             let Ok(runtime) = Runtime::new() else { return };
             loop {
                 let Some(source) = weak.upgrade().map(TokenSource) else { return };
-                // Callers get the error; the next attempt is made when the back-off is over.
+                // Callers get the error; the next attempt is made when the backoff is over.
                 let _ = source.token_blocking();
                 let wait = source.until_next();
                 drop(source);

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!  FRESH ──lifetime × 0.75–0.85──► STALE ──lifetime − skew──► EXPIRED        EMPTY at start, REVOKED by a rejection
-//!  returned without a lock         returned; a login starts   wait for the login; during a back-off: the last error
+//!  returned without a lock         returned; a login starts   wait for the login; during a backoff: the last error
 //!                                  in the background
 //! ```
 
@@ -41,7 +41,7 @@ pub(crate) struct TokenState<L> {
     login: Option<L>,
     backoff: Backoff,
     guard: LoopGuard,
-    /// The error of the last failed login: callers without a token get it during the back-off.
+    /// The error of the last failed login: callers without a token get it during the backoff.
     last_error: Option<Error>,
     last_login: Option<LoginEnd>,
     profile: ProfileVersion,
@@ -120,7 +120,7 @@ impl<L> Default for TokenState<L> {
 }
 
 impl<L: Clone + PartialEq> TokenState<L> {
-    /// The state of a new source, with the back-off that an earlier process saved and its error.
+    /// The state of a new source, with the backoff that an earlier process saved and its error.
     pub(crate) fn restored(backoff: Backoff, last_error: Option<Error>) -> TokenState<L> {
         TokenState { backoff, last_error, ..TokenState::default() }
     }
@@ -281,7 +281,7 @@ impl<L: Clone + PartialEq> TokenState<L> {
         self.revoked = self.revoked.max(id);
     }
 
-    /// Ends the back-off and forgets the failures and rejections so far.
+    /// Ends the backoff and forgets the failures and rejections so far.
     pub(crate) fn reset_backoff(&mut self) {
         self.backoff.reset();
         self.last_error = None;

@@ -1,4 +1,5 @@
-//! Attacks on a sealed file by someone who can write it and has no key, against every reader.
+//! Attacks on a sealed file by someone who can write it and has no key, against the commands that
+//! read it and against the loader.
 
 mod crafted_files;
 mod edits;
@@ -18,7 +19,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 const FILE: &str = "app.sealed.toml";
-/// Texts that a refused reader must never show.
+/// Texts that never appear in the output of a command that refuses the file.
 const SECRETS: [&str; 3] = ["svc-payments", "hunter2-canary", "s3cret-canary"];
 const INPUT: &str = r#"# Acme payments: call +1 555 0100 before a change
 release = "2026-11"
@@ -45,8 +46,8 @@ struct Scene {
     text: String,
     older: String,
     pin: String,
-    /// Mallory's vault: the same names with other values, sealed for our recipients, signed with
-    /// Mallory's key.
+    /// Mallory's vault: the same properties with another `acme.password`, sealed for our recipients,
+    /// signed with Mallory's key.
     foreign: String,
 }
 
@@ -72,7 +73,7 @@ impl Scene {
         }
     }
 
-    /// The result of each reader for `bytes` in place of the file, under `pin`.
+    /// The results of the commands and of the loader for `bytes` in place of the file, under `pin`.
     fn readings(&self, bytes: &[u8], pin: &str) -> Vec<Reading> {
         self.alice.write(FILE, bytes);
         let ran = |name, ran: Ran| Reading {
@@ -112,7 +113,7 @@ impl Scene {
     }
 }
 
-/// The result of one reader.
+/// The result of one command, or of the loader.
 struct Reading {
     name: &'static str,
     kind: Option<String>,
@@ -122,8 +123,8 @@ struct Reading {
 }
 
 impl Reading {
-    /// Checks that the reader failed with `kind`, its exit code and a next step, and showed no
-    /// secret.
+    /// What is wrong with this result, if anything: it must be an error of `kind` with its exit
+    /// code, for exit code 3 with a next step, and without a secret.
     fn problem(&self, kind: Kind) -> Option<String> {
         let told = if self.kind.as_deref() != Some(kind.as_str())
             || self.code != i32::from(kind.exit_code())

@@ -27,7 +27,9 @@ pub enum Trust {
     Pinned,
     /// The id of its vault is the id that is remembered for this file.
     Remembered,
-    /// A user has confirmed the file.
+    /// Its vault was trusted when it was first seen: a user confirmed it, or the loader accepted it
+    /// at its first start with a state folder and without a pin. A vault that was created just now
+    /// also has this reason.
     FirstUse,
     /// Nothing confirms the file, so anyone may have created it.
     Unverified,
@@ -73,12 +75,12 @@ impl VerifiedFile {
         self.header.vault
     }
 
-    /// The generation, which counts the writes of this file from 1.
+    /// The generation: a number from 1 that every write increases.
     pub fn generation(&self) -> u64 {
         self.header.generation
     }
 
-    /// The epoch, which counts the data keys of this vault from 1.
+    /// The epoch: the number of the data key, from 1 for each vault id.
     pub fn epoch(&self) -> u64 {
         self.header.epoch
     }
@@ -131,8 +133,8 @@ impl VerifiedFile {
         self.header.handed_over_at(old)
     }
 
-    /// Records that the file is trusted because its vault is known or because a user confirmed it.
-    /// A file that is trusted already keeps its trust.
+    /// Records why a file without a pin is trusted: its vault is known, or is trusted on first use.
+    /// A file that is trusted already keeps its reason.
     ///
     /// ```
     /// # let (_, mut file) = bootseal_fixtures::file("");

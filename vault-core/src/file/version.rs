@@ -56,12 +56,12 @@ impl SignedVersion {
         self.vault
     }
 
-    /// The generation, which counts the writes of the file from 1.
+    /// The generation: a number from 1 that every write increases.
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// The epoch, which counts the data keys of this vault from 1.
+    /// The epoch: the number of the data key, from 1 for each vault id.
     pub fn epoch(&self) -> u64 {
         self.epoch
     }

@@ -1,4 +1,4 @@
-//! The back-off: the wait before the next login, after a login has failed.
+//! The backoff: the wait before the next login, after a login has failed.
 //!
 //! ```text
 //!            token                      token
@@ -34,7 +34,7 @@ pub(crate) struct Backoff {
     hints: RefusalHints,
 }
 
-/// The reason for a back-off.
+/// The reason for a backoff.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum BackoffReason {
     /// The login failed for a reason other than the credentials.
@@ -44,7 +44,7 @@ pub(crate) enum BackoffReason {
     Refused,
 }
 
-/// The part of a back-off that a restart must know.
+/// The part of a backoff that a restart must know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SavedBackoff {
     pub(crate) refused: bool,
@@ -64,7 +64,7 @@ impl Backoff {
         *self = Backoff::default();
     }
 
-    /// Restores the back-off that an earlier process saved. The wait is capped at [`LAST_PROBE`],
+    /// Restores the backoff that an earlier process saved. The wait is capped at [`LAST_PROBE`],
     /// in case the clock was changed in between.
     pub(crate) fn restored(saved: SavedBackoff, now: Duration) -> Backoff {
         let SavedBackoff { refused, wait, in_a_row, hints } = saved;

@@ -1,6 +1,7 @@
-//! The loop guard: suppresses logins while every new token is rejected.
+//! The loop guard: suppresses logins that cannot help, because new tokens are rejected again and
+//! again.
 //!
-//! Without it, every rejection would cause a login, and every new token would be rejected.
+//! Without it, every rejection would cause a login.
 //!
 //! The guard distinguishes two loops. In the first, fresh tokens never work: the account lacks a
 //! permission, or the audience is wrong. A token that worked and was revoked later does not belong
@@ -119,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_tokens_that_never_worked_make_a_loop() {
+    fn two_tokens_in_a_row_that_never_worked_make_a_loop_and_a_revocation_each_second_does_not() {
         let mut guard = LoopGuard::default();
         for second in 0..100 {
             // Every second: sixty within a minute.

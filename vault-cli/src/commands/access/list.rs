@@ -23,7 +23,7 @@ pub(crate) fn run(context: &mut Context<'_>) -> Result<(), Exit> {
     })
 }
 
-/// Lists the members of several files, with the files that each can open.
+/// Lists the members of several files: each member once, with its role in each file.
 fn over_many(
     found: Vec<(PathBuf, Result<OpenedFile>)>,
     context: &mut Context<'_>,

@@ -79,8 +79,9 @@ fn key(path: &Path) -> String {
 /// The known vaults: for each file, the vault id that was last confirmed, and the highest
 /// generation and epoch seen.
 ///
-/// An id becomes known because the file was created here, because a pin matched, or because someone
-/// confirmed it. Reading a file never makes it known.
+/// An id becomes known because the file was created here, because a pin matched, because someone
+/// confirmed it, or because a host without a pin trusts the first file that it sees. Otherwise,
+/// reading a file does not make it known.
 ///
 /// ```
 /// # let (_folder, path, _) = bootseal_fixtures::stored("");

@@ -53,7 +53,7 @@ pub struct Route {
     /// The address that accepts calls.
     pub listen: Listen,
     /// The prefix of a call's path, which is removed before the call is forwarded. It is empty, or
-    /// `/` and a name.
+    /// one or more names, each after a `/`.
     pub prefix: String,
     /// The URL that calls are forwarded to. Its path is put before the path of each call.
     pub upstream: Url,
@@ -260,9 +260,12 @@ mod tests {
             (with("callers = { bearer = \"k3y\" }"), "must be the name of a sealed value"),
             (with("callers = { bearer = \"${nobody}\" }"), "has no such value"),
             (with("callers = { bearer = \"${open}\" }"), "is not sealed"),
-            (with("callers = { bearer = \"${caller_key}\", uid = [1] }"), "must have one of"),
-            (with("callers = {}"), "must have one of"),
-            (with("[acme.route.callers]"), "must have one of"),
+            (
+                with("callers = { bearer = \"${caller_key}\", uid = [1] }"),
+                "must have exactly one of",
+            ),
+            (with("callers = {}"), "must have exactly one of"),
+            (with("[acme.route.callers]"), "must have exactly one of"),
             (with("callers = { basic = {} }"), "`acme.route.callers.basic.user` is missing"),
             (
                 with("callers = { basic = { user = \"a:b\", password = \"${caller_key}\" } }"),
@@ -311,7 +314,7 @@ mod tests {
                     route(GOOD),
                     route(GOOD).replace("acme.route", "b.route")
                 ),
-                "has no `prefix`, and neither has",
+                "neither route has a `prefix`",
             ),
         ] {
             let error = read(&text).expect_err(&text).to_string();

@@ -25,9 +25,9 @@ impl Gateway {
     ///
     /// # Errors
     /// [`Kind::Malformed`](crate::Kind::Malformed) for a key that is unknown, of another type or
-    /// without effect, for an address that is used twice, for a route that other machines could use
-    /// without authentication, and for an upstream that the token must not be sent to; the errors
-    /// of [`Profile::read`] for the logins of these routes.
+    /// without effect, for routes that cannot share their address, for a route that other machines
+    /// could use without authentication, and for an upstream that the token must not be sent to;
+    /// the errors of [`Profile::read`] for the logins of these routes.
     pub fn read(file: &VerifiedFile) -> Result<Gateway> {
         Gateway::read_here(file).map_err(|error| error.in_file_if(file.path()))
     }
@@ -62,20 +62,20 @@ impl Gateway {
             }
             for other in self.routes[..at].iter().filter(here) {
                 let clash = match route.prefix == other.prefix {
-                    true if route.prefix.is_empty() => "has no `prefix`, and neither has",
-                    true => "has the `prefix` of",
+                    true if route.prefix.is_empty() => ", and neither route has a `prefix`",
+                    true => ", which has the same `prefix`",
                     // Otherwise, one listener would authenticate some callers and not others.
                     false if route.callers.is_none() && other.callers.is_some() => {
-                        "has no `callers`, unlike"
+                        ", which has `callers`, unlike this route"
                     }
                     false if route.callers.is_some() && other.callers.is_none() => {
-                        "has `callers`, unlike"
+                        ", which has no `callers`, unlike this route"
                     }
                     false => continue,
                 };
-                let text = format!("{clash} `{}.route`, which has the same `listen`", other.table);
+                let text = format!("is also the address of `{}.route`{clash}", other.table);
                 return Err(route.error("listen", &text).with_help(
-                    "Give each route a different `listen`; or give each a `prefix`, such as prefix = \"/acme\", and `callers` to both or none.",
+                    "Give each route its own `listen`; or give each its own `prefix`, such as prefix = \"/acme\", and `callers` to both or to neither.",
                 ));
             }
         }
@@ -173,7 +173,7 @@ fn prefix(fields: &mut Fields) -> Result<String> {
         true => Ok(text),
         false => Err(fields.error(
             "prefix",
-            "must have the form \"/acme\": a slash and a name of letters, digits, `-`, `_`, `.`, `~`, without a slash at the end",
+            "must have the form \"/acme\" or \"/acme/eu\": each slash is followed by a name of letters, digits, `-`, `_`, `.`, `~`",
         )),
     }
 }
@@ -208,7 +208,7 @@ fn upstream(fields: &mut Fields, profile: &Profile) -> Result<Url> {
             ),
         );
         return Err(error.with_help(format!(
-            "The token is sent to {} over TLS. Add another host in the profile: [{}.login] hosts = [\"{host}\"]",
+            "The token is sent only to {}, and only over TLS unless the login uses http too. Add another host in the profile: [{}.login] hosts = [\"{host}\"]",
             profile.hosts_display(),
             profile.table
         )));
@@ -274,7 +274,7 @@ fn callers(
             Callers::Uid(uids.filter(|uids| !uids.is_empty()).ok_or_else(wrong)?)
         }
         _ => {
-            return Err(fields.error("callers", "must have one of `bearer`, `basic` and `uid`").with_help(
+            return Err(fields.error("callers", "must have exactly one of `bearer`, `basic` and `uid`").with_help(
                 "For example: callers = { bearer = \"${caller_key}\" }, { basic = { user = \"shop\", password = \"${caller_key}\" } } or { uid = [1001] }.",
             ));
         }
