@@ -58,3 +58,39 @@ fn against_an_older_epoch_makes_new_keys_for_the_list_that_is_shown() {
     repo.set("acme.password", "new");
     repo.ok(&["access", "remove", "app", "--yes"]);
 }
+
+/// A merge counts on from the present id only: a former writer can sign any number on an old branch.
+#[test]
+fn a_former_writers_branch_does_not_use_up_the_numbers_of_a_merge() {
+    for both_changed in [false, true] {
+        let repo = Repo::new();
+        repo.invite("bob", &["--writer"]);
+        repo.invite("carol", &["--writer"]);
+        repo.commit("bob and carol");
+        // Carol removes bob. This machine does not know it yet.
+        repo.branch("removal", |repo| {
+            let pin = repo.pin();
+            if both_changed {
+                let set = ["set", "acme.user", "--plain", "theirs", "--force", "--pin", &pin];
+                repo.ok_as("carol", &set, b"");
+            }
+            repo.ok_as("carol", &["access", "remove", "bob", "--yes", "--pin", &pin], b"");
+        });
+        // Bob signs the highest number on the main branch, under the old id.
+        let identities = IdentityFile::read(&repo.identity()).unwrap().identities;
+        let mut vault = repo.file().open_for_writing(&identities).unwrap();
+        vault.set_readable(&"acme.user".parse().unwrap(), &"ours".into()).unwrap();
+        repo.write(&vault.sign_above(2 * MAX_REAL - 1).unwrap().0);
+        repo.commit("the highest number");
+        let ran = repo.git(&["merge", "--no-edit", "removal"]);
+        assert_eq!(ran.code == 0, !both_changed, "{}{}", ran.out, ran.err);
+        if both_changed {
+            repo.ok(&["resolve", FILE, "--take", "theirs", "--yes"]);
+        }
+        let file = repo.file();
+        assert!(file.generation() < 100, "{}", file.generation());
+        assert!(!file.access().iter().any(|access| access.name == "bob"));
+        repo.ok(&["set", "acme.user", "--plain", "x"]);
+        repo.ok(&["verify"]);
+    }
+}

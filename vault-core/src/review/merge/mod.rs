@@ -89,6 +89,10 @@ impl Vault<CanWrite> {
         now: u64,
     ) -> Result<Merged> {
         self.check_sides(base, ours, theirs)?;
+        // A side whose id was handed over does not count: its former writers can sign any number.
+        let counts = [ours, theirs].into_iter().filter_map(|side| side.signed.as_ref());
+        let counts = counts.filter(|signed| signed.vault == self.file.vault_id());
+        let generation = counts.map(|signed| signed.generation).max().unwrap_or_default();
         let (before, mine, other) =
             (by_name(&base.values), by_name(&ours.values), by_name(&theirs.values));
         let (took, wanted) =
@@ -103,11 +107,7 @@ impl Vault<CanWrite> {
         let not_let_in = self.merge_access(base, ours, theirs, now)?;
         self.mark_who_is_gone([base, ours, theirs])?;
         let header = &mut self.file.header;
-        let generations = [ours, theirs]
-            .into_iter()
-            .filter_map(|side| side.signed.as_ref())
-            .map(|signed| signed.generation);
-        header.generation = header.generation.max(generations.max().unwrap_or_default());
+        header.generation = header.generation.max(generation);
         let access = access_changes(&before, &header.access);
         Ok(Merged { took, access, left_out, not_let_in })
     }
@@ -178,14 +178,16 @@ impl Vault<CanWrite> {
                 return Err(self.placed(Error::new(Kind::WrongVault, what)));
             }
         }
-        let common = base.signed.as_ref().map_or(0, |signed| signed.generation);
-        match [ours, theirs]
-            .into_iter()
-            .filter_map(|side| side.signed.as_ref())
-            .all(|side| side.generation >= common)
-        {
-            true => Ok(()),
-            false => Err(self.placed(Error::new(
+        // Generations are compared only within one id.
+        let Some(common) = &base.signed else { return Ok(()) };
+        let is_older = |side: &&Side| {
+            side.signed.as_ref().is_some_and(|signed| {
+                signed.vault == common.vault && signed.generation < common.generation
+            })
+        };
+        match [ours, theirs].iter().find(|side| is_older(side)) {
+            None => Ok(()),
+            Some(_) => Err(self.placed(Error::new(
                 Kind::OldGeneration,
                 "a side of the merge is older than the common version",
             ))),
