@@ -40,6 +40,10 @@ pages:
 kills number="200":
     BOOTSEAL_TEST_KILLS={{number}} cargo test -p bootseal-cli --all-features --test cli crash -- --nocapture
 
+# Measure the memory for files with as much as the format allows
+limits:
+    BOOTSEAL_TEST_WHOLE=1 cargo test -p bootseal-cli --all-features --test cli bounded_memory
+
 # Fuzz one parser, for example: just fuzz sealed_file 60
 fuzz target seconds="300":
     cargo +nightly fuzz run {{target}} -- -max_total_time={{seconds}} -rss_limit_mb=4096

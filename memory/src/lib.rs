@@ -62,7 +62,7 @@ pub use pages::{Level, MemoryError, Report, report};
 pub use process::cgroup::{Room, room};
 pub use process::close_on_exec::keep_from_programs;
 pub use process::harden::{Hardened, Setting, harden};
-pub use process::malloc::one_heap;
+pub use process::malloc::{one_heap, return_freed_memory};
 #[cfg(feature = "serde")]
 pub use secret::SECRET_NAME;
 pub use secret::{Exposed, Secret, SecretBuf};

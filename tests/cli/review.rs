@@ -80,6 +80,30 @@ fn the_changed_login_is_above_the_question_whatever_else_changed() {
     }
 }
 
+/// Found by review: a URL of another scheme, and a host with a port, were below sixty other values.
+#[test]
+fn an_address_that_is_no_url_is_above_the_question_too() {
+    let numbers =
+        |from: usize| -> String { (0..60).map(|at| format!("n{at} = {}\n", from + at)).collect() };
+    let addresses = |host: &str| {
+        format!(
+            "[db]\npassword = \"secret:x\"\nurl = \"jdbc:postgresql://{host}/app\"\npeer = \"{host}:5432\"\nplain = \"{host}\"\n"
+        )
+    };
+    let home = Home::with_vault(&format!("{}{}", numbers(1000), addresses("db.good.example")));
+    std::fs::copy(home.at(FILE), home.at("old.toml")).unwrap();
+    let text = home.read(FILE).replace("db.good.example", "db.evil.example");
+    let changed =
+        |text: String, at: usize| text.replace(&format!("n{at} = 1"), &format!("n{at} = 2"));
+    home.write(FILE, (0..60).fold(text, changed));
+    let Some(seen) = asked(&home, &SIGN, "Sign this? [y/N]") else { return };
+    for name in ["db.url", "db.peer", "db.plain"] {
+        let line =
+            seen.find(&format!("{name}: changed")).unwrap_or_else(|| panic!("{name}: {seen}"));
+        assert!(seen[line..].contains("db.evil.example"), "{name}: {seen}");
+    }
+}
+
 #[test]
 fn many_or_long_destinations_are_counted_in_the_question() {
     let profiles: String = (0..10_000)

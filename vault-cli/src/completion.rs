@@ -8,7 +8,7 @@
 use crate::cli::{Cli, GlobalOptions, Shell};
 use crate::context::{Context, World};
 use crate::trust::locate::{expand, sealed_file};
-use bootseal_core::{Profile, Property, SealedFile, VerifiedFile};
+use bootseal_core::{Profile, SealedFile, VerifiedFile};
 use clap::{Arg, Command, CommandFactory, ValueEnum};
 use clap_complete::engine::{
     ArgValueCandidates, ArgValueCompleter, CompletionCandidate, PathCompleter, complete,
@@ -187,8 +187,8 @@ impl Names {
     }
 
     fn take(&mut self, file: &VerifiedFile) {
-        for (path, property) in file.properties() {
-            let kind = if matches!(property, Property::Sealed(_)) { "sealed" } else { "readable" };
+        for (path, sealed) in file.names() {
+            let kind = if sealed { "sealed" } else { "readable" };
             self.properties.push((path.to_string(), kind));
             for depth in 1..path.segments().len() {
                 let table = bootseal_core::PropertyPath::new(path.segments()[..depth].to_vec());

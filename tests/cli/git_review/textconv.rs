@@ -47,3 +47,12 @@ fn textconv_marks_an_unverified_file_and_still_hides_sealed_values() {
     repo.write("");
     assert!(repo.ok(&["git", "textconv", FILE]).contains("NOT VERIFIED"));
 }
+
+#[test]
+fn textconv_reads_no_more_of_a_file_than_a_sealed_file_can_have() {
+    let repo = Repo::new();
+    repo.write(&format!("first = 1\n#{}\nlast = 1\n", "x".repeat(17 << 20)));
+    let text = repo.ok(&["git", "textconv", FILE]);
+    assert!(text.contains("\nfirst = 1\n") && !text.contains("last = 1"), "{}", &text[..200]);
+    assert!(text.ends_with("because the file is larger than 16 MiB.\n"));
+}

@@ -1,7 +1,7 @@
 //! `bootseal import`: decrypts another tool's file, and seals its values.
 
 use crate::cli::{Import, Tool};
-use crate::commands::seal::{add, beside, create};
+use crate::commands::seal::{add, beside, create, told};
 use crate::context::Context;
 use crate::formats::{Input, whole};
 use crate::import::{Imported, KeySource, Weak, ansible_vault, dotenvx, jasypt, sops, spring};
@@ -44,20 +44,12 @@ pub(crate) fn run(options: &Import, context: &mut Context<'_>) -> Result<(), Exi
         }
     }
     let input = Input::of(properties);
+    let (names, readable) = told(&input, &sealed);
     match &out {
         (path, true) => drop(add(path, &input, &sealed, context)?),
-        (path, false) => {
-            create(path, &input, &sealed, (&options.writer, &options.reader), context)?
-        }
+        (path, false) => create(path, input, sealed, (&options.writer, &options.reader), context)?,
     }
-    let named = |wanted: bool| -> Vec<String> {
-        let paths = input.names().map(|(path, _)| path);
-        paths
-            .filter(|path| sealed.contains(&**path) == wanted)
-            .map(|path| path.to_string())
-            .collect()
-    };
-    let table = Table { sealed: named(true), readable: named(false), weak, left_out };
+    let table = Table { sealed: names, readable, weak, left_out };
     context.ui.answer(&table.json(&out.0), table.text(&out.0))?;
     Ok(())
 }

@@ -49,9 +49,9 @@ impl SpecialTables {
     }
 
     pub(crate) fn of_file(file: &VerifiedFile) -> SpecialTables {
-        SpecialTables::of(file.properties().map(|(path, _)| path), |path| {
-            file.property(path).map(Cow::Borrowed)
-        })
+        let names = file.names().map(|(path, _)| path);
+        let settings: Vec<_> = names.filter(|path| path.settings_table().is_some()).collect();
+        SpecialTables::of(settings.iter(), |path| file.property(path).cloned().map(Cow::Owned))
     }
 
     pub(crate) fn of_edit(edit: &ClearText) -> SpecialTables {

@@ -201,7 +201,7 @@ const LISTED: usize = 3;
 pub(crate) fn cell(path: &PropertyPath, value: &toml::Value, changes: &Changes) -> Row {
     let text = readable(value);
     let is_short = width(&text) <= SHORT_VALUE;
-    let mut notes = Vec::new();
+    let (mut notes, mut known) = (Vec::new(), HashSet::new());
     let hosts = AddressHost::all_in(path, value);
     // A cut could hide the host, so that a value that shows one is not cut.
     let row = match is_short && !hosts.is_empty() {
@@ -216,7 +216,7 @@ pub(crate) fn cell(path: &PropertyPath, value: &toml::Value, changes: &Changes) 
         let remark =
             remark.map_or(String::new(), |remark| format!(", {}", cut(remark, LONGEST_NOTE)));
         let note = format!("host {}{remark}", cut(&host.effective, LONGEST_NOTE));
-        if !notes.contains(&note) {
+        if known.insert(note.clone()) {
             notes.push(note);
         }
     }

@@ -13,6 +13,10 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
 use toml::{Table, Value};
 
+/// The maximum length of all values of one settings table together, in bytes. An array needs a
+/// hundred times the memory of its text, and anyone can sign a file.
+const MAX_SETTINGS: usize = 256 << 10;
+
 impl Profile {
     /// The tables among `names` that contain a login profile by the rule of
     /// [`VerifiedFile::profiles`], for a text that is not sealed yet. `property` returns the value
@@ -97,6 +101,12 @@ impl VerifiedFile {
     /// sealed.
     pub(crate) fn readable_table(&self, table: &PropertyPath) -> Result<Option<Table>> {
         let mut whole = Table::new();
+        if self.document.length_below(table.segments()) > MAX_SETTINGS {
+            return Err(Error::malformed(format!(
+                "the values of the table `{table}` have more than 256 KiB, the limit of settings"
+            ))
+            .at(table));
+        }
         for (path, property) in self.document.below(table.segments()) {
             let Some(inner) = path.segments().strip_prefix(table.segments()) else { continue };
             let Property::Readable(value) = property else {

@@ -243,17 +243,17 @@ pub(crate) fn by_name(values: &[(PropertyPath, OpenedValue)]) -> Values<'_> {
 }
 
 /// The lines of `one` that `other` does not contain, or contains less often.
-fn missing(one: &[String], other: &[String]) -> Vec<String> {
+fn missing<T: AsRef<str>>(one: &[T], other: &[T]) -> Vec<String> {
     let mut there: HashMap<&str, usize> = HashMap::new();
-    other.iter().for_each(|line| *there.entry(line).or_default() += 1);
-    let is_missing = |line: &&String| match there.get_mut(line.as_str()) {
+    other.iter().for_each(|line| *there.entry(line.as_ref()).or_default() += 1);
+    let is_missing = |line: &&str| match there.get_mut(*line) {
         Some(left) if *left > 0 => {
             *left -= 1;
             false
         }
         _ => true,
     };
-    one.iter().filter(is_missing).cloned().collect()
+    one.iter().map(AsRef::as_ref).filter(is_missing).map(str::to_owned).collect()
 }
 
 /// Comments that are in both versions but moved from one property to another, although both
@@ -265,14 +265,15 @@ fn moved(old: &Document, new: &Document) -> Vec<(String, String, String)> {
     }
     before.sort();
     after.sort();
-    let only = |one: &[(String, String)], other: &[(String, String)]| -> Vec<(String, String)> {
-        one.iter().filter(|pair| other.binary_search(pair).is_err()).cloned().collect()
-    };
+    type Placed<'a> = (&'a str, String);
+    fn only<'a, 'b>(one: &'b [Placed<'a>], other: &[Placed<'a>]) -> Vec<&'b Placed<'a>> {
+        one.iter().filter(|pair| other.binary_search(pair).is_err()).collect()
+    }
     let (gone, came) = (only(&before, &after), only(&after, &before));
-    let now: HashMap<&String, &String> =
-        came.iter().rev().map(|(comment, to)| (comment, to)).collect();
-    let place = |(comment, from): &(String, String)| {
-        Some((comment.clone(), from.clone(), (*now.get(comment)?).clone()))
+    let now: HashMap<&str, &String> =
+        came.iter().rev().map(|(comment, to)| (*comment, to)).collect();
+    let place = |(comment, from): &&Placed<'_>| {
+        Some(((*comment).to_owned(), from.clone(), (*now.get(comment)?).clone()))
     };
     let mut stays: Vec<(String, String, String)> = gone.iter().filter_map(place).collect();
     // If the property of the comment was removed, or another was inserted between them, that change

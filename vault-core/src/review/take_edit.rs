@@ -144,7 +144,7 @@ impl Vault<CanWrite> {
         fresh: &[&PlainProperty],
     ) -> Result<()> {
         let old = self.file.document.comments();
-        let old: std::collections::HashSet<&str> = old.iter().map(String::as_str).collect();
+        let old: std::collections::HashSet<&str> = old.iter().map(AsRef::as_ref).collect();
         let refuse = |line: usize, path: &PropertyPath| {
             let what = format!(
                 "the comment contains the value of {path} in the clear, which anyone with the file could read"

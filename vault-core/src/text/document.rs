@@ -7,6 +7,8 @@ use crate::text::parse::index::{Index, Rules};
 use crate::text::path::{DottedKey, PropertyPath};
 use crate::text::shared_text::SharedText;
 use indexmap::IndexSet;
+use sha2::Digest;
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -169,15 +171,22 @@ impl Document {
         self.span(path).map(|span| &self.text[span])
     }
 
-    /// The comments, each without surrounding blanks.
-    pub(crate) fn comments(&self) -> Vec<String> {
-        let comments = Outline::of(&self.text).map(|outline| outline.comments).unwrap_or_default();
-        comments.into_iter().map(|span| self.text[span].trim().to_owned()).collect()
+    /// The comments, each without surrounding blanks. Of very many comments, the last ones are one
+    /// text, with their number and hash, so that a change in them is still a change.
+    pub(crate) fn comments(&self) -> Vec<Cow<'_, str>> {
+        let outline = Outline::of(&self.text).unwrap_or_default();
+        let listed = outline.comments.into_iter().map(|span| Cow::from(self.text[span].trim()));
+        let (count, hash) = outline.more_comments;
+        let more = (count > 0).then(|| {
+            let hash: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+            Cow::from(format!("({count} more comments, SHA-256 {hash})"))
+        });
+        listed.chain(more).collect()
     }
 
     /// Each comment, with the property or header that it is about. This is the property or header
     /// on the line of the comment or, if there is none, the next one below.
-    pub(crate) fn placed_comments(&self) -> Vec<(String, String)> {
+    pub(crate) fn placed_comments(&self) -> Vec<(&str, String)> {
         let Ok(outline) = Outline::of(&self.text) else { return Vec::new() };
         let name = |path: &[String]| DottedKey(path).to_string();
         let mut places: Vec<(usize, String)> = outline
@@ -196,12 +205,18 @@ impl Document {
         outline
             .comments
             .iter()
-            .map(|span| (self.text[span.clone()].trim().to_owned(), place(span.start)))
+            .map(|span| (self.text[span.clone()].trim(), place(span.start)))
             .collect()
     }
 
     fn line_end(&self, at: usize) -> usize {
         self.text[at..].find('\n').map_or(self.text.len(), |newline| at + newline + 1)
+    }
+
+    /// The length of all values below a table, in bytes.
+    pub(crate) fn length_below(&self, table: &[String]) -> usize {
+        let positions = self.index.positions_below(&self.text, table);
+        positions.into_iter().filter_map(|at| Some(self.index.extent(at)?.len())).sum()
     }
 
     /// The properties below a table, in the order of the text.

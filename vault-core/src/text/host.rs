@@ -35,12 +35,43 @@ pub struct AddressHost {
 }
 
 impl AddressHost {
-    /// The hosts of all addresses in `value`: URLs, and the entries of a key `hosts`.
+    /// The hosts of all addresses in `value`: URLs, the entries of a key `hosts` and, outside of
+    /// settings tables, whatever looks like a host name or an IPv4 address.
     pub fn all_in(path: &PropertyPath, value: &Value) -> Vec<AddressHost> {
         let bare = is_setting(path) && path.segments().last().is_some_and(|key| key == "hosts");
+        let is_setting = path.settings_table().is_some();
         let mut found = Vec::new();
-        strings(value, &mut |text| found.extend(AddressHost::of(text, bare)));
+        strings(value, &mut |text| match AddressHost::of(text, bare) {
+            Some(host) => found.push(host),
+            // A setting is a URL, or one of the hosts of a list. What an application takes for an
+            // address is not known.
+            None if is_setting => {}
+            None => found.extend(AddressHost::inside(text)),
+        });
         found
+    }
+
+    /// The hosts in a text that is no URL: `jdbc:postgresql://db.example/app`, `db.example:5432`,
+    /// `a.example,b.example`, `user@tcp(db.example:3306)/app`.
+    fn inside(text: &str) -> impl Iterator<Item = AddressHost> {
+        let parts = text.split(|next: char| !next.is_alphanumeric() && !"-.:_".contains(next));
+        parts.filter_map(|part| {
+            let part = part.trim_matches([':', '.']);
+            let (name, port) = match part.rsplit_once(':') {
+                Some((name, port)) if port.parse::<u16>().is_ok() => (name, Some(port)),
+                _ => (part.rsplit(':').next().unwrap_or_default(), None),
+            };
+            let name = name.rsplit(':').next().unwrap_or_default();
+            let is_name =
+                |last: &str| last.chars().count() > 1 && last.chars().all(char::is_alphabetic);
+            let is_domain = name.rsplit_once('.').is_some_and(|(_, last)| is_name(last));
+            let is_host =
+                is_domain || name == "localhost" || name.parse::<std::net::Ipv4Addr>().is_ok();
+            let host = Host::parse(name).ok().filter(|_| is_host)?.to_string();
+            let effective = port.map_or(host.clone(), |port| format!("{host}:{port}"));
+            let unclear = (!name.is_ascii()).then(|| name.to_owned());
+            Some(AddressHost { effective, plain: host == name, unclear })
+        })
     }
 
     /// The host of one address; of a host alone, without a scheme, if `bare`.
@@ -213,6 +244,33 @@ mod tests {
                 ("xn--vendr-mua.example:8443".to_owned(), false)
             ]
         );
+    }
+
+    #[test]
+    fn hosts_are_found_in_whatever_an_application_takes_for_an_address() {
+        for (text, hosts) in [
+            ("jdbc:postgresql://db.evil.example/app", &["db.evil.example"][..]),
+            ("jdbc:oracle:thin:@//db.evil.example:1521/app", &["db.evil.example:1521"]),
+            ("jdbc:sqlserver://db.evil.example:1433;database=x", &["db.evil.example:1433"]),
+            ("db.evil.example:5432", &["db.evil.example:5432"]),
+            ("db.evil.example", &["db.evil.example"]),
+            ("db.evil.example.", &["db.evil.example"]),
+            ("10.0.0.7", &["10.0.0.7"]),
+            ("localhost:6379", &["localhost:6379"]),
+            ("a.example:9092,b.example:9092", &["a.example:9092", "b.example:9092"]),
+            ("u:p@tcp(db.evil.example:3306)/app", &["db.evil.example:3306"]),
+            ("host=db.evil.example port=5432", &["db.evil.example"]),
+            ("vendör.example", &["xn--vendr-mua.example"]),
+            ("DB.evil.example", &["db.evil.example"]),
+            ("10s", &[]),
+            ("1.5", &[]),
+            ("1.2.3", &[]),
+            ("true", &[]),
+            ("a sentence. Another one", &[]),
+        ] {
+            let found: Vec<String> = of("db.url", text).into_iter().map(|(host, _)| host).collect();
+            assert_eq!(found, hosts, "{text}");
+        }
     }
 
     #[test]

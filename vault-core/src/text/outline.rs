@@ -8,10 +8,15 @@ use crate::error::{Error, Result};
 use crate::text::parse::stream::stream_document;
 use crate::text::parse::toml_1_1::{newer_escape, time_without_seconds};
 use crate::text::path::{MAX_SEGMENTS, decode_key};
+use sha2::{Digest, Sha256};
 use std::ops::Range;
 use toml_parser::decoder::Encoding;
 use toml_parser::parser::EventReceiver;
 use toml_parser::{ErrorSink, ParseError, Source, Span};
+
+/// The number of comments that are told apart. Nobody could review more of them, and a list of
+/// millions would need much memory.
+const MAX_COMMENTS: usize = 32_768;
 
 #[derive(Default)]
 pub(crate) struct Outline {
@@ -20,8 +25,10 @@ pub(crate) struct Outline {
     /// Every `key = value` line, in order.
     pub(crate) entries: Vec<Entry>,
     pub(crate) inline_tables: Vec<InlineTable>,
-    /// The text of each comment, with its offset.
+    /// The text of each comment, with its offset; the first [`MAX_COMMENTS`].
     pub(crate) comments: Vec<Range<usize>>,
+    /// The number of further comments, and the hash of their texts.
+    pub(crate) more_comments: (usize, Sha256),
     /// The first use of syntax that TOML 1.0 does not have, and its offset.
     pub(crate) newer_toml: Option<(usize, &'static str)>,
 }
@@ -342,8 +349,14 @@ impl EventReceiver for Scan<'_> {
     }
 
     fn comment(&mut self, span: Span, _: &mut dyn ErrorSink) {
-        if self.detail {
+        if !self.detail {
+        } else if self.out.comments.len() < MAX_COMMENTS {
             self.out.comments.push(span.start()..span.end());
+        } else {
+            let (count, hash) = &mut self.out.more_comments;
+            *count += 1;
+            hash.update(self.source.input()[span.start()..span.end()].trim().as_bytes());
+            hash.update(b"\n");
         }
     }
 

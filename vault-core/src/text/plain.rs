@@ -197,18 +197,13 @@ impl PlainDocument {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn emptied(&self, paths: &HashSet<PropertyPath>) -> Result<String> {
-        let mut text = String::with_capacity(self.text.len());
+        self.require_sealable(paths)?;
+        let mut text = String::with_capacity(self.text.len() + paths.len() * quoted("").len());
         let mut done = 0;
         for (at, entry) in self.index.entries.iter().enumerate() {
             let path = self.index.property_path(&self.text, at);
-            let Some(path) = path.filter(|path| paths.contains(path)) else { continue };
-            if entry.kind == EntryKind::Blocks {
-                return Err(Error::new(
-                    Kind::Conflict,
-                    "an array that is written as [[blocks]] cannot be sealed in place",
-                )
-                .at(&path)
-                .with_help("Write it as one array, name = [{ … }, { … }], or keep it readable with --plain."));
+            if !path.is_some_and(|path| paths.contains(&path)) {
+                continue;
             }
             text.push_str(&self.text[done..entry.span().start]);
             text.push_str(&quoted(""));
@@ -216,6 +211,48 @@ impl PlainDocument {
         }
         text.push_str(&self.text[done..]);
         Ok(text)
+    }
+
+    /// The length of the text without the values of `paths`, in bytes. A missing path counts nothing.
+    ///
+    /// ```
+    /// let plain = bootseal_core::PlainDocument::parse("user = 'bob'\n".into())?;
+    /// assert_eq!(plain.length_without(&["user".parse()?].into()), "user = \n".len());
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn length_without(&self, paths: &HashSet<PropertyPath>) -> usize {
+        let names = self.names().map(|(path, _)| path);
+        let values = names.zip(&self.index.entries).filter(|(path, _)| paths.contains(path));
+        self.text.len() - values.map(|(_, entry)| entry.span().len()).sum::<usize>()
+    }
+
+    /// Checks that the values of `paths` can be sealed in place. A missing path is ignored.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] for an array that is written as `[[blocks]]`, in more than one place.
+    ///
+    /// ```
+    /// let plain = bootseal_core::PlainDocument::parse("[[hosts]]\nname = \"a\"\n".into())?;
+    /// assert!(plain.require_sealable(&["hosts".parse()?].into()).is_err());
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn require_sealable(&self, paths: &HashSet<PropertyPath>) -> Result<()> {
+        let mut blocks = (0..self.len()).filter(|at| {
+            self.index.entries.get(*at).is_some_and(|entry| entry.kind == EntryKind::Blocks)
+        });
+        let sealed =
+            |at| self.index.property_path(&self.text, at).filter(|path| paths.contains(path));
+        match blocks.find_map(sealed) {
+            None => Ok(()),
+            Some(path) => Err(Error::new(
+                Kind::Conflict,
+                "an array that is written as [[blocks]] cannot be sealed in place",
+            )
+            .at(&path)
+            .with_help(
+                "Write it as one array, name = [{ … }, { … }], or keep it readable with --plain.",
+            )),
+        }
     }
 
     /// The comments, each with its line (from 1).

@@ -144,23 +144,42 @@ impl Vault<CanWrite> {
         values: impl IntoIterator<Item = Result<(PropertyPath, ValueKind, Secret)>>,
         now: u64,
     ) -> Result<()> {
-        let (mut changes, mut new) = (Vec::new(), Vec::new());
+        let document = &self.file.document;
+        // Values in the order of the text are written at once, and the others afterwards.
+        let (mut text, mut done, mut late, mut new) = (String::new(), 0, Vec::new(), Vec::new());
         for value in values {
             let (path, kind, value) = value?;
-            let span = self.file.document.replaceable(&path)?;
-            let text = quoted(&self.seal(&path, kind, &value, now)?);
+            let span = document.replaceable(&path)?;
+            // A sealed value has no character to escape.
+            let sealed = ["\"", &self.seal(&path, kind, &value, now)?, "\""].concat();
             match span {
-                Some(span) => changes.push((span, text)),
-                None => new.push((path, text)),
+                Some(span) if span.start >= done => {
+                    text.extend([&document.text()[done..span.start], &sealed]);
+                    done = span.end;
+                }
+                Some(_) => late.push((path, sealed)),
+                None => new.push((path, sealed)),
             }
         }
-        let text = self.file.document.with_values(changes);
-        if new.is_empty() {
+        if done == 0 && new.is_empty() {
+            return Ok(());
+        }
+        text.push_str(&document.text()[done..]);
+        if late.is_empty() && new.is_empty() {
             return self.replace_text(text);
         }
+        let changed = Document::parse(text)?;
+        let mut changes = Vec::new();
+        for (path, sealed) in late {
+            changes.extend(changed.replaceable(&path)?.map(|span| (span, sealed)));
+        }
+        let changed = Document::parse(changed.with_values(changes))?;
         let new: Vec<(&PropertyPath, &str)> =
             new.iter().map(|(path, text)| (path, text.as_str())).collect();
-        self.replace_text(Document::parse(text)?.with_new(&new)?)
+        self.replace_text(match new.is_empty() {
+            true => changed.text().to_owned(),
+            false => changed.with_new(&new)?,
+        })
     }
 
     /// Stores the readable `value` as the property `path`, which is added if it does not exist.

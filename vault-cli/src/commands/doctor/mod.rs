@@ -14,8 +14,8 @@ use crate::trust::pins;
 use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::timestamp;
 use bootseal_core::{
-    CanRead, Cost, Gateway, IdentityFile, Kind, Profile, Property, Role, Shown, Trust, Vault,
-    VerifiedFile, shell_path, shell_word,
+    CanRead, Cost, Gateway, IdentityFile, Kind, Profile, Role, Shown, Trust, Vault, VerifiedFile,
+    shell_path, shell_word,
 };
 use serde_json::json;
 use std::collections::HashSet;
@@ -305,20 +305,18 @@ fn cannot_work(
 
 fn values(path: &Path, vault: &Vault<CanRead>, now: u64) -> Result<Vec<Finding>, Failure> {
     let mut findings = Vec::new();
-    let sealed =
-        vault.file().properties().filter(|(_, property)| matches!(property, Property::Sealed(_)));
-    for (property, _) in sealed {
-        let set_at = vault.open(property)?.set_at;
+    for (property, _) in vault.file().names().filter(|(_, sealed)| *sealed) {
+        let set_at = vault.open(&property)?.set_at;
         let known_to = vault.file().known_to(set_at);
         if !known_to.is_empty() {
             let what = format!(
                 "is known to {}, who was removed: change it at the vendor, then here",
                 known_to.join(", ")
             );
-            findings.push(Finding::of_property("known-to-removed", path, property, what));
+            findings.push(Finding::of_property("known-to-removed", path, &property, what));
         } else if now.saturating_sub(set_at) > OLD_AFTER {
             let what = format!("was set {}, more than a year ago", timestamp(set_at));
-            findings.push(Finding::of_property("old-value", path, property, what));
+            findings.push(Finding::of_property("old-value", path, &property, what));
         }
     }
     Ok(findings)

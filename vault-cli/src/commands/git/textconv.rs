@@ -6,47 +6,49 @@ use crate::commands::git::read;
 use crate::context::Context;
 use crate::ui::failure::{Exit, Result};
 use crate::ui::tables;
-use bootseal_core::{HandEdit, SealedFile, Shown};
+use bootseal_core::{HandEdit, MAX_FILE, SealedFile, Shown, VerifiedFile};
 
 pub(crate) fn run(options: &GitTextconv, context: &mut Context<'_>) -> Result<(), Exit> {
     let bytes = read(&options.file)?;
-    for line in lines(&bytes) {
-        context.ui.line(line)?;
+    let is_cut = bytes.len() > MAX_FILE;
+    let error = match SealedFile::parse(bytes.clone()).and_then(|file| file.verify(&[])) {
+        Ok(file) => {
+            drop(bytes);
+            print(&file.text(), context)?;
+            return Ok(print_facts(&file, context)?);
+        }
+        Err(error) => error,
+    };
+    context.ui.line(format_args!("# NOT VERIFIED: {}", Shown(error.what())))?;
+    // A diff must show the content of any file.
+    match HandEdit::parse(bytes.clone()) {
+        Ok(edit) => print(&edit.text(), context)?,
+        Err(_) => print(&String::from_utf8_lossy(&bytes), context)?,
+    }
+    if is_cut {
+        context.ui.line("# The rest is not shown, because the file is larger than 16 MiB.")?;
     }
     Ok(())
 }
 
-fn lines(bytes: &[u8]) -> Vec<String> {
-    let verified = SealedFile::parse(bytes.to_vec()).and_then(|file| file.verify(&[]));
-    let mut lines = Vec::new();
-    let text = match (&verified, HandEdit::parse(bytes.to_vec())) {
-        (Ok(file), _) => file.text(),
-        (Err(error), Ok(edit)) => {
-            lines.push(format!("# NOT VERIFIED: {}", Shown(error.what())));
-            edit.text()
-        }
-        // A diff must show the content of any file.
-        (Err(error), Err(_)) => {
-            lines.push(format!("# NOT VERIFIED: {}", Shown(error.what())));
-            String::from_utf8_lossy(bytes).into_owned()
-        }
-    };
-    // The user's part, with abbreviated ciphertexts, and without key blocks and signature.
-    let user = text.rfind("\n[bootseal]\n").map_or(text.as_str(), |at| &text[..at + 1]);
+/// Prints the user's part, with abbreviated ciphertexts, and without key blocks and signature.
+fn print(text: &str, context: &mut Context<'_>) -> Result<()> {
+    let user = text.rfind("\n[bootseal]\n").map_or(text, |at| &text[..at + 1]);
     let user = if text.starts_with("[bootseal]\n") { "" } else { user };
-    lines.extend(user.lines().map(|line| Shown(&shortened(line)).to_string()));
-    if let Ok(file) = verified {
-        lines.push(format!(
-            "[bootseal] {}, generation {}, epoch {}",
-            file.vault_id(),
-            file.generation(),
-            file.epoch()
-        ));
-        lines.extend(tables::access(file.access()).lines().map(|line| format!("  {line}")));
-        let (properties, sealed) = file.counts();
-        lines.push(format!("  {properties} properties, {sealed} sealed"));
-    }
-    lines
+    user.lines().try_for_each(|line| context.ui.line(Shown(&shortened(line))))
+}
+
+fn print_facts(file: &VerifiedFile, context: &mut Context<'_>) -> Result<()> {
+    context.ui.line(format_args!(
+        "[bootseal] {}, generation {}, epoch {}",
+        file.vault_id(),
+        file.generation(),
+        file.epoch()
+    ))?;
+    let access = tables::access(file.access());
+    access.lines().try_for_each(|line| context.ui.line(format_args!("  {line}")))?;
+    let (properties, sealed) = file.counts();
+    context.ui.line(format_args!("  {properties} properties, {sealed} sealed"))
 }
 
 /// Abbreviates a ciphertext to `sealed:…` and its last characters, enough to see that it changed.

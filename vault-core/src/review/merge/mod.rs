@@ -13,6 +13,7 @@ use crate::text::document::Property;
 use crate::text::path::PropertyPath;
 use crate::vault::value::OpenedValue;
 use crate::vault::{CanWrite, Vault};
+use std::borrow::Cow;
 
 /// The side that a property is taken from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -235,7 +236,10 @@ fn start<'a>(base: &Side, ours: &'a Side, theirs: &'a Side) -> (&'a Side, Vec<St
         ours,
         other
             .into_iter()
-            .filter(|comment| !common.contains(comment) && !mine.contains(comment))
+            .filter(|comment| {
+                common.binary_search(comment).is_err() && mine.binary_search(comment).is_err()
+            })
+            .map(Cow::into_owned)
             .collect(),
     )
 }

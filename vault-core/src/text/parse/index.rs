@@ -121,6 +121,13 @@ impl Index {
         self.below(text, path).any(is_property)
     }
 
+    /// The extent of a value; of `[[blocks]]`, from the first to the last of them.
+    pub(in crate::text) fn extent(&self, at: usize) -> Option<Range<usize>> {
+        let span = self.entries.get(at)?.span();
+        let end = self.blocks(at).last().map_or(span.end, |block| block.end);
+        Some(span.start..end)
+    }
+
     /// The spans of the `[[blocks]]` at `position`, each with one or more consecutive sections.
     fn blocks(&self, position: usize) -> impl Iterator<Item = Range<usize>> {
         let first = self.blocks.partition_point(|block| (block.entry as usize) < position);

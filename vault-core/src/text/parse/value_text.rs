@@ -9,6 +9,7 @@ use crate::text::parse::tree::decoded_key;
 use crate::text::path::DottedKey;
 use crate::text::toml_value::quoted;
 use std::fmt::Write;
+use std::ops::Range;
 use toml::Value;
 use toml_parser::decoder::Encoding;
 use toml_parser::parser::EventReceiver;
@@ -29,12 +30,53 @@ pub(in crate::text) fn one_line(text: &str) -> Option<Zeroizing<String>> {
 pub(crate) fn is_one_value(text: &str) -> bool {
     // The outline bounds the nesting and the length of keys.
     let line = Zeroizing::new(format!("v = {text}\n"));
-    let Ok(outline) = Outline::of(&line) else { return false };
-    let [entry] = outline.entries.as_slice() else { return false };
-    outline.newer_toml.is_none()
-        && line[entry.value.clone()] == *text
+    let mut extent = Extent::default();
+    Outline::bounds(&line).is_ok_and(|outline| outline.newer_toml.is_none())
+        && stream_value(Source::new(text), &mut extent).is_ok()
+        && extent.value == (0..text.len())
         && !text.starts_with(['"', '\'', '\u{feff}'])
         && Index::is_value(text)
+}
+
+/// Finds the extent of a value.
+#[derive(Default)]
+struct Extent {
+    depth: usize,
+    value: Range<usize>,
+}
+
+impl Extent {
+    fn open(&mut self, span: Span) -> bool {
+        if self.depth == 0 {
+            self.value.start = span.start();
+        }
+        self.depth += 1;
+        true
+    }
+
+    fn close(&mut self, span: Span) {
+        self.depth = self.depth.saturating_sub(1);
+        self.value.end = span.end();
+    }
+}
+
+impl EventReceiver for Extent {
+    fn scalar(&mut self, span: Span, _: Option<Encoding>, _: &mut dyn ErrorSink) {
+        self.open(span);
+        self.close(span);
+    }
+    fn array_open(&mut self, span: Span, _: &mut dyn ErrorSink) -> bool {
+        self.open(span)
+    }
+    fn array_close(&mut self, span: Span, _: &mut dyn ErrorSink) {
+        self.close(span);
+    }
+    fn inline_table_open(&mut self, span: Span, _: &mut dyn ErrorSink) -> bool {
+        self.open(span)
+    }
+    fn inline_table_close(&mut self, span: Span, _: &mut dyn ErrorSink) {
+        self.close(span);
+    }
 }
 
 struct Writer<'a> {
