@@ -3,6 +3,7 @@
 
 mod as_loader;
 mod check;
+mod clones;
 mod diff;
 mod since;
 mod textconv;

@@ -38,6 +38,7 @@ pub(crate) fn run(options: &Sign, context: &mut Context<'_>) -> Result<(), Exit>
         here.require_complete(&path.to_string_lossy())?;
     }
     // The file may have a valid signature, but be older than a version seen before.
+    let unchecked = known.require_complete(&path.to_string_lossy());
     let (mut candidates, mut known) = (here.versions, known.versions);
     let current = Version::of_text(on_disk.clone().into_bytes());
     candidates.extend(current.clone());
@@ -90,6 +91,8 @@ pub(crate) fn run(options: &Sign, context: &mut Context<'_>) -> Result<(), Exit>
             (vault, changes, headline, above)
         }
         None => {
+            // Another branch may have the version to continue from.
+            unchecked?;
             let vault = first(&path, &edit, &keys, &pins, &memory, context)?;
             let above = above.max(Versions::of_line(known, vault.file()).highest());
             return write(&path, &edit, vault, above, &Changes::default(), context);

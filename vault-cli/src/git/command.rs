@@ -63,6 +63,13 @@ pub(crate) fn cannot_run(error: std::io::Error) -> Failure {
     Failure::new(Kind::Io, format!("git cannot be run: {error}"))
 }
 
+/// The error of content that git does not have in this clone.
+pub(crate) fn not_here(what: &str) -> Failure {
+    Failure::new(Kind::Io, format!("git does not have {what} in this clone")).with_help(
+        "Fetch what a partial or shallow clone lacks: git fetch --refetch --no-filter, or git fetch --unshallow",
+    )
+}
+
 /// Reads `git version 2.39.5 (Apple Git-154)`.
 fn version(text: &str) -> Option<(u32, u32)> {
     let mut numbers = text.strip_prefix("git version ")?.split(['.', ' ', '-', '\n']);

@@ -8,5 +8,7 @@ pub(crate) mod version;
 
 mod blobs;
 mod budget;
+pub(crate) mod objects;
+
 pub(crate) mod command;
 pub(crate) mod repository;
