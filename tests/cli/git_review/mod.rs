@@ -5,6 +5,8 @@ mod as_loader;
 mod check;
 mod clones;
 mod diff;
+mod renames;
+mod revisions;
 mod since;
 mod textconv;
 

@@ -2,6 +2,7 @@
 
 use crate::cli::Sign;
 use crate::context::Context;
+use crate::git::named_version::bytes_of;
 use crate::git::version::Version;
 use crate::git::versions::{Versions, in_git};
 use crate::trust::keyring::Keys;
@@ -116,7 +117,7 @@ fn named(
     pins: &[Pin],
     context: &mut Context<'_>,
 ) -> Result<VerifiedFile> {
-    let (name, bytes) = crate::commands::diff::bytes_of(&against.to_string_lossy(), path)?;
+    let (name, bytes) = bytes_of(&against.to_string_lossy(), path)?;
     let file = SealedFile::parse(bytes).map_err(|error| error.in_file(Path::new(&name)))?;
     verified(file, path, memory, pins, context)
 }
