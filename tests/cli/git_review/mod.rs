@@ -7,6 +7,7 @@ mod clones;
 mod diff;
 mod renames;
 mod revisions;
+mod settings;
 mod since;
 mod textconv;
 

@@ -19,17 +19,20 @@ fn vault_named(name: &str) -> (Repo, String) {
 
 #[test]
 fn since_recognises_an_old_copy_of_a_file_of_any_name() {
-    for (name, kept) in [
-        ("config/vault.toml", false),
-        ("config/vault.toml", true),
-        ("app.SEALED.toml", false),
-        ("app.sealed.TOML", true),
-        ("secrets.conf", false),
+    for (name, fate) in [
+        ("config/vault.toml", "gone"),
+        ("config/vault.toml", "kept"),
+        ("app.SEALED.toml", "gone"),
+        ("app.sealed.TOML", "kept"),
+        ("secrets.conf", "gone"),
+        ("secrets.conf", "overwritten"),
     ] {
         let (repo, old) = vault_named(name);
         let pin = crate::support::repo::read(&old).vault_id().to_string();
-        if !kept {
-            repo.git_ok(&["rm", "-q", name]);
+        match fate {
+            "gone" => drop(repo.git_ok(&["rm", "-q", name])),
+            "overwritten" => repo.home.write(name, "nothing\n"),
+            _ => {}
         }
         std::fs::create_dir_all(repo.home.at("config")).unwrap();
         let new = "config/new.sealed.toml";

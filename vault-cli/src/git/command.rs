@@ -11,12 +11,15 @@ use std::sync::OnceLock;
 const OLDEST: (u32, u32) = (2, 38);
 
 /// Settings on git's command line, which override those of every file.
-const SETTINGS: [&str; 4] = [
+const SETTINGS: [&str; 6] = [
     // A folder with `HEAD`, `objects` and `refs` can be tracked, and looks like a repository.
     "safe.bareRepository=explicit",
     // Programs that git would start while it reads: the monitor, and gpg for signatures.
     "core.fsmonitor=false",
     "log.showSignature=false",
+    // The first commit, too, has versions of a file; the files it was renamed from are others.
+    "log.showRoot=true",
+    "log.follow=false",
     // A submodule is another repository, and is not looked into.
     "diff.ignoreSubmodules=all",
 ];

@@ -110,7 +110,15 @@ impl Repository {
     fn ids(&self, from: &str, name: &str, budget: &Budget) -> Result<(Vec<String>, Option<Gap>)> {
         let cannot = |error: std::io::Error| Failure::new(Kind::Io, format!("git log: {error}"));
         let mut gap = self.is_shallow()?.then_some(Gap::Shallow);
-        let log = ["log", "--full-history", "-m", "--raw", "--no-abbrev", "--no-renames"];
+        // A version may be only in a merge, whatever the user's settings show of merges.
+        let log = [
+            "log",
+            "--full-history",
+            "--diff-merges=separate",
+            "--raw",
+            "--no-abbrev",
+            "--no-renames",
+        ];
         let mut command = self.command(&log)?;
         command.args(["--format=", from, "--", name]);
         command.stdout(Stdio::piped()).stderr(Stdio::null());

@@ -2,7 +2,7 @@
 
 use crate::git::command::not_here;
 use crate::git::history::Gap;
-use crate::git::objects::{Entry, is_sealed};
+use crate::git::objects::{Entry, is_sealed, staged};
 use crate::git::repository::Repository;
 use crate::git::version::Version;
 use crate::ui::failure::{Failure, Result};
@@ -68,7 +68,7 @@ impl Base {
     }
 
     /// The signed versions that a new file may be a copy of: those in files that end in `.toml`, and
-    /// in files that are gone, whatever their names are.
+    /// in files that are gone or changed in the index, whatever their names are.
     ///
     /// # Errors
     /// [`Kind::Io`] if git does not have one of these files in this clone; [`Kind::WrongVault`] if
@@ -77,12 +77,16 @@ impl Base {
         if let Some(known) = self.sealed.get() {
             return Ok(known);
         }
-        let list = self.repository.ask(&["ls-files", "-z"])?;
-        let here: HashSet<_> = list.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
-        let is_candidate =
-            |name: &str| name.to_lowercase().ends_with(".toml") || !here.contains(name);
-        let candidates =
-            self.files.iter().filter(|(name, entry)| entry.is_regular() && is_candidate(name));
+        let list = self.repository.ask(&["ls-files", "--stage", "-z"])?;
+        let here: BTreeMap<String, String> =
+            staged(&list).into_iter().map(|(name, _, entry)| (name, entry.id)).collect();
+        let is_candidate = |name: &String, entry: &Entry| {
+            name.to_lowercase().ends_with(".toml") || here.get(name) != Some(&entry.id)
+        };
+        let candidates = self
+            .files
+            .iter()
+            .filter(|(name, entry)| entry.is_regular() && is_candidate(name, entry));
         let ids: HashSet<String> = candidates.map(|(_, entry)| entry.id.clone()).collect();
         let found = self.repository.signed_among(ids.into_iter().collect())?;
         match found.gap {
