@@ -254,3 +254,22 @@ fn diff_reads_the_old_version_of_a_folder_that_became_a_link() {
         assert!(shown.contains("\"https://good.example\" → \"https://evil.example\""), "{shown}");
     }
 }
+
+#[test]
+fn a_file_named_like_a_remote_branch_that_the_clone_lacks_is_not_read() {
+    let repo = Repo::new();
+    let old = repo.text();
+    repo.ok(&["set", "acme.user", "--plain", "eve"]);
+    std::fs::create_dir(repo.home.at("origin")).unwrap();
+    repo.home.write("origin/main", &old);
+    // Without a remote of this name, it is only a file.
+    assert!(repo.ok(&["diff", "origin/main", FILE]).contains("acme.user"));
+    repo.git_ok(&["remote", "add", "origin", "https://git.example/shop"]);
+    repo.edit("\"10s\"", "\"20s\"");
+    for args in [&["diff", "origin/main", FILE][..], &["sign", "--yes", "--against", "origin/main"]]
+    {
+        let said = repo.fails(args, 1);
+        assert!(said.contains("no revision") && said.contains("./origin/main"), "{said}");
+    }
+    assert!(repo.ok(&["diff", "./origin/main", FILE]).contains("acme.user"));
+}

@@ -74,3 +74,26 @@ fn a_tag_named_like_the_full_name_of_a_branch_does_not_answer_for_it() {
     repo.git_ok(&["update-ref", main, "HEAD"]);
     repo.fails(&["verify", "--since", main], 3);
 }
+
+#[test]
+fn a_tag_does_not_answer_for_a_remote_branch_that_the_clone_lacks() {
+    let repo = older_than_head();
+    for tag in ["origin", "upstream/main", "main-2", "v1.0"] {
+        repo.git_ok(&["tag", tag, "HEAD~1"]);
+        repo.ok(&["verify", "--since", tag]);
+    }
+    for remote in ["origin", "upstream"] {
+        repo.git_ok(&["remote", "add", remote, "https://git.example/shop"]);
+    }
+    repo.git_ok(&["update-ref", "refs/remotes/origin/main-2", "HEAD"]);
+    for (name, meant) in [
+        ("origin", "refs/remotes/origin/HEAD"),
+        ("upstream/main", "refs/remotes/upstream/main"),
+        ("main-2", "refs/remotes/origin/main-2"),
+    ] {
+        let said = repo.fails(&["verify", "--since", name], 2);
+        assert!(said.contains("several meanings") && said.contains(meant), "{said}");
+    }
+    repo.ok(&["verify", "--since", "v1.0"]);
+    repo.ok(&["verify", "--since", "refs/tags/origin"]);
+}

@@ -39,8 +39,11 @@ pub(crate) fn named_version(named: &str, path: &Path) -> Result<Named> {
             continue;
         }
         match repository.commit(revision) {
-            // A clone may lack the revision, so a name with `:` is never the file.
-            Err(failure) if failure.kind() == Kind::NotFound && named.contains(':') => {
+            // A clone may lack the revision, so what looks like one is never the file.
+            Err(failure)
+                if failure.kind() == Kind::NotFound
+                    && (named.contains(':') || repository.is_of_remote(named)?) =>
+            {
                 let file = shell_word(format!("./{named}"));
                 return Err(failure.with_help(format!("For the file of this name: {file}")));
             }

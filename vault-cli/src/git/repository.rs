@@ -1,9 +1,9 @@
 //! A git repository, queried through the git binary with plumbing commands that run no filter,
 //! driver or hook.
 
-use crate::git::command::{cannot_run, git, not_here};
+use crate::git::command::{cannot_run, git};
 use crate::ui::failure::{Failure, Result};
-use bootseal_core::{Kind, Shown, shell_path, shell_word};
+use bootseal_core::{Kind, Shown, shell_path};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::rc::Rc;
@@ -13,26 +13,6 @@ use std::rc::Rc;
 pub(crate) struct Repository {
     top: Rc<Path>,
 }
-
-/// Git's own names for commits, which stand in its folder.
-const PSEUDO_REFS: [&str; 8] = [
-    "FETCH_HEAD",
-    "ORIG_HEAD",
-    "MERGE_HEAD",
-    "CHERRY_PICK_HEAD",
-    "REVERT_HEAD",
-    "REBASE_HEAD",
-    "BISECT_HEAD",
-    "AUTO_MERGE",
-];
-/// What stands before and after a short name in the references that it can mean, in git's order.
-const MEANINGS: [(&str, &str); 5] = [
-    ("refs/", ""),
-    ("refs/tags/", ""),
-    ("refs/heads/", ""),
-    ("refs/remotes/", ""),
-    ("refs/remotes/", "/HEAD"),
-];
 
 /// The error of a git command that failed.
 fn failed(what: &str, output: &[u8]) -> Failure {
@@ -174,116 +154,5 @@ impl Repository {
         let parts: Option<Vec<&str>> =
             inside.components().map(|part| part.as_os_str().to_str()).collect();
         Some(parts?.join("/"))
-    }
-
-    /// Returns the commit of a revision.
-    ///
-    /// # Errors
-    /// [`Kind::NotFound`] if there is none, [`Kind::Usage`] if the name has several meanings.
-    pub(crate) fn commit(&self, revision: &str) -> Result<String> {
-        self.refuse_ambiguous(revision)?;
-        let wanted = format!("{revision}^{{commit}}");
-        let answer =
-            self.try_ask(&["rev-parse", "--verify", "--quiet", "--end-of-options", &wanted])?;
-        match answer {
-            Ok(id) => Ok(String::from_utf8_lossy(&id).trim().to_owned()),
-            Err(_) => Err(self.no_revision(revision)?),
-        }
-    }
-
-    fn no_revision(&self, revision: &str) -> Result<Failure> {
-        let text = format!("git has no revision {}", bootseal_core::Typed(revision));
-        let failure = Failure::new(Kind::NotFound, text);
-        Ok(match self.is_shallow()? {
-            true => failure.with_help(
-                "This clone is shallow. To fetch all commits: git fetch --unshallow. To fetch one branch: git fetch --depth 1 origin BRANCH:refs/remotes/origin/BRANCH",
-            ),
-            false => failure,
-        })
-    }
-
-    /// The full name of the reference that `revision` stands for, such as `refs/heads/main`.
-    pub(super) fn full_name(&self, revision: &str) -> Option<String> {
-        let ask = ["rev-parse", "--symbolic-full-name", "--verify", "--quiet", "--end-of-options"];
-        let answer = self.try_ask(&[&ask[..], &[revision]].concat()).ok()?.ok()?;
-        let name = String::from_utf8_lossy(&answer).trim().to_owned();
-        Some(name).filter(|name| name.starts_with("refs/"))
-    }
-
-    /// Returns the commit of HEAD; `None` before the first commit of a branch.
-    ///
-    /// # Errors
-    /// [`Kind::Io`] if git does not have the commit.
-    pub(crate) fn head(&self) -> Result<Option<String>> {
-        if let Ok(branch) = self.try_ask(&["symbolic-ref", "--quiet", "HEAD"])? {
-            let branch = String::from_utf8_lossy(&branch);
-            if self.try_ask(&["show-ref", "--verify", "--quiet", branch.trim()])?.is_err() {
-                return Ok(None);
-            }
-        }
-        let commit = self.try_ask(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"])?;
-        let commit = commit.map_err(|_| not_here("the commit of HEAD"))?;
-        Ok(Some(String::from_utf8_lossy(&commit).trim().to_owned()))
-    }
-
-    /// Refuses the name of several references: of a tag and a branch, git takes the tag, and anyone
-    /// who can push may push a tag named `origin/main`.
-    fn refuse_ambiguous(&self, revision: &str) -> Result<()> {
-        let ends = [revision.find(['~', '^', ':']), revision.find("@{")];
-        let end = ends.into_iter().flatten().min().unwrap_or(revision.len());
-        let name = &revision[..end];
-        if name.is_empty() {
-            return Ok(());
-        }
-        let exists = |full: &str| -> Result<bool> {
-            Ok(self.try_ask(&["show-ref", "--verify", "--quiet", full])?.is_ok())
-        };
-        // Git takes these as they are. If there is none, a tag of the same name must not replace it.
-        let whole = match name {
-            "HEAD" | "@" => Some(self.head()?.is_some()),
-            full if full.starts_with("refs/") => Some(exists(full)?),
-            _ => None,
-        };
-        match whole {
-            Some(true) => return Ok(()),
-            Some(false) => return Err(self.no_revision(revision)?),
-            None => {}
-        }
-        let mut meanings = Vec::new();
-        for (before, after) in MEANINGS {
-            let full = format!("{before}{name}{after}");
-            if exists(&full)? {
-                meanings.push(full);
-            }
-        }
-        // Git looks for these in its folder first, and for a reference if they are not there.
-        let is_gits_own = PSEUDO_REFS.contains(&name);
-        if is_gits_own && !meanings.is_empty() {
-            meanings.insert(0, format!("git's own {name}"));
-        }
-        let is_short_id =
-            (4..40).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if is_short_id && !meanings.is_empty() {
-            let ids = self.ask(&["rev-parse", &format!("--disambiguate={name}")])?;
-            meanings.extend(String::from_utf8_lossy(&ids).lines().map(|id| format!("object {id}")));
-        }
-        if meanings.len() < 2 {
-            return Ok(());
-        }
-        let text = format!(
-            "{} has several meanings in git: {}",
-            bootseal_core::Typed(name),
-            Shown(&meanings.join(", "))
-        );
-        let help = match is_gits_own {
-            true => "Use the id of the commit: git rev-parse, or git log".to_owned(),
-            false => {
-                // A branch is the likely meaning, and comes after a tag.
-                let likely = meanings.iter().rfind(|full| full.starts_with("refs/"));
-                let likely = likely.map_or_else(String::new, shell_word);
-                format!("Use the full name, for example {likely}")
-            }
-        };
-        Err(Failure::new(Kind::Usage, text).with_help(help))
     }
 }
