@@ -260,3 +260,36 @@ fn the_first_commit_of_a_repository_is_checked_too() {
     repo.git_ok(&["add", "-A"]);
     assert_ne!(repo.git(&["commit", "-q", "-m", "first"]).code, 0);
 }
+
+/// Found by review: a link in place of the folder led to an old copy.
+#[test]
+fn check_finds_a_link_or_a_submodule_that_replaced_the_folder_of_a_sealed_file() {
+    for (name, below) in
+        [("deploy/app.sealed.toml", "deploy"), ("a/b/config.toml", "a"), ("a/b/config.toml", "a/b")]
+    {
+        let repo = Repo::new();
+        std::fs::create_dir_all(repo.home.at(name).parent().unwrap()).unwrap();
+        repo.git_ok(&["mv", FILE, name]);
+        repo.commit("moved");
+        repo.git_ok(&["rm", "-rq", below]);
+        let _ = std::fs::remove_dir_all(repo.home.at(below));
+        let parent = repo.home.at(below);
+        std::fs::create_dir_all(parent.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink("elsewhere", &parent).unwrap();
+        repo.git_ok(&["add", "-A"]);
+        finding(&repo, &["git", "check", "--staged"], 1, "a link replaced a sealed file");
+        let head = repo.git_ok(&["rev-parse", "HEAD"]);
+        let submodule = format!("160000,{},{below}", head.trim());
+        repo.git_ok(&["update-index", "--cacheinfo", &submodule]);
+        finding(&repo, &["git", "check", "--staged"], 1, "a submodule replaced a sealed file");
+    }
+    // A link in place of other files is none of its business.
+    let repo = Repo::new();
+    std::fs::create_dir(repo.home.at("docs")).unwrap();
+    repo.home.write("docs/Cargo.toml", "a = 1\n");
+    repo.commit("docs");
+    repo.git_ok(&["rm", "-rq", "docs"]);
+    std::os::unix::fs::symlink("elsewhere", repo.home.at("docs")).unwrap();
+    repo.git_ok(&["add", "-A"]);
+    repo.ok(&["git", "check", "--staged"]);
+}

@@ -177,3 +177,99 @@ fn a_file_named_like_a_revision_is_not_taken_for_it() {
     repo.ok(&["sign", "--yes", "--against", &format!("main:{FILE}")]);
     assert_eq!(repo.file().access().len(), 1);
 }
+
+/// Found by review: a branch contained a file whose whole name was `origin/main:app.sealed.toml`,
+/// which was read instead of that revision.
+#[test]
+fn a_file_named_like_a_file_of_a_revision_is_not_taken_for_it() {
+    let repo = Repo::new();
+    repo.git_ok(&["update-ref", "refs/remotes/origin/main", "HEAD"]);
+    repo.ok(&["set", "acme.user", "--plain", "eve"]);
+    std::fs::create_dir(repo.home.at("origin")).unwrap();
+    for revision in ["origin/main", "HEAD", "HEAD~1", "origin/gone"] {
+        repo.home.write(&format!("{revision}:{FILE}"), repo.text());
+    }
+    repo.commit("eve's");
+    repo.edit("\"10s\"", "\"20s\"");
+    let before = repo.text();
+    for (revision, code, words) in [
+        ("origin/main", 2, "For the revision: refs/remotes/origin/main:app.sealed.toml"),
+        ("HEAD", 2, "both a file and a revision"),
+        ("HEAD~1", 2, "both a file and a revision"),
+        // The clone may lack the revision, and the file must not take its place.
+        ("origin/gone", 1, "git has no revision"),
+    ] {
+        let named = format!("{revision}:{FILE}");
+        for args in [
+            &["diff", &named, FILE][..],
+            &["diff", &named],
+            &["diff", FILE, &named],
+            &["sign", FILE, "--yes", "--against", &named],
+        ] {
+            let said = repo.fails(args, code);
+            assert!(said.contains(words), "{args:?}: {said}");
+            assert!(said.contains(&format!("./{named}")), "{args:?}: {said}");
+        }
+    }
+    assert_eq!(repo.text(), before);
+    let full = format!("refs/remotes/origin/main:{FILE}");
+    assert!(repo.ok(&["diff", &full, FILE]).contains("acme.user"));
+    let file = format!("./origin/main:{FILE}");
+    assert!(!repo.ok(&["diff", &file, FILE]).contains("acme.user"));
+}
+
+#[test]
+fn a_single_argument_that_is_a_file_and_a_branch_hides_no_change() {
+    let repo = Repo::new();
+    repo.ok(&["set", "acme.user", "--plain", "eve"]);
+    repo.home.write("main", repo.text());
+    let said = repo.fails(&["diff", "main"], 2);
+    assert!(said.contains("both a file and a revision") && said.contains("./main"), "{said}");
+    assert!(repo.ok(&["diff", "refs/heads/main"]).contains("acme.user"));
+    // The newer version is a file, and must not be meant as a revision either.
+    repo.fails(&["diff", FILE, "main"], 2);
+    // A folder is no version.
+    std::fs::remove_file(repo.home.at("main")).unwrap();
+    std::fs::create_dir(repo.home.at("main")).unwrap();
+    assert!(repo.ok(&["diff", "main"]).contains("acme.user"));
+}
+
+#[test]
+fn diff_reads_the_old_version_of_a_folder_that_became_a_link() {
+    let repo = Repo::new();
+    for (folder, url) in [("prod", "https://good.example"), ("test", "https://evil.example")] {
+        std::fs::create_dir(repo.home.at(folder)).unwrap();
+        let file = format!("{folder}/app.sealed.toml");
+        repo.ok(&["init", "-f", &file]);
+        repo.ok(&["set", "acme.url", "--plain", url, "-f", &file]);
+    }
+    repo.commit("two");
+    std::fs::remove_dir_all(repo.home.at("prod")).unwrap();
+    std::os::unix::fs::symlink("test", repo.home.at("prod")).unwrap();
+    for args in [
+        &["diff", "HEAD", "prod/app.sealed.toml"][..],
+        &["diff", "HEAD:prod/app.sealed.toml", "prod/app.sealed.toml"],
+    ] {
+        let shown = repo.ok(args);
+        assert!(shown.contains("\"https://good.example\" → \"https://evil.example\""), "{shown}");
+    }
+}
+
+#[test]
+fn a_file_named_like_a_remote_branch_that_the_clone_lacks_is_not_read() {
+    let repo = Repo::new();
+    let old = repo.text();
+    repo.ok(&["set", "acme.user", "--plain", "eve"]);
+    std::fs::create_dir(repo.home.at("origin")).unwrap();
+    repo.home.write("origin/main", &old);
+    // Without a remote of this name, it is only a file.
+    assert!(repo.ok(&["diff", "origin/main", FILE]).contains("acme.user"));
+    repo.git_ok(&["remote", "add", "origin", "https://git.example/shop"]);
+    repo.edit("\"10s\"", "\"20s\"");
+    for args in [&["diff", "origin/main", FILE][..], &["sign", "--yes", "--against", "origin/main"]]
+    {
+        let said = repo.fails(args, 1);
+        assert!(said.contains("no revision") && said.contains("./origin/main"), "{said}");
+    }
+    assert!(repo.ok(&["diff", "./origin/main", FILE]).contains("acme.user"));
+}

@@ -3,7 +3,11 @@
 
 mod as_loader;
 mod check;
+mod clones;
 mod diff;
+mod renames;
+mod revisions;
+mod settings;
 mod since;
 mod textconv;
 

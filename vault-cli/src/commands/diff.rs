@@ -2,15 +2,15 @@
 
 use crate::cli::Diff;
 use crate::context::Context;
-use crate::git::repository::Repository;
+use crate::git::named_version::{Named, bytes_at, bytes_of, bytes_of_file, named_version};
 use crate::trust::keyring::Keys;
 use crate::trust::locate;
 use crate::ui::change_report;
 use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::shown_value;
 use bootseal_core::{
-    Changes, HandEdit, Kind, OpenedValue, Property, PropertyPath, SealedFile, Secret, Shown, Typed,
-    ValueKind, VerifiedFile,
+    Changes, HandEdit, Kind, OpenedValue, Property, PropertyPath, SealedFile, Secret, ValueKind,
+    VerifiedFile,
 };
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -41,15 +41,20 @@ fn compare(options: &Diff, context: &mut Context<'_>) -> Result<(), Exit> {
     let (old, new) = match options.versions.as_slice() {
         [] => (None, None),
         // A single argument is the newer file if such a file exists, else the older revision.
-        [one] if Path::new(one).exists() => (None, Some(one)),
-        [one] => (Some(one), None),
+        [one] => match named_version(one, Path::new("."))? {
+            Named::File => (None, Some(one)),
+            Named::Revision => (Some(one), None),
+        },
         [old, new] => (Some(old), Some(new)),
         _ => {
             return Err(Failure::new(Kind::Usage, "diff takes an older and a newer version").into());
         }
     };
     let path = match new {
-        Some(new) => PathBuf::from(new),
+        Some(new) => {
+            named_version(new, Path::new("."))?;
+            PathBuf::from(new)
+        }
         None => locate::sealed_file(context)?,
     };
     let mut keys = Keys::find(context)?;
@@ -102,56 +107,6 @@ fn compare(options: &Diff, context: &mut Context<'_>) -> Result<(), Exit> {
         context.ui.line(text)?;
     }
     Ok(())
-}
-
-/// Reads a version that is named as `REV:FILE`, as a file, or as a revision of the file at `path`.
-///
-/// # Errors
-/// [`Kind::Usage`] if there is both a file and a revision of this name: a branch can contain a file
-/// named `origin/main`, and anyone can push a tag with the name of a file.
-pub(super) fn bytes_of(named: &str, path: &Path) -> Result<(String, Vec<u8>)> {
-    if !Path::new(named).exists() {
-        return bytes_at(named, path);
-    }
-    let is_path = named.starts_with("./") || named.starts_with("../") || named.starts_with('/');
-    let is_revision = || Repository::of(path).is_ok_and(|there| there.commit(named).is_ok());
-    if !is_path && is_revision() {
-        let text = format!("{} is the name of both a file and a revision", Typed(named));
-        return Err(Failure::new(Kind::Usage, text).with_help(format!(
-            "For the file: ./{0}. For the revision: {0}:{1}",
-            Shown(named),
-            Shown::path(path)
-        )));
-    }
-    bytes_of_file(Path::new(named))
-}
-
-fn bytes_of_file(path: &Path) -> Result<(String, Vec<u8>)> {
-    Ok((Shown::path(path).to_string(), HandEdit::read(path)?.text().into_bytes()))
-}
-
-/// Reads the version `REV:FILE`, or that of the file at `path` in the revision `REV`.
-fn bytes_at(named: &str, path: &Path) -> Result<(String, Vec<u8>)> {
-    let (revision, path) = match named.split_once(':') {
-        Some((revision, file)) => (revision, PathBuf::from(file)),
-        None => (named, path.to_path_buf()),
-    };
-    let repository = Repository::of(&path).map_err(|_| {
-        let text = format!(
-            "{} is not a file, and cannot be a revision, because there is no git repository",
-            Typed(named)
-        );
-        Failure::new(Kind::NotFound, text)
-    })?;
-    let commit = repository.commit(revision)?;
-    let name = repository.name_of(&path)?;
-    match repository.blob(&commit, &name)? {
-        Some(bytes) => Ok((format!("{}:{}", Shown(revision), Shown(&name)), bytes)),
-        None => Err(Failure::new(
-            Kind::NotFound,
-            format!("{} has no {}", Typed(revision), Shown(&name)),
-        )),
-    }
 }
 
 /// Opens the sealed values, if an available identity can: they show which values really changed,

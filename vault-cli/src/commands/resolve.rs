@@ -208,8 +208,7 @@ impl Sides {
         theirs: &str,
         missing: impl Fn(&str) -> Failure,
     ) -> Result<Sides> {
-        let base = repository.try_ask(&["merge-base", ours, theirs])?.ok();
-        let base = base.map(|base| String::from_utf8_lossy(&base).trim().to_owned());
+        let base = repository.merge_base(ours, theirs)?;
         Ok(Sides {
             base: base.map(|base| repository.blob(&base, name)).transpose()?.flatten(),
             ours: repository.blob(ours, name)?.ok_or_else(|| missing("our side"))?,

@@ -2,6 +2,7 @@
 
 use crate::cli::Sign;
 use crate::context::Context;
+use crate::git::named_version::bytes_of;
 use crate::git::version::Version;
 use crate::git::versions::{Versions, in_git};
 use crate::trust::keyring::Keys;
@@ -38,6 +39,7 @@ pub(crate) fn run(options: &Sign, context: &mut Context<'_>) -> Result<(), Exit>
         here.require_complete(&path.to_string_lossy())?;
     }
     // The file may have a valid signature, but be older than a version seen before.
+    let unchecked = known.require_complete(&path.to_string_lossy());
     let (mut candidates, mut known) = (here.versions, known.versions);
     let current = Version::of_text(on_disk.clone().into_bytes());
     candidates.extend(current.clone());
@@ -90,6 +92,8 @@ pub(crate) fn run(options: &Sign, context: &mut Context<'_>) -> Result<(), Exit>
             (vault, changes, headline, above)
         }
         None => {
+            // Another branch may have the version to continue from.
+            unchecked?;
             let vault = first(&path, &edit, &keys, &pins, &memory, context)?;
             let above = above.max(Versions::of_line(known, vault.file()).highest());
             return write(&path, &edit, vault, above, &Changes::default(), context);
@@ -113,7 +117,7 @@ fn named(
     pins: &[Pin],
     context: &mut Context<'_>,
 ) -> Result<VerifiedFile> {
-    let (name, bytes) = crate::commands::diff::bytes_of(&against.to_string_lossy(), path)?;
+    let (name, bytes) = bytes_of(&against.to_string_lossy(), path)?;
     let file = SealedFile::parse(bytes).map_err(|error| error.in_file(Path::new(&name)))?;
     verified(file, path, memory, pins, context)
 }

@@ -15,6 +15,17 @@ pub(super) struct Blobs {
     _child: Running,
 }
 
+/// The answer to the request for one blob.
+pub(super) enum Answer {
+    Blob(Vec<u8>),
+    /// It is larger than any sealed file.
+    TooLarge,
+    /// Git does not have it in this clone.
+    Missing,
+    /// The budget is spent, and nothing more can be read.
+    Spent,
+}
+
 impl Blobs {
     pub(super) fn of(repository: &Repository) -> Result<Blobs> {
         let mut command = repository.command(&["cat-file", "--batch"])?;
@@ -26,34 +37,38 @@ impl Blobs {
         Ok(Blobs { to, from: BufReader::with_capacity(1 << 16, from), _child: child })
     }
 
-    /// Reads a blob; an empty one if it is missing, or larger than any sealed file. `None` if the
-    /// budget is spent, after which nothing more can be read.
-    pub(super) fn read(&mut self, id: &str, budget: &mut Budget) -> Result<Option<Vec<u8>>> {
+    /// Reads a blob.
+    pub(super) fn read(&mut self, id: &str, budget: &mut Budget) -> Result<Answer> {
         self.try_read(id, budget).map_err(failed)
     }
 
-    fn try_read(&mut self, id: &str, budget: &mut Budget) -> std::io::Result<Option<Vec<u8>>> {
+    fn try_read(&mut self, id: &str, budget: &mut Budget) -> std::io::Result<Answer> {
         // The answer is read after each request, so that neither pipe fills up.
         writeln!(self.to, "{id}")?;
         self.to.flush()?;
         let mut header = String::new();
-        self.from.read_line(&mut header)?;
+        if self.from.read_line(&mut header)? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
         let size = header.split_ascii_whitespace().nth(2);
         let Some(size) = size.and_then(|size| size.parse::<u64>().ok()) else {
-            return Ok(Some(Vec::new()));
+            // "ID missing"
+            return Ok(Answer::Missing);
         };
         if !budget.spend(size) {
-            return Ok(None);
+            return Ok(Answer::Spent);
         }
-        let mut blob = Vec::new();
-        if size <= MAX_FILE as u64 {
-            blob.reserve_exact(usize::try_from(size).unwrap_or_default());
-            (&mut self.from).take(size).read_to_end(&mut blob)?;
+        let mut content = (&mut self.from).take(size);
+        let answer = if size <= MAX_FILE as u64 {
+            let mut blob = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
+            content.read_to_end(&mut blob)?;
+            Answer::Blob(blob)
         } else {
-            std::io::copy(&mut (&mut self.from).take(size), &mut std::io::sink())?;
-        }
+            std::io::copy(&mut content, &mut std::io::sink())?;
+            Answer::TooLarge
+        };
         self.from.read_exact(&mut [0])?;
-        Ok(Some(blob))
+        Ok(answer)
     }
 }
 

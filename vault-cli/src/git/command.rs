@@ -11,12 +11,15 @@ use std::sync::OnceLock;
 const OLDEST: (u32, u32) = (2, 38);
 
 /// Settings on git's command line, which override those of every file.
-const SETTINGS: [&str; 4] = [
+const SETTINGS: [&str; 6] = [
     // A folder with `HEAD`, `objects` and `refs` can be tracked, and looks like a repository.
     "safe.bareRepository=explicit",
     // Programs that git would start while it reads: the monitor, and gpg for signatures.
     "core.fsmonitor=false",
     "log.showSignature=false",
+    // The first commit, too, has versions of a file; the files it was renamed from are others.
+    "log.showRoot=true",
+    "log.follow=false",
     // A submodule is another repository, and is not looked into.
     "diff.ignoreSubmodules=all",
 ];
@@ -61,6 +64,13 @@ pub(crate) fn git(top: &Path) -> Result<Command> {
 /// The failure to start git.
 pub(crate) fn cannot_run(error: std::io::Error) -> Failure {
     Failure::new(Kind::Io, format!("git cannot be run: {error}"))
+}
+
+/// The error of content that git does not have in this clone.
+pub(crate) fn not_here(what: &str) -> Failure {
+    Failure::new(Kind::Io, format!("git does not have {what} in this clone")).with_help(
+        "Fetch what a partial or shallow clone lacks: git fetch --refetch --no-filter, or git fetch --unshallow",
+    )
 }
 
 /// Reads `git version 2.39.5 (Apple Git-154)`.

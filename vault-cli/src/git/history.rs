@@ -4,7 +4,7 @@
 //! only the facts that order the versions are kept, versions without a valid signature are dropped
 //! as they are read, and the work is limited.
 
-use crate::git::blobs::Blobs;
+use crate::git::blobs::{Answer, Blobs};
 use crate::git::budget::{Budget, LONGEST, MOST_BYTES};
 use crate::git::command::Running;
 use crate::git::repository::Repository;
@@ -18,32 +18,58 @@ use std::process::Stdio;
 /// The maximum number of versions that are checked, newest first.
 const MOST_VERSIONS: usize = 20_000;
 
+/// Why some versions were not checked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Gap {
+    /// A limit was reached.
+    Limits,
+    /// A partial clone lacks objects.
+    Missing,
+    /// A shallow clone lacks commits.
+    Shallow,
+}
+
 /// The signed versions of a file, each once, newest first.
 #[derive(Clone, Default)]
 pub(crate) struct History {
     pub(crate) versions: Vec<Version>,
-    /// Whether some versions were not checked, so that the newest trusted one may be missing.
-    pub(crate) cut: bool,
+    /// Why some versions were not checked, so that the newest trusted one may be missing.
+    pub(crate) gap: Option<Gap>,
 }
 
 impl History {
     /// Refuses a history of which only a part was checked.
     ///
     /// # Errors
-    /// [`Kind::WrongVault`] if a limit was reached.
+    /// [`Kind::WrongVault`] if a limit was reached, or if the clone lacks versions.
     pub(crate) fn require_complete(&self, name: &str) -> Result<()> {
-        if !self.cut {
-            return Ok(());
-        }
-        let text = format!(
-            "git has too many versions of {}: at most {MOST_VERSIONS} versions and {} GiB are checked, for at most {} s",
-            Shown(name),
-            MOST_BYTES >> 30,
-            LONGEST.as_secs()
-        );
-        Err(Failure::new(Kind::WrongVault, text).with_help(
-            "Name the version to continue from: bootseal sign --against VERSION (for example, origin/main)",
-        ))
+        let name = Shown(name);
+        let (text, fetch) = match self.gap {
+            None => return Ok(()),
+            Some(Gap::Limits) => (
+                format!(
+                    "git has too many versions of {name}: at most {MOST_VERSIONS} versions and {} GiB are checked, for at most {} s",
+                    MOST_BYTES >> 30,
+                    LONGEST.as_secs()
+                ),
+                "",
+            ),
+            Some(Gap::Missing) => (
+                format!(
+                    "git does not have every version of {name} in this clone, which is partial, so the newest one may be missing"
+                ),
+                "Fetch them: git fetch --refetch --no-filter. ",
+            ),
+            Some(Gap::Shallow) => (
+                format!(
+                    "git does not have the earlier versions of {name} in this clone, which is shallow, so the newest one may be missing"
+                ),
+                "Fetch them: git fetch --unshallow. ",
+            ),
+        };
+        Err(Failure::new(Kind::WrongVault, text).with_help(format!(
+            "{fetch}Name the version to continue from: bootseal sign --against VERSION (for example, origin/main)"
+        )))
     }
 }
 
@@ -51,71 +77,124 @@ impl Repository {
     /// Reads the signed versions of a file in the history of `commit`.
     pub(crate) fn history(&self, commit: &str, name: &str) -> Result<History> {
         let mut budget = Budget::new();
-        let (ids, all_listed) = self.ids(commit, name, &budget)?;
-        let (versions, all_read) = self.signed(ids, &mut budget)?;
-        Ok(History { versions, cut: !(all_listed && all_read) })
+        let (ids, unlisted) = self.ids(commit, name, &budget)?;
+        let (versions, unread) = self.signed(ids, &mut budget)?;
+        Ok(History { versions, gap: unlisted.or(unread) })
     }
 
     /// Reads the signed versions of a file in the history of `commit`, and those of all branches and
     /// tags, which include the former.
     pub(crate) fn histories(&self, commit: &str, name: &str) -> Result<(History, History)> {
         let mut budget = Budget::new();
-        let (here, here_listed) = self.ids(commit, name, &budget)?;
-        let (all, all_listed) = self.ids("--all", name, &budget)?;
-        let (versions, here_read) = self.signed(here.clone(), &mut budget)?;
-        let here_history = History { versions, cut: !(here_listed && here_read) };
+        let (here, here_unlisted) = self.ids(commit, name, &budget)?;
+        let (all, all_unlisted) = self.ids("--all", name, &budget)?;
+        let (versions, here_unread) = self.signed(here.clone(), &mut budget)?;
+        let here_history = History { versions, gap: here_unlisted.or(here_unread) };
         // Each version is checked once.
         let here: HashSet<String> = here.into_iter().collect();
         let others = all.into_iter().filter(|id| !here.contains(id)).collect();
-        let (others, others_read) = self.signed(others, &mut budget)?;
+        let (others, others_unread) = self.signed(others, &mut budget)?;
         let mut versions = here_history.versions.clone();
         versions.extend(others);
-        let cut = here_history.cut || !(all_listed && others_read);
-        Ok((here_history, History { versions, cut }))
+        let gap = here_history.gap.or(all_unlisted).or(others_unread);
+        Ok((here_history, History { versions, gap }))
     }
 
-    /// Lists the ids of the versions. Returns also whether the list is complete.
-    fn ids(&self, from: &str, name: &str, budget: &Budget) -> Result<(Vec<String>, bool)> {
+    /// Reads these blobs, and keeps those that are signed versions.
+    pub(crate) fn signed_among(&self, ids: Vec<String>) -> Result<History> {
+        let (versions, gap) = self.signed(ids, &mut Budget::new())?;
+        Ok(History { versions, gap })
+    }
+
+    /// Lists the ids of the versions. Returns also why the list is incomplete, if it is.
+    fn ids(&self, from: &str, name: &str, budget: &Budget) -> Result<(Vec<String>, Option<Gap>)> {
         let cannot = |error: std::io::Error| Failure::new(Kind::Io, format!("git log: {error}"));
-        let log = ["log", "--full-history", "-m", "--raw", "--no-abbrev", "--no-renames"];
+        let mut gap = self.is_shallow()?.then_some(Gap::Shallow);
+        // A version may be only in a merge, whatever the user's settings show of merges.
+        let log = [
+            "log",
+            "--full-history",
+            "--diff-merges=separate",
+            "--raw",
+            "--no-abbrev",
+            "--no-renames",
+        ];
         let mut command = self.command(&log)?;
         command.args(["--format=", from, "--", name]);
         command.stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = Running(command.spawn().map_err(cannot)?);
-        let Some(out) = child.0.stdout.take() else { return Ok((Vec::new(), false)) };
+        let Some(out) = child.0.stdout.take() else { return Ok((Vec::new(), Some(Gap::Missing))) };
         let (mut seen, mut ids) = (HashSet::new(), Vec::new());
         for line in BufReader::new(out).split(b'\n') {
             let line = line.map_err(cannot)?;
-            let line = String::from_utf8_lossy(&line);
-            // ":100644 100644 OLD NEW M\tname"
-            let mut words = line.split_ascii_whitespace().skip(2);
-            for id in [words.next(), words.next()].into_iter().rev().flatten() {
-                if id.bytes().any(|byte| byte != b'0') && seen.insert(id.to_owned()) {
+            for id in versions_in(&String::from_utf8_lossy(&line)) {
+                if seen.insert(id.to_owned()) {
                     ids.push(id.to_owned());
                 }
             }
             if ids.len() > MOST_VERSIONS || budget.is_late() {
                 ids.truncate(MOST_VERSIONS);
-                return Ok((ids, false));
+                return Ok((ids, gap.or(Some(Gap::Limits))));
             }
         }
-        Ok((ids, true))
+        // Git stops at a folder or a commit that this clone lacks.
+        if !child.0.wait().map_err(cannot)?.success() {
+            gap = gap.or(Some(Gap::Missing));
+        }
+        Ok((ids, gap))
     }
 
-    /// Reads these versions, and keeps those with a valid signature. Returns also whether all were
-    /// read.
-    fn signed(&self, ids: Vec<String>, budget: &mut Budget) -> Result<(Vec<Version>, bool)> {
-        let mut kept = Vec::new();
+    /// Reads these versions, and keeps those with a valid signature. Returns also why some were not
+    /// read, if so.
+    fn signed(&self, ids: Vec<String>, budget: &mut Budget) -> Result<(Vec<Version>, Option<Gap>)> {
+        let (mut kept, mut gap) = (Vec::new(), None);
         if ids.is_empty() {
-            return Ok((kept, true));
+            return Ok((kept, gap));
         }
         let mut blobs = Blobs::of(self)?;
         for id in ids {
-            let Some(blob) = blobs.read(&id, budget)? else { return Ok((kept, false)) };
+            let blob = match blobs.read(&id, budget)? {
+                Answer::Blob(blob) => blob,
+                Answer::TooLarge => continue,
+                Answer::Missing => {
+                    gap = Some(Gap::Missing);
+                    continue;
+                }
+                Answer::Spent => return Ok((kept, gap.or(Some(Gap::Limits)))),
+            };
             if let Ok(signed) = SealedFile::parse(blob).and_then(SealedFile::verify_version) {
                 kept.push(Version::blob(signed, self, id));
             }
         }
-        Ok((kept, true))
+        Ok((kept, gap))
+    }
+}
+
+/// The ids of the files in a line of `git log --raw`, ":100644 100644 OLD NEW M\tname", the newer one
+/// first. A submodule or a link is no version.
+fn versions_in(line: &str) -> impl Iterator<Item = &str> {
+    let mut words = line.trim_start_matches(':').split_ascii_whitespace();
+    let (modes, ids) = ([words.next(), words.next()], [words.next(), words.next()]);
+    let files = modes.into_iter().zip(ids).rev();
+    files
+        .filter(|(mode, _)| mode.is_some_and(|mode| mode.starts_with("100")))
+        .filter_map(|one| one.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::versions_in;
+
+    #[test]
+    fn links_and_submodules_are_no_versions() {
+        for (line, expected) in [
+            (":100644 100755 aa bb M\ta.toml", &["bb", "aa"][..]),
+            (":000000 100644 00 bb A\ta.toml", &["bb"]),
+            (":100644 160000 aa bb T\ta.toml", &["aa"]),
+            (":120000 100644 aa bb T\ta.toml", &["bb"]),
+            ("", &[]),
+        ] {
+            assert_eq!(versions_in(line).collect::<Vec<_>>(), expected, "{line}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! A sealed file in git: its repository, its versions, and the sides of a merge.
 
+pub(crate) mod named_version;
 pub(crate) mod sides;
 pub(crate) mod versions;
 
@@ -8,5 +9,8 @@ pub(crate) mod version;
 
 mod blobs;
 mod budget;
+pub(crate) mod objects;
+
 pub(crate) mod command;
 pub(crate) mod repository;
+mod revisions;

@@ -3,7 +3,7 @@
 
 use crate::git::command::{cannot_run, git};
 use crate::ui::failure::{Failure, Result};
-use bootseal_core::{Kind, Shown, shell_path, shell_word};
+use bootseal_core::{Kind, Shown, shell_path};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::rc::Rc;
@@ -154,66 +154,5 @@ impl Repository {
         let parts: Option<Vec<&str>> =
             inside.components().map(|part| part.as_os_str().to_str()).collect();
         Some(parts?.join("/"))
-    }
-
-    /// Returns the commit of a revision.
-    ///
-    /// # Errors
-    /// [`Kind::NotFound`] if there is none, [`Kind::Usage`] if the name has several meanings.
-    pub(crate) fn commit(&self, revision: &str) -> Result<String> {
-        self.refuse_ambiguous(revision)?;
-        let wanted = format!("{revision}^{{commit}}");
-        let answer =
-            self.try_ask(&["rev-parse", "--verify", "--quiet", "--end-of-options", &wanted])?;
-        let text = answer.map_err(|_| {
-            Failure::new(
-                Kind::NotFound,
-                format!("git has no revision {}", bootseal_core::Typed(revision)),
-            )
-        })?;
-        Ok(String::from_utf8_lossy(&text).trim().to_owned())
-    }
-
-    /// Refuses the name of several references: of a tag and a branch, git takes the tag, and anyone
-    /// who can push may push a tag named `origin/main`.
-    fn refuse_ambiguous(&self, revision: &str) -> Result<()> {
-        let ends = [revision.find(['~', '^', ':']), revision.find("@{")];
-        let end = ends.into_iter().flatten().min().unwrap_or(revision.len());
-        let name = &revision[..end];
-        // Git finds these in its folder before it looks for a reference.
-        if name.is_empty() || name.ends_with("HEAD") && !name.contains('/') {
-            return Ok(());
-        }
-        let mut meanings = Vec::new();
-        for folder in ["refs/", "refs/tags/", "refs/heads/", "refs/remotes/"] {
-            let full = format!("{folder}{name}");
-            if self.try_ask(&["show-ref", "--verify", "--quiet", &full])?.is_ok() {
-                meanings.push(full);
-            }
-        }
-        let is_short_id =
-            (4..40).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if is_short_id && !meanings.is_empty() {
-            let ids = self.ask(&["rev-parse", &format!("--disambiguate={name}")])?;
-            meanings.extend(String::from_utf8_lossy(&ids).lines().map(|id| format!("object {id}")));
-        }
-        if meanings.len() < 2 {
-            return Ok(());
-        }
-        let text = format!(
-            "{} has several meanings in git: {}",
-            bootseal_core::Typed(name),
-            Shown(&meanings.join(", "))
-        );
-        // A branch is the likely meaning, and comes after a tag.
-        let likely = meanings.iter().rfind(|full| full.starts_with("refs/"));
-        let likely = likely.map_or_else(String::new, shell_word);
-        Err(Failure::new(Kind::Usage, text)
-            .with_help(format!("Use the full name, for example {likely}")))
-    }
-
-    /// Returns the bytes of `name` in a commit or an index stage (`:1`); `None` if it is not there.
-    pub(crate) fn blob(&self, place: &str, name: &str) -> Result<Option<Vec<u8>>> {
-        Ok(self.try_ask(&["cat-file", "blob", &format!("{place}:{name}")])?.ok())
     }
 }

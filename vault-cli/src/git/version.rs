@@ -29,6 +29,14 @@ impl Version {
         Some(Version { signed, place: Place::Text(text) })
     }
 
+    /// The id of its blob, if it is in git.
+    pub(crate) fn blob_id(&self) -> Option<&str> {
+        match &self.place {
+            Place::Blob(_, id) => Some(id),
+            Place::Text(_) => None,
+        }
+    }
+
     /// Reads the text of the version.
     ///
     /// # Errors

@@ -227,7 +227,7 @@ pub(crate) fn in_git(path: &Path) -> Result<(History, History)> {
         Err(failure) => return Err(failure),
     };
     let name = repository.name_of(path)?;
-    let Ok(head) = repository.commit("HEAD") else { return Ok(Default::default()) };
+    let Some(head) = repository.head()? else { return Ok(Default::default()) };
     let (mut here, all) = repository.histories(&head, &name)?;
     // A staged version may be newer than any commit.
     here.versions.extend(repository.blob(":0", &name)?.and_then(Version::of_text));

@@ -5,6 +5,7 @@ use crate::cli::GitCheck;
 use crate::commands::verify::since::Since;
 use crate::context::Context;
 use crate::formats::parse_named;
+use crate::git::objects::{Entry, is_sealed, staged};
 use crate::git::repository::Repository;
 use crate::ui::failure::{Exit, Failure, Result};
 use bootseal_core::{
@@ -25,7 +26,11 @@ pub(crate) fn run(options: &GitCheck, context: &mut Context<'_>) -> Result<(), E
     let near = context.options.file.first().cloned().unwrap_or_else(|| PathBuf::from("."));
     let repository = Repository::of(&near)?;
     let names = names(&repository, options.staged)?;
-    let since = Since::of("HEAD", repository.top()).ok();
+    let index = match options.staged {
+        true => Some(index(&repository)?),
+        false => None,
+    };
+    let since = Since::head(&repository)?;
     let mut findings: Vec<(String, Failure)> = Vec::new();
     let mut vaults: BTreeMap<VaultId, Vec<String>> = BTreeMap::new();
     let mut sealed: HashMap<String, HashSet<PropertyPath>> = HashMap::new();
@@ -35,8 +40,17 @@ pub(crate) fn run(options: &GitCheck, context: &mut Context<'_>) -> Result<(), E
     // All sealed files are read: a file in the commit may belong to the same vault as any other
     // file.
     for name in all_sealed(&repository)? {
-        let Some(bytes) = content(&repository, &name, options.staged)? else { continue };
         let committed = names.contains(&name);
+        let bytes = match content(&repository, &index, &name) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => continue,
+            Err(failure) if committed => return Err(failure.into()),
+            // A partial clone may lack files that the commit does not change.
+            Err(failure) => {
+                context.ui.warn(format_args!("not compared with the others: {}", failure.text()));
+                continue;
+            }
+        };
         match SealedFile::parse(bytes).and_then(|file| file.verify(&[])) {
             Ok(file) => {
                 vaults.entry(file.vault_id()).or_default().push(name.clone());
@@ -63,7 +77,7 @@ pub(crate) fn run(options: &GitCheck, context: &mut Context<'_>) -> Result<(), E
         findings.push((files[0].clone(), Failure::new(Kind::Conflict, what).with_help(help)));
     }
     for name in names.iter().filter(|name| !is_sealed(name)) {
-        let Some(bytes) = content(&repository, name, options.staged)? else { continue };
+        let Some(bytes) = content(&repository, &index, name)? else { continue };
         if let Some(what) = in_clear(name, &bytes[..bytes.len().min(LOOKED_AT)], &sealed) {
             let help = "Remove it from the commit (git rm --cached), and add it to .gitignore. If it was ever pushed, change the secret at the vendor.";
             findings.push((name.clone(), Failure::new(Kind::Conflict, what).with_help(help)));
@@ -102,13 +116,8 @@ fn names(repository: &Repository, staged: bool) -> Result<Vec<String>> {
     Ok(split(&repository.ask(args)?).into_iter().filter(|name| regular.contains(name)).collect())
 }
 
-/// Ignores case, as some file systems do.
-fn is_sealed(name: &str) -> bool {
-    name.to_lowercase().ends_with(".sealed.toml")
-}
-
 /// Finds entries that cannot be checked and must not pass silently: names that are not UTF-8, and
-/// links that replaced a sealed file.
+/// links and submodules that replaced a sealed file, or a folder that contains one.
 fn odd(repository: &Repository, since: Option<&Since>) -> Result<Vec<(String, &'static str)>> {
     let mut odd = Vec::new();
     for entry in repository.ask(&["ls-files", "--stage", "-z"])?.split(|byte| *byte == 0) {
@@ -119,14 +128,17 @@ fn odd(repository: &Repository, since: Option<&Since>) -> Result<Vec<(String, &'
                 name.to_owned(),
                 "the name is not UTF-8, so the file was not checked; rename it",
             ));
-        } else if mode.starts_with("120")
-            && is_sealed(name)
-            && since.is_some_and(|since| since.had(name))
+            continue;
+        }
+        let what = match mode.get(..3).unwrap_or_default() {
+            "120" => "a link replaced a sealed file; restore the file: git checkout",
+            "160" => "a submodule replaced a sealed file; restore the file: git checkout",
+            _ => continue,
+        };
+        if let Some(since) = since
+            && since.had_sealed(name)?
         {
-            odd.push((
-                name.to_owned(),
-                "a link replaced a sealed file; restore the file: git checkout",
-            ));
+            odd.push((name.to_owned(), what));
         }
     }
     Ok(odd)
@@ -155,22 +167,30 @@ fn split(list: &[u8]) -> Vec<String> {
     names.map(|name| String::from_utf8_lossy(name).into_owned()).collect()
 }
 
-/// Returns the content that would be committed, or the content in the working tree.
-fn content(repository: &Repository, name: &str, staged: bool) -> Result<Option<Vec<u8>>> {
-    match staged {
-        // The stage is explicit: otherwise git would read the name `2:name` as stage 2.
-        true => repository.blob(":0", name),
-        false => {
-            let path = repository.top().join(name);
-            if !std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_file()) {
-                return Ok(None);
-            }
-            let mut bytes = Vec::new();
-            let read =
-                open_source(&path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
-            Ok(read.ok().map(|_| bytes))
-        }
+/// The files that would be committed, by their names.
+fn index(repository: &Repository) -> Result<HashMap<String, Entry>> {
+    let list = repository.ask(&["ls-files", "--stage", "-z"])?;
+    let files = staged(&list).into_iter().filter(|(_, stage, _)| stage == "0");
+    Ok(files.map(|(name, _, entry)| (name, entry)).collect())
+}
+
+/// Returns the content that would be committed or, without an index, the content in the working
+/// tree.
+fn content(
+    repository: &Repository,
+    index: &Option<HashMap<String, Entry>>,
+    name: &str,
+) -> Result<Option<Vec<u8>>> {
+    if let Some(index) = index {
+        return index.get(name).map(|entry| repository.content(entry, name)).transpose();
     }
+    let path = repository.top().join(name);
+    if !std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_file()) {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    let read = open_source(&path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
+    Ok(read.ok().map(|_| bytes))
 }
 
 /// Compares the file with HEAD, because git can restore an old signed file without calling a

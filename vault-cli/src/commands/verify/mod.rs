@@ -2,6 +2,7 @@
 //! value.
 
 mod as_loader;
+mod base;
 pub(crate) mod since;
 
 use crate::cli::{SinceFormat, Verify};

@@ -1,12 +1,15 @@
 //! `bootseal verify --since REV`: checks that each file is the successor of its version at a
 //! revision. CI runs it for a pull request, without a key.
 
+use crate::commands::verify::base::Base;
+use crate::git::objects::is_sealed;
 use crate::git::repository::Repository;
-use crate::git::version::Version;
 use crate::git::versions::Versions;
 use crate::ui::change_report;
 use crate::ui::failure::{Failure, Result};
-use bootseal_core::{Changes, Error, HandEdit, Kind, SealedFile, Shown, VaultId, VerifiedFile};
+use bootseal_core::{
+    Changes, Error, HandEdit, Kind, SealedFile, Shown, SignedVersion, VaultId, VerifiedFile,
+};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -14,7 +17,7 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Since {
     repository: Repository,
     revision: String,
-    commit: String,
+    base: Base,
 }
 
 /// The change of one file since the revision.
@@ -28,14 +31,27 @@ impl Since {
     pub(crate) fn of(revision: &str, near: &Path) -> Result<Since> {
         let repository = Repository::of(near)?;
         let commit = repository.commit(revision)?;
-        Ok(Since { repository, revision: Shown(revision).to_string(), commit })
+        Since::at(repository, revision, commit)
+    }
+
+    /// Compares with HEAD; `None` before the first commit.
+    pub(crate) fn head(repository: &Repository) -> Result<Option<Since>> {
+        let head = repository.head()?;
+        head.map(|head| Since::at(repository.clone(), "HEAD", head)).transpose()
+    }
+
+    fn at(repository: Repository, revision: &str, commit: String) -> Result<Since> {
+        let base = Base::of(repository.clone(), commit)?;
+        Ok(Since { repository, revision: Shown(revision).to_string(), base })
     }
 
     /// The sealed files of the revision and the index: those that still exist, and those that do
     /// not.
     pub(crate) fn files(&self) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
-        let mut names = self.names_then()?;
-        names.extend(sealed_names(&self.repository.ask(&["ls-files", "-z"])?));
+        let mut names = self.base.sealed_names();
+        let list = self.repository.ask(&["ls-files", "-z"])?;
+        let here = list.split(|byte| *byte == 0).filter_map(|name| std::str::from_utf8(name).ok());
+        names.extend(here.filter(|name| is_sealed(name)).map(str::to_owned));
         let here = std::env::current_dir().unwrap_or_default();
         let named = |path: PathBuf| path.strip_prefix(&here).map(Path::to_path_buf).unwrap_or(path);
         let mut paths: Vec<PathBuf> =
@@ -53,16 +69,16 @@ impl Since {
         // without following the link.
         let mut name = self.repository.name_of(path)?;
         if let Some(written) = self.repository.name_as_written(path)
-            && self.repository.blob(&self.commit, &written)?.is_some()
+            && self.base.has(&written)
         {
             name = written;
         }
         self.check_named(&name, path, file)
     }
 
-    /// Whether the revision has a file of this name.
-    pub(crate) fn had(&self, name: &str) -> bool {
-        self.repository.blob(&self.commit, name).is_ok_and(|found| found.is_some())
+    /// Whether the revision has a sealed file of this name, or in a folder of this name.
+    pub(crate) fn had_sealed(&self, name: &str) -> Result<bool> {
+        self.base.has_sealed(name)
     }
 
     /// Does the same as [`Since::check`], with the name that the file has in git.
@@ -72,14 +88,16 @@ impl Since {
         path: &Path,
         file: &VerifiedFile,
     ) -> Result<Became> {
-        let Some(bytes) = self.repository.blob(&self.commit, name)? else {
+        let Some(bytes) = self.base.read(name)? else {
             // A renamed or copied file must still be newer than the original.
-            for other in self.names_then()? {
-                let there = self.repository.blob(&self.commit, &other)?.unwrap_or_default();
-                let related =
-                    Versions::of_line(Version::of_text(there).into_iter().collect(), file);
-                let Some(old) = related.newest(&[], None)? else { continue };
-                self.successor(file, &old).map_err(|error| error.in_file(path))?;
+            for old in self.base.sealed()?.iter().map(|version| &version.signed) {
+                let former = file.former_ids();
+                if old.vault_id() == file.vault_id()
+                    || former.contains(&old.vault_id())
+                    || old.former_ids().contains(&file.vault_id())
+                {
+                    self.successor(file, &Old::from(old)).map_err(|error| error.in_file(path))?;
+                }
             }
             let headline = format!("new since {}", self.revision);
             return Ok(Became { headline, changes: Changes::default(), before: None });
@@ -96,7 +114,7 @@ impl Since {
                 Failure::from(Error::new(Kind::Malformed, text).in_file(path))
             })?,
         };
-        self.successor(file, &old).map_err(|error| error.in_file(path))?;
+        self.successor(file, &Old::from(&old)).map_err(|error| error.in_file(path))?;
         let same = HandEdit::parse(bytes).is_ok_and(|edit| edit.text() == file.text());
         if same {
             let headline = format!("unchanged since {}", self.revision);
@@ -128,37 +146,25 @@ impl Since {
             .rev()
             .find_map(|line| line.strip_prefix("vault = \"")?.strip_suffix('"')?.parse().ok());
         let Some(vault): Option<VaultId> = named else { return Ok(None) };
-        let history = self.repository.history(&self.commit, name)?;
+        let history = self.repository.history(self.base.commit(), name)?;
         history.require_complete(name)?;
         Versions::signed_by(history.versions, vault).newest(&[vault.into()], None)
     }
 
-    fn names_then(&self) -> Result<Vec<String>> {
-        let there = self.repository.ask(&[
-            "ls-tree",
-            "-r",
-            "-z",
-            "--name-only",
-            "--full-tree",
-            &self.commit,
-        ])?;
-        Ok(sealed_names(&there).collect())
-    }
-
-    fn successor(&self, file: &VerifiedFile, old: &VerifiedFile) -> Result<(), Error> {
+    fn successor(&self, file: &VerifiedFile, old: &Old) -> Result<(), Error> {
         let revision = &self.revision;
-        if file.vault_id() != old.vault_id() && !file.former_ids().contains(&old.vault_id()) {
-            let what = if old.former_ids().contains(&file.vault_id()) {
+        if file.vault_id() != old.vault && !file.former_ids().contains(&old.vault) {
+            let what = if old.former.contains(&file.vault_id()) {
                 format!(
                     "this file is signed by {}, which was handed over to {} by {revision}: a former writer may have made it",
                     file.vault_id(),
-                    old.vault_id()
+                    old.vault
                 )
             } else {
                 format!(
                     "this is a different vault, {}; at {revision} it was {}",
                     file.vault_id(),
-                    old.vault_id()
+                    old.vault
                 )
             };
             return Err(Error::new(Kind::WrongVault, what)
@@ -166,10 +172,10 @@ impl Since {
         }
         // Numbers are kept by id: of an id that was handed over, only generations up to the handover
         // count.
-        let same_id = file.vault_id() == old.vault_id();
-        let handed_over = file.handed_over_at(&old.vault_id()).filter(|_| !same_id);
-        let generation = handed_over.map_or(old.generation(), |at| at.min(old.generation()));
-        let what = if file.text() == old.text() {
+        let same_id = file.vault_id() == old.vault;
+        let handed_over = file.handed_over_at(&old.vault).filter(|_| !same_id);
+        let generation = handed_over.map_or(old.generation, |at| at.min(old.generation));
+        let what = if file.digest() == old.digest {
             return Ok(());
         } else if file.generation() <= generation {
             format!(
@@ -177,11 +183,11 @@ impl Since {
                 file.generation(),
                 generation
             )
-        } else if same_id && file.epoch() < old.epoch() {
+        } else if same_id && file.epoch() < old.epoch {
             format!(
                 "this file has the data key of epoch {}, but at {revision} it was epoch {}: it is based on a version with older keys",
                 file.epoch(),
-                old.epoch()
+                old.epoch
             )
         } else {
             return Ok(());
@@ -198,10 +204,37 @@ fn verified(text: Vec<u8>) -> Option<VerifiedFile> {
     SealedFile::parse(text).ok()?.verify(&[]).ok()
 }
 
-/// The sealed files in git's NUL-separated list.
-fn sealed_names(list: &[u8]) -> impl Iterator<Item = String> {
-    let names = list.split(|byte| *byte == 0).filter_map(|name| std::str::from_utf8(name).ok());
-    names.filter(|name| name.ends_with(".sealed.toml")).map(str::to_owned)
+/// The facts of a version at the revision that its successor is compared with.
+struct Old {
+    vault: VaultId,
+    former: Vec<VaultId>,
+    generation: u64,
+    epoch: u64,
+    digest: [u8; 32],
+}
+
+impl From<&VerifiedFile> for Old {
+    fn from(file: &VerifiedFile) -> Old {
+        Old {
+            vault: file.vault_id(),
+            former: file.former_ids(),
+            generation: file.generation(),
+            epoch: file.epoch(),
+            digest: file.digest(),
+        }
+    }
+}
+
+impl From<&SignedVersion> for Old {
+    fn from(version: &SignedVersion) -> Old {
+        Old {
+            vault: version.vault_id(),
+            former: version.former_ids().to_vec(),
+            generation: version.generation(),
+            epoch: version.epoch(),
+            digest: version.digest(),
+        }
+    }
 }
 
 impl Became {

@@ -1,0 +1,99 @@
+//! Names of revisions: a tag or a branch that anyone can push does not replace what was meant.
+
+use super::*;
+
+/// The file is the old one; HEAD has a newer one, and HEAD~1 has this one.
+fn older_than_head() -> Repo {
+    let repo = Repo::new();
+    let old = repo.text();
+    repo.set("acme.password", "new");
+    repo.commit("new");
+    repo.write(&old);
+    repo
+}
+
+/// `verify --since` with `revision` is an error with these words, and with `full` finds the old
+/// file.
+#[track_caller]
+fn ambiguous(repo: &Repo, revision: &str, words: &str, full: &str) {
+    let said = repo.fails(&["verify", "--since", revision], 2);
+    assert!(said.contains("several meanings in git") && said.contains(words), "{said}");
+    repo.fails(&["verify", "--since", full], 3);
+}
+
+#[test]
+fn a_tag_named_like_a_remote_is_not_taken_for_its_default_branch() {
+    let repo = older_than_head();
+    repo.git_ok(&["update-ref", "refs/remotes/origin/main", "HEAD"]);
+    let default = "refs/remotes/origin/HEAD";
+    repo.git_ok(&["symbolic-ref", default, "refs/remotes/origin/main"]);
+    repo.fails(&["verify", "--since", "origin"], 3);
+    repo.git_ok(&["tag", "origin", "HEAD~1"]);
+    ambiguous(&repo, "origin", "for example refs/remotes/origin/HEAD", default);
+}
+
+#[test]
+fn a_branch_whose_name_ends_in_head_can_be_ambiguous_too() {
+    let repo = older_than_head();
+    repo.git_ok(&["branch", "RELEASE-HEAD"]);
+    repo.fails(&["verify", "--since", "RELEASE-HEAD"], 3);
+    repo.git_ok(&["tag", "RELEASE-HEAD", "HEAD~1"]);
+    ambiguous(&repo, "RELEASE-HEAD", "refs/tags/RELEASE-HEAD", "refs/heads/RELEASE-HEAD");
+}
+
+#[test]
+fn a_tag_does_not_answer_for_gits_own_names() {
+    let repo = older_than_head();
+    for name in ["FETCH_HEAD", "ORIG_HEAD", "MERGE_HEAD"] {
+        repo.git_ok(&["update-ref", &format!("refs/tags/{name}"), "HEAD~1"]);
+        // Whether git has its own commit of this name, or not.
+        ambiguous(&repo, name, &format!("git's own {name}"), "HEAD");
+        repo.home.write(&format!(".git/{name}"), repo.git_ok(&["rev-parse", "HEAD"]));
+        ambiguous(&repo, name, &format!("git's own {name}"), "HEAD");
+    }
+    // HEAD is always git's own.
+    repo.git_ok(&["update-ref", "refs/tags/HEAD", "HEAD~1"]);
+    for name in ["HEAD", "@"] {
+        repo.fails(&["verify", "--since", name], 3);
+    }
+    // Not before the first commit of a branch either.
+    repo.git_ok(&["checkout", "-q", "--orphan", "empty"]);
+    for name in ["HEAD", "@"] {
+        let said = repo.fails(&["verify", "--since", name], 1);
+        assert!(said.contains("no revision"), "{said}");
+    }
+}
+
+#[test]
+fn a_tag_named_like_the_full_name_of_a_branch_does_not_answer_for_it() {
+    let repo = older_than_head();
+    let main = "refs/remotes/origin/main";
+    repo.git_ok(&["update-ref", &format!("refs/tags/{main}"), "HEAD~1"]);
+    let said = repo.fails(&["verify", "--since", main], 1);
+    assert!(said.contains("no revision"), "{said}");
+    repo.git_ok(&["update-ref", main, "HEAD"]);
+    repo.fails(&["verify", "--since", main], 3);
+}
+
+#[test]
+fn a_tag_does_not_answer_for_a_remote_branch_that_the_clone_lacks() {
+    let repo = older_than_head();
+    for tag in ["origin", "upstream/main", "main-2", "v1.0"] {
+        repo.git_ok(&["tag", tag, "HEAD~1"]);
+        repo.ok(&["verify", "--since", tag]);
+    }
+    for remote in ["origin", "upstream"] {
+        repo.git_ok(&["remote", "add", remote, "https://git.example/shop"]);
+    }
+    repo.git_ok(&["update-ref", "refs/remotes/origin/main-2", "HEAD"]);
+    for (name, meant) in [
+        ("origin", "refs/remotes/origin/HEAD"),
+        ("upstream/main", "refs/remotes/upstream/main"),
+        ("main-2", "refs/remotes/origin/main-2"),
+    ] {
+        let said = repo.fails(&["verify", "--since", name], 2);
+        assert!(said.contains("several meanings") && said.contains(meant), "{said}");
+    }
+    repo.ok(&["verify", "--since", "v1.0"]);
+    repo.ok(&["verify", "--since", "refs/tags/origin"]);
+}

@@ -1,0 +1,175 @@
+//! The commits that names of revisions stand for. Anyone who can push decides which tags and
+//! branches there are, so a name with several meanings is refused.
+
+use crate::git::command::not_here;
+use crate::git::repository::Repository;
+use crate::ui::failure::{Failure, Result};
+use bootseal_core::{Kind, Shown, Typed, shell_word};
+
+/// Git's own names for commits, which stand in its folder.
+const PSEUDO_REFS: [&str; 8] = [
+    "FETCH_HEAD",
+    "ORIG_HEAD",
+    "MERGE_HEAD",
+    "CHERRY_PICK_HEAD",
+    "REVERT_HEAD",
+    "REBASE_HEAD",
+    "BISECT_HEAD",
+    "AUTO_MERGE",
+];
+/// What stands before and after a short name in the references that it can mean, in git's order.
+const MEANINGS: [(&str, &str); 5] = [
+    ("refs/", ""),
+    ("refs/tags/", ""),
+    ("refs/heads/", ""),
+    ("refs/remotes/", ""),
+    ("refs/remotes/", "/HEAD"),
+];
+
+impl Repository {
+    /// Returns the commit of a revision.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] if there is none, [`Kind::Usage`] if the name has several meanings.
+    pub(crate) fn commit(&self, revision: &str) -> Result<String> {
+        self.refuse_ambiguous(revision)?;
+        let wanted = format!("{revision}^{{commit}}");
+        let answer =
+            self.try_ask(&["rev-parse", "--verify", "--quiet", "--end-of-options", &wanted])?;
+        match answer {
+            Ok(id) => Ok(String::from_utf8_lossy(&id).trim().to_owned()),
+            Err(_) => Err(self.no_revision(revision)?),
+        }
+    }
+
+    fn no_revision(&self, revision: &str) -> Result<Failure> {
+        let text = format!("git has no revision {}", Typed(revision));
+        let failure = Failure::new(Kind::NotFound, text);
+        Ok(match self.is_shallow()? {
+            true => failure.with_help(
+                "This clone is shallow. To fetch all commits: git fetch --unshallow. To fetch one branch: git fetch --depth 1 origin BRANCH:refs/remotes/origin/BRANCH",
+            ),
+            false => failure,
+        })
+    }
+
+    /// The full name of the reference that `revision` stands for, such as `refs/heads/main`.
+    pub(super) fn full_name(&self, revision: &str) -> Option<String> {
+        let ask = ["rev-parse", "--symbolic-full-name", "--verify", "--quiet", "--end-of-options"];
+        let answer = self.try_ask(&[&ask[..], &[revision]].concat()).ok()?.ok()?;
+        let name = String::from_utf8_lossy(&answer).trim().to_owned();
+        Some(name).filter(|name| name.starts_with("refs/"))
+    }
+
+    /// Returns the commit of HEAD; `None` before the first commit of a branch.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] if git does not have the commit.
+    pub(crate) fn head(&self) -> Result<Option<String>> {
+        if let Ok(branch) = self.try_ask(&["symbolic-ref", "--quiet", "HEAD"])? {
+            let branch = String::from_utf8_lossy(&branch);
+            if self.try_ask(&["show-ref", "--verify", "--quiet", branch.trim()])?.is_err() {
+                return Ok(None);
+            }
+        }
+        let commit = self.try_ask(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"])?;
+        let commit = commit.map_err(|_| not_here("the commit of HEAD"))?;
+        Ok(Some(String::from_utf8_lossy(&commit).trim().to_owned()))
+    }
+
+    /// Refuses the name of several references: of a tag and a branch, git takes the tag, and anyone
+    /// who can push may push a tag named `origin/main`.
+    fn refuse_ambiguous(&self, revision: &str) -> Result<()> {
+        let ends = [revision.find(['~', '^', ':']), revision.find("@{")];
+        let end = ends.into_iter().flatten().min().unwrap_or(revision.len());
+        let name = &revision[..end];
+        if name.is_empty() {
+            return Ok(());
+        }
+        let exists = |full: &str| -> Result<bool> {
+            Ok(self.try_ask(&["show-ref", "--verify", "--quiet", full])?.is_ok())
+        };
+        // Git takes these as they are. If there is none, a tag of the same name must not replace it.
+        let whole = match name {
+            "HEAD" | "@" => Some(self.head()?.is_some()),
+            full if full.starts_with("refs/") => Some(exists(full)?),
+            _ => None,
+        };
+        match whole {
+            Some(true) => return Ok(()),
+            Some(false) => return Err(self.no_revision(revision)?),
+            None => {}
+        }
+        let mut meanings = Vec::new();
+        for (before, after) in MEANINGS {
+            let full = format!("{before}{name}{after}");
+            if exists(&full)? {
+                meanings.push(full);
+            }
+        }
+        // Git looks for these in its folder first, and for a reference if they are not there.
+        let is_gits_own = PSEUDO_REFS.contains(&name);
+        if is_gits_own && !meanings.is_empty() {
+            meanings.insert(0, format!("git's own {name}"));
+        }
+        if let [tag] = meanings.as_slice()
+            && let Some(meant) = self.remote_meaning(name)?
+            && tag.starts_with("refs/tags/")
+        {
+            meanings.push(meant);
+        }
+        let is_short_id =
+            (4..40).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if is_short_id && !meanings.is_empty() {
+            let ids = self.ask(&["rev-parse", &format!("--disambiguate={name}")])?;
+            meanings.extend(String::from_utf8_lossy(&ids).lines().map(|id| format!("object {id}")));
+        }
+        if meanings.len() < 2 {
+            return Ok(());
+        }
+        let text =
+            format!("{} has several meanings in git: {}", Typed(name), Shown(&meanings.join(", ")));
+        let help = match is_gits_own {
+            true => "Use the id of the commit: git rev-parse, or git log".to_owned(),
+            false => {
+                // A branch is the likely meaning, and comes after a tag.
+                let likely = meanings.iter().rfind(|full| full.starts_with("refs/"));
+                let likely = likely.map_or_else(String::new, shell_word);
+                format!("Use the full name, for example {likely}")
+            }
+        };
+        Err(Failure::new(Kind::Usage, text).with_help(help))
+    }
+
+    /// What `name` means at a remote: a branch of it, whether or not this clone has fetched it.
+    fn remote_meaning(&self, name: &str) -> Result<Option<String>> {
+        let remotes = self.remotes()?;
+        if remotes.iter().any(|remote| remote == name) {
+            return Ok(Some(format!("refs/remotes/{name}/HEAD")));
+        }
+        if self.is_of_remote(name)? {
+            return Ok(Some(format!("refs/remotes/{name}")));
+        }
+        for remote in remotes {
+            let full = format!("refs/remotes/{remote}/{name}");
+            if self.try_ask(&["show-ref", "--verify", "--quiet", &full])?.is_ok() {
+                return Ok(Some(full));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether this is the name of a remote, or begins with it, as in `origin/main`.
+    pub(super) fn is_of_remote(&self, name: &str) -> Result<bool> {
+        let is_in = |remote: &String| {
+            name.strip_prefix(remote.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        Ok(self.remotes()?.iter().any(is_in))
+    }
+
+    fn remotes(&self) -> Result<Vec<String>> {
+        let list = self.ask(&["remote"])?;
+        Ok(String::from_utf8_lossy(&list).lines().map(str::to_owned).collect())
+    }
+}
