@@ -3,6 +3,7 @@
 
 pub(crate) mod check;
 pub(crate) mod forget;
+pub(crate) mod handovers;
 pub(crate) mod list;
 pub(crate) mod remember;
 pub(crate) mod text;
