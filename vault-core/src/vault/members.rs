@@ -4,7 +4,7 @@
 //! Removing a member also seals every value again under the new keys, and records which values the
 //! member knows.
 
-use crate::access::wrap::{wrap_data_key, wrap_writer_keys};
+use crate::access::wrap::{can_wrap_to, wrap_data_key, wrap_writer_keys};
 use crate::error::{Error, Kind, Result};
 use crate::file::header::{Access, Role, edit, recipients};
 use crate::shown::Typed;
@@ -65,19 +65,54 @@ impl Vault<CanWrite> {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn remove_access(&mut self, name: &str, now: u64) -> Result<Vec<PropertyPath>> {
-        let at = self.position(name)?;
+        self.remove_all_access(&[name], now)
+    }
+
+    /// Removes several members in one step, as [`Vault::remove_access`] does for one. Keys are
+    /// wrapped only for those who stay, so members whose recipients cannot be wrapped to can be
+    /// removed together.
+    ///
+    /// # Errors
+    /// As [`Vault::remove_access`]; [`Kind::Conflict`] if no writer would be left; [`Kind::Usage`]
+    /// for a recipient of another member that cannot be wrapped to.
+    ///
+    /// ```
+    /// # let mut vault = bootseal_fixtures::vault("");
+    /// use bootseal_core::{Access, Identity, Role};
+    /// for name in ["web1", "web2"] {
+    ///     vault.add_access(Access::new(name, Role::Reader, Identity::generate()?.recipient())?)?;
+    /// }
+    /// vault.remove_all_access(&["web1", "web2"], 1_700_000_000)?;
+    /// assert_eq!((vault.file().access().len(), vault.file().epoch()), (1, 2));
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn remove_all_access(&mut self, names: &[&str], now: u64) -> Result<Vec<PropertyPath>> {
         let mut list = self.file.header.access.clone();
-        let gone = list.remove(at);
-        if !list.iter().any(|access| access.role == Role::Writer) {
-            return Err(Error::new(
-                Kind::Conflict,
-                format!("{name} is the only writer; without one nobody could change the file"),
-            )
-            .with_help("Add another writer first: bootseal access add NAME RECIPIENT --writer"));
+        let mut own = self.file.own.to_string();
+        let mut writer_goes = false;
+        let mut gone: Vec<&str> = Vec::new();
+        for name in names {
+            if gone.contains(name) {
+                continue;
+            }
+            self.position(name)?;
+            let Some(at) = list.iter().position(|access| access.name == *name) else { continue };
+            writer_goes |= list.remove(at).role == Role::Writer;
+            own = edit::drop_access(&own, at, &list)?;
+            gone.push(name);
         }
-        let own = edit::drop_access(&self.file.own, at, &list)?;
-        let (removed, exposed) = self.known_by(name, now)?;
-        self.rekey(own, list, removed, gone.role == Role::Writer)?;
+        if !list.iter().any(|access| access.role == Role::Writer) {
+            let what = match &gone[..] {
+                [name] => format!("{name} is the only writer"),
+                names => format!("{} are the only writers", names.join(", ")),
+            };
+            let what = format!("{what}; without one nobody could change the file");
+            return Err(Error::new(Kind::Conflict, what).with_help(
+                "Add another writer first: bootseal access add NAME RECIPIENT --writer",
+            ));
+        }
+        let (removed, exposed) = self.known_by(&gone, now)?;
+        self.rekey(own, list, removed, writer_goes)?;
         Ok(exposed)
     }
 
@@ -120,7 +155,7 @@ impl Vault<CanWrite> {
         // A member who can still read with the same key knows the values anyway.
         let (removed, exposed) = match same_key {
             true => (self.file.header.removed.clone(), Vec::new()),
-            false => self.known_by(&access.name, now)?,
+            false => self.known_by(&[&access.name], now)?,
         };
         self.rekey(own, list, removed, before.role == Role::Writer)?;
         Ok(exposed)
@@ -154,7 +189,8 @@ impl Vault<CanWrite> {
 
     /// Wraps the same keys for another list.
     fn wrap_for(&mut self, own: String, list: Vec<Access>) -> Result<()> {
-        let read_key = wrap_data_key(&self.mode.data_key, &recipients(&list, None))?;
+        let read_key = wrap_data_key(&self.mode.data_key, &recipients(&list, None))
+            .map_err(|error| self.unusable(error, &list))?;
         let mut own = edit::replace(&own, "read_key", &edit::block_text(&read_key))?;
         let writers = recipients(&list, Some(Role::Writer));
         if writers != recipients(&self.file.header.access, Some(Role::Writer)) {
@@ -165,6 +201,31 @@ impl Vault<CanWrite> {
         (self.file.header.access, self.file.header.read_key) = (list, read_key);
         self.file.own = own.into();
         Ok(())
+    }
+
+    /// Adds to the error of a wrapping all members of the file whose recipients cannot be wrapped to,
+    /// and the command that removes them together with those who are to go. One at a time, nobody
+    /// could be removed: the keys would be wrapped for the others.
+    pub(super) fn unusable(&self, error: Error, list: &[Access]) -> Error {
+        let (mut gone, mut bad) = (Vec::new(), Vec::new());
+        for access in &self.file.header.access {
+            let name = access.name.as_str();
+            if !list.iter().any(|other| other.name == name) {
+                gone.push(name);
+            } else if list.contains(access) && !can_wrap_to(&access.recipient) {
+                bad.push(name);
+            }
+        }
+        if bad.is_empty() {
+            return error;
+        }
+        let what = format!("the keys cannot be wrapped for {}: {}", bad.join(", "), error.what());
+        gone.append(&mut bad);
+        let help = error.help().map_or(String::new(), |help| format!("{help}\n  "));
+        self.placed(Error::new(error.kind(), what).with_help(format!(
+            "{help}To remove all who stand in the way in one step: bootseal access remove {}",
+            gone.join(" ")
+        )))
     }
 
     /// Renames an entry of the access list; its keys stay the same.
@@ -182,6 +243,7 @@ impl Vault<CanWrite> {
 mod tests {
     use super::*;
     use crate::access::identity::Identity;
+    use crate::access::recipient::Recipient;
     use crate::file::header::{Header, MAX_COUNT};
     use crate::file::sealed::SealedFile;
     use crate::file::verified::VerifiedFile;
@@ -247,6 +309,43 @@ mod tests {
         fn opens(&self, who: &Identity) -> bool {
             self.file().open(&[who.clone()]).is_ok_and(|vault| vault.open_all().is_ok())
         }
+    }
+
+    #[test]
+    fn members_who_cannot_be_wrapped_to_are_named_and_removed_in_one_step() {
+        let mut team = Team::new();
+        // Bob signs two entries that no tool can wrap to; readers do not check them.
+        team.change(|vault| {
+            for (name, text) in [("ghost0", "garbage1"), ("ghost1", "garbage2")] {
+                let recipient = Recipient::from_file(text);
+                let ghost = Access::new(name, Role::Reader, recipient).unwrap();
+                vault.file.own = edit::append_access(&vault.file.own, &ghost).unwrap().into();
+                vault.file.header.access.push(ghost);
+            }
+        });
+        let open = || team.file().open_for_writing(&[team.alice.clone()]).unwrap();
+        let carol = access("carol", Role::Reader, &Identity::generate().unwrap());
+        for (error, command) in [
+            (open().remove_access("bob", 50).unwrap_err(), "remove bob ghost0 ghost1"),
+            (open().remove_access("ghost0", 50).unwrap_err(), "remove ghost0 ghost1"),
+            (open().rotate(true).unwrap_err(), "remove ghost0 ghost1"),
+            (open().add_access(carol).unwrap_err(), "remove ghost0 ghost1"),
+        ] {
+            assert!(error.help().unwrap().ends_with(command), "{error}");
+        }
+        let all = ["bob", "ghost0", "ghost1", "bob"];
+        assert_eq!(open().remove_all_access(&["nobody"], 50).unwrap_err().kind(), Kind::NotFound);
+        let error = open().remove_all_access(&["alice", "bob"], 50).unwrap_err();
+        assert!(error.kind() == Kind::Conflict && error.what().contains("alice, bob"), "{error}");
+        let before = team.file().vault_id();
+        let file = team.change(|vault| {
+            assert_eq!(vault.remove_all_access(&all, 50).unwrap().len(), 3);
+        });
+        let names: Vec<_> = file.access().iter().map(|access| access.name.as_str()).collect();
+        assert_eq!((names, file.epoch()), (vec!["alice", "web1"], 1));
+        assert!(file.former_ids().contains(&before) && team.opens(&team.web1));
+        assert!(!team.opens(&team.bob));
+        assert_eq!(file.known_to(100), ["bob", "ghost0", "ghost1"]);
     }
 
     #[test]
