@@ -34,11 +34,17 @@ impl KnownVaults {
         }
         for (path, known) in self.elsewhere(place) {
             if known.former.contains(&file.vault_id()) {
-                let epoch = known.epochs.get(&known.vault).copied().unwrap_or_default();
+                let seen = match known.is_forgotten() {
+                    true => "which".to_owned(),
+                    false => {
+                        let epoch = known.epochs.get(&known.vault).copied().unwrap_or_default();
+                        format!("and epoch {epoch} of the latter")
+                    }
+                };
                 let what = format!(
-                    "this file is signed by {}, which was handed over to {}, and epoch {epoch} of the latter was seen at {}: a former writer may have signed it, and members removed since could read what is sealed into it",
+                    "this file is signed by {}, which was handed over to {}, {seen} was seen at {}: a former writer may have signed it, and members removed since could read what is sealed into it",
                     file.vault_id(),
-                    known.vault,
+                    known.successor(),
                     Shown(path)
                 );
                 return Err(older_than_elsewhere(what, place));
@@ -80,11 +86,14 @@ impl KnownVaults {
         let what = format!(
             "this file hands {old} over to {id}, but the file known as {} was handed over from it to {}: a former writer may have signed it",
             Shown(path),
-            known.vault
+            known.successor()
         );
+        let newest = match known.is_forgotten() {
+            true => String::new(),
+            false => format!("Take the newest file of {}. ", known.vault),
+        };
         Err(Error::new(Kind::WrongVault, what).in_file(&place.shown).with_help(format!(
-            "Take the newest file of {}. If the team decided for {id}, confirm it: --pin {id}; to forget the other handover: bootseal vaults forget {old}",
-            known.vault
+            "{newest}If {id} is the right vault, confirm it: --pin {id}; to forget the other handover: bootseal vaults forget {old}"
         )))
     }
 
@@ -118,11 +127,14 @@ pub(super) fn refuse_former(known: &Known, file: &VerifiedFile, place: &KnownFil
     }
     let what = format!(
         "this file is signed by {id}, which was handed over to {}: a former writer may have signed it",
-        known.vault
+        known.successor()
     );
+    let pin = match known.is_forgotten() {
+        true => String::new(),
+        false => format!("; replace a pin of the old id with {}", known.vault),
+    };
     Err(Error::new(Kind::WrongVault, what).in_file(&place.shown).with_help(format!(
-        "Deploy the newest file. To restore older content, sign it again with `bootseal sign`; replace a pin of the old id with {}.",
-        known.vault
+        "Deploy the newest file. To restore older content, sign it again with `bootseal sign`{pin}."
     )))
 }
 
