@@ -4,7 +4,7 @@
 //! Removing a member also seals every value again under the new keys, and records which values the
 //! member knows.
 
-use crate::access::wrap::{can_wrap_to, wrap_data_key, wrap_writer_keys};
+use crate::access::wrap::{wrap_data_key, wrap_writer_keys};
 use crate::error::{Error, Kind, Result};
 use crate::file::header::{Access, Role, edit, recipients};
 use crate::shown::Typed;
@@ -203,31 +203,6 @@ impl Vault<CanWrite> {
         Ok(())
     }
 
-    /// Adds to the error of a wrapping all members of the file whose recipients cannot be wrapped to,
-    /// and the command that removes them together with those who are to go. One at a time, nobody
-    /// could be removed: the keys would be wrapped for the others.
-    pub(super) fn unusable(&self, error: Error, list: &[Access]) -> Error {
-        let (mut gone, mut bad) = (Vec::new(), Vec::new());
-        for access in &self.file.header.access {
-            let name = access.name.as_str();
-            if !list.iter().any(|other| other.name == name) {
-                gone.push(name);
-            } else if list.contains(access) && !can_wrap_to(&access.recipient) {
-                bad.push(name);
-            }
-        }
-        if bad.is_empty() {
-            return error;
-        }
-        let what = format!("the keys cannot be wrapped for {}: {}", bad.join(", "), error.what());
-        gone.append(&mut bad);
-        let help = error.help().map_or(String::new(), |help| format!("{help}\n  "));
-        self.placed(Error::new(error.kind(), what).with_help(format!(
-            "{help}To remove all who stand in the way in one step: bootseal access remove {}",
-            gone.join(" ")
-        )))
-    }
-
     /// Renames an entry of the access list; its keys stay the same.
     pub(crate) fn rename_access(&mut self, old: &str, access: &Access) -> Result<()> {
         let at = self.position(old)?;
@@ -243,7 +218,6 @@ impl Vault<CanWrite> {
 mod tests {
     use super::*;
     use crate::access::identity::Identity;
-    use crate::access::recipient::Recipient;
     use crate::file::header::{Header, MAX_COUNT};
     use crate::file::sealed::SealedFile;
     use crate::file::verified::VerifiedFile;
@@ -309,43 +283,6 @@ mod tests {
         fn opens(&self, who: &Identity) -> bool {
             self.file().open(&[who.clone()]).is_ok_and(|vault| vault.open_all().is_ok())
         }
-    }
-
-    #[test]
-    fn members_who_cannot_be_wrapped_to_are_named_and_removed_in_one_step() {
-        let mut team = Team::new();
-        // Bob signs two entries that no tool can wrap to; readers do not check them.
-        team.change(|vault| {
-            for (name, text) in [("ghost0", "garbage1"), ("ghost1", "garbage2")] {
-                let recipient = Recipient::from_file(text);
-                let ghost = Access::new(name, Role::Reader, recipient).unwrap();
-                vault.file.own = edit::append_access(&vault.file.own, &ghost).unwrap().into();
-                vault.file.header.access.push(ghost);
-            }
-        });
-        let open = || team.file().open_for_writing(&[team.alice.clone()]).unwrap();
-        let carol = access("carol", Role::Reader, &Identity::generate().unwrap());
-        for (error, command) in [
-            (open().remove_access("bob", 50).unwrap_err(), "remove bob ghost0 ghost1"),
-            (open().remove_access("ghost0", 50).unwrap_err(), "remove ghost0 ghost1"),
-            (open().rotate(true).unwrap_err(), "remove ghost0 ghost1"),
-            (open().add_access(carol).unwrap_err(), "remove ghost0 ghost1"),
-        ] {
-            assert!(error.help().unwrap().ends_with(command), "{error}");
-        }
-        let all = ["bob", "ghost0", "ghost1", "bob"];
-        assert_eq!(open().remove_all_access(&["nobody"], 50).unwrap_err().kind(), Kind::NotFound);
-        let error = open().remove_all_access(&["alice", "bob"], 50).unwrap_err();
-        assert!(error.kind() == Kind::Conflict && error.what().contains("alice, bob"), "{error}");
-        let before = team.file().vault_id();
-        let file = team.change(|vault| {
-            assert_eq!(vault.remove_all_access(&all, 50).unwrap().len(), 3);
-        });
-        let names: Vec<_> = file.access().iter().map(|access| access.name.as_str()).collect();
-        assert_eq!((names, file.epoch()), (vec!["alice", "web1"], 1));
-        assert!(file.former_ids().contains(&before) && team.opens(&team.web1));
-        assert!(!team.opens(&team.bob));
-        assert_eq!(file.known_to(100), ["bob", "ghost0", "ghost1"]);
     }
 
     #[test]
