@@ -660,3 +660,36 @@ fn recipe_spring_configtree_reads_folders_as_tables() {
         ]
     );
 }
+
+#[test]
+fn a_line_of_an_env_file_sets_no_variable_that_is_a_program() {
+    let home = Home::with_vault("[db]\npassword = \"secret:x\"\n[node]\noptions = \"--version\"\n");
+    let exec = |lines: &str, args: &[&str]| {
+        home.write("app.env", format!("DB_PASSWORD=bootseal:db.password\n{lines}\n"));
+        home.run(&[&["exec", "--env-file", "app.env"], args].concat())
+    };
+    for line in [
+        "NODE_OPTIONS=--import=data:x",
+        "NODE_OPTIONS=bootseal:node.options",
+        "LD_PRELOAD=/x.so",
+        "GIT_SSH_COMMAND=x",
+        "http_proxy=http://x",
+        "MAKEFILES=x.mk",
+    ] {
+        let ran = exec(line, &["--", "true"]);
+        assert_eq!((ran.code, ran.out.as_str()), (125, ""), "{line}: {ran:?}");
+        let name = line.split('=').next().unwrap();
+        for part in ["app.env", name, "controls which programs are run", "--env"] {
+            assert!(ran.err.contains(part), "{line}, {part}: {ran:?}");
+        }
+    }
+    let shown = ["sh", "-c", "echo \"$DB_PASSWORD.$NODE_OPTIONS.$PROMPT_COMMAND.$NODE_ENV\""];
+    // What the user names is passed.
+    let named = ["--env", "NODE_OPTIONS=node.options", "--"];
+    let ran = exec("NODE_OPTIONS=bootseal:node.options", &[&named[..], &shown].concat());
+    assert_eq!((ran.code, ran.out.as_str()), (0, "x.--version..\n"), "{ran:?}");
+    // Shells run this one: it is left out, as a property of this name is.
+    let ran = exec("PROMPT_COMMAND=id\nNODE_ENV=test", &[&["--"][..], &shown].concat());
+    assert_eq!((ran.code, ran.out.as_str()), (0, "x...test\n"), "{ran:?}");
+    assert!(ran.err.contains("PROMPT_COMMAND is left out"), "{ran:?}");
+}

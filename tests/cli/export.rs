@@ -284,6 +284,12 @@ fn variables_that_are_programs_are_refused_and_those_of_shells_are_left_out() {
         "git.ssh.command",
         "https.proxy",
         "ssl.cert_file",
+        "gnumakeflags",
+        "tar.options",
+        "dbus.session.bus.address",
+        "rustc.workspace-wrapper",
+        "git.trace",
+        "gunicorn.cmd_args",
     ] {
         let home = Home::with_vault(&format!("{path} = \"secret:x\"\nacme.user = \"bob\"\n"));
         for args in [
@@ -303,6 +309,14 @@ fn variables_that_are_programs_are_refused_and_those_of_shells_are_left_out() {
         let named = format!("{variable}={path}");
         let shown = format!("test \"${variable}\" = x");
         home.ok(&["exec", "--env", &named, "--", "sh", "-c", &shown]);
+    }
+    let credentials = "git.token = \"secret:t\"\ncargo.registry.token = \"secret:t\"\npip.password = \"secret:t\"\ndb.options = \"a=b\"\n";
+    let home = Home::with_vault(credentials);
+    let out = home.ok(&["export", "--format", "sh"]);
+    for name in
+        ["GIT_TOKEN='t'", "CARGO_REGISTRY_TOKEN='t'", "PIP_PASSWORD='t'", "DB_OPTIONS='a=b'"]
+    {
+        assert!(out.contains(name), "{name}: {out}");
     }
     let home = Home::with_vault(
         "env = \"secret:prod\"\nps4 = \"$(touch ran)\"\nprompt.command = \"touch ran\"\nacme.user = \"bob\"\n",

@@ -138,6 +138,33 @@ fn forget_asks_and_a_no_forgets_nothing() {
 }
 
 #[test]
+fn forgetting_the_new_id_leaves_the_old_one_handed_over() {
+    let home = team();
+    let (old, copy) = (home.vault_id(), "copy/app.sealed.toml");
+    std::fs::create_dir(home.at("copy")).unwrap();
+    home.write(copy, home.read(FILE));
+    let set = ["set", "acme.password", "-f", copy];
+    home.ok_with(&[&set[..], &["--pin", &old]].concat(), b"x");
+    home.ok(&["access", "remove", "bob", "--yes"]);
+    let new = home.vault_id();
+    home.ok(&["vaults", "forget", &new, "--yes"]);
+    assert!(!home.ok(&["vaults"]).contains(&new));
+    for pin in [&[][..], &["--pin", &old]] {
+        let ran = home.run_with(&[&set[..], pin].concat(), b"x");
+        assert!(ran.code == 3 && ran.err.contains(&format!("vaults forget {old}")), "{ran:?}");
+    }
+    // The new id must be confirmed again.
+    let ran = home.run_with(&["set", "acme.password"], b"x");
+    assert!(ran.code == 3 && ran.err.contains(&format!("--pin {new}")), "{ran:?}");
+    home.ok(&["vaults", "add", "--pin", &new]);
+    home.ok_with(&["set", "acme.password"], b"x");
+    assert_eq!(home.run_with(&set, b"x").code, 3);
+    home.ok(&["vaults", "forget", &new, "--yes"]);
+    home.ok(&["vaults", "forget", &old, "--yes"]);
+    assert_eq!(listed(&home), Vec::<Value>::new());
+}
+
+#[test]
 fn removing_oneself_needs_the_name() {
     let home = team();
     let before = home.read(FILE);

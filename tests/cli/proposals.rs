@@ -497,6 +497,24 @@ fn accept_changes_nothing_without_a_yes() {
 }
 
 #[test]
+fn a_new_name_with_the_variable_of_another_property_is_refused() {
+    let scene = Scene::new();
+    for path in ["acme_password", "ACME.PASSWORD", "acme.\"pass word\"", "\"acme.password\""] {
+        scene.propose(path, &[], b"canary");
+        let ran = scene.alice.run(&["accept", "proposal", "--yes", "--new"]);
+        silent(&ran);
+        let same = path != "acme.\"pass word\"";
+        assert_eq!(ran.code, i32::from(same), "{path}: {ran:?}");
+        if same {
+            for part in ["ACME_PASSWORD", "as acme.password does", "exec", "rename"] {
+                assert!(ran.err.contains(part), "{path}, {part}: {ran:?}");
+            }
+        }
+    }
+    scene.alice.ok(&["exec", "--", "true"]);
+}
+
+#[test]
 fn a_new_name_is_accepted_only_when_allowed_and_never_as_a_program() {
     let scene = Scene::new();
     scene.propose("acme.region", &[], b"canary");

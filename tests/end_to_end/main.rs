@@ -12,4 +12,5 @@ mod passphrase;
 mod recipients;
 mod remembered;
 mod removal;
+mod second_handover;
 mod startup;

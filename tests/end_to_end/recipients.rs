@@ -389,6 +389,42 @@ fn no_planted_plugin_runs_and_none_before_the_signature_is_checked() {
 }
 
 #[test]
+fn members_whose_plugin_nobody_has_are_removed_together_with_whoever_added_them() {
+    let home = Home::with_vault(VALUE);
+    let program = install(&home.at(".local/bin"));
+    home.ok(&["access", "add", "mallory", "--new-key", "mallory.key", "--writer", "--yes"]);
+    for name in ["ghost0", "ghost1"] {
+        let (recipient, _) = plugin_key(&home, "key.txt");
+        home.ok(&["access", "add", name, &recipient, "--yes"]);
+    }
+    std::fs::remove_file(program).unwrap();
+    let before = home.read("app.sealed.toml");
+    for (args, command) in [
+        (&["access", "remove", "mallory"][..], "access remove mallory ghost0 ghost1"),
+        (&["access", "remove", "ghost1"], "access remove ghost1 ghost0"),
+        (&["rotate"], "access remove ghost0 ghost1"),
+        (&["rotate", "--signing-key"], "access remove ghost0 ghost1"),
+        (&["access", "add", "x", "--new-key", "x.key"], "access remove ghost0 ghost1"),
+    ] {
+        let ran = home.run(&[args, &["--yes"]].concat());
+        assert!(ran.code != 0 && ran.err.contains(command), "{args:?}: {ran:?}");
+        assert!(ran.err.contains("cannot be wrapped for ghost"), "{args:?}: {ran:?}");
+        assert_eq!(home.read("app.sealed.toml"), before, "{args:?}");
+    }
+    let id = home.vault_id();
+    let all = ["access", "remove", "mallory", "ghost0", "ghost1"];
+    let ran = home.run(&all);
+    assert!(ran.code == 2 && ran.err.contains("removing mallory, ghost0, ghost1"), "{ran:?}");
+    let ran = home.run(&[&all[..], &["--yes"]].concat());
+    assert_eq!((ran.code, ran.out.as_str()), (0, "db.password\n"), "{ran:?}");
+    assert!(ran.err.contains("mallory, ghost0, ghost1 know the values"), "{ran:?}");
+    assert_ne!(home.vault_id(), id);
+    assert_eq!(home.ok(&["access", "list"]).lines().count(), 1);
+    home.ok(&["rotate", "--yes"]);
+    refused(&home.run(&["access", "remove", "alice", "nobody", "--yes"]), 1, "nobody");
+}
+
+#[test]
 fn a_misbehaving_plugin_is_named_in_the_error() {
     let home = Home::with_vault(VALUE);
     let (recipient, _) = plugin_key(&home, "key.txt");

@@ -9,6 +9,7 @@ mod support;
 
 mod calls;
 mod clients;
+mod handovers;
 mod http_edges;
 mod kubernetes;
 mod lifecycle;

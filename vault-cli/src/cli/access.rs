@@ -40,13 +40,14 @@ pub(crate) struct AccessAdd {
     pub(crate) replace: bool,
 }
 
-/// Remove someone, replace the keys for everyone else, and list the values that the removed member
+/// Remove members, replace the keys for everyone else, and list the values that the removed members
 /// knew
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/access_remove.txt").trim_end())]
 pub(crate) struct AccessRemove {
-    /// Their name in the access list
-    pub(crate) name: String,
+    /// Their names in the access list; several are removed in one step
+    #[arg(value_name = "NAME", required = true)]
+    pub(crate) names: Vec<String>,
     /// Confirm, with your own name, that you remove yourself; --yes is not enough for that
     #[arg(long, value_name = "NAME")]
     pub(crate) myself: Option<String>,

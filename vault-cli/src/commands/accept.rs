@@ -2,6 +2,7 @@
 
 use crate::cli::Accept;
 use crate::context::Context;
+use crate::trust::special_tables::SpecialTables;
 use crate::trust::target::Target;
 use crate::trust::variable;
 use crate::ui::failure::{Exit, Failure, Result, unreadable};
@@ -9,7 +10,7 @@ use crate::ui::output::timestamp;
 use crate::ui::prompt::Consent;
 use crate::ui::review::Review;
 use crate::ui::review_row::{Row, cut};
-use bootseal_core::{Error, Kind, PropertyPath, Proposal, Shown, open_source};
+use bootseal_core::{Error, Kind, PropertyPath, Proposal, Shown, VerifiedFile, open_source};
 use serde_json::json;
 use std::io::Read;
 use std::path::Path;
@@ -26,10 +27,11 @@ pub(crate) fn run(options: &Accept, context: &mut Context<'_>) -> Result<(), Exi
     let now = context.now();
     let before = vault.consider(&proposal, now).map_err(|error| error.in_file(target.path()))?;
     let lookalike = vault.file().lookalike_of(proposal.path());
-    drop(vault);
     if before.is_none() {
         refuse_new(proposal.path(), options.new)?;
+        refuse_same_variable(proposal.path(), vault.file())?;
     }
+    drop(vault);
     let consent = Consent {
         shown: described(&proposal, before, target.path(), lookalike.as_deref()),
         question: "Seal its value and sign?",
@@ -118,6 +120,27 @@ fn refuse_new(path: &PropertyPath, allowed: bool) -> Result<()> {
     Err(Error::new(Kind::Conflict, what)
         .at(path)
         .with_help("If the name is as agreed: bootseal accept --new. If not, reject the proposal.")
+        .into())
+}
+
+/// Refuses a new name that becomes the variable of another property: `exec` and `export` would pass
+/// neither.
+fn refuse_same_variable(path: &PropertyPath, file: &VerifiedFile) -> Result<()> {
+    let name = variable::name_of(path);
+    let special = SpecialTables::of_file(file);
+    let mut others = file.properties().map(|(other, _)| other);
+    let Some(other) = others.find(|other| !special.hold(other) && variable::name_of(other) == name)
+    else {
+        return Ok(());
+    };
+    let what = format!(
+        "would become the variable {name}, as {other} does: `bootseal exec` and `bootseal export` would fail with both"
+    );
+    Err(Error::new(Kind::Conflict, what)
+        .at(path)
+        .with_help(
+            "Reject the proposal. If both are needed, rename the other first: bootseal rename",
+        )
         .into())
 }
 

@@ -44,8 +44,8 @@ pub(crate) fn run(options: &Export, context: &mut Context<'_>) -> Result<(), Exi
         .iter()
         .map(|path| path.parse())
         .collect::<Result<Vec<PropertyPath>, Error>>()?;
-    let OpenedFile { path, mut keys, mut file, .. } = locate::find(context)?;
-    vouch_for_use(&mut file, &path, context)?;
+    let OpenedFile { path, mut keys, memory, mut file, .. } = locate::find(context)?;
+    vouch_for_use(&mut file, &memory, &path, context)?;
     keys.unlock(&file, context)?;
     let mut wanted = wanted(&file, &only)?;
     if matches!(format, ExportFormat::Env | ExportFormat::Sh) {

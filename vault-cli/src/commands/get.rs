@@ -3,7 +3,7 @@
 use crate::cli::Get;
 use crate::context::Context;
 use crate::trust::locate::{self, OpenedFile};
-use crate::trust::vouch::{or_read_anyway, warn_if_unknown};
+use crate::trust::vouch::{or_read_anyway, warn_if_doubtful};
 use crate::ui::clipboard::{Clipboard, clear_later};
 use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::{shown_value, to_json};
@@ -14,8 +14,8 @@ pub(crate) fn run(options: &Get, context: &mut Context<'_>) -> Result<(), Exit> 
     let property: PropertyPath = options.path.parse()?;
     let path = locate::sealed_file(context)?;
     let found = locate::find(context).map_err(|failure| or_read_anyway(failure, &path))?;
-    let OpenedFile { mut keys, file, .. } = found;
-    warn_if_unknown(&file, &path, context);
+    let OpenedFile { mut keys, memory, file, .. } = found;
+    warn_if_doubtful(&file, &memory, &path, context);
     let value = match file.property(&property) {
         Some(Property::Readable(toml::Value::String(text))) => OpenedValue {
             kind: ValueKind::Text,

@@ -5,7 +5,7 @@ use crate::cli::List;
 use crate::context::Context;
 use crate::trust::each_file::{self, Answer};
 use crate::trust::locate::{self, OpenedFile};
-use crate::trust::vouch::{or_read_anyway, warn_if_unknown};
+use crate::trust::vouch::{or_read_anyway, warn_if_doubtful};
 use crate::ui::failure::{Exit, Result};
 use crate::ui::output::timestamp;
 use bootseal_core::{PropertyPath, Shown, VerifiedFile};
@@ -21,7 +21,7 @@ pub(crate) fn run(options: &List, context: &mut Context<'_>) -> Result<(), Exit>
     let found: Vec<_> = found.collect();
     let several = found.len() > 1;
     each_file::each(found, context, |mut found, context| {
-        warn_if_unknown(&found.file, &found.path, context);
+        warn_if_doubtful(&found.file, &found.memory, &found.path, context);
         found.keys.unlock_unasked(&found.file, context)?;
         let heading = several.then(|| format!("{}:", Shown::path(&found.path)));
         let list = Rows::of(found, prefix.as_ref())?;

@@ -19,8 +19,8 @@ pub(crate) fn run(options: &Login, context: &mut Context<'_>) -> Result<(), Exit
 }
 
 fn log_in(found: OpenedFile, options: &Login, context: &mut Context<'_>) -> Result<(), Exit> {
-    let OpenedFile { path, mut keys, pins, mut file, .. } = found;
-    vouch_for_use(&mut file, &path, context)?;
+    let OpenedFile { path, mut keys, pins, memory, mut file } = found;
+    vouch_for_use(&mut file, &memory, &path, context)?;
     // Checked before anything is opened; the error for an unknown name lists the existing ones.
     Profile::read(&file, &options.profile.parse()?)?;
     keys.unlock(&file, context)?;

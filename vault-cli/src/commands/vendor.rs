@@ -19,8 +19,8 @@ enum Event {
 }
 
 pub(crate) fn run(options: &Vendor, context: &mut Context<'_>) -> Result<(), Exit> {
-    let OpenedFile { path, mut file, .. } = locate::find(context)?;
-    vouch_for_use(&mut file, &path, context)?;
+    let OpenedFile { path, memory, mut file, .. } = locate::find(context)?;
+    vouch_for_use(&mut file, &memory, &path, context)?;
     let profile = Profile::read(&file, &options.profile.parse()?)?;
     let (sender, events) = channel();
     let served = sender.clone();

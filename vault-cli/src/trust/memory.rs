@@ -53,6 +53,11 @@ impl Memory {
         known.refuse_handed_over(file, place).map_err(|error| way_back(error, known, file))
     }
 
+    /// Whether exactly this text is the newest that was seen of the file.
+    pub(crate) fn was_seen(&self, file: &VerifiedFile) -> bool {
+        self.0.as_ref().is_some_and(|(known, place)| known.was_seen(file, place))
+    }
+
     pub(crate) fn vault_id(&self) -> Option<VaultId> {
         self.0.as_ref().and_then(|(known, place)| known.vault_of(place))
     }

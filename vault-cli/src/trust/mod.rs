@@ -6,6 +6,7 @@ pub(crate) mod locate;
 pub(crate) mod memory;
 pub(crate) mod pins;
 pub(crate) mod plugins;
+pub(crate) mod programs;
 pub(crate) mod save;
 pub(crate) mod special_tables;
 pub(crate) mod target;

@@ -6,11 +6,13 @@ use crate::ui::failure::{Failure, Result};
 use crate::ui::review::Review;
 use crate::ui::review_row::Row;
 use crate::ui::tables;
-use bootseal_core::{Kind, Pin, SealedFile, Shown, Trust, VerifiedFile};
+use bootseal_core::{Error, Kind, Pin, SealedFile, Shown, Trust, VerifiedFile};
 use std::path::Path;
 
 /// How to see an access list that is longer than a screen.
 const SEE_ALL: &str = "To see all: bootseal access list.";
+/// What to do with a version that a former writer may have signed.
+const MERGE: &str = "Merge the newer version into this one: git merge BRANCH, or git pull.";
 
 /// Verifies a file against the pins, and against the known vault of the path.
 pub(crate) fn verified(
@@ -85,21 +87,61 @@ fn known_or_confirmed(
         }
         return Ok(());
     }
-    confirm(file, path, context)
+    confirm_unknown(file, path, context)
 }
 
 /// Makes sure that the vault is pinned, known or confirmed by the user before its values leave for a
 /// program, a shell or a vendor: whoever made the vault chose names and addresses. An older version
-/// of a known vault is accepted.
+/// of a known vault is accepted; a version that a former writer may have signed only if exactly this
+/// text was seen here, or if `--pin` names its id.
 pub(crate) fn vouch_for_use(
     file: &mut VerifiedFile,
+    memory: &Memory,
     path: &Path,
     context: &mut Context<'_>,
 ) -> Result<()> {
-    match file.trust() {
-        Trust::Unverified => confirm(file, path, context),
+    match (memory.refuse_handed_over(file), file.trust()) {
+        (Ok(()), Trust::Unverified) => confirm_unknown(file, path, context),
+        (Ok(()), _) => Ok(()),
+        (Err(_), _) if accepted_anyway(file, memory, context) => {
+            warn_of_handover(file, memory, context);
+            Ok(())
+        }
+        (Err(doubt), _) => {
+            let help = format!(
+                "{}\n  To use its values nevertheless: --pin {}",
+                doubt.help().unwrap_or_default(),
+                file.vault_id()
+            );
+            confirm(file, path, &doubt_of(&doubt), help, context)
+        }
+    }
+}
+
+/// Like [`vouch_for_use`], for a trusted file that has changed while a program uses its values: the
+/// user is not asked.
+pub(crate) fn vouch_for_next_use(
+    file: &VerifiedFile,
+    memory: &Memory,
+    context: &Context<'_>,
+) -> Result<()> {
+    match memory.refuse_handed_over(file) {
+        Err(doubt) if !accepted_anyway(file, memory, context) => Err(doubt.into()),
         _ => Ok(()),
     }
+}
+
+/// Whether the values of a file that a former writer may have signed are used nevertheless.
+fn accepted_anyway(file: &VerifiedFile, memory: &Memory, context: &Context<'_>) -> bool {
+    // A pin in a key file or in the environment may be from before the handover.
+    let named = |text: &String| text.parse().is_ok_and(|pin: Pin| pin.vault == file.vault_id());
+    file.trust() != Trust::Unverified && memory.was_seen(file)
+        || context.options.pin.iter().any(named)
+}
+
+fn doubt_of(doubt: &Error) -> String {
+    let file = doubt.file().map_or(String::new(), |path| format!("{}: ", Shown::path(path)));
+    format!("{file}{}", doubt.what())
 }
 
 /// Adds the command that reads the file anyway to the error of a file that is refused as another or
@@ -117,11 +159,28 @@ pub(crate) fn or_read_anyway(failure: Failure, path: &Path) -> Failure {
     }
 }
 
-/// Warns if the vault is neither pinned nor known, where values are only shown.
-pub(crate) fn warn_if_unknown(file: &VerifiedFile, path: &Path, context: &mut Context<'_>) {
-    if file.trust() == Trust::Unverified {
+/// Warns if the vault is neither pinned nor known, or if a former writer may have signed the file,
+/// where values are only shown.
+pub(crate) fn warn_if_doubtful(
+    file: &VerifiedFile,
+    memory: &Memory,
+    path: &Path,
+    context: &mut Context<'_>,
+) {
+    if !warn_of_handover(file, memory, context) && file.trust() == Trust::Unverified {
         context.ui.warn(format_args!("{}. {}", unknown(file, path), how_to_pin(file)));
     }
+}
+
+/// Warns if a former writer may have signed the file; returns whether that is so.
+pub(crate) fn warn_of_handover(
+    file: &VerifiedFile,
+    memory: &Memory,
+    context: &mut Context<'_>,
+) -> bool {
+    let Err(doubt) = memory.refuse_handed_over(file) else { return false };
+    context.ui.warn(format_args!("{}. {MERGE}", doubt_of(&doubt)));
+    true
 }
 
 /// The commands that pin the vault, for one run and in a key file.
@@ -140,13 +199,23 @@ fn unknown(file: &VerifiedFile, path: &Path) -> String {
     )
 }
 
+fn confirm_unknown(file: &mut VerifiedFile, path: &Path, context: &mut Context<'_>) -> Result<()> {
+    let help = how_to_pin(file);
+    confirm(file, path, &unknown(file, path), help, context)
+}
+
 /// Asks whether it is the right vault, and remembers the answer.
-fn confirm(file: &mut VerifiedFile, path: &Path, context: &mut Context<'_>) -> Result<()> {
-    let unknown = unknown(file, path);
+fn confirm(
+    file: &mut VerifiedFile,
+    path: &Path,
+    doubt: &str,
+    help: String,
+    context: &mut Context<'_>,
+) -> Result<()> {
     if !context.ui.can_ask() {
-        return Err(Failure::new(Kind::WrongVault, unknown).with_help(how_to_pin(file)));
+        return Err(Failure::new(Kind::WrongVault, doubt).with_help(help));
     }
-    let mut review = Review::new(Row::fixed(format!("{unknown}.")), SEE_ALL);
+    let mut review = Review::new(Row::fixed(format!("{doubt}.")), SEE_ALL);
     review.headline(Row::fixed("Its values can be read by:"));
     review.members(tables::rows(file.access(), None));
     if !context.ui.ask(&review.question("Is it the right vault?"))? {

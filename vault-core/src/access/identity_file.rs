@@ -112,6 +112,10 @@ impl IdentityFile {
                         return Err(place("a comment contains a vault id, but is no pin, and would be ignored").with_help(format!(
                             "If the vault is to be pinned, write this line: # vault: {pin} (or run: bootseal access pin KEYFILE). If not, delete {pin} from the comment."
                         )));
+                    } else if mentions_damaged_id(comment) {
+                        return Err(place("a comment contains something like a vault id, but is no pin, and would be ignored").with_help(
+                            "If the vault is to be pinned, `bootseal access pin KEYFILE` writes the line. If not, delete the word that begins with `vault1`.",
+                        ));
                     }
                 } else if line == locked::BEGIN && public.is_some() {
                     armored = Some(format!("{line}\n"));
@@ -203,6 +207,24 @@ fn mentioned_pin(comment: &str) -> Option<Pin> {
         let word = word.to_ascii_lowercase();
         let id = word.split('@').find(|part| part.starts_with("vault1"))?;
         word.parse().ok().or_else(|| id.parse::<VaultId>().ok().map(Pin::from))
+    })
+}
+
+/// Whether a comment contains what may have been a vault id: `vault1` and at least 20 characters of
+/// Bech32, wherever it begins, and with spaces, invisible characters or up to two foreign letters in
+/// it.
+fn mentions_damaged_id(comment: &str) -> bool {
+    const BECH32: &str = "qpzry9x8gf2tvdw0s3jn54khce6mua7l";
+    let text: Vec<char> = comment
+        .chars()
+        .filter(|next| next.is_alphanumeric())
+        .map(|next| next.to_ascii_lowercase())
+        .collect();
+    text.windows("vault1".len() + 20).any(|window| {
+        let (prefix, data) = window.split_at("vault1".len());
+        let foreign = prefix.iter().filter(|next| !next.is_ascii()).count();
+        let same = prefix.iter().zip("vault1".chars()).all(|(a, b)| *a == b || !a.is_ascii());
+        same && foreign <= 2 && data.iter().all(|next| BECH32.contains(*next))
     })
 }
 
@@ -319,6 +341,42 @@ mod tests {
         assert!(with_floor.help().unwrap().contains(&format!("# vault: {id}@41")));
         // A word that is no vault id, a pin line, and an id among the values of a key stay allowed.
         for line in ["# vault1 was the first", "# vault1abc", &format!("# vault: {id}@7")] {
+            parse(&format!("{line}\n{key}")).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_damaged_vault_id_in_a_comment_is_an_error_too() {
+        let vault =
+            format!("vault1{}", "tuawd74a8wze79cchvhygajj37vsq2hvzqtxyc8n6sncvv0vr5jsgl33j6");
+        let rest = &vault[6..];
+        let key = Identity::generate().unwrap().to_file_text(&[]).unwrap();
+        let key = key.expose_str(str::to_owned).unwrap();
+        for line in [
+            format!("# x{vault}"),
+            format!("# {vault}x"),
+            format!("# pin: {}q", &vault[..vault.len() - 1]),
+            format!("# pin: {}", &vault[..26]),
+            format!("# vault1 {rest}"),
+            format!("# v\u{200b}ault1{rest}"),
+            format!("# vault1\u{feff}{rest}"),
+            format!("# v\u{430}ult1{rest}"),
+            format!("# VAULT1{}", rest.to_uppercase()),
+            format!("# vault\\ {}", &vault[..30]),
+            format!("#'{}-{}'", &vault[..20], &vault[20..]),
+        ] {
+            let error = parse(&format!("{line}\n{key}")).unwrap_err();
+            assert_eq!(error.kind(), Kind::Malformed, "{line}");
+            assert!(error.help().unwrap().contains("bootseal access pin KEYFILE"), "{line}");
+        }
+        let recipient =
+            format!("# public key: {}", Identity::generate().unwrap().recipient().unwrap());
+        for line in [
+            "# vault1 was the first of all our vaults, and the key of the team is here",
+            "# \u{4fdd}\u{967a}\u{5eab} vault1abc",
+            "# the id begins with vault1tuawd74a8",
+            &recipient,
+        ] {
             parse(&format!("{line}\n{key}")).unwrap();
         }
     }

@@ -31,6 +31,11 @@ pub(crate) fn wrap_writer_keys(
     both.expose(|both| wrap(both, writers))
 }
 
+/// Whether something can be wrapped to this recipient alone.
+pub(crate) fn can_wrap_to(recipient: &Recipient) -> bool {
+    wrap(&[], std::slice::from_ref(recipient)).is_ok()
+}
+
 /// Encrypts `plain` to `recipients`, armored.
 pub(crate) fn wrap(plain: &[u8], recipients: &[Recipient]) -> Result<String> {
     let failed = |error: &dyn std::fmt::Display| {

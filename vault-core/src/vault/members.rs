@@ -65,19 +65,54 @@ impl Vault<CanWrite> {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn remove_access(&mut self, name: &str, now: u64) -> Result<Vec<PropertyPath>> {
-        let at = self.position(name)?;
+        self.remove_all_access(&[name], now)
+    }
+
+    /// Removes several members in one step, as [`Vault::remove_access`] does for one. Keys are
+    /// wrapped only for those who stay, so members whose recipients cannot be wrapped to can be
+    /// removed together.
+    ///
+    /// # Errors
+    /// As [`Vault::remove_access`]; [`Kind::Conflict`] if no writer would be left; [`Kind::Usage`]
+    /// for a recipient of another member that cannot be wrapped to.
+    ///
+    /// ```
+    /// # let mut vault = bootseal_fixtures::vault("");
+    /// use bootseal_core::{Access, Identity, Role};
+    /// for name in ["web1", "web2"] {
+    ///     vault.add_access(Access::new(name, Role::Reader, Identity::generate()?.recipient())?)?;
+    /// }
+    /// vault.remove_all_access(&["web1", "web2"], 1_700_000_000)?;
+    /// assert_eq!((vault.file().access().len(), vault.file().epoch()), (1, 2));
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn remove_all_access(&mut self, names: &[&str], now: u64) -> Result<Vec<PropertyPath>> {
         let mut list = self.file.header.access.clone();
-        let gone = list.remove(at);
-        if !list.iter().any(|access| access.role == Role::Writer) {
-            return Err(Error::new(
-                Kind::Conflict,
-                format!("{name} is the only writer; without one nobody could change the file"),
-            )
-            .with_help("Add another writer first: bootseal access add NAME RECIPIENT --writer"));
+        let mut own = self.file.own.to_string();
+        let mut writer_goes = false;
+        let mut gone: Vec<&str> = Vec::new();
+        for name in names {
+            if gone.contains(name) {
+                continue;
+            }
+            self.position(name)?;
+            let Some(at) = list.iter().position(|access| access.name == *name) else { continue };
+            writer_goes |= list.remove(at).role == Role::Writer;
+            own = edit::drop_access(&own, at, &list)?;
+            gone.push(name);
         }
-        let own = edit::drop_access(&self.file.own, at, &list)?;
-        let (removed, exposed) = self.known_by(name, now)?;
-        self.rekey(own, list, removed, gone.role == Role::Writer)?;
+        if !list.iter().any(|access| access.role == Role::Writer) {
+            let what = match &gone[..] {
+                [name] => format!("{name} is the only writer"),
+                names => format!("{} are the only writers", names.join(", ")),
+            };
+            let what = format!("{what}; without one nobody could change the file");
+            return Err(Error::new(Kind::Conflict, what).with_help(
+                "Add another writer first: bootseal access add NAME RECIPIENT --writer",
+            ));
+        }
+        let (removed, exposed) = self.known_by(&gone, now)?;
+        self.rekey(own, list, removed, writer_goes)?;
         Ok(exposed)
     }
 
@@ -120,7 +155,7 @@ impl Vault<CanWrite> {
         // A member who can still read with the same key knows the values anyway.
         let (removed, exposed) = match same_key {
             true => (self.file.header.removed.clone(), Vec::new()),
-            false => self.known_by(&access.name, now)?,
+            false => self.known_by(&[&access.name], now)?,
         };
         self.rekey(own, list, removed, before.role == Role::Writer)?;
         Ok(exposed)
@@ -154,7 +189,8 @@ impl Vault<CanWrite> {
 
     /// Wraps the same keys for another list.
     fn wrap_for(&mut self, own: String, list: Vec<Access>) -> Result<()> {
-        let read_key = wrap_data_key(&self.mode.data_key, &recipients(&list, None))?;
+        let read_key = wrap_data_key(&self.mode.data_key, &recipients(&list, None))
+            .map_err(|error| self.unusable(error, &list))?;
         let mut own = edit::replace(&own, "read_key", &edit::block_text(&read_key))?;
         let writers = recipients(&list, Some(Role::Writer));
         if writers != recipients(&self.file.header.access, Some(Role::Writer)) {

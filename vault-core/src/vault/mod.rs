@@ -8,6 +8,7 @@ pub(crate) mod members;
 pub(crate) mod rekey;
 pub(crate) mod removed;
 pub(crate) mod sign;
+pub(crate) mod unusable;
 pub(crate) mod write;
 
 pub(crate) mod value;

@@ -100,7 +100,8 @@ impl Vault<CanWrite> {
                 handover.remove(0);
             }
         }
-        let read_key = wrap_data_key(&data_key, &recipients(&list, None))?;
+        let read_key = wrap_data_key(&data_key, &recipients(&list, None))
+            .map_err(|error| self.unusable(error, &list))?;
         let write_key = wrap_writer_keys(seed, &data_key, &recipients(&list, Some(Role::Writer)))?;
         let own = edit::replace(&own, "epoch", &epoch.to_string())?;
         let own = edit::set_removed(&own, &removed)?;

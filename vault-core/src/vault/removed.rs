@@ -11,11 +11,11 @@ use crate::vault::{CanWrite, Vault};
 pub(super) const LAST_SECOND: u64 = 253_402_207_199;
 
 impl Vault<CanWrite> {
-    /// The record with an added entry, which says that `name` knows every value that is sealed now,
+    /// The record with added entries, which say that `names` know every value that is sealed now,
     /// and the list of these values.
     pub(super) fn known_by(
         &mut self,
-        name: &str,
+        names: &[&str],
         now: u64,
     ) -> Result<(Vec<Removed>, Vec<PropertyPath>)> {
         self.forget_removals()?;
@@ -27,8 +27,8 @@ impl Vault<CanWrite> {
             at = at.max(opened.set_at);
             exposed.push(path);
         }
-        removed.retain(|removed| removed.name != name);
-        if removed.len() >= MAX_HISTORY {
+        removed.retain(|removed| !names.contains(&removed.name.as_str()));
+        if removed.len() + names.len() > MAX_HISTORY {
             let text = format!(
                 "{MAX_HISTORY} removed members still know values of this file, and the file keeps no more names"
             );
@@ -37,7 +37,8 @@ impl Vault<CanWrite> {
             ));
         }
         if !exposed.is_empty() {
-            removed.push(Removed { name: name.to_owned(), at: at.min(LAST_SECOND) });
+            let at = at.min(LAST_SECOND);
+            removed.extend(names.iter().map(|name| Removed { name: (*name).to_owned(), at }));
         }
         Ok((removed, exposed))
     }

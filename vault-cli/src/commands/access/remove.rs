@@ -6,7 +6,7 @@ use crate::commands::access::list::document;
 use crate::commands::rotate::say_new_id;
 use crate::context::Context;
 use crate::trust::each_file::{self, Answer};
-use crate::trust::target::Target;
+use crate::trust::target::{Target, Targets};
 use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::prompt::Consent;
 use crate::ui::review::Review;
@@ -16,32 +16,18 @@ use bootseal_core::{Access, Kind, PropertyPath, Role, Shown, Typed, VaultId, Ver
 
 pub(crate) fn run(options: &AccessRemove, context: &mut Context<'_>) -> Result<(), Exit> {
     let mut targets = Target::find_all(context)?;
-    let has = |file: &VerifiedFile| file.access().iter().any(|access| access.name == options.name);
-    if targets.len() > 1 {
-        // Without an error, a mistyped name would look like a success.
-        if targets.iter().all(|(_, found)| matches!(found, Ok((_, file)) if !has(file))) {
-            let text = format!("no member of these files is called {}", Typed(&options.name));
-            return Err(Failure::new(Kind::NotFound, text)
-                .with_help("bootseal access list shows who has access.")
-                .into());
-        }
-        for (path, _) in
-            targets.extract_if(.., |(_, found)| matches!(found, Ok((_, file)) if !has(file)))
-        {
-            let shown = Shown::path(&path).to_string();
-            context.ui.note(format_args!(
-                "{shown}: {} is not in access, so nothing changes there",
-                options.name
-            ));
-        }
+    let several = targets.len() > 1;
+    if several {
+        leave_out_absent(&options.names, &mut targets, context)?;
     }
+    let names = options.names.join(", ");
     let found: Vec<&(Target, VerifiedFile)> =
         targets.iter().filter_map(|(_, found)| found.as_ref().ok()).collect();
     if !found.is_empty() {
         let consent = Consent {
-            shown: described(&options.name, &found),
-            question: &format!("Remove {}?", options.name),
-            what: &format!("removing {} from access", options.name),
+            shown: described(&options.names, &found),
+            question: &format!("Remove {names}?"),
+            what: &format!("removing {names} from access"),
             declined: "not removed",
             always: false,
         };
@@ -53,16 +39,48 @@ pub(crate) fn run(options: &AccessRemove, context: &mut Context<'_>) -> Result<(
         let seen = file.access().to_vec();
         let (exposed, vault, access) = target.change(context, |vault| {
             same_list(vault.file().access(), &seen)?;
+            let members = vault.file().access().to_vec();
+            let there = |name: &&str| !several || members.iter().any(|access| access.name == *name);
+            let names: Vec<&str> = options.names.iter().map(String::as_str).filter(there).collect();
             let exposed = vault
-                .remove_access(&options.name, now)
+                .remove_all_access(&names, now)
                 .map_err(|error| error.in_file(target.path()))?;
             Ok((exposed, vault.file().vault_id(), vault.file().access().to_vec()))
         })?;
         let mut answer = document(&access);
         answer["exposed"] = exposed.iter().map(ToString::to_string).collect();
-        let text = report(&options.name, &target, vault, &exposed, context);
+        let text = report(&names, &target, vault, &exposed, context);
         Ok(Answer { document: answer, text })
     })
+}
+
+/// Takes the files out that have none of these members, and says so. Without an error, a mistyped
+/// name would look like a success.
+fn leave_out_absent(
+    names: &[String],
+    targets: &mut Targets,
+    context: &mut Context<'_>,
+) -> Result<(), Failure> {
+    let has =
+        |file: &VerifiedFile, name: &str| file.access().iter().any(|access| access.name == name);
+    for name in names {
+        if targets.iter().all(|(_, found)| matches!(found, Ok((_, file)) if !has(file, name))) {
+            let text = format!("no member of these files is called {}", Typed(name));
+            return Err(Failure::new(Kind::NotFound, text)
+                .with_help("bootseal access list shows who has access."));
+        }
+        for (path, found) in &*targets {
+            if matches!(found, Ok((_, file)) if !has(file, name)) {
+                let shown = Shown::path(path).to_string();
+                let rest = if names.len() > 1 { "" } else { ", so nothing changes there" };
+                context.ui.note(format_args!("{shown}: {name} is not in access{rest}"));
+            }
+        }
+    }
+    targets.retain(
+        |(_, found)| !matches!(found, Ok((_, file)) if names.iter().all(|name| !has(file, name))),
+    );
+    Ok(())
 }
 
 /// Makes sure that users remove themselves only on purpose, because only another writer can give
@@ -72,9 +90,11 @@ fn confirm_own(
     found: &[&(Target, VerifiedFile)],
     context: &mut Context<'_>,
 ) -> Result<()> {
-    let name = options.name.as_str();
-    let is_own = |(target, file): &&&(Target, VerifiedFile)| removes_own(name, target, file);
-    let Some((target, _)) = found.iter().find(is_own) else { return Ok(()) };
+    let own = found.iter().find_map(|(target, file)| {
+        let is_own = |name: &&String| removes_own(name, &options.names, target, file);
+        Some((target, options.names.iter().find(is_own)?.as_str()))
+    });
+    let Some((target, name)) = own else { return Ok(()) };
     let place = Shown::path(target.path());
     let what = format!("{place}: {name} is you: afterwards, your key opens nothing new in it");
     match &options.myself {
@@ -97,12 +117,13 @@ fn confirm_own(
 
 /// Whether the entry of this name is opened by an available identity, and can be removed: the last
 /// writer cannot.
-fn removes_own(name: &str, target: &Target, file: &VerifiedFile) -> bool {
+fn removes_own(name: &str, names: &[String], target: &Target, file: &VerifiedFile) -> bool {
     let Some(entry) = file.access().iter().find(|access| access.name == name) else {
         return false;
     };
     let others = file.access().iter().filter(|access| access.name != name);
-    let is_last = others.clone().all(|access| access.role != Role::Writer);
+    let mut stay = others.clone().filter(|access| !names.contains(&access.name));
+    let is_last = stay.all(|access| access.role != Role::Writer);
     if entry.role == Role::Writer && is_last {
         return false;
     }
@@ -128,14 +149,14 @@ pub(crate) fn same_list(now: &[Access], seen: &[Access]) -> Result<()> {
     .with_help("To see the new list: bootseal access list"))
 }
 
-fn described(name: &str, found: &[&(Target, VerifiedFile)]) -> Review {
+fn described(names: &[String], found: &[&(Target, VerifiedFile)]) -> Review {
     let mut review = Review::default();
     let mut rows = Vec::new();
     for (target, file) in found {
         let shown = Row::default().long(Shown::path(target.path()).to_string());
         rows.push(shown.and(": access will be:").into_caption());
         let rest: Vec<Access> =
-            file.access().iter().filter(|access| access.name != name).cloned().collect();
+            file.access().iter().filter(|access| !names.contains(&access.name)).cloned().collect();
         rows.extend(tables::rows(&rest, None));
     }
     review.members(rows);
@@ -157,8 +178,9 @@ pub(crate) fn report(
     if exposed.is_empty() {
         return String::new();
     }
+    let knows = if name.contains(", ") { "know" } else { "knows" };
     context.ui.note(format_args!(
-            "{name} knows the values below. Change each of them at the vendor, then here (bootseal set); `bootseal list` shows what is left"
+            "{name} {knows} the values below. Change each of them at the vendor, then here (bootseal set); `bootseal list` shows what is left"
         ));
     exposed.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }

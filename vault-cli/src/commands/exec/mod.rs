@@ -37,8 +37,8 @@ fn start(options: &Exec, context: &mut Context<'_>) -> Result<u8, NotStarted> {
             .into());
     }
     let selection = Selection::of(options, context)?;
-    let OpenedFile { path, mut keys, mut file, .. } = locate::find(context)?;
-    vouch_for_use(&mut file, &path, context)?;
+    let OpenedFile { path, mut keys, memory, mut file, .. } = locate::find(context)?;
+    vouch_for_use(&mut file, &memory, &path, context)?;
     let wanted = selection.wanted(&file)?;
     for path in selection.left_out(&file) {
         context.ui.warn(variable::left_out(&path));

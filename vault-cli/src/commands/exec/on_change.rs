@@ -5,6 +5,7 @@ use crate::commands::exec::selection::{Selection, Values};
 use crate::context::Context;
 use crate::trust::keyring::Keys;
 use crate::trust::locate;
+use crate::trust::vouch::vouch_for_next_use;
 use crate::ui::failure::Result;
 use bootseal_core::{Pin, VaultId};
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ impl Reopen {
         let (vault, floor) = self.seen;
         let found =
             locate::find_at(&self.path, self.keys.clone(), vec![Pin { vault, floor }], context)?;
+        vouch_for_next_use(&found.file, &found.memory, context)?;
         let seen = (found.file.vault_id(), found.file.generation());
         let values = self.selection.values_of(found.file, &self.keys)?;
         self.seen = seen;

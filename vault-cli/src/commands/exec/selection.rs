@@ -57,35 +57,10 @@ impl Selection {
             .iter()
             .map(|prefix| prefix.parse())
             .collect::<Result<Vec<PropertyPath>, Error>>()?;
-        let mut named = Vec::new();
-        if let Some(path) = &options.env_file {
-            let input = formats::read(path, Some(Format::Env), context)?;
-            for remark in &input.remarks {
-                context.ui.warn(remark);
-            }
-            for property in input.properties(|_| true) {
-                let property = property?.into_owned();
-                let name = property.path.segments().concat();
-                let reference = property.value.expose_str(|text| {
-                    text.strip_prefix(REFERENCE).map(str::parse::<PropertyPath>)
-                });
-                let source = match reference.ok().flatten() {
-                    None => Source::Literal(property.value),
-                    Some(Ok(target)) => Source::Property(target),
-                    Some(Err(_)) => {
-                        let what = format!(
-                            "{}: the text after `{REFERENCE}` is not a property path",
-                            Shown(&name)
-                        );
-                        return Err(Error::new(Kind::Malformed, what)
-                            .in_file(path)
-                            .with_help("For example: DB_PASSWORD=bootseal:db.password")
-                            .into());
-                    }
-                };
-                named.push((name, source));
-            }
-        }
+        let mut named = match &options.env_file {
+            Some(path) => of_env_file(path, &options.env, context)?,
+            None => Vec::new(),
+        };
         for pair in &options.env {
             let parsed = pair
                 .split_once('=')
@@ -157,6 +132,48 @@ impl Selection {
             && variable::is_left_out(path)
             && !self.named.iter().any(|(_, source)| named(source))
     }
+}
+
+/// The lines of a .env file. Whoever wrote the file must not choose what is run, so a variable that
+/// is a program needs an option `--env` of the user.
+fn of_env_file(
+    path: &Path,
+    by_user: &[String],
+    context: &mut Context<'_>,
+) -> Result<Vec<(String, Source)>> {
+    let input = formats::read(path, Some(Format::Env), context)?;
+    for remark in &input.remarks {
+        context.ui.warn(remark);
+    }
+    let mut named = Vec::new();
+    for property in input.properties(|_| true) {
+        let property = property?.into_owned();
+        let name = property.path.segments().concat();
+        let is_named = |pair: &String| pair.split_once('=').is_some_and(|(by, _)| by == name);
+        if !by_user.iter().any(is_named) && !variable::may_be_set(&name, path)? {
+            context.ui.warn(variable::line_left_out(&name, path));
+            continue;
+        }
+        let reference = property
+            .value
+            .expose_str(|text| text.strip_prefix(REFERENCE).map(str::parse::<PropertyPath>));
+        let source = match reference.ok().flatten() {
+            None => Source::Literal(property.value),
+            Some(Ok(target)) => Source::Property(target),
+            Some(Err(_)) => {
+                let what = format!(
+                    "{}: the text after `{REFERENCE}` is not a property path",
+                    Shown(&name)
+                );
+                return Err(Error::new(Kind::Malformed, what)
+                    .in_file(path)
+                    .with_help("For example: DB_PASSWORD=bootseal:db.password")
+                    .into());
+            }
+        };
+        named.push((name, source));
+    }
+    Ok(named)
 }
 
 /// The file of a property: its tables are folders.

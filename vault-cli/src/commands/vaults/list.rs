@@ -27,10 +27,11 @@ fn document(file: &RememberedFile) -> Value {
 }
 
 fn text(file: &RememberedFile) -> String {
-    let mut lines = vec![
-        Shown::path(&file.path()).to_string(),
-        format!("  {}  generation {}, epoch {}", file.vault, file.generation, epoch(file)),
-    ];
+    let present = match file.former.contains(&file.vault) {
+        true => "  its vault was forgotten; only former ids are known".to_owned(),
+        false => format!("  {}  generation {}, epoch {}", file.vault, file.generation, epoch(file)),
+    };
+    let mut lines = vec![Shown::path(&file.path()).to_string(), present];
     lines.extend(file.former.iter().map(|id| format!("  formerly {id}")));
     lines.join("\n")
 }

@@ -10,7 +10,7 @@ use crate::commands::verify::since::Since;
 use crate::context::Context;
 use crate::trust::each_file::{self, Answer};
 use crate::trust::locate::{self, OpenedFile, expand};
-use crate::trust::vouch::{how_to_pin, trusted};
+use crate::trust::vouch::{how_to_pin, trusted, warn_of_handover};
 use crate::ui::failure::{Exit, Failure, Result};
 use bootseal_core::{Gateway, Identity, Kind, Profile, Role, Shown, Trust};
 use serde_json::{Value, json};
@@ -83,7 +83,8 @@ fn report(path: &Path, found: &Value) -> String {
 }
 
 fn check(found: OpenedFile, context: &mut Context<'_>) -> Result<Value> {
-    let OpenedFile { path, mut keys, file, .. } = found;
+    let OpenedFile { path, mut keys, memory, file, .. } = found;
+    warn_of_handover(&file, &memory, context);
     keys.unlock_unasked(&file, context)?;
     let mut role = file.role_of(&keys.identities);
     let (properties, sealed) = file.counts();

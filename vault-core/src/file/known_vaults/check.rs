@@ -2,6 +2,7 @@
 //! epoch or generation older than one seen before are refused.
 
 use crate::error::{Error, Kind, Result};
+use crate::file::known_vaults::handovers::{older_than_elsewhere, refuse_former};
 use crate::file::known_vaults::{Known, KnownFile, KnownVaults};
 use crate::file::sealed::SignedFile;
 use crate::file::verified::{Trust, VerifiedFile};
@@ -11,11 +12,12 @@ use crate::shown::Shown;
 
 impl KnownVaults {
     /// Checks a file without a pin against the known vaults, and marks it [`Trust::Remembered`] if
-    /// it is known.
+    /// it is known. For a file with a pin, only the handovers from the pinned id are checked.
     ///
     /// # Errors
-    /// [`Kind::WrongVault`] if another id is known and none of its handovers leads to this one, or
-    /// if this id was handed over.
+    /// [`Kind::WrongVault`] if another id is known and none of its handovers leads to this one, if
+    /// this id was handed over, or if a former id of the file was handed over to another id in a
+    /// file at any path.
     ///
     /// ```
     /// # let ((_folder, store), [file, mut foreign]) = (bootseal_fixtures::path("known_vaults"), bootseal_fixtures::two_vaults());
@@ -29,14 +31,16 @@ impl KnownVaults {
     /// ```
     pub fn recognise(&self, file: &mut VerifiedFile, place: &KnownFile) -> Result<()> {
         if file.trust() == Trust::Pinned {
-            return Ok(());
+            // A pin of an old id accepts any chain that starts from it.
+            return self.refuse_second_handover(file, place);
         }
         for known in self.all(place) {
-            self.refuse_former(known, file, place)?;
+            refuse_former(known, file, place)?;
             if known.vault != file.vault_id() && !file.header.continues(&known.vault) {
                 return Err(different(&file.vault_id(), known, place));
             }
         }
+        self.refuse_second_handover(file, place)?;
         if self.asked(place).is_some() {
             file.trusted_by(Trust::Remembered);
         }
@@ -44,8 +48,9 @@ impl KnownVaults {
     }
 
     /// Whether a version without a pin may be a version of the file: no other vault is known at its
-    /// place, except one that was handed over to this one. [`KnownVaults::recognise`] gives the
-    /// reason for a refusal.
+    /// place, except one that was handed over to this one, and no former id of the version was
+    /// handed over to another id in a file at any path. [`KnownVaults::recognise`] gives the reason
+    /// for a refusal.
     ///
     /// ```
     /// # let ((_folder, store), [file, foreign]) = (bootseal_fixtures::path("known_vaults"), bootseal_fixtures::two_vaults());
@@ -58,10 +63,11 @@ impl KnownVaults {
     /// ```
     pub fn accepts(&self, version: &SignedVersion, place: &KnownFile) -> bool {
         let id = version.vault_id();
-        self.all(place).all(|known| {
+        let here = self.all(place).all(|known| {
             !known.former.contains(&id)
                 && (known.vault == id || version.former_ids().contains(&known.vault))
-        })
+        });
+        here && self.second_handover(&id, version.former_ids()).is_none()
     }
 
     /// Refuses another vault than the known one before the file is parsed, as a pin does. Without
@@ -94,54 +100,6 @@ impl KnownVaults {
         }
     }
 
-    fn refuse_former(&self, known: &Known, file: &VerifiedFile, place: &KnownFile) -> Result<()> {
-        let Some(what) = former_writer(known, file) else { return Ok(()) };
-        Err(Error::new(Kind::WrongVault, what).in_file(&place.shown).with_help(format!(
-            "Deploy the newest file. To restore older content, sign it again with `bootseal sign`; replace a pin of the old id with {}.",
-            known.vault
-        )))
-    }
-
-    /// Refuses a file whose id was handed over, at this path or at any other, or which hands a former
-    /// id over to another id than the one seen: a former writer may have made it.
-    ///
-    /// # Errors
-    /// [`Kind::WrongVault`]; [`Kind::OldGeneration`] for an id that was handed over at another path,
-    /// where this file may belong to a branch that has not merged the handover yet.
-    ///
-    /// ```
-    /// # let ((_folder, store), (alice, [old, file])) = (bootseal_fixtures::path("known_vaults"), bootseal_fixtures::file_twice(""));
-    /// use bootseal_core::{Kind, KnownFile, KnownVaults};
-    /// let mut vault = file.open_for_writing(&[alice])?;
-    /// vault.rotate(true)?; // a new vault id
-    /// let place = KnownFile::named("app.sealed.toml");
-    /// KnownVaults::remember(&store, &place, &vault.sign_above(0)?.1)?;
-    ///
-    /// let error = KnownVaults::load(&store)?.refuse_handed_over(&old, &place).unwrap_err();
-    /// assert_eq!(error.kind(), Kind::WrongVault);
-    /// # Ok::<(), bootseal_core::Error>(())
-    /// ```
-    pub fn refuse_handed_over(&self, file: &VerifiedFile, place: &KnownFile) -> Result<()> {
-        for known in self.all(place) {
-            self.refuse_former(known, file, place)?;
-        }
-        for (path, known) in self.elsewhere(place) {
-            if known.former.contains(&file.vault_id()) {
-                let epoch = known.epochs.get(&known.vault).copied().unwrap_or_default();
-                let newer = format!(
-                    "this file is signed by {}, which was handed over to {}, and epoch {epoch} of the latter",
-                    file.vault_id(),
-                    known.vault
-                );
-                return Err(older_than_elsewhere(&newer, path, place));
-            }
-            if let Some(what) = former_writer(known, file) {
-                return Err(Error::new(Kind::WrongVault, what).in_file(&place.shown));
-            }
-        }
-        Ok(())
-    }
-
     /// Refuses a file from before the removal of a member if the removal was seen in a file at
     /// another path: another worktree, another clone, another name. The vault id connects them.
     fn refuse_removed_elsewhere(&self, file: &VerifiedFile, place: &KnownFile) -> Result<()> {
@@ -149,17 +107,18 @@ impl KnownVaults {
             if let Some(epoch) =
                 known.epochs.get(&file.vault_id()).filter(|epoch| **epoch > file.epoch())
             {
-                let newer = format!(
-                    "this file has the data key of epoch {}, but epoch {epoch}",
-                    file.epoch()
+                let what = format!(
+                    "this file has the data key of epoch {}, but epoch {epoch} was seen at {}: members removed since could read what is sealed into this file",
+                    file.epoch(),
+                    Shown(path)
                 );
-                return Err(older_than_elsewhere(&newer, path, place));
+                return Err(older_than_elsewhere(what, place));
             }
         }
         Ok(())
     }
 
-    fn elsewhere<'a>(
+    pub(super) fn elsewhere<'a>(
         &'a self,
         place: &'a KnownFile,
     ) -> impl Iterator<Item = (&'a String, &'a Known)> {
@@ -250,40 +209,6 @@ impl KnownVaults {
         }
         self.refuse_removed_elsewhere(file, place)
     }
-}
-
-/// The error for a file that lacks a removal seen at another path.
-fn older_than_elsewhere(newer: &str, path: &str, place: &KnownFile) -> Error {
-    let what = format!(
-        "{newer} was seen at {}: members removed since could read what is sealed into this file",
-        Shown(path)
-    );
-    Error::new(Kind::OldGeneration, what).in_file(&place.shown).with_help(
-        "Merge the newer version into this one first: git merge BRANCH, or git pull. The old values can still be read.",
-    )
-}
-
-/// Returns why only a former writer can have signed the file, if so: its id was handed over, or it
-/// hands a former id over to another id than the known one.
-fn former_writer(known: &Known, file: &VerifiedFile) -> Option<String> {
-    let id = file.vault_id();
-    if known.former.contains(&id) {
-        return Some(format!(
-            "this file is signed by {id}, which was handed over to {}: a former writer may have signed it",
-            known.vault
-        ));
-    }
-    // A pin of an old id accepts any chain that starts from it, and a former writer can make a
-    // chain to an id of their own.
-    let other = file.handed_over_from().is_some()
-        && known.vault != id
-        && !file.header.continues(&known.vault);
-    let chain = if other { file.former_ids() } else { Vec::new() };
-    let old = chain.iter().find(|id| known.former.contains(id))?;
-    Some(format!(
-        "this file hands {old} over to {id}, but an earlier file handed it over to {}: a former writer may have signed it",
-        known.vault
-    ))
 }
 
 fn different(id: &VaultId, known: &Known, place: &KnownFile) -> Error {

@@ -8,7 +8,8 @@ use std::path::Path;
 
 impl KnownVaults {
     /// Forgets everything about `id`: the records of files that belong to it, and its epochs and
-    /// its handovers in all other records. Returns the number of records that changed.
+    /// its handovers in all other records. That the former ids of such a file were handed over stays
+    /// known. Returns the number of records that changed.
     ///
     /// Afterwards, a file with this id must be confirmed or pinned again, and a version of it from
     /// before the removal of a member is accepted.
@@ -39,15 +40,20 @@ impl KnownVaults {
 
     /// The records without this id, and the number of those that changed.
     fn without(mut self, id: &VaultId) -> (KnownVaults, usize) {
-        let before = self.known.len();
-        self.known.retain(|_, known| known.vault != *id);
-        let mut changed = before - self.known.len();
-        for known in self.known.values_mut() {
-            let former = known.former.len();
+        let mut changed = 0;
+        self.known.retain(|_, known| {
+            let (present, former) = (known.vault == *id, known.former.len());
             known.former.retain(|other| other != id);
             let had_epoch = known.epochs.remove(id).is_some();
-            changed += usize::from(had_epoch || known.former.len() < former);
-        }
+            changed += usize::from(present || had_epoch || known.former.len() < former);
+            if !present {
+                return true;
+            }
+            // That other ids were handed over stays known: their former writers are still former.
+            let Some(left) = known.former.last() else { return false };
+            (known.vault, known.generation, known.text) = (*left, 0, None);
+            true
+        });
         (self, changed)
     }
 }
@@ -55,7 +61,7 @@ impl KnownVaults {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::file::known_vaults::Known;
+    use crate::file::known_vaults::{Known, KnownFile};
     use crate::keys::signing::{SigningSeed, id_of};
     use std::collections::BTreeMap;
 
@@ -84,6 +90,15 @@ mod tests {
         assert_eq!(left.keys().collect::<Vec<_>>(), ["/b", "/c"]);
         assert_eq!((&left["/b"], &left["/c"]), (&known(two, &[three]), &all["/c"]));
         assert_eq!(KnownVaults::forget(&store, &one).unwrap(), 0);
+        // The former ids of a forgotten file stay former, until they are forgotten themselves.
+        assert_eq!(KnownVaults::forget(&store, &two).unwrap(), 1);
+        let left = KnownVaults::load(&store).unwrap();
+        assert_eq!(left.vault_of(&KnownFile::named("/b")), None);
+        let b = &left.known["/b"];
+        assert_eq!((b.generation, b.text, &b.former[..]), (0, None, &[three][..]));
+        assert_eq!(KnownVaults::forget(&store, &two).unwrap(), 0);
+        assert_eq!(KnownVaults::forget(&store, &three).unwrap(), 2);
+        assert_eq!(KnownVaults::load(&store).unwrap().files().count(), 0);
         assert_eq!(KnownVaults::forget(&folder.path().join("none"), &one).unwrap(), 0);
     }
 }

@@ -23,7 +23,7 @@ use std::path::PathBuf;
 pub struct RememberedFile {
     /// The path or name of the file, as recorded.
     pub key: String,
-    /// Its vault, as last confirmed.
+    /// Its vault, as last confirmed; one of its former ids, if this vault was forgotten.
     pub vault: VaultId,
     /// The highest generation seen.
     pub generation: u64,

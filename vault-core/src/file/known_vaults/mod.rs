@@ -3,6 +3,7 @@
 
 pub(crate) mod check;
 pub(crate) mod forget;
+pub(crate) mod handovers;
 pub(crate) mod list;
 pub(crate) mod remember;
 pub(crate) mod text;
@@ -115,6 +116,20 @@ struct Known {
 }
 
 impl Known {
+    /// Whether the present id of the file was forgotten, so that only the handovers of its former
+    /// ids are known; one of these stands in its place.
+    fn is_forgotten(&self) -> bool {
+        self.former.contains(&self.vault)
+    }
+
+    /// The id that a former id was handed over to, for messages.
+    fn successor(&self) -> String {
+        match self.is_forgotten() {
+            true => "an id that was forgotten here".to_owned(),
+            false => self.vault.to_string(),
+        }
+    }
+
     /// The highest generation seen of the file. For an id that was handed over, only generations up
     /// to the handover count, because a former writer can sign any later generation.
     fn seen_by(&self, file: &VerifiedFile) -> u64 {
@@ -159,7 +174,7 @@ impl KnownVaults {
 
     /// A file is recognised by its first key, but the entry for any of its keys can refuse it.
     fn asked(&self, place: &KnownFile) -> Option<&Known> {
-        place.keys.first().and_then(|key| self.known.get(key))
+        place.keys.first().and_then(|key| self.known.get(key)).filter(|known| !known.is_forgotten())
     }
 
     fn all<'a>(&'a self, place: &'a KnownFile) -> impl Iterator<Item = &'a Known> {

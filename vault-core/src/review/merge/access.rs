@@ -48,10 +48,14 @@ impl Vault<CanWrite> {
                 _ => {}
             }
         }
-        for gone in current.iter().filter(|access| {
-            find(&result, &access.name).is_none() && !renamed.contains(&access.name)
-        }) {
-            self.remove_access(&gone.name, now)?;
+        let gone: Vec<&str> = current
+            .iter()
+            .map(|access| access.name.as_str())
+            .filter(|name| find(&result, name).is_none() && !renamed.iter().any(|old| old == name))
+            .collect();
+        if !gone.is_empty() {
+            // In one step: a member who goes may have a recipient that cannot be wrapped to.
+            self.remove_all_access(&gone, now)?;
         }
         if let (Some(a), Some(b)) = (&ours.signed, &theirs.signed)
             && (a.vault, a.epoch) == (b.vault, b.epoch)
