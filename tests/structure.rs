@@ -1,5 +1,5 @@
-//! The structural rules, checked in the source: folders form a stack, no import circle, no
-//! oversized file or folder.
+//! The structural rules, checked in the source: folders form a stack, and there is no
+//! import cycle and no oversized file or folder.
 //!
 //! The stack of a crate is the order of the `mod` lines in its `lib.rs`: a folder imports only
 //! folders below it in that order.
@@ -247,7 +247,7 @@ fn there_are_no_import_cycles() {
             }
         }
     }
-    assert!(circles.is_empty(), "{} import circles:\n{}", circles.len(), circles.join("\n"));
+    assert!(circles.is_empty(), "{} import cycles:\n{}", circles.len(), circles.join("\n"));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::support::{Home, Ran, root};
 use serde_json::Value;
 use std::path::Path;
 
-/// The exit codes of cli.md's table, repeated here on purpose.
+/// The exit code of each error kind, repeated here on purpose: a change of one must be noticed.
 pub(crate) fn code_of(kind: &str) -> i32 {
     match kind {
         "io" | "malformed" | "not-found" | "exists" | "unsafe-file" | "conflict" => 1,

@@ -154,7 +154,7 @@ fn a_write_keeps_links_and_modes_and_leaves_no_temporary_file() {
 }
 
 #[test]
-fn a_writer_is_told_when_readers_would_see_other_values() {
+fn a_writer_gets_an_error_if_readers_would_see_other_values() {
     let home = Home::new();
     let vectors = root().join("tests/vectors");
     home.write(

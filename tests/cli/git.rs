@@ -365,8 +365,8 @@ fn a_writer_removed_on_their_side_merges_through_the_handover() {
 
 #[test]
 fn their_side_under_the_former_vault_id_is_a_conflict() {
-    // format.md: all three versions must verify under our vault id. Base and theirs do not, so this
-    // is a conflict for `resolve`.
+    // format.md: the common version and their side must have the id of our side, or one that it was
+    // handed over to. Both have its former id, so this is a conflict for `resolve`.
     let repo = Repo::new();
     repo.invite("bob", &["--writer"]);
     repo.commit("bob");
@@ -490,7 +490,7 @@ fn an_unknown_vault_is_a_plain_conflict_without_a_prompt() {
 
 #[test]
 fn a_new_worktree_is_unknown_and_a_pin_helps() {
-    // format.md: a vault is remembered by the file's real path.
+    // A vault is known by the path of its file, and a new worktree has another path.
     let repo = Repo::new();
     repo.branch("other", |repo| repo.set("acme.token", "theirs"));
     repo.branch("topic", |repo| repo.set("acme.password", "ours"));

@@ -1,5 +1,5 @@
-//! The known vaults of a machine: what is listed, the way back after a removal was undone, and the
-//! one command on a new machine.
+//! The known vaults of a machine: `vaults` lists them, `vaults forget` is the way back after a
+//! removal was undone, and `vaults add` is the one command that a new machine needs.
 
 use crate::support::team::{FILE, elsewhere, team};
 use crate::support::{Home, at_a_terminal};

@@ -822,7 +822,7 @@ fn a_file_that_is_not_regular_is_refused_without_blocking() {
     }
 }
 
-/// Found by review: a former writer hands the old id over to a vault of his own, and has the file
+/// Found by review: a former writer hands the old id over to a vault of their own, and has the file
 /// merged and then reverted.
 #[test]
 fn two_handovers_from_the_known_id_are_an_error_that_names_both() {

@@ -94,7 +94,7 @@ fn values_leave_an_untrusted_vault_only_under_a_pin() {
     let ran = alice.run(&[&["exec"][..], &file, &["--", "true"]].concat());
     assert!(ran.code == 125 && ran.err.contains(&format!("--pin {vault}")), "{ran:?}");
     alice.ok(&[&["export", "--pin", &vault][..], &file].concat());
-    // What only shows values warns once, and says how to pin the vault.
+    // Verbs that only show values warn once, and say how to pin the vault.
     for args in [&["get", "acme.password"][..], &["list"]] {
         let ran = alice.run(&[args, &file].concat());
         assert_eq!((ran.code, ran.err.matches("not trusted yet").count()), (0, 1), "{args:?}");

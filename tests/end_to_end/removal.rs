@@ -224,7 +224,7 @@ fn a_former_writers_own_handover_is_refused() {
         let text = refused(&home, &[&["set", "acme.password"], pin].concat(), b"for-alice-only", 3);
         assert!(!text.contains("for-alice-only"));
     }
-    // Known vaults limit an old pin, but not a pin that is given explicitly now.
+    // Known vaults overrule a pin of the old id, but not a pin of the file's own id.
     host(&home, "bob.key").pin(&home.vault_id()).unwrap().state(home.at("state")).load().unwrap();
 }
 

@@ -1,5 +1,5 @@
-//! A former writer signs a second handover of the old id, to an id of their own, or goes on with
-//! the old id: what a writer's machine and a host know from any path decides.
+//! A former writer hands the old id over a second time, to an id of their own, or continues to sign
+//! with the old id: a writer's machine and a host refuse this because of what they saw at any path.
 
 use crate::support::Home;
 use crate::support::repo::Repo;
@@ -30,7 +30,7 @@ impl Scene {
         Scene { before: home.read(COPY), new: home.vault_id(), old, home }
     }
 
-    /// What bob makes of the second place's file with his key.
+    /// The text of the second place's file after bob has run these commands on it with his key.
     fn by_bob(&self, commands: &[&[&str]]) -> String {
         let bob = elsewhere(&self.home, &["bob.key"], &self.before);
         for command in commands {
@@ -53,7 +53,7 @@ impl Scene {
 fn a_second_handover_is_refused_at_every_path_under_no_pin_and_under_an_old_one() {
     let scene = Scene::new();
     let fork = scene.by_bob(&[&["rotate", "--signing-key"], &["set", "acme.url", "--plain", "y"]]);
-    // A longer chain is no better.
+    // A longer chain is refused too.
     let longer = scene.by_bob(&[&["rotate", "--signing-key"], &["rotate", "--signing-key"]]);
     let old = ["--pin", &scene.old];
     for (text, pin) in [(&fork, &[][..]), (&fork, &old), (&longer, &[]), (&longer, &old)] {
@@ -82,7 +82,7 @@ fn a_second_handover_is_refused_at_every_path_under_no_pin_and_under_an_old_one(
     private(&scene.home, KEY, format!("# vault: {}\n{}", scene.old, scene.home.read(KEY)));
     assert_eq!(scene.at_copy(&fork, &["set", "acme.password"], &[]).code, 3);
     assert_eq!(scene.at_copy(&fork, &["get", "acme.url"], &[]).code, 3);
-    // Nor is it the version to continue from.
+    // `sign` does not continue from such a file either.
     scene.home.write("fork.sealed.toml", &fork);
     let args = ["sign", COPY, "--against", "fork.sealed.toml", "--yes"];
     scene.home.write(COPY, scene.before.replace("\"x\"", "\"z\""));

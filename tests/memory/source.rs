@@ -20,7 +20,7 @@ pub(crate) async fn renew(source: &TokenSource) -> bool {
     }
 }
 
-/// A sentence about the memory that holds its secrets.
+/// A sentence about the memory that contains the secrets of this program.
 pub(crate) fn memory() -> String {
     bootseal::report().map_or_else(|error| error.to_string(), |report| report.to_string())
 }

@@ -61,7 +61,7 @@ impl Home {
         std::fs::write(self.at(name), text).unwrap();
     }
 
-    /// Removes the memory of known vaults, as on a new machine.
+    /// Removes the known vaults, as on a new machine.
     pub fn forget_vaults(&self) {
         std::fs::remove_dir_all(self.at(".local")).unwrap();
     }

@@ -283,7 +283,7 @@ fn check_finds_a_link_or_a_submodule_that_replaced_the_folder_of_a_sealed_file()
         repo.git_ok(&["update-index", "--cacheinfo", &submodule]);
         finding(&repo, &["git", "check", "--staged"], 1, "a submodule replaced a sealed file");
     }
-    // A link in place of other files is none of its business.
+    // A link that replaced another file is no finding.
     let repo = Repo::new();
     std::fs::create_dir(repo.home.at("docs")).unwrap();
     repo.home.write("docs/Cargo.toml", "a = 1\n");

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 const PARTIAL: [&str; 2] = ["--filter=blob:none", "--filter=tree:0"];
 const REFETCH: &[&str] = &["fetch", "-q", "--refetch", "--no-filter"];
 
-/// A clone of the branch `pr` in `out/`, used by carol, who has alice's identity but none of
-/// her memory.
+/// A clone of the branch `pr` in `out/`, used by carol, who has alice's identity but no known
+/// vaults.
 struct Clone<'a> {
     repo: &'a Repo,
     folder: PathBuf,

@@ -189,8 +189,7 @@ fn since_finds_an_old_signed_file_that_git_merged_without_a_driver() {
 
 #[test]
 fn the_hook_stops_a_merge_that_restores_an_old_signed_file() {
-    // format.md: "Git also takes an old signed file without calling any driver: `verify --since` in
-    // CI and in the hook."
+    // Only their side changed the file, so git takes it without calling the merge driver.
     let repo = Repo::new();
     let old = repo.git_ok(&["rev-parse", "HEAD"]);
     repo.set("acme.password", "changed after the leak");

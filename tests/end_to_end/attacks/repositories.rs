@@ -89,7 +89,7 @@ fn a_tracked_bare_repository_does_not_answer_for_the_users_own() {
     assert_eq!(repo.fails(&verify, 3), honest);
     let signed = repo.run(&["sign", DEPLOYED, "--yes"]);
     assert!(!signed.err.contains("nothing to accept"), "{}", signed.err);
-    // The same from inside of the folder.
+    // The same from inside the folder.
     for args in [
         &["git", "check"][..],
         &["sign", "--yes"],
