@@ -27,7 +27,7 @@ fn peak(home: &Home, args: &[&str]) -> (u64, i32, String) {
     (most / 1024, code, std::fs::read_to_string(errors).unwrap())
 }
 
-/// A vault of somebody else, filled up to 16 MiB with a comment.
+/// Another person's vault, filled up to 16 MiB with a comment.
 fn foreign(user: &str) -> String {
     let me = Identity::generate().unwrap();
     let access = Access::new("eve", Role::Writer, me.recipient()).unwrap();
@@ -136,7 +136,7 @@ fn a_huge_array_in_a_login_table_is_refused_before_it_is_built() {
 }
 
 #[test]
-fn a_hand_edit_with_a_million_comments_takes_little_memory() {
+fn a_hand_edit_with_200_000_comments_takes_little_memory() {
     let home = Home::with_vault("a = 1\n");
     std::fs::copy(home.at("app.sealed.toml"), home.at("old.toml")).unwrap();
     let text = home.read("app.sealed.toml");
@@ -144,7 +144,7 @@ fn a_hand_edit_with_a_million_comments_takes_little_memory() {
     within(&home, &["diff", "old.toml", "app.sealed.toml"], 0, "");
     let args = ["sign", "--against", "old.toml", "--yes"];
     within(&home, &args, 0, "167232 more comments, SHA-256 ");
-    // A change in those that are not listed is a change.
+    // A change in a comment that is not listed is a change too.
     std::fs::copy(home.at("app.sealed.toml"), home.at("old.toml")).unwrap();
     let text = home.read("app.sealed.toml");
     let at = text.rfind("#\n").unwrap();

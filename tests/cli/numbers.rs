@@ -36,7 +36,7 @@ fn a_writer_who_signs_the_highest_numbers_can_be_removed() {
     repo.ok(&["set", "acme.user", "--plain", "x"]);
     repo.ok(&["verify", "--since", "HEAD"]);
     assert_eq!(repo.loader().load().unwrap().text("acme.user").unwrap(), "x");
-    // The next removal counts on.
+    // The next removal continues from there.
     repo.ok(&["access", "remove", "app", "--yes"]);
     assert_eq!(repo.file().epoch(), 2);
 }
@@ -59,7 +59,8 @@ fn against_an_older_epoch_makes_new_keys_for_the_list_that_is_shown() {
     repo.ok(&["access", "remove", "app", "--yes"]);
 }
 
-/// A merge counts on from the present id only: a former writer can sign any number on an old branch.
+/// The generation of a merge continues from the present id only, because a former writer can sign
+/// any number on an old branch.
 #[test]
 fn a_former_writers_branch_does_not_use_up_the_numbers_of_a_merge() {
     for both_changed in [false, true] {

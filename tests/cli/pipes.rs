@@ -67,7 +67,7 @@ fn bash(home: &Home, line: &str) -> (Option<i32>, String, String) {
 }
 
 #[test]
-fn pipes_that_have_a_writer_are_read_as_before() {
+fn a_pipe_with_a_writer_is_read_however_late_it_writes() {
     let home = Home::with_vault("[acme]\npassword = \"secret:one\"\n");
     let key = ".config/bootseal/identity.txt";
     make(&home.at("pipe"));

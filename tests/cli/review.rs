@@ -117,7 +117,7 @@ fn many_or_long_destinations_are_counted_in_the_question() {
     let count = "of 10001 changes that decide where a secret goes are NOT shown. To see all: bootseal diff. Sign this?";
     assert!(seen.contains(count), "{seen}");
 
-    // One value of the decisive part itself: its host is shown, and its length.
+    // One long value of the deciding part: its host is shown.
     for url in [
         format!("https://evil.example/{}", "x".repeat(2 << 20)),
         format!("https://{}@evil.example/", "api.acme.example/x".replace('/', ".").repeat(10_000)),

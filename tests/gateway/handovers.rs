@@ -20,7 +20,7 @@ fn a_second_handover_is_refused_under_every_file_name() {
     };
     let old = std::fs::read_to_string(sealed.path()).unwrap();
     let new = sealed.changed(|vault| vault.rotate(true).unwrap());
-    // A former writer has the same old key, and hands the id over to their own.
+    // A former writer has the same old key, and hands the id over to an id of their own.
     let fork = sealed.changed(|vault| vault.rotate(true).unwrap());
     drop(Gateway::run(of("b.sealed.toml", &old)));
     drop(Gateway::run(of("app.sealed.toml", &new)));

@@ -122,9 +122,9 @@ fn since_works_in_a_shallow_clone_that_has_the_compared_commit() {
     clone.ends(&verify, 3, &["shallow", "git fetch --unshallow"]);
 }
 
-/// Found by review: the good version was not here, and one "y" signed the branch author's list.
+/// Found by review: the clone lacked the good version, and one "y" signed the branch author's list.
 #[test]
-fn sign_asks_nothing_where_the_clone_may_lack_the_basis() {
+fn sign_asks_nothing_if_the_clone_may_lack_the_basis() {
     let repo = edited_without_a_key();
     let pin = repo.json(&["verify"])["vault"].as_str().unwrap().to_owned();
     for (options, word, fetch) in [

@@ -131,7 +131,7 @@ fn a_file_of_another_repository_is_refused_with_the_command_to_go_there() {
 }
 
 #[test]
-fn a_working_tree_that_lies_elsewhere_is_refused() {
+fn a_working_tree_in_another_folder_is_refused() {
     let repo = Repo::new();
     let other = Repo::new();
     repo.git_ok(&["config", "core.worktree", other.home.path().to_str().unwrap()]);
