@@ -59,7 +59,7 @@ fn a_killed_change_of_known_vaults_or_git_settings_leaves_no_half_file() {
     with_each(SETTINGS_VERBS, home, kill_often);
 }
 
-/// Between two renames, there is only the renamed file for a moment.
+/// For a moment between two renames, only the old identity exists, under its new name.
 #[test]
 fn a_killed_replacement_of_an_identity_keeps_the_old_one_once() {
     const FORCE: Verb = Verb { args: &["keygen", "--force"], ..VERB };

@@ -100,7 +100,7 @@ fn a_tracked_bare_repository_does_not_answer_for_the_users_own() {
         let mut command = repo.command("alice", args);
         command.current_dir(repo.home.at("deploy")).output().unwrap();
     }
-    assert!(!repo.home.read("deploy/config").contains("bootseal"), "set up inside of the branch");
+    assert!(!repo.home.read("deploy/config").contains("bootseal"), "set up inside the branch");
     assert!(!ran.exists(), "a program that the branch names was run");
 }
 
