@@ -148,8 +148,8 @@ impl Secrets {
     }
 
     /// Reads the table, or the whole file for `""`, into the application's own struct. The
-    /// settings tables (`login`, `route`, `gateway` and `fleet`) are left out, unless `table` is one
-    /// of them.
+    /// settings tables (`login`, `route`, `gateway` and `fleet`) are left out, unless `table` is
+    /// one of them.
     ///
     /// A field of type [`Secret`] accepts only a sealed value. A field of any other type accepts a
     /// sealed value only with `#[serde(with = "bootseal::exposed")]`; see

@@ -26,8 +26,9 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// The nearest of this folder and those above it that has a `.git`; git never tracks anything of that
-/// name. A folder that only looks like a bare repository does not count: any branch can contain one.
+/// The nearest of this folder and those above it that has a `.git`; git never tracks anything of
+/// that name. A folder that only looks like a bare repository does not count: any branch can contain
+/// one.
 fn nearest(folder: &Path) -> Option<PathBuf> {
     folder
         .ancestors()

@@ -75,7 +75,8 @@ impl Memory {
     }
 }
 
-/// Adds to the error of a file from before a removal what to do if the removal was undone on purpose.
+/// Adds to the error of a file from before a removal what to do if the removal was undone on
+/// purpose.
 fn way_back(
     error: bootseal_core::Error,
     known: &KnownVaults,

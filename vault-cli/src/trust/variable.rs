@@ -1,7 +1,7 @@
 //! The environment variable that a property becomes, and the refusal of variables that are programs.
 //!
-//! `exec`, `export` and `accept` share the lists in `programs`. Anyone who names properties must not
-//! be able to choose what is run; a user who wants such a variable names it with `--env`.
+//! `exec`, `export` and `accept` share the lists in `programs`. Anyone who names properties must
+//! not be able to choose what is run; a user who wants such a variable names it with `--env`.
 
 use crate::trust::programs::{is_of_shells, is_program};
 use crate::ui::failure::Result;

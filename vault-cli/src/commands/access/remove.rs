@@ -54,8 +54,8 @@ pub(crate) fn run(options: &AccessRemove, context: &mut Context<'_>) -> Result<(
     })
 }
 
-/// Leaves out the files that have none of these members, and reports them. A name that no file has is
-/// an error: otherwise a mistyped name would look like a success.
+/// Leaves out the files that have none of these members, and reports them. A name that no file
+/// has is an error: otherwise a mistyped name would look like a success.
 fn leave_out_absent(
     names: &[String],
     targets: &mut Targets,

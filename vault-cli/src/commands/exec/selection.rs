@@ -134,8 +134,8 @@ impl Selection {
     }
 }
 
-/// The lines of a .env file. Its author must not choose what is run, so a variable that is a program
-/// needs an option `--env` of the user.
+/// The lines of a .env file. Its author must not choose what is run, so a variable that is a
+/// program needs an option `--env` of the user.
 fn of_env_file(
     path: &Path,
     by_user: &[String],

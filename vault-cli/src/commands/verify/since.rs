@@ -62,8 +62,8 @@ impl Since {
     }
 
     /// Compares the file with its version at the revision: it must be the same vault, or one that
-    /// the vault was handed over to. If the file differs, it must have a higher generation and, under
-    /// the same id, no older epoch.
+    /// the vault was handed over to. If the file differs, it must have a higher generation and,
+    /// under the same id, no older epoch.
     pub(crate) fn check(&self, path: &Path, file: &VerifiedFile) -> Result<Became> {
         // If a link replaced a folder, the file is compared with the old file at the given path,
         // without following the link.
