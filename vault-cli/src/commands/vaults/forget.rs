@@ -43,7 +43,8 @@ pub(crate) fn run(options: &VaultsForget, context: &mut Context<'_>) -> Result<(
     Ok(())
 }
 
-/// Describes what is forgotten, and who can read what is sealed next into the files that are there now.
+/// Describes what is forgotten, and who can read what is sealed next into the files that are there
+/// now.
 fn described(id: &VaultId, files: &[RememberedFile]) -> Review {
     let mut review = Review::new(
         Row::fixed(format!("this machine forgets what it has seen of {id}:")),
