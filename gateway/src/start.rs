@@ -172,7 +172,7 @@ async fn serve_until_stopped(
         tokio::select! {
             _ = upkeep.tick() => metrics.run_upkeep(),
             signal = signals.next() => match signal {
-                // Sending fails only once that thread has ended, and it never does.
+                // Sending fails only if that thread has ended, which it never does.
                 Signal::Reload => drop(reload.send(())),
                 Signal::Stop => break,
             },

@@ -679,7 +679,7 @@ fn a_line_of_an_env_file_sets_no_variable_that_is_a_program() {
         let ran = exec(line, &["--", "true"]);
         assert_eq!((ran.code, ran.out.as_str()), (125, ""), "{line}: {ran:?}");
         let name = line.split('=').next().unwrap();
-        for part in ["app.env", name, "controls which programs are run", "--env"] {
+        for part in ["app.env", name, "decides what programs run", "--env"] {
             assert!(ran.err.contains(part), "{line}, {part}: {ran:?}");
         }
     }

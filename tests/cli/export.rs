@@ -248,7 +248,7 @@ fn colliding_and_dangerous_names_are_refused_and_only_selects() {
         (
             "env",
             &["--only", "path"],
-            "would become the variable PATH, which controls which programs are run",
+            "would become the variable PATH, which decides what programs run or whom they trust",
         ),
         ("sh", &["--only", "z"], "z.1: contains a NUL"),
         ("json", &["--only", "q"], "q"),
@@ -299,7 +299,7 @@ fn variables_that_are_programs_are_refused_and_those_of_shells_are_left_out() {
         ] {
             let ran = home.run(args);
             assert!(
-                ran.code != 0 && ran.err.contains("controls which programs are run"),
+                ran.code != 0 && ran.err.contains("decides what programs run"),
                 "{path}: {ran:?}"
             );
         }

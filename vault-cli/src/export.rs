@@ -80,8 +80,8 @@ fn escape_java(text: &str, key: bool, to: &mut Text) {
     }
 }
 
-/// Writes `NAME='…'`, or `NAME="…"` if the value contains a quote, a backslash or a carriage
-/// return.
+/// Writes `NAME='…'`, or `NAME="…"` if the value contains a single quote, a backslash or a
+/// carriage return.
 pub(crate) fn env(values: &[Clear]) -> Result<Text> {
     let mut text = Text::default();
     for (path, name, value) in flat(values, variable_name)? {

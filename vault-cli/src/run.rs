@@ -12,8 +12,9 @@ use bootseal_core::Kind;
 use clap::{CommandFactory, Parser};
 use std::ffi::OsString;
 
-/// Runs one command line, the program's name first, and returns the exit code: 0, or the
-/// [`bootseal_core::Kind::exit_code`] of the error.
+/// Runs one command line, the program's name first, and returns the exit code: 0, the
+/// [`bootseal_core::Kind::exit_code`] of the error, or a code of the verb's own, such as that of
+/// the program that `exec` runs.
 ///
 /// ```
 /// use bootseal_cli::{World, run};

@@ -32,7 +32,7 @@ pub struct Imitation {
 }
 
 impl Imitation {
-    /// Starts a vendor at `address`, over HTTP in clear. See the example of [`Imitation`].
+    /// Starts a vendor at `address`, over plain HTTP. See the example of [`Imitation`].
     ///
     /// # Errors
     /// When no port, thread or random bytes are available.

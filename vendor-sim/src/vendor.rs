@@ -14,8 +14,8 @@
 //! body over 1 MiB gets 413, any other request 404.
 //!
 //! The vendor shares the process with the test, so everything that a client sends passes through
-//! this heap in clear. The vendor keeps none of it unless [`Vendor::keep_tokens`] asks for it, but
-//! a test that scans memory should run its vendor in another process.
+//! this heap in the clear. The vendor keeps none of it unless [`Vendor::keep_tokens`] asks for it,
+//! but a test that scans memory should run its vendor in another process.
 //!
 //! ```
 //! use bootseal_vendor_sim::Vendor;
@@ -76,8 +76,8 @@ impl Vendor {
         Vendor::start_with(Some(tls), ca_pem)
     }
 
-    /// Starts a vendor that speaks HTTP in clear, for tests that logins in clear are refused, and
-    /// for tests without TLS.
+    /// Starts a vendor that speaks plain HTTP, for tests that logins over plain HTTP are refused,
+    /// and for tests without TLS.
     ///
     /// # Errors
     /// When no port, thread or random bytes are available.
@@ -103,7 +103,7 @@ impl Vendor {
         format!("{}/{}", self.server.origin(), path.strip_prefix('/').unwrap_or(path))
     }
 
-    /// The CA certificate to trust, in PEM; empty for a vendor that speaks HTTP in clear.
+    /// The CA certificate to trust, in PEM; empty for a vendor that speaks plain HTTP.
     ///
     /// Its private key was dropped at the start, so nothing else can be signed with it.
     pub fn ca_pem(&self) -> &str {
@@ -158,7 +158,7 @@ impl Vendor {
         self.state.book().redirect = location;
     }
 
-    /// Keeps the tokens that are issued from now on, in clear, for [`Vendor::tokens`].
+    /// Keeps the tokens that are issued from now on, in the clear, for [`Vendor::tokens`].
     pub fn keep_tokens(&self) {
         self.state.book().tokens.get_or_insert_default();
     }

@@ -30,7 +30,8 @@ const BUFFER_TIMEOUT: Duration = Duration::from_secs(60);
 /// The facts about a caller's connection.
 pub(crate) struct CallerInfo {
     pub(crate) peer: Peer,
-    /// Whether the address is loopback: only this machine reaches it then, and `Host` must name it.
+    /// Whether the address is loopback: then only this machine reaches it, and `Host` must name
+    /// this machine.
     pub(crate) loopback: bool,
     pub(crate) connection: Arc<ConnectionState>,
     /// Its sender is dropped when every connection must end.

@@ -44,7 +44,7 @@ pub(crate) fn read<'a, T: serde::de::DeserializeOwned>(
         else {
             continue;
         };
-        // Login and gateway settings are left out unless the application requests their table.
+        // Settings tables are left out unless the application requests them.
         if path.settings_table().is_some_and(|settings| settings.len() > table.len()) {
             continue;
         }

@@ -17,8 +17,8 @@ pub(crate) struct Candidate {
     /// A passphrase instead of identities, which are derived from the passphrase after the file has
     /// been verified.
     passphrase: Option<Secret>,
-    /// Whether the key was given in code. If such a key does not open the file, no other key is
-    /// tried.
+    /// Whether the passphrase was given in code. If it is wrong, that is an error, and no other key
+    /// is tried.
     insisted: bool,
 }
 
@@ -113,8 +113,8 @@ impl Candidate {
     }
 }
 
-/// The keys to try, in order. A key from code or from `BOOTSEAL_IDENTITY` is the only candidate;
-/// otherwise every well-known path is tried.
+/// The keys to try, in order: those from code, else the one from `BOOTSEAL_IDENTITY`, else those at
+/// every well-known path.
 ///
 /// # Errors
 /// Fails if a named key cannot be read, or if a key file is malformed. A typo in its pin must not

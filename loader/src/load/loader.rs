@@ -59,7 +59,8 @@ impl Loader {
         Loader { exactly: true, ..Loader::new(path) }
     }
 
-    /// Opens the vault only with the identities in this file. [`Loader::load`] reads the file.
+    /// Opens the vault only with the identities in this file, unless an identity or a passphrase is
+    /// given in code too. [`Loader::load`] reads the file.
     #[must_use]
     pub fn identity_file(mut self, path: impl Into<PathBuf>) -> Loader {
         self.identity_file = Some(path.into());

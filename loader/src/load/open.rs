@@ -268,7 +268,7 @@ impl Start<'_> {
         }
     }
 
-    /// The error if no key opens the file. It names the vault, its generation and its readers,
+    /// The error if no key opens the file. It names the vault, its generation and its members,
     /// which are unverified unless a pin was given.
     fn no_key(self, tried: &Tried) -> Result<Error> {
         if let (true, Some(known)) = (self.given.is_empty(), &self.known) {

@@ -147,8 +147,9 @@ impl Secrets {
         Err(now.placed(error))
     }
 
-    /// Reads the table, or the whole file for `""`, into the application's own struct. The tables
-    /// `login` and `route` are left out.
+    /// Reads the table, or the whole file for `""`, into the application's own struct. The
+    /// settings tables (`login`, `route`, `gateway` and `fleet`) are left out, unless `table` is
+    /// one of them.
     ///
     /// A field of type [`Secret`] accepts only a sealed value. A field of any other type accepts a
     /// sealed value only with `#[serde(with = "bootseal::exposed")]`; see

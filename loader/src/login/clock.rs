@@ -36,7 +36,7 @@ pub trait Clock: Send + Sync + 'static {
         None
     }
 
-    /// Completes after `time`. The future is polled only on the thread of a login, inside its
+    /// Completes after `time`. The future is polled only on threads of this crate, inside a tokio
     /// runtime.
     fn sleep(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 

@@ -60,7 +60,7 @@ pub struct LoginResponse {
     pub status: u16,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body, at most 1 MiB of it.
+    /// The body, which has at most 1 MiB: a larger one is a [`TransportError::Broken`].
     pub body: Secret,
 }
 

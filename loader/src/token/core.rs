@@ -43,7 +43,7 @@ pub(crate) struct Core {
 /// The data that the lock protects.
 pub(crate) struct Locked {
     pub(crate) state: TokenState<Arc<SingleFlight>>,
-    /// The file in which failures are saved, so that they outlive the process.
+    /// The history of the logins, which outlives the process.
     pub(crate) history: Option<LoginHistory>,
 }
 

@@ -191,7 +191,7 @@ impl LoginHistory {
         std::thread::Builder::new().name("bootseal-state".into()).spawn(work).ok()?;
         let result = result.recv_timeout(PATIENCE).ok();
         if result.is_none() {
-            tracing::warn!(target: "bootseal", file = %self.path.display(), "the state folder does not respond; the login history was not saved");
+            tracing::warn!(target: "bootseal", file = %self.path.display(), "the state folder does not respond; the login history was not read or saved");
         }
         result
     }

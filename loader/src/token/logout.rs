@@ -19,8 +19,8 @@ impl TokenSource {
     /// the end of a program, and waits for a running login. The next call logs in again.
     ///
     /// # Errors
-    /// [`Kind::LoginDown`] or [`Kind::LoginProtocol`] if the vendor did not end the token. The
-    /// token is dropped anyway.
+    /// [`Kind::LoginDown`] or [`Kind::LoginProtocol`] if the vendor did not end the token;
+    /// [`Kind::Io`] if no thread can be started. The token is dropped anyway.
     ///
     /// ```
     /// async fn at_the_end(acme: bootseal::TokenSource) {
@@ -117,7 +117,7 @@ impl Core {
                 }
             });
         }
-        // The result is logged.
+        // A refused logout was logged.
         let _ = self.end(old);
     }
 

@@ -162,8 +162,8 @@ impl TokenSource {
     /// token.
     ///
     /// The first report starts one login for all callers; a late report about an older token
-    /// changes nothing. The result is `false` while fresh tokens are rejected repeatedly: the
-    /// caller then keeps the vendor's response, and logins are limited to a few a minute.
+    /// changes nothing. The result is `false` while logins are suppressed, because new tokens are
+    /// rejected again and again: the caller then keeps the vendor's response.
     ///
     /// ```
     /// # let (vendor, acme) = bootseal_fixtures::account();
@@ -209,8 +209,8 @@ impl TokenSource {
     }
 
     /// Reports that a call was accepted with `token`: the counterpart of [`TokenSource::reject`]
-    /// for the application's own HTTP client. Without this report, rejected tokens look as if they
-    /// had never worked, which counts as a loop.
+    /// for the application's own HTTP client. Without this report, tokens that are rejected within
+    /// 10 s look as if they had never worked, and two of them in a row count as a loop.
     ///
     /// ```
     /// # let (_vendor, acme) = bootseal_fixtures::account();

@@ -10,7 +10,7 @@ pub(crate) struct Sign {
     /// The edited file [default: the file that -f selects]
     #[arg(value_name = "FILE")]
     pub(crate) edited: Option<PathBuf>,
-    /// Continue from this version, a file or REV:FILE [default: the newest version in git that
+    /// Continue from this version: a file, REV:FILE or REV [default: the newest version in git that
     /// verifies]
     #[arg(long, value_name = "FILE")]
     pub(crate) against: Option<PathBuf>,

@@ -13,8 +13,8 @@ pub(crate) struct Vaults {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum VaultsChange {
-    /// Add the file's vault to the known ones, if it is pinned or you confirm it: the one command on
-    /// a new machine
+    /// Add the file's vault to the known vaults, if it is pinned or you confirm it; run this once
+    /// on a new machine
     #[command(after_help = include_str!("help/vaults_add.txt").trim_end())]
     Add,
     Forget(VaultsForget),

@@ -108,7 +108,7 @@ fn read(path: &Path, context: &mut Context<'_>) -> Result<String> {
 }
 
 /// Refuses a name that the file does not have, unless it was allowed with --new. The sender chose
-/// it, and it may become a variable that programs run.
+/// the name, and it may become a variable that decides what programs run.
 fn refuse_new(path: &PropertyPath, allowed: bool) -> Result<()> {
     let name =
         variable::of(path, "Reject the proposal. To set such a value yourself: bootseal set")?;

@@ -146,8 +146,8 @@ pub(crate) fn by_name(path: &Path) -> Option<Format> {
     }
 }
 
-/// Reads the whole text. The buffer grows without leaving copies in memory, and is wiped when it is
-/// dropped.
+/// Reads the whole text. The buffer grows without leaving copies in memory, and is erased when
+/// it is dropped.
 pub(crate) fn whole(source: &mut impl Read, expected: usize) -> Result<Zeroizing<String>, Error> {
     let mut bytes = Zeroizing::new(vec![0; expected.min(MAX_INPUT) + 1]);
     let mut length = 0;

@@ -1,5 +1,5 @@
 //! The one function that starts git. Nothing that a branch contains can make git run a program or
-//! answer from another place.
+//! answer from another repository.
 
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::Kind;
@@ -17,15 +17,15 @@ const SETTINGS: [&str; 6] = [
     // Programs that git would start while it reads: the monitor, and gpg for signatures.
     "core.fsmonitor=false",
     "log.showSignature=false",
-    // The first commit, too, has versions of a file; the files it was renamed from are others.
+    // The first commit counts too. A file under a former name is another file.
     "log.showRoot=true",
     "log.follow=false",
     // A submodule is another repository, and is not looked into.
     "diff.ignoreSubmodules=all",
 ];
 
-/// A git command in the working tree at `top`, with no input. Its environment is ours: a hook's
-/// `GIT_DIR` and `GIT_INDEX_FILE` are kept.
+/// A git command in the working tree at `top`, with no input. It inherits the environment of this
+/// process, so a hook's `GIT_DIR` and `GIT_INDEX_FILE` are kept.
 ///
 /// # Errors
 /// [`Kind::Io`] if git cannot be run, or is older than 2.38.
@@ -54,9 +54,10 @@ pub(crate) fn git(top: &Path) -> Result<Command> {
     for setting in SETTINGS {
         command.args(["-c", setting]);
     }
-    // In a partial clone git would fetch a missing object, by any program that a remote names.
+    // In a partial clone git would fetch a missing object, with any program that the settings of
+    // the remote name.
     command.env("GIT_NO_LAZY_FETCH", "1");
-    // A replacement would answer for a commit or a version that was signed.
+    // Git would read a replacement object instead of a commit, or of a version that was signed.
     command.env("GIT_NO_REPLACE_OBJECTS", "1").stdin(Stdio::null());
     Ok(command)
 }

@@ -106,11 +106,11 @@ impl Repository {
         Ok(History { versions, gap })
     }
 
-    /// Lists the ids of the versions. Returns also why the list is incomplete, if it is.
+    /// Lists the ids of the versions. Also returns why the list is incomplete, if it is.
     fn ids(&self, from: &str, name: &str, budget: &Budget) -> Result<(Vec<String>, Option<Gap>)> {
         let cannot = |error: std::io::Error| Failure::new(Kind::Io, format!("git log: {error}"));
         let mut gap = self.is_shallow()?.then_some(Gap::Shallow);
-        // A version may be only in a merge, whatever the user's settings show of merges.
+        // A version may be only in a merge commit, which the user's settings could hide.
         let log = [
             "log",
             "--full-history",
@@ -144,7 +144,7 @@ impl Repository {
         Ok((ids, gap))
     }
 
-    /// Reads these versions, and keeps those with a valid signature. Returns also why some were not
+    /// Reads these versions, and keeps those with a valid signature. Also returns why some were not
     /// read, if so.
     fn signed(&self, ids: Vec<String>, budget: &mut Budget) -> Result<(Vec<Version>, Option<Gap>)> {
         let (mut kept, mut gap) = (Vec::new(), None);

@@ -1,4 +1,5 @@
-//! A version that the user names: a file, `REV:FILE`, or a revision of another file.
+//! A version that the user names: a file, `REV:FILE`, or only `REV`, for a file that is named
+//! elsewhere.
 
 use crate::git::repository::Repository;
 use crate::ui::failure::{Failure, Result};
@@ -17,10 +18,10 @@ pub(crate) enum Named {
 ///
 /// # Errors
 /// [`Kind::NotFound`] for a file named like `REV:FILE`, if there is no such revision;
-/// [`Kind::Usage`] if it is both: a branch can contain a file named `main`, or a file
+/// [`Kind::Usage`] if there are both: a branch can contain a file named `main`, or a file
 /// `main:app.sealed.toml` in a folder `origin`, and anyone can push a tag with the name of a file.
 pub(crate) fn named_version(named: &str, path: &Path) -> Result<Named> {
-    // A folder is no version.
+    // A folder is not a version.
     if !Path::new(named).metadata().is_ok_and(|found| !found.is_dir()) {
         return Ok(Named::Revision);
     }
@@ -39,7 +40,7 @@ pub(crate) fn named_version(named: &str, path: &Path) -> Result<Named> {
             continue;
         }
         match repository.commit(revision) {
-            // A clone may lack the revision, so what looks like one is never the file.
+            // A clone may lack the revision, so a name that looks like one never means the file.
             Err(failure)
                 if failure.kind() == Kind::NotFound
                     && (named.contains(':') || repository.is_of_remote(named)?) =>
@@ -59,7 +60,8 @@ pub(crate) fn named_version(named: &str, path: &Path) -> Result<Named> {
     Ok(Named::File)
 }
 
-/// The error of a name that is both, with a name for each that is only one.
+/// The error of a name that is both a file and a revision. Its help has an unambiguous name for
+/// each of them.
 fn both(
     named: &str,
     (revision, file): (&str, &str),
@@ -90,13 +92,13 @@ pub(crate) fn bytes_of(named: &str, path: &Path) -> Result<(String, Vec<u8>)> {
     }
 }
 
-/// Reads a file, with the name to show for it.
+/// Reads a file. Also returns the name to show for it.
 pub(crate) fn bytes_of_file(path: &Path) -> Result<(String, Vec<u8>)> {
     Ok((Shown::path(path).to_string(), HandEdit::read(path)?.text().into_bytes()))
 }
 
-/// Reads the version `REV:FILE`, or that of the file at `path` in the revision `REV`, with the name
-/// to show for it.
+/// Reads the version `REV:FILE`, or that of the file at `path` in the revision `REV`. Also returns
+/// the name to show for it.
 ///
 /// # Errors
 /// [`Kind::NotFound`] if there is no such version, and the errors of git.

@@ -1,5 +1,5 @@
-//! The files of a commit and of the index, and their content. Content that git does not have here is
-//! an error, never an absent file: a partial clone lacks objects, and a shallow one commits.
+//! The files of a commit and of the index, and their content. Content that this clone lacks is an
+//! error, not an absent file: a partial clone lacks objects, and a shallow clone lacks commits.
 
 use crate::git::command::not_here;
 use crate::git::repository::Repository;
@@ -15,7 +15,7 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// Whether it is a file, and no link or submodule.
+    /// Whether it is a file, and not a link or a submodule.
     pub(crate) fn is_regular(&self) -> bool {
         self.mode.starts_with("100")
     }
@@ -71,7 +71,7 @@ impl Repository {
         Ok(list.split(|byte| *byte == 0).filter_map(entry).collect())
     }
 
-    /// Reads the content of `name`, which this entry stands for.
+    /// Reads the content of the entry of `name`.
     ///
     /// # Errors
     /// [`Kind::Io`](bootseal_core::Kind::Io) if git does not have it in this clone.

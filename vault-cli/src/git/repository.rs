@@ -26,8 +26,9 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// The nearest folder above that has a `.git`, which git never tracks. A folder that only looks like
-/// a bare repository does not count: any branch can contain one.
+/// The nearest of this folder and those above it that has a `.git`; git never tracks anything of
+/// that name. A folder that only looks like a bare repository does not count: any branch can
+/// contain one.
 fn nearest(folder: &Path) -> Option<PathBuf> {
     folder
         .ancestors()
@@ -47,12 +48,12 @@ fn toplevel(folder: &Path) -> Result<std::result::Result<PathBuf, Vec<u8>>> {
 }
 
 impl Repository {
-    /// The repository that contains the current folder; `path` must be a file or folder of it.
+    /// The repository that contains the current folder; `path` must not belong to another one.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] if there is none, [`Kind::Usage`] if `path` belongs to another one: a
-    /// branch can contain a repository, as a submodule or as tracked files, and its answers would
-    /// be those of whoever made the branch.
+    /// [`Kind::NotFound`] if there is none; [`Kind::Usage`] if its working tree is elsewhere, or if
+    /// `path` belongs to another one: a branch can contain a repository, as a submodule or as
+    /// tracked files, and its answers would be those of whoever made the branch.
     pub(crate) fn of(path: &Path) -> Result<Repository> {
         let here = std::env::current_dir().map_err(|error| {
             Failure::new(Kind::Io, format!("the current folder is not known: {error}"))

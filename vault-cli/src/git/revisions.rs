@@ -6,7 +6,7 @@ use crate::git::repository::Repository;
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Kind, Shown, Typed, shell_word};
 
-/// Git's own names for commits, which stand in its folder.
+/// Git's own names for commits, which are files in git's folder.
 const PSEUDO_REFS: [&str; 8] = [
     "FETCH_HEAD",
     "ORIG_HEAD",
@@ -17,7 +17,7 @@ const PSEUDO_REFS: [&str; 8] = [
     "BISECT_HEAD",
     "AUTO_MERGE",
 ];
-/// What stands before and after a short name in the references that it can mean, in git's order.
+/// The text before and after a short name in each reference that it can mean, in git's order.
 const MEANINGS: [(&str, &str); 5] = [
     ("refs/", ""),
     ("refs/tags/", ""),
@@ -89,7 +89,8 @@ impl Repository {
         let exists = |full: &str| -> Result<bool> {
             Ok(self.try_ask(&["show-ref", "--verify", "--quiet", full])?.is_ok())
         };
-        // Git takes these as they are. If there is none, a tag of the same name must not replace it.
+        // Git takes these names literally. If there is no such reference, a tag of the same name
+        // must not replace it.
         let whole = match name {
             "HEAD" | "@" => Some(self.head()?.is_some()),
             full if full.starts_with("refs/") => Some(exists(full)?),
@@ -107,7 +108,7 @@ impl Repository {
                 meanings.push(full);
             }
         }
-        // Git looks for these in its folder first, and for a reference if they are not there.
+        // Git looks for these names in its folder first, and for references only if there are none.
         let is_gits_own = PSEUDO_REFS.contains(&name);
         if is_gits_own && !meanings.is_empty() {
             meanings.insert(0, format!("git's own {name}"));

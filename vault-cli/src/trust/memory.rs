@@ -75,7 +75,8 @@ impl Memory {
     }
 }
 
-/// Adds the way back to the error of a file from before a removal, for someone who undid it.
+/// Adds to the error of a file from before a removal what to do if the removal was undone on
+/// purpose.
 fn way_back(
     error: bootseal_core::Error,
     known: &KnownVaults,
@@ -103,7 +104,7 @@ pub(crate) fn known_vaults(context: &Context<'_>) -> Result<PathBuf> {
     })
 }
 
-/// Prints a note if the locked file is older than a version seen here.
+/// Prints a note if the file, which is locked to be changed, is older than a version seen here.
 pub(crate) fn note_older(
     file: &VerifiedFile,
     path: &Path,

@@ -1,8 +1,8 @@
 //! The variables that are programs: a shell, an interpreter, a library or a tool runs what they
 //! contain or name, writes to the file that they name, or sends secrets where they say.
 //!
-//! There are more such variables than any list has. So families by prefix and suffix come first, and
-//! what an application honestly has under such a prefix, above all credentials, is excepted.
+//! No list has all such variables. So families by prefix and suffix come first. Excepted are the
+//! names that applications legitimately use under such a prefix, above all those of credentials.
 
 /// Interactive shells run or expand these on their own. They are left out instead of refused,
 /// because `env` is a common name.
@@ -27,18 +27,18 @@ const TOOLS: &str = "
     TS_NODE_ UV_ UWSGI_ VAGRANT_ YARN_
 ";
 
-/// The last words of names under [`TOOLS`] that only identify someone, or a version.
+/// The last words of names under [`TOOLS`] that are only credentials, a user or a version.
 const HARMLESS: &str = "
     EMAIL KEY PASS PASSPHRASE PASSWD PASSWORD SECRET TOKEN USER USERNAME VERSION
 ";
 
-/// Names and prefixes under [`TOOLS`] that build services and applications use, and the tool obeys
-/// none of them.
+/// Names under [`TOOLS`] that build services and applications use, and that the tool ignores.
 const HONEST: &str = "
     GIT_BRANCH GIT_COMMIT GIT_HASH GIT_HOST GIT_ORG GIT_REF GIT_REPO GIT_REPOSITORY GIT_REVISION
     GIT_SHA GIT_TAG GIT_URL
 ";
 
+/// Prefixes under [`TOOLS`] of names that are only facts of a package, an author or a token.
 const HONEST_FAMILIES: &str = "
     CARGO_PKG_ GIT_AUTHOR_ GIT_COMMITTER_ POETRY_PYPI_TOKEN_
 ";
@@ -93,7 +93,7 @@ const LIBRARIES: &str = "
     SASL_CONF_PATH SASL_PATH SOFTHSM2_CONF TZDIR VK_DRIVER_FILES VK_ICD_FILENAMES
 ";
 
-/// Variables of tools that run programs out of their settings.
+/// Variables of tools whose settings can name programs to run.
 const SETTINGS: &str = "
     ACKRC ACLOCAL_PATH ANT_HOME AR AWS_CONFIG_FILE AWS_DATA_PATH AWS_SHARED_CREDENTIALS_FILE
     AZURE_CONFIG_DIR AZURE_EXTENSION_DIR BAT_CONFIG_DIR BAT_CONFIG_PATH BORG_REMOTE_PATH

@@ -17,8 +17,7 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Target {
     path: PathBuf,
     keys: Keys,
-    /// The pin that the file must still match when it is locked: the same vault, at no lower
-    /// generation.
+    /// The pin that the file must still match when it is locked: see [`pin_of`].
     pin: Pin,
     epoch: u64,
 }

@@ -1,7 +1,7 @@
 //! The environment variable that a property becomes, and the refusal of variables that are programs.
 //!
-//! `exec`, `export` and `accept` use the one list. Whoever names properties must not be able to
-//! choose what is run; a user who wants such a variable names it with `--env`.
+//! `exec`, `export` and `accept` share the lists in `programs`. Anyone who names properties must
+//! not be able to choose what is run; a user who wants such a variable names it with `--env`.
 
 use crate::trust::programs::{is_of_shells, is_program};
 use crate::ui::failure::Result;
@@ -42,7 +42,10 @@ pub(crate) fn may_be_set(name: &str, file: &Path) -> Result<bool> {
     if is_of_shells(name) || !is_program(name) {
         return Ok(!is_of_shells(name));
     }
-    let what = format!("sets the variable {}, which controls which programs are run", Shown(name));
+    let what = format!(
+        "sets the variable {}, which decides what programs run or whom they trust",
+        Shown(name)
+    );
     let help = format!(
         "If you want this, seal the value and name it: --env {}. Otherwise remove the line.",
         shell_word(format_args!("{name}=PATH"))
@@ -69,7 +72,9 @@ pub(crate) fn of(path: &PropertyPath, help: &str) -> Result<String> {
     if !is_program(&name) {
         return Ok(name);
     }
-    let what = format!("would become the variable {name}, which controls which programs are run");
+    let what = format!(
+        "would become the variable {name}, which decides what programs run or whom they trust"
+    );
     let help = help.replace("NAME=PATH", &format!("{name}={path}"));
     Err(Error::new(Kind::Conflict, what).at(path).with_help(help).into())
 }

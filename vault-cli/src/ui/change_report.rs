@@ -197,13 +197,14 @@ const LONGEST_NOTE: usize = 100;
 /// The hosts or elements that a note lists.
 const LISTED: usize = 3;
 
-/// A readable value, with the hosts that a reader connects to if the value does not show them.
+/// A readable value, with the hosts that a program would connect to, if the value does not show
+/// them.
 pub(crate) fn cell(path: &PropertyPath, value: &toml::Value, changes: &Changes) -> Row {
     let text = readable(value);
     let is_short = width(&text) <= SHORT_VALUE;
     let (mut notes, mut known) = (Vec::new(), HashSet::new());
     let hosts = AddressHost::all_in(path, value);
-    // A cut could hide the host, so that a value that shows one is not cut.
+    // A cut could hide a host, so a short value with a host is not cut.
     let row = match is_short && !hosts.is_empty() {
         true => Row::fixed(text),
         false => Row::default().long(text),

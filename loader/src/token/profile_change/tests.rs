@@ -143,7 +143,7 @@ fn a_token_stays_only_for_the_same_user_login_and_calls() {
 }
 
 #[test]
-fn a_new_password_ends_the_back_off_and_an_unchanged_file_does_not() {
+fn a_new_password_ends_the_backoff_and_an_unchanged_file_does_not() {
     let (source, vendor, _) = acme();
     vendor.change(|seen| seen.refuse = true);
     for _ in 0..3 {

@@ -25,7 +25,7 @@ const WINDOW: Duration = Duration::from_secs(60);
 /// monotonic clock.
 #[derive(Debug, Default)]
 pub(crate) struct LoopGuard {
-    /// The number of rejections in a row of tokens with which no call was accepted.
+    /// The number of rejections in a row of young tokens with which no call was accepted.
     fruitless: u32,
     /// The times within the last [`WINDOW`] at which tokens that had worked were rejected.
     revocations: VecDeque<Duration>,

@@ -54,8 +54,8 @@ pub(crate) fn run(options: &AccessRemove, context: &mut Context<'_>) -> Result<(
     })
 }
 
-/// Takes the files out that have none of these members, and says so. Without an error, a mistyped
-/// name would look like a success.
+/// Leaves out the files that have none of these members, and reports them. A name that no file
+/// has is an error: otherwise a mistyped name would look like a success.
 fn leave_out_absent(
     names: &[String],
     targets: &mut Targets,
@@ -100,7 +100,7 @@ fn confirm_own(
     match &options.myself {
         Some(myself) if myself == name => return Ok(()),
         Some(_) => {
-            let text = format!("{what}; --myself has another name");
+            let text = format!("{what}; --myself names someone else");
             return Err(Failure::new(Kind::Usage, text));
         }
         None => {}

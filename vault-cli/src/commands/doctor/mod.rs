@@ -184,7 +184,7 @@ fn file(
     Ok(())
 }
 
-/// Reports a path that other users may write to: they could remove or replace the file.
+/// Reports a path that every user may write to: anyone could remove or replace the file.
 #[cfg(unix)]
 fn open_to_others(path: &Path) -> Option<Finding> {
     use std::os::unix::fs::PermissionsExt;

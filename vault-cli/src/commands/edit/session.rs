@@ -307,7 +307,7 @@ impl<'a> Session<'a> {
             None => Ok(()),
             Some(path) => Err(Error::new(
                 Kind::Conflict,
-                "is marked secret:, and belongs to a login profile or a route, which stays readable",
+                "is marked secret:, and belongs to a login profile or another settings table, which stays readable",
             )
             .at(path)
             .with_help("Make it a value of the table above, and use it as ${name}.")

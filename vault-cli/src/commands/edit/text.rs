@@ -94,7 +94,8 @@ impl TextBuffer {
         }
     }
 
-    /// The finished text. What functions that wrote it left on the stack is wiped.
+    /// The finished text. Wipes what the functions that wrote it left in registers and on
+    /// the stack.
     pub(super) fn finish(self) -> Text {
         scrub_registers();
         scrub_stack();

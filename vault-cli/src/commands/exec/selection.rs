@@ -78,8 +78,8 @@ impl Selection {
         Ok(Selection { only, named, general, files, flat: options.flat })
     }
 
-    /// The destination and origin of each wanted value of this file.
-    /// It leaves out [`Selection::left_out`].
+    /// The destination and origin of each wanted value of this file, without the properties of
+    /// [`Selection::left_out`].
     pub(super) fn wanted(&self, file: &VerifiedFile) -> Result<Vec<(Slot, Source)>> {
         let mut wanted: Vec<(Slot, Source)> = Vec::new();
         for (name, source) in &self.named {
@@ -134,8 +134,8 @@ impl Selection {
     }
 }
 
-/// The lines of a .env file. Whoever wrote the file must not choose what is run, so a variable that
-/// is a program needs an option `--env` of the user.
+/// The lines of a .env file. Its author must not choose what is run, so a variable that is a
+/// program needs an option `--env` of the user.
 fn of_env_file(
     path: &Path,
     by_user: &[String],

@@ -11,7 +11,7 @@ use std::io::Read;
 use std::path::Path;
 
 /// Reads a file that git names, of any content. Of a file that is larger than a sealed file can be,
-/// only so much is read that this is seen.
+/// reads only one byte more than the limit, which shows this.
 fn read(path: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let done =

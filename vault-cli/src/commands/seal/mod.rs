@@ -48,7 +48,7 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
         false => locate::named_file(context)?,
     };
     let added = named_file.as_ref().is_some_and(|path| path.exists());
-    // Known before the text of the input is freed.
+    // Collected now, because the text of the input is freed later.
     let told = told(&input, &sealed);
     let warnings = profile_warnings(&input, &special, &sealed)?;
     let has_comments =
@@ -198,7 +198,7 @@ fn choose(input: &Input, special: &SpecialTables, options: &Seal) -> Result<Hash
     let mut marked = input.names().filter(|(_, marked)| *marked).map(|(path, _)| path);
     if let Some(path) = marked.find(|path| special.keep_readable(path)) {
         let text = format!(
-            "{path} is marked secret:, and belongs to a login profile, which stays readable"
+            "{path} is marked secret:, and belongs to a login profile or another settings table, which stays readable"
         );
         return Err(Failure::new(Kind::Conflict, text)
             .with_help("Make it a value of the table above, and use it as ${name}."));
@@ -229,7 +229,7 @@ pub(crate) fn create(
     let mut vault = Vault::create(access, text)?;
     vault.set_all(values(&input, &sealed), context.now())?;
     check(&vault, &input, &sealed)?;
-    // They are as large as the file, and are not needed while it is signed.
+    // The input is as large as the file, and is not needed while the file is signed.
     drop((input, sealed));
     bootseal_memory::return_freed_memory();
     let file = save(vault, 0, path, context, |text| Ok(lock.create(text).map_err(exists)?))?;

@@ -43,7 +43,8 @@ pub(crate) fn run(options: &VaultsForget, context: &mut Context<'_>) -> Result<(
     Ok(())
 }
 
-/// Says what is forgotten, and who can read what is sealed next into the files that are there now.
+/// Describes what is forgotten, and who can read what is sealed next into the files that are there
+/// now.
 fn described(id: &VaultId, files: &[RememberedFile]) -> Review {
     let mut review = Review::new(
         Row::fixed(format!("this machine forgets what it has seen of {id}:")),
@@ -55,7 +56,7 @@ fn described(id: &VaultId, files: &[RememberedFile]) -> Review {
         let shown = || Row::fixed("  ").long(Shown::path(&path).to_string());
         let numbers = match file.vault == *id {
             true => format!("generation {}, epoch {}", file.generation, epoch(file)),
-            false => format!("an older id of {}", file.vault),
+            false => format!("a former id of {}", file.vault),
         };
         review.minor("paths", shown().and(format!(": {numbers}")));
         // Two paths may lead to one file.

@@ -62,8 +62,8 @@ impl Since {
     }
 
     /// Compares the file with its version at the revision: it must be the same vault, or one that
-    /// the vault was handed over to. If the file differs, it must have a higher generation, and no
-    /// older epoch.
+    /// the vault was handed over to. If the file differs, it must have a higher generation and,
+    /// under the same id, no older epoch.
     pub(crate) fn check(&self, path: &Path, file: &VerifiedFile) -> Result<Became> {
         // If a link replaced a folder, the file is compared with the old file at the given path,
         // without following the link.
@@ -170,8 +170,8 @@ impl Since {
             return Err(Error::new(Kind::WrongVault, what)
                 .with_help("Someone may have replaced it with a vault of their own. Restore the file: git checkout"));
         }
-        // Numbers are kept by id: of an id that was handed over, only generations up to the handover
-        // count.
+        // Each vault id has its own numbers. Of an id that was handed over, only the generations up
+        // to the handover count.
         let same_id = file.vault_id() == old.vault;
         let handed_over = file.handed_over_at(&old.vault).filter(|_| !same_id);
         let generation = handed_over.map_or(old.generation, |at| at.min(old.generation));
