@@ -1,4 +1,5 @@
-//! The limits of a document, which are counted while it is read, before anything large is built.
+//! The limits of a document. What they limit is counted while the document is read, before anything
+//! large is built.
 
 /// The maximum number of properties.
 pub(in crate::text) const MAX_PROPERTIES: usize = 131_072;
@@ -14,7 +15,7 @@ pub(in crate::text) const MAX_NESTING: u32 = 64;
 /// have half as many.
 const MAX_OWN_ELEMENTS: usize = 4096;
 
-/// What was counted so far.
+/// What has been counted so far.
 pub(in crate::text) struct Counts {
     properties: usize,
     tables: usize,
