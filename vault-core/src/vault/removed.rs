@@ -1,5 +1,5 @@
-//! The record of removed members, each with the latest date of the values that the member knows. An
-//! entry stays until these values are replaced.
+//! The record of removed members, each with the time up to which the member knows every value that
+//! was set. An entry stays until these values are replaced.
 
 use crate::error::{Error, Kind, Result};
 use crate::file::header::{MAX_HISTORY, Removed, edit};
