@@ -12,7 +12,7 @@ use bootseal_memory::SecretBuf;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
-/// A kill cuts a write only between two pages of the file.
+/// If the process is killed during a write, the write is cut only between two pages of the file.
 const PAGE: usize = 4096;
 
 impl Pin {

@@ -13,8 +13,8 @@ use toml_parser::decoder::{Encoding, ScalarKind, StringBuilder};
 use toml_parser::parser::{EventReceiver, parse_document};
 use toml_parser::{ErrorSink, ParseError, Source, Span};
 
-/// The size of a chunk of an age file. age authenticates a whole chunk before any part of it is
-/// read.
+/// The maximum size of the text: one chunk of an age file, which age authenticates as a whole
+/// before any part of it is read.
 pub(crate) const MAX_TEXT: usize = 64 * 1024;
 const MAX_NOTE: usize = 1024;
 

@@ -118,8 +118,9 @@ impl Vault<CanWrite> {
 
     /// Replaces the entry of that name with `access`. If a reader becomes a writer with the same
     /// recipient, this is an addition. Any other change is a removal and an addition in one step,
-    /// with the effects and the return value of [`Vault::remove_access`]. If the recipient stays the
-    /// same, no value is returned or marked as known, because the member can still read all of them.
+    /// with the effects and the return value of [`Vault::remove_access`]. If the recipient stays
+    /// the same, no value is returned or marked as known, because the member can still read all of
+    /// them.
     ///
     /// # Errors
     /// As [`Vault::remove_access`] and [`Vault::add_access`].

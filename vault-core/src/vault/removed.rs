@@ -44,8 +44,8 @@ impl Vault<CanWrite> {
     }
 
     /// The newest date in the file, in seconds since 1970-01-01 UTC: of a sealed value or of a
-    /// removal. If a clock shows an earlier time, either that clock is behind, or the clock that set
-    /// this date was ahead. A value that does not open does not count.
+    /// removal. If a clock shows an earlier time, either that clock is behind, or the clock that
+    /// set this date was ahead. A value that does not open does not count.
     ///
     /// ```
     /// # let mut vault = bootseal_fixtures::vault("");

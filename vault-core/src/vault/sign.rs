@@ -48,8 +48,8 @@ impl Vault<CanWrite> {
     ///
     /// # Errors
     /// [`Kind::Malformed`] if the text must not be signed, because it is TOML that only version 1.1
-    /// allows, breaks a rule of the format, or is larger than 16 MiB; [`Kind::Conflict`] if more than
-    /// 64 removed members still know values, or if no higher generation is possible.
+    /// allows, breaks a rule of the format, or is larger than 16 MiB; [`Kind::Conflict`] if more
+    /// than 64 removed members still know values, or if no higher generation is possible.
     ///
     /// ```
     /// # let (alice, file) = bootseal_fixtures::file("");

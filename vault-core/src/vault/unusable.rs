@@ -7,9 +7,10 @@ use crate::file::header::Access;
 use crate::vault::{CanWrite, Vault};
 
 impl Vault<CanWrite> {
-    /// Adds to the error of a wrapping all members of the file whose recipients cannot be wrapped to,
-    /// and the command that removes them together with those who are to go. If they were removed one
-    /// at a time, each removal would fail, because the keys would still be wrapped for the others.
+    /// Adds to the error of a wrapping all members of the file whose recipients cannot be wrapped
+    /// to, and the command that removes them together with those who are to go. If they were
+    /// removed one at a time, each removal would fail, because the keys would still be wrapped for
+    /// the others.
     pub(super) fn unusable(&self, error: Error, list: &[Access]) -> Error {
         let (mut gone, mut bad) = (Vec::new(), Vec::new());
         for access in &self.file.header.access {

@@ -47,10 +47,10 @@ impl KnownVaults {
         Ok(())
     }
 
-    /// Whether a version without a pin may be a version of the file. This is so if no other vault is
-    /// known at its place, except one that was handed over to this one; if its own id was not handed
-    /// over there; and if no former id of the version was handed over to another id in a file at any
-    /// path. [`KnownVaults::recognise`] gives the reason for a refusal.
+    /// Whether a version without a pin may be a version of the file. This is so if no other vault
+    /// is known at its place, except one that was handed over to this one; if its own id was not
+    /// handed over there; and if no former id of the version was handed over to another id in a
+    /// file at any path. [`KnownVaults::recognise`] gives the reason for a refusal.
     ///
     /// ```
     /// # let ((_folder, store), [file, foreign]) = (bootseal_fixtures::path("known_vaults"), bootseal_fixtures::two_vaults());
@@ -71,8 +71,8 @@ impl KnownVaults {
     }
 
     /// Refuses another vault than the known one before the file is parsed, as a pin does. Without
-    /// this, anyone could make a file that takes much memory and time before it is refused. Only the
-    /// table `[bootseal]` is read, to follow the handovers.
+    /// this, anyone could make a file that takes much memory and time before it is refused. Only
+    /// the table `[bootseal]` is read, to follow the handovers.
     ///
     /// # Errors
     /// [`Kind::WrongVault`], as [`KnownVaults::recognise`].

@@ -58,7 +58,7 @@ impl Counts {
     pub(in crate::text) fn path(&mut self, segments: &[String]) -> Result<(), String> {
         self.names += segments.iter().map(String::len).sum::<usize>();
         match self.names > MAX_NAMES {
-            true => Err("the names of its properties have more than 16 MiB in total".into()),
+            true => Err("the names of its properties are longer than 16 MiB in total".into()),
             false => Ok(()),
         }
     }

@@ -1,5 +1,5 @@
-//! Decides what a string that begins with `sealed:` or `secret:` is, and refuses it in a place where
-//! it is not allowed.
+//! Decides what a string that begins with `sealed:` or `secret:` is, and refuses it in a place
+//! where it is not allowed.
 
 use crate::error::Error;
 use crate::text::parse::builder::Builder;

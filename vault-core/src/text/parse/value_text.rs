@@ -1,5 +1,5 @@
-//! Checks a value, and writes it on one line as it is sealed, without building it in memory. A built
-//! array of a million elements would need a hundred times the memory of its text.
+//! Checks a value, and writes it on one line as it is sealed, without building it in memory. A
+//! built array of a million elements would need a hundred times the memory of its text.
 
 use crate::text::outline::Outline;
 use crate::text::parse::index::Index;
