@@ -292,7 +292,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_panics_or_appears_in_an_error(text in "((vault|path|kind|value|note|proposed_at)( = |\\.)?(\"canary\"|\\[|\\{|1|''')?\n?){0,9}") {
+        fn no_text_causes_a_panic_or_appears_in_an_error(text in "((vault|path|kind|value|note|proposed_at)( = |\\.)?(\"canary\"|\\[|\\{|1|''')?\n?){0,9}") {
             if let Err(error) = read(text.as_bytes()) {
                 prop_assert!(!error.to_string().contains("canary"));
             }

@@ -117,7 +117,7 @@ fn believed(
 }
 
 /// The side that a merge starts from, which is the side with the newer keys. `None` if their id is
-/// neither our id nor one that ours was handed over to, so that their side is not trusted.
+/// neither our id nor one that ours was handed over to: their side is then not trusted.
 ///
 /// ```
 /// # let (alice, [ours, file]) = bootseal_fixtures::file_twice("");

@@ -153,7 +153,7 @@ fn unclear(text: &str, bare: bool) -> Option<Error> {
     let what =
         format!("the host `{}` is not written in plain ASCII; it is {host}", Brief(&written));
     Some(Error::new(Kind::Conflict, what).with_help(format!(
-        "Write it as {host}. Letters of different scripts can look the same, so that a review could not show where a secret goes."
+        "Write it as {host}. Letters of different scripts can look the same, so a review could not show where a secret is sent."
     )))
 }
 

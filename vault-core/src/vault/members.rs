@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_above_a_seen_epoch_get_a_new_id_only_if_no_epoch_is_left() {
+    fn a_rotation_above_a_seen_epoch_gets_a_new_id_only_above_the_highest_real_epoch() {
         let mut team = Team::new();
         let id = team.file().vault_id();
         let file = team.change(|vault| vault.rotate_above(7).unwrap());

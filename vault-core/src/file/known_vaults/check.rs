@@ -12,7 +12,8 @@ use crate::shown::Shown;
 
 impl KnownVaults {
     /// Checks a file without a pin against the known vaults, and marks it [`Trust::Remembered`] if
-    /// it is known. For a file with a pin, only the handovers from the pinned id are checked.
+    /// it is known. For a file with a pin of a former id, only the handovers are checked, and for a
+    /// file with a pin of its own id, nothing.
     ///
     /// # Errors
     /// [`Kind::WrongVault`] if another id is known and none of its handovers leads to this one, if

@@ -69,8 +69,8 @@ impl KnownVaults {
     }
 
     /// Refuses a file that hands a former id over to another id than the one seen at any path. The
-    /// first handover counts: whoever has an old key can sign further ones. Only a pin of the new id
-    /// itself decides otherwise.
+    /// first handover counts, because anyone with an old key can sign more. Only a pin of the new
+    /// id itself decides otherwise.
     pub(super) fn refuse_second_handover(
         &self,
         file: &VerifiedFile,

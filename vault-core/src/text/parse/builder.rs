@@ -92,7 +92,7 @@ pub(super) struct Builder<'a> {
     keys: Vec<usize>,
     in_key: bool,
     frames: Vec<Frame>,
-    /// An error that says more than an error of the grammar.
+    /// An error that is more specific than an error of the grammar.
     problem: Option<Error>,
 }
 
