@@ -110,11 +110,11 @@ impl IdentityFile {
                         let pin = words.next().filter(|_| first == "vault:").and_then(|word| word.parse().ok()).filter(|_| words.next().is_none());
                         file.pins.push(pin.ok_or_else(|| place("a comment that begins with `vault:` must be `# vault: vault1…`, or `# vault: vault1…@GENERATION`").with_help("`bootseal access pin KEYFILE` writes the line."))?);
                     } else if let Some(pin) = mentioned_pin(line) {
-                        return Err(place("a comment contains a vault id, but is no pin, and would be ignored").with_help(format!(
+                        return Err(place("a comment contains a vault id, but is not a pin, and would be ignored").with_help(format!(
                             "If the vault is to be pinned, write this line: # vault: {pin} (or run: bootseal access pin KEYFILE). If not, delete {pin} from the comment."
                         )));
                     } else if mentions_damaged_id(comment) {
-                        return Err(place("a comment contains something like a vault id, but is no pin, and would be ignored").with_help(
+                        return Err(place("a comment contains something like a vault id, but is not a pin, and would be ignored").with_help(
                             "If the vault is to be pinned, `bootseal access pin KEYFILE` writes the line. If not, delete the word that begins with `vault1`.",
                         ));
                     }

@@ -176,7 +176,7 @@ fn comments(text: &str) -> Result<Vec<Line>> {
 }
 
 /// Adds lines at the end: first an empty comment, every part of which is a valid end of the file,
-/// and then the pin over it. No line crosses a page, so a kill cuts neither.
+/// and then the pin over it. The pin is within one page of the file, so a kill cannot cut it.
 fn at_the_end(text: &str, pins: &[String]) -> Vec<InPlaceWrite> {
     let mut writes = Vec::new();
     let mut end = text.len();

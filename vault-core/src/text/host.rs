@@ -51,8 +51,8 @@ impl AddressHost {
         found
     }
 
-    /// The hosts in a text that is no URL: `jdbc:postgresql://db.example/app`, `db.example:5432`,
-    /// `a.example,b.example`, `user@tcp(db.example:3306)/app`.
+    /// The hosts in a text that is not a URL: `jdbc:postgresql://db.example/app`,
+    /// `db.example:5432`, `a.example,b.example`, `user@tcp(db.example:3306)/app`.
     fn inside(text: &str) -> impl Iterator<Item = AddressHost> {
         let parts = text.split(|next: char| !next.is_alphanumeric() && !"-.:_".contains(next));
         parts.filter_map(|part| {
@@ -117,7 +117,7 @@ impl AddressHost {
     }
 }
 
-/// Refuses a host that `new` has and `old` has not, if it is not written in ASCII: a reviewer could
+/// Refuses a host that `new` adds to `old`, if it is not written in ASCII, because a reviewer could
 /// not distinguish it from another host.
 ///
 /// # Errors

@@ -9,8 +9,8 @@ use crate::shown::Shown;
 
 impl KnownVaults {
     /// Refuses a file whose id was handed over, at this path or at any other, or which hands a former
-    /// id over to another id than the one seen at any path: a former writer may have made it. An old
-    /// pin changes nothing.
+    /// id over to another id than the one seen at any path: a former writer may have made it. A pin
+    /// of the old id makes no difference.
     ///
     /// # Errors
     /// [`Kind::WrongVault`]; [`Kind::OldGeneration`] for an id that was handed over at another path,
