@@ -39,10 +39,10 @@ impl IdentityFile {
     ///
     /// # Errors
     /// [`Kind::Usage`] if `path` looks like a private key; [`Kind::NotFound`] if the file does not
-    /// exist; [`Kind::Io`] if it cannot be read;
-    /// [`Kind::UnsafeFile`] if others can write or read it (this is not checked on a read-only file
-    /// system, such as the mounted secrets of Kubernetes and systemd); [`Kind::Malformed`] if it is
-    /// not an identity file, or if a comment that begins with `vault:` contains no valid pin.
+    /// exist; [`Kind::Io`] if it cannot be read; [`Kind::UnsafeFile`] if others can write or read
+    /// it (this is not checked on a read-only file system, such as the mounted secrets of
+    /// Kubernetes and systemd); [`Kind::Malformed`] if it is not an identity file, or if a comment
+    /// that begins with `vault:` contains no valid pin.
     ///
     /// ```no_run
     /// let file = bootseal_core::IdentityFile::read("/run/secrets/bootseal.key".as_ref())?;

@@ -20,8 +20,8 @@ use zeroize::Zeroizing;
 /// the document was read. `None` if it is not one value.
 pub(in crate::text) fn one_line(text: &str) -> Option<Zeroizing<String>> {
     // The separators can make the result longer than the text, by a character for each element.
-    // With escaped characters, or floats that have an exponent, it can be longer still, and then
-    // grows.
+    // With escaped characters, or floats that have an exponent, it can be longer still; the buffer
+    // then grows.
     let out = Zeroizing::new(String::with_capacity(2 * text.len()));
     let mut writer = Writer { text, out, between: Vec::new(), in_key: false };
     stream_value(Source::new(text), &mut writer).ok()?;
