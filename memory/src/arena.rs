@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     #[cfg(all(target_os = "linux", not(miri)))]
-    fn its_pages_are_huge_not_dumped_not_inherited_and_unmapped_on_drop() {
+    fn the_pages_of_an_arena_are_huge_not_dumped_not_inherited_and_unmapped_on_drop() {
         let flags = |address: usize| {
             let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
             let mut inside = false;

@@ -33,7 +33,7 @@ impl fmt::Display for LevelError {
         match self {
             LevelError::TooLow { least, report } => write!(
                 f,
-                "{least} is required, but {report}. memfd_secret needs Linux 5.14 or later, not switched off \
+                "{least} is required, but {report}. memfd_secret needs Linux 5.14 or later that has it enabled \
                  (secretmem.enable=), and a seccomp filter that allows it"
             ),
             LevelError::Memory(error) => error.fmt(f),
@@ -84,7 +84,7 @@ mod tests {
         assert_eq!(
             require(Level::MemfdSecret).unwrap_err().to_string(),
             "memfd_secret is required, but secrets are stored in locked pages (memfd_secret: Operation not permitted (os error 1)). \
-             memfd_secret needs Linux 5.14 or later, not switched off (secretmem.enable=), and a seccomp filter that allows it"
+             memfd_secret needs Linux 5.14 or later that has it enabled (secretmem.enable=), and a seccomp filter that allows it"
         );
     }
 }

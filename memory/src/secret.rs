@@ -366,8 +366,8 @@ impl fmt::Debug for Exposed {
 #[cfg(feature = "serde")]
 pub const SECRET_NAME: &str = "$bootseal::Secret";
 
-/// Only the deserializer of a vault can create a `Secret`: it knows [`SECRET_NAME`] and lends the
-/// bytes. Any other format is an error, because it would contain the value in clear.
+/// A `Secret` can be deserialized only from a vault, whose deserializer knows [`SECRET_NAME`] and
+/// lends the bytes. Any other format is an error, because it would contain the value in the clear.
 #[cfg(feature = "serde")]
 impl<'de> serde::Deserialize<'de> for Secret {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Secret, D::Error> {

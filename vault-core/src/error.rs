@@ -36,7 +36,7 @@ pub enum Kind {
     Forged,
     /// The file is authentic, but belongs to another vault than the expected one.
     WrongVault,
-    /// The file is authentic, but older than a pin allows.
+    /// The file is authentic, but older than a pin or the known vaults allow.
     OldGeneration,
     /// A sealed value does not belong to this name in this vault.
     MovedValue,

@@ -19,10 +19,11 @@
 //! reader stops after [`VerifiedFile::open`].
 //!
 //! # What this crate does not do
-//! It uses no network, environment variable, terminal or clock; the time is an argument. It runs no
-//! program, except that the feature `plugin` runs age plugins after the signature has been
-//! verified. It does not choose identities or pins; the CLI and the loader do. `docs/format.md`
-//! describes the format, and `tests/vectors` contains test vectors.
+//! It uses no network, environment variable or terminal, and a clock only to limit how long it
+//! waits; dates are arguments. It runs no program, except that the feature `plugin` runs age
+//! plugins after the signature has been verified. It does not choose identities or pins; the CLI
+//! and the loader do. `docs/format.md` describes the format, and `tests/vectors` contains test
+//! vectors.
 
 #![forbid(unsafe_code)]
 

@@ -53,7 +53,8 @@ impl Error {
         }
     }
 
-    /// Whether TLS itself failed, not the network below it.
+    /// Whether TLS itself failed, not the network below it. Every [`Error::Setup`] counts, even if
+    /// the cause is the proxy.
     pub fn is_tls(&self) -> bool {
         match self {
             Error::Setup(_) => true,

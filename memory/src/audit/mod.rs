@@ -19,7 +19,8 @@ use std::time::{Duration, Instant};
 const WINDOW: usize = 8;
 /// The shortest copy that counts as a fragment, in bytes.
 const FRAGMENT: usize = 16;
-/// The number of bytes read at once. Other threads wait for the slab meanwhile, about 50 µs.
+/// The number of bytes read at once. While these are searched, about 50 µs, other threads wait for
+/// the slab.
 const PIECE: usize = 64 * 1024;
 /// The maximum number of entries for one bucket: enough to find a secret that repeats the same
 /// window.

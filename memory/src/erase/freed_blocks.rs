@@ -89,10 +89,10 @@ impl Drop for ErasedFrees {
     }
 }
 
-/// Runs `work` on a separate thread, and before it returns, overwrites the blocks that the work
-/// freed, including the thread's cache.
+/// Runs `work` on a separate thread under an [`ErasedFrees`] guard. When this function returns, the
+/// blocks that the work freed have been overwritten, including those in the thread's cache.
 ///
-/// It blocks until the work is done. A panic in the work is propagated to the caller.
+/// The function blocks until the work is done. A panic in the work is propagated to the caller.
 ///
 /// # Errors
 /// If no thread can be started, in which case the work did not start.

@@ -12,10 +12,10 @@ const RESERVE: usize = 16 * 1024;
 
 /// Clears the vector registers of this thread, in about 4 ns.
 ///
-/// On x86-64 all of `ymm0` to `ymm15`, and `zmm16` to `zmm31` where the processor has them; on
-/// aarch64 `v0` to `v7` and `v16` to `v31`, the registers a callee may change. The upper halves of
-/// `v8` to `v15` are not cleared. Values that a caller saved on the stack stay there: see
-/// [`scrub_stack`]. On other processors it does nothing.
+/// On x86-64, it clears `ymm0` to `ymm15`, and `zmm16` to `zmm31` if the processor has them. On
+/// aarch64, it clears `v0` to `v7` and `v16` to `v31`, which a callee may change; `v8` to `v15` are
+/// not cleared. On other processors, it does nothing. Values that a caller saved on the stack stay
+/// there: see [`scrub_stack`].
 ///
 /// ```
 /// # let password = bootseal_memory::Secret::copy_of(b"hunter2")?;
@@ -98,8 +98,8 @@ fn x86_64() {
 
 #[cfg(all(target_arch = "aarch64", not(miri)))]
 fn aarch64() {
-    // The lower halves of v8–v15 are callee-saved (AAPCS64 6.1.2): clearing them here would only
-    // make this function restore them on return. Their upper halves are not cleared.
+    // The lower halves of v8–v15 are callee-saved (AAPCS64 6.1.2): if they were cleared here, this
+    // function would only restore them on return. Their upper halves are not cleared either.
     // SAFETY: Advanced SIMD is part of every aarch64 target with the standard library;
     // `clobber_abi` names every register changed.
     unsafe {

@@ -20,7 +20,7 @@ use std::sync::OnceLock;
 pub enum Level {
     /// Locked in memory, and kept out of core dumps if the platform supports that.
     Locked,
-    /// `memfd_secret`: not mapped by the kernel itself either.
+    /// Pages from `memfd_secret`, which the kernel does not even map for itself.
     MemfdSecret,
 }
 

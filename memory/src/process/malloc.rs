@@ -1,4 +1,5 @@
-//! A single malloc arena: otherwise glibc makes one for each thread, and one arena cannot reuse the
+//! Settings of malloc that save memory: the return of freed memory to the system, and a single
+//! arena. Otherwise, glibc makes several arenas for many threads, and one arena cannot reuse the
 //! free memory of another.
 
 /// Makes all threads share one heap from now on if the system's allocator would create more;

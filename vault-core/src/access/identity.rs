@@ -20,7 +20,7 @@ use zeroize::Zeroize;
 
 pub(crate) const SECRET_PREFIX: Hrp = Hrp::parse_unchecked("age-secret-key-");
 const PUBLIC_PREFIX: Hrp = Hrp::parse_unchecked("age");
-/// The authentication tag behind a wrapped file key.
+/// The length of the authentication tag after a wrapped file key.
 const TAG: usize = 16;
 const LABEL: &[u8] = b"age-encryption.org/v1/X25519";
 
@@ -156,8 +156,8 @@ impl Identity {
         self
     }
 
-    /// Returns the file key, if one of the stanzas is for this identity. `also` has the stanzas of a
-    /// file that is opened next, so that one run of a plugin is enough for both.
+    /// Returns the file key, if one of the stanzas is for this identity. `also` contains the
+    /// stanzas of the file that is opened next, so that one run of a plugin is enough for both.
     pub(crate) fn file_key(&self, stanzas: &[Stanza], also: &[Stanza]) -> Result<Option<FileKey>> {
         #[cfg(not(feature = "plugin"))]
         let _ = also;

@@ -38,10 +38,11 @@ impl IdentityFile {
     /// Reads an identity file onto a guarded page and parses it there.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] if the file does not exist; [`Kind::Io`] if it cannot be read;
-    /// [`Kind::UnsafeFile`] if others can write or read it (this is not checked on a read-only file
-    /// system, such as the mounted secrets of Kubernetes and systemd); [`Kind::Malformed`] if it is
-    /// not an identity file, or if a comment that begins with `vault:` contains no valid pin.
+    /// [`Kind::Usage`] if `path` looks like a private key; [`Kind::NotFound`] if the file does not
+    /// exist; [`Kind::Io`] if it cannot be read; [`Kind::UnsafeFile`] if others can write or read
+    /// it (this is not checked on a read-only file system, such as the mounted secrets of
+    /// Kubernetes and systemd); [`Kind::Malformed`] if it is not an identity file, or if a comment
+    /// that begins with `vault:` contains no valid pin.
     ///
     /// ```no_run
     /// let file = bootseal_core::IdentityFile::read("/run/secrets/bootseal.key".as_ref())?;
@@ -109,11 +110,11 @@ impl IdentityFile {
                         let pin = words.next().filter(|_| first == "vault:").and_then(|word| word.parse().ok()).filter(|_| words.next().is_none());
                         file.pins.push(pin.ok_or_else(|| place("a comment that begins with `vault:` must be `# vault: vault1…`, or `# vault: vault1…@GENERATION`").with_help("`bootseal access pin KEYFILE` writes the line."))?);
                     } else if let Some(pin) = mentioned_pin(line) {
-                        return Err(place("a comment contains a vault id, but is no pin, and would be ignored").with_help(format!(
+                        return Err(place("a comment contains a vault id, but is not a pin, and would be ignored").with_help(format!(
                             "If the vault is to be pinned, write this line: # vault: {pin} (or run: bootseal access pin KEYFILE). If not, delete {pin} from the comment."
                         )));
                     } else if mentions_damaged_id(comment) {
-                        return Err(place("a comment contains something like a vault id, but is no pin, and would be ignored").with_help(
+                        return Err(place("a comment contains something like a vault id, but is not a pin, and would be ignored").with_help(
                             "If the vault is to be pinned, `bootseal access pin KEYFILE` writes the line. If not, delete the word that begins with `vault1`.",
                         ));
                     }
@@ -211,8 +212,8 @@ fn mentioned_pin(comment: &str) -> Option<Pin> {
 }
 
 /// Whether a comment contains what may have been a vault id: `vault1` and at least 20 characters of
-/// Bech32, wherever it begins, and with spaces, invisible characters or up to two foreign letters in
-/// it.
+/// Bech32, wherever it begins. Spaces and other characters between them are ignored, and up to two
+/// letters of `vault1` may be from another script.
 fn mentions_damaged_id(comment: &str) -> bool {
     const BECH32: &str = "qpzry9x8gf2tvdw0s3jn54khce6mua7l";
     let text: Vec<char> = comment
@@ -339,7 +340,7 @@ mod tests {
         }
         let with_floor = parse(&format!("# pin: {id}@41\n{key}")).unwrap_err();
         assert!(with_floor.help().unwrap().contains(&format!("# vault: {id}@41")));
-        // A word that is no vault id, a pin line, and an id among the values of a key stay allowed.
+        // Words that are not a vault id, and a pin line, stay allowed.
         for line in ["# vault1 was the first", "# vault1abc", &format!("# vault: {id}@7")] {
             parse(&format!("{line}\n{key}")).unwrap();
         }

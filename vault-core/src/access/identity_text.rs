@@ -11,7 +11,7 @@ use bech32::Bech32;
 use bootseal_memory::{Secret, SecretBuf};
 use std::io::Write;
 
-/// The base-2 logarithm of scrypt's cost. It requires 256 MiB, as much as `age -p` does.
+/// The base-2 logarithm of scrypt's cost. This cost needs 256 MiB, as `age -p` does.
 const WORK: u8 = 18;
 
 impl Identity {

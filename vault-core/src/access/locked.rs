@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 pub(crate) const BEGIN: &str = "-----BEGIN AGE ENCRYPTED FILE-----";
 pub(crate) const END: &str = "-----END AGE ENCRYPTED FILE-----";
-/// On a fast machine, `rage -p` uses up to four times the work factor of `age -p`: 1 GiB of memory.
+/// The base-2 logarithm of the highest accepted cost. On a fast machine, `rage -p` uses up to four
+/// times the cost of `age -p`, which is 1 GiB of memory.
 const MAX_WORK: u8 = 20;
 const MAX_IDENTITY: usize = 4096;
 

@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn known_answers_of_both_profiles() {
+    fn known_answers_of_both_costs() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors/primitives.json");
         let all: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
         let rows = all["passphrase"].as_array().unwrap();
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn salts_are_fresh_and_only_the_two_profiles_parse() {
+    fn salts_are_fresh_and_only_the_two_costs_parse() {
         let (one, other) =
             (Derivation::fresh(Cost::Full).unwrap(), Derivation::fresh(Cost::Full).unwrap());
         assert_ne!(one, other);

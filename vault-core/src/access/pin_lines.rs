@@ -12,7 +12,7 @@ use bootseal_memory::SecretBuf;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
-/// A kill cuts a write only between two pages of the file.
+/// If the process is killed during a write, the write is cut only between two pages of the file.
 const PAGE: usize = 4096;
 
 impl Pin {
@@ -176,7 +176,7 @@ fn comments(text: &str) -> Result<Vec<Line>> {
 }
 
 /// Adds lines at the end: first an empty comment, every part of which is a valid end of the file,
-/// and then the pin over it. No line crosses a page, so a kill cuts neither.
+/// and then the pin over it. The pin is within one page of the file, so a kill cannot cut it.
 fn at_the_end(text: &str, pins: &[String]) -> Vec<InPlaceWrite> {
     let mut writes = Vec::new();
     let mut end = text.len();

@@ -17,7 +17,7 @@ pub(crate) use sys::{Folder, InPlace, create_private, create_private_keeping};
 #[cfg(unix)]
 use unix as sys;
 
-/// How long a lock is waited for, and a pipe that nobody has opened.
+/// How long to wait for a lock, or for a process that opens a pipe for writing.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 const BETWEEN_TRIES: Duration = Duration::from_millis(10);
 
@@ -26,7 +26,7 @@ impl Folder {
     ///
     /// # Errors
     /// [`Kind::Io`] if the folder cannot be locked, or another process still holds the lock; the
-    /// error names that process if the system tells its number.
+    /// error names that process if the system reports its id.
     pub(crate) fn lock(real: &Path, patience: Duration) -> Result<Folder> {
         let began = Instant::now();
         loop {

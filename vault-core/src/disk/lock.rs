@@ -42,8 +42,8 @@ impl FileLock {
         FileLock::at(real_path(path), path)
     }
 
-    /// Like [`FileLock::acquire`], but refuses a symbolic link at `path`: whoever made the link
-    /// would choose the file that is written to.
+    /// Like [`FileLock::acquire`], but refuses a symbolic link at `path`, because the person who
+    /// made the link would choose the file that is written to.
     ///
     /// # Errors
     /// As [`FileLock::acquire`]; [`Kind::Conflict`] for a link.

@@ -114,13 +114,13 @@ impl PrivateFile {
         })
     }
 
-    /// Creates a private file at `path`, whose present file is renamed to `kept`. Where the file
-    /// system allows it, this happens only when the new file is complete, so that a crash leaves no
-    /// incomplete file and, except in a very short moment, a file at `path`.
+    /// Creates a private file at `path`, and renames the file that is there to `kept`. If the file
+    /// system allows it, the rename happens only when the new file is complete, so that a crash
+    /// leaves no incomplete file and, except in a very short moment, a file at `path`.
     ///
     /// # Errors
-    /// [`Kind::Io`] if the files cannot be renamed or written. In that case the present file keeps
-    /// its name.
+    /// [`Kind::Io`] if the files cannot be renamed or written. In that case, the old file keeps its
+    /// name.
     ///
     /// ```
     /// # let (_folder, path) = bootseal_fixtures::path("key");

@@ -1,5 +1,5 @@
-//! Files that are read from, which may be pipes: a pipe that nobody opens for writing is not waited
-//! for without end.
+//! Opens files and pipes for reading. The wait for a process that opens a pipe for writing has a
+//! limit.
 
 use crate::disk::folder::PATIENCE;
 use crate::disk::paths::open;
@@ -57,7 +57,8 @@ fn wait_for_writer(pipe: &File, patience: Duration) -> std::io::Result<()> {
             other => other?,
         };
         let seen = polled[0].revents();
-        // Linux reports an end only if there was a writer, other systems from the start.
+        // Linux reports the end of a pipe only if it had a writer; other systems report it from the
+        // start.
         if seen.contains(PollFlags::IN) || cfg!(target_os = "linux") && !seen.is_empty() {
             return Ok(());
         }

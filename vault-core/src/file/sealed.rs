@@ -127,10 +127,10 @@ impl SealedFile {
     /// table is parsed, to follow the handovers.
     ///
     /// # Errors
-    /// [`Kind::Forged`] if the signature is not valid; [`Kind::WrongVault`] and
-    /// [`Kind::OldGeneration`] if the vault is not pinned, or if its generation is below the lowest
-    /// generation in the pin; [`Kind::Malformed`] if the signed text is not a sealed file by the
-    /// rules of format 1.
+    /// [`Kind::Forged`] if the signature is not valid; [`Kind::WrongVault`] if there are pins, and
+    /// none of them names this vault or one of its former ids; [`Kind::OldGeneration`] if the
+    /// generation is below the lowest generation in the pin; [`Kind::Malformed`] if the signed text
+    /// is not a sealed file by the rules of format 1.
     ///
     /// ```
     /// # let (_, text) = bootseal_fixtures::sealed("user = \"bob\"\n");

@@ -1,7 +1,7 @@
 //! A signed version of a file, reduced to what orders it among other versions.
 //!
-//! Git may have thousands of versions of a file, and anyone who can push adds more. So the signature
-//! is verified, and of the text only the table `[bootseal]` is read.
+//! Git may have thousands of versions of a file, and anyone who can push can add more. Therefore,
+//! only the table `[bootseal]` of the text is read, after the signature has been verified.
 
 use crate::error::{Error, Result};
 use crate::file::sealed::SealedFile;

@@ -103,7 +103,7 @@ impl VerifiedFile {
         let mut whole = Table::new();
         if self.document.length_below(table.segments()) > MAX_SETTINGS {
             return Err(Error::malformed(format!(
-                "the values of the table `{table}` have more than 256 KiB, the limit of settings"
+                "the values of the table `{table}` have more than 256 KiB in total, the limit of a settings table"
             ))
             .at(table));
         }

@@ -40,7 +40,7 @@ pub struct Call {
     pub capture: Vec<Capture>,
 }
 
-/// The body of the login.
+/// The body of a request.
 ///
 /// ```
 /// # use bootseal_fixtures::profile;

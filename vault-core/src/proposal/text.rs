@@ -13,8 +13,8 @@ use toml_parser::decoder::{Encoding, ScalarKind, StringBuilder};
 use toml_parser::parser::{EventReceiver, parse_document};
 use toml_parser::{ErrorSink, ParseError, Source, Span};
 
-/// The size of a chunk of an age file. age authenticates a whole chunk before any part of it is
-/// read.
+/// The maximum size of the text: one chunk of an age file, which age authenticates as a whole
+/// before any part of it is read.
 pub(crate) const MAX_TEXT: usize = 64 * 1024;
 const MAX_NOTE: usize = 1024;
 
@@ -292,7 +292,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_panics_or_appears_in_an_error(text in "((vault|path|kind|value|note|proposed_at)( = |\\.)?(\"canary\"|\\[|\\{|1|''')?\n?){0,9}") {
+        fn no_text_causes_a_panic_or_appears_in_an_error(text in "((vault|path|kind|value|note|proposed_at)( = |\\.)?(\"canary\"|\\[|\\{|1|''')?\n?){0,9}") {
             if let Err(error) = read(text.as_bytes()) {
                 prop_assert!(!error.to_string().contains("canary"));
             }

@@ -41,7 +41,7 @@ pub struct Changes {
     /// Whether there is a new data key, under which every value was sealed again.
     pub rotated: bool,
     /// Remarks on names and hosts that mix scripts, or that look like another name or host of the
-    /// file, by the property, member or [effective host](crate::AddressHost::effective).
+    /// file. The key is the property, member or [effective host](crate::AddressHost::effective).
     pub lookalikes: BTreeMap<String, String>,
 }
 

@@ -16,6 +16,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 /// The prefix of bytes that are not text: `"secret:base64:…"`.
 pub(super) const BYTES_PREFIX: &str = "base64:";
+
 /// The text that an editor returns, which is TOML in which values to be sealed are written as
 /// `"secret:…"`.
 ///

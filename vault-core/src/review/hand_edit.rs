@@ -115,8 +115,8 @@ impl HandEdit {
         self.document.iter().map(|(path, _)| path)
     }
 
-    /// The changed properties and comments from this text to `new`. Neither text needs a valid
-    /// signature.
+    /// The properties and comments that changed between this text and `new`. Neither text needs a
+    /// valid signature.
     ///
     /// ```
     /// use bootseal_core::HandEdit;
@@ -129,8 +129,8 @@ impl HandEdit {
         Changes::of(&self.document, &new.document, |_, _, _| false)
     }
 
-    /// Whether `[bootseal]` differs from that of `file`, apart from the signature. Such differences
-    /// are ignored by an adoption.
+    /// Whether `[bootseal]` differs from that of `file`, apart from the signature. An adoption
+    /// ignores such differences.
     ///
     /// ```
     /// # let (_, text) = bootseal_fixtures::sealed("");

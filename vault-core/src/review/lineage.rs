@@ -116,8 +116,8 @@ fn believed(
     None
 }
 
-/// The side that a merge starts from, which is the side with the newer keys. `None` if the sides
-/// belong to different vaults.
+/// The side that a merge starts from, which is the side with the newer keys. `None` if their id is
+/// neither our id nor one that ours was handed over to: their side is then not trusted.
 ///
 /// ```
 /// # let (alice, [ours, file]) = bootseal_fixtures::file_twice("");

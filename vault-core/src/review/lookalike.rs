@@ -17,8 +17,7 @@ pub(crate) type Remarks = BTreeMap<String, String>;
 
 const MIXED: &str = "mixes scripts";
 
-/// The remarks on the properties of these names and on the hosts in them, compared with both
-/// versions.
+/// The remarks on these properties and on the hosts in them, compared with both versions.
 pub(super) fn of_properties(changed: &[&PropertyPath], old: &Document, new: &Document) -> Remarks {
     let mut remarks = Remarks::new();
     if changed.is_empty() {
@@ -136,8 +135,8 @@ impl<'a> Names<'a> {
         names
     }
 
-    /// Each table that contains the property, and the property: the hash of its skeleton, the hash
-    /// of its text, and its segments.
+    /// For each table that contains the property, and for the property itself: the hash of its
+    /// skeleton, the hash of its text, and its segments.
     fn prefixes<'b>(&self, segments: &'b [String]) -> Vec<(u64, u64, &'b [String])> {
         let (mut looks, mut exact) = (0, 0);
         let each = segments.iter().enumerate().map(|(at, segment)| {

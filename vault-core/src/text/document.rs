@@ -171,8 +171,8 @@ impl Document {
         self.span(path).map(|span| &self.text[span])
     }
 
-    /// The comments, each without surrounding blanks. Of very many comments, the last ones are one
-    /// text, with their number and hash, so that a change in them is still a change.
+    /// The comments, each without surrounding blanks. If there are very many, one text with their
+    /// number and their hash stands for the last ones, so that a change in them still shows.
     pub(crate) fn comments(&self) -> Vec<Cow<'_, str>> {
         let outline = Outline::of(&self.text).unwrap_or_default();
         let listed = outline.comments.into_iter().map(|span| Cow::from(self.text[span].trim()));
@@ -267,7 +267,8 @@ impl Document {
         self.text[self.line_start(span.start)..span.start].trim().is_empty()
     }
 
-    /// Whether the property is written as `[[blocks]]`, in more than one place of the text.
+    /// Whether the property is written as `[[blocks]]`, which can be in more than one place of the
+    /// text.
     pub(crate) fn has_blocks(&self, path: &PropertyPath) -> bool {
         self.span(path).is_some_and(|span| self.is_blocks(&span))
     }

@@ -1,5 +1,5 @@
-//! Edits of a document. Each edit replaces the bytes of one value or adds one line, and the result
-//! is parsed again before it is used.
+//! Edits of a document. Each edit replaces the bytes of values, or adds or removes lines, and the
+//! result is parsed again before it is used.
 
 use crate::error::{Error, Kind, Result};
 use crate::text::document::Document;

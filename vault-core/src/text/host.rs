@@ -26,7 +26,7 @@ const SENT: [&str; 3] = ["json", "form", "headers"];
 #[non_exhaustive]
 pub struct AddressHost {
     /// The host that a reader connects to: in lower case, in ASCII (`xn--…`), with its port unless
-    /// it is the scheme's own.
+    /// it is the scheme's default port.
     pub effective: String,
     /// Whether the text shows exactly this host, in its usual place.
     pub plain: bool,
@@ -43,16 +43,16 @@ impl AddressHost {
         let mut found = Vec::new();
         strings(value, &mut |text| match AddressHost::of(text, bare) {
             Some(host) => found.push(host),
-            // A setting is a URL, or one of the hosts of a list. What an application takes for an
-            // address is not known.
+            // A setting is a URL, or one of the hosts in a list. For any other value, it is not
+            // known what an application takes for an address.
             None if is_setting => {}
             None => found.extend(AddressHost::inside(text)),
         });
         found
     }
 
-    /// The hosts in a text that is no URL: `jdbc:postgresql://db.example/app`, `db.example:5432`,
-    /// `a.example,b.example`, `user@tcp(db.example:3306)/app`.
+    /// The hosts in a text that is not a URL: `jdbc:postgresql://db.example/app`,
+    /// `db.example:5432`, `a.example,b.example`, `user@tcp(db.example:3306)/app`.
     fn inside(text: &str) -> impl Iterator<Item = AddressHost> {
         let parts = text.split(|next: char| !next.is_alphanumeric() && !"-.:_".contains(next));
         parts.filter_map(|part| {
@@ -81,7 +81,7 @@ impl AddressHost {
         let written = written_host(&whole)?;
         let is_clear = written.is_ascii() && !written.contains('%');
         let host = match url.host()? {
-            // The parser leaves the hosts of other schemes as they are.
+            // The URL parser normalises hosts only for schemes that it knows, such as https.
             Host::Domain(domain) => {
                 Host::parse(domain).map_or_else(|_| domain.to_owned(), |host| host.to_string())
             }
@@ -99,7 +99,7 @@ impl AddressHost {
     /// Checks the host of one URL that a user gives to a writer.
     ///
     /// # Errors
-    /// [`Kind::Conflict`] if it is not written in ASCII, with its ASCII form.
+    /// [`Kind::Conflict`] if it is not written in ASCII, with its ASCII form if it has one.
     ///
     /// ```
     /// use bootseal_core::AddressHost;
@@ -117,7 +117,7 @@ impl AddressHost {
     }
 }
 
-/// Refuses a host that `new` has and `old` has not, if it is not written in ASCII: a reviewer could
+/// Refuses a host that `new` adds to `old`, if it is not written in ASCII, because a reviewer could
 /// not distinguish it from another host.
 ///
 /// # Errors
@@ -153,11 +153,11 @@ fn unclear(text: &str, bare: bool) -> Option<Error> {
     let what =
         format!("the host `{}` is not written in plain ASCII; it is {host}", Brief(&written));
     Some(Error::new(Kind::Conflict, what).with_help(format!(
-        "Write it as {host}. Letters of different scripts can look the same, so that a review could not show where a secret goes."
+        "Write it as {host}. Letters of different scripts can look the same, so a review could not show where a secret is sent."
     )))
 }
 
-/// Whether the property is in a settings table, below none of the keys that are sent.
+/// Whether the property is in a settings table, but not below a key whose content is sent.
 fn is_setting(path: &PropertyPath) -> bool {
     let table = path.settings_table().map_or(0, <[String]>::len);
     table > 0 && !path.segments()[table..].iter().any(|key| SENT.contains(&key.as_str()))
@@ -172,7 +172,7 @@ fn decides_a_host(path: &PropertyPath) -> bool {
 /// The host of a URL as it is written, with its port and without user information; `None` without
 /// a scheme.
 fn written_host(url: &str) -> Option<String> {
-    // A URL parser removes these, wherever they are.
+    // A URL parser removes these characters, wherever they are.
     let url: String = url.chars().filter(|next| !"\t\n\r".contains(*next)).collect();
     let url = url.trim_start_matches(|next: char| next <= ' ');
     let (scheme, rest) = url.split_once(':')?;

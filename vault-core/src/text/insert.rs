@@ -24,7 +24,7 @@ impl Document {
         }
     }
 
-    /// Inserts each property at its place in the outline of the present text; properties that need
+    /// Inserts each property at its place in the outline of the current text; properties that need
     /// a new table come last.
     fn placed_at_once(&self, list: &[(&PropertyPath, &str)]) -> Result<String> {
         let outline = Outline::of(&self.text)?;
@@ -64,7 +64,7 @@ impl Document {
                 Spot::NewTable => tables.entry(table).or_default().push_str(&line(table.len())),
             }
         }
-        // The brace had no blank before it, so add one after all insertions.
+        // If the closing brace had no blank before it, one is added after all insertions.
         tight.sort_unstable();
         tight.dedup();
         splices.extend(tight.into_iter().map(|at| (at, " ".to_owned())));

@@ -14,8 +14,8 @@ use toml_parser::decoder::Encoding;
 use toml_parser::parser::EventReceiver;
 use toml_parser::{ErrorSink, ParseError, Source, Span};
 
-/// The number of comments that are told apart. Nobody could review more of them, and a list of
-/// millions would need much memory.
+/// The maximum number of comments that are listed one by one. Nobody could review more of them, and
+/// a list of millions would need much memory.
 const MAX_COMMENTS: usize = 32_768;
 
 #[derive(Default)]
@@ -25,7 +25,7 @@ pub(crate) struct Outline {
     /// Every `key = value` line, in order.
     pub(crate) entries: Vec<Entry>,
     pub(crate) inline_tables: Vec<InlineTable>,
-    /// The text of each comment, with its offset; the first [`MAX_COMMENTS`].
+    /// The span of each comment, for the first [`MAX_COMMENTS`] comments.
     pub(crate) comments: Vec<Range<usize>>,
     /// The number of further comments, and the hash of their texts.
     pub(crate) more_comments: (usize, Sha256),
@@ -77,9 +77,9 @@ impl Outline {
         Outline::scan(text, true)
     }
 
-    /// Only the part before the first header, the first `[bootseal]` with its successor, and the
-    /// last section, with the bounds checked. This is enough for a reader, and needs hardly any
-    /// memory.
+    /// The outline with only these sections: the part before the first header, the first
+    /// `[bootseal]` and the section after it, and the last section. All bounds are checked. This is
+    /// enough for a reader, and needs hardly any memory.
     pub(crate) fn bounds(text: &str) -> Result<Outline> {
         Outline::scan(text, false)
     }

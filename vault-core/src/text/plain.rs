@@ -89,7 +89,7 @@ impl PlainDocument {
 
     /// Like `parse`; `own` is the error for a table `bootseal`, which a plain-text file never has.
     pub(crate) fn parse_user(text: String, own: impl FnOnce() -> Error) -> Result<PlainDocument> {
-        // Wiped when it is dropped, as on every way out of here.
+        // The drop wipes the text on every way out of this function, errors included.
         let mut plain = PlainDocument { text: with_lf(text), index: Index::default() };
         let outline = Outline::bounds(&plain.text)?;
         let is_own = |section: &Section| section.path.first().is_some_and(|key| key == "bootseal");
@@ -188,7 +188,8 @@ impl PlainDocument {
     /// included, stays the same. A missing path changes nothing.
     ///
     /// # Errors
-    /// [`Kind::Conflict`] for an array that is written as `[[blocks]]`, in more than one place.
+    /// [`Kind::Conflict`] for an array that is written as `[[blocks]]`, because it can be in more
+    /// than one place of the text.
     ///
     /// ```
     /// let plain = bootseal_core::PlainDocument::parse("password = \"secret:hunter2\" # since May\n".into())?;
@@ -213,7 +214,7 @@ impl PlainDocument {
         Ok(text)
     }
 
-    /// The length of the text without the values of `paths`, in bytes. A missing path counts nothing.
+    /// The length of the text without the values of `paths`, in bytes. A missing path is ignored.
     ///
     /// ```
     /// let plain = bootseal_core::PlainDocument::parse("user = 'bob'\n".into())?;
@@ -229,7 +230,8 @@ impl PlainDocument {
     /// Checks that the values of `paths` can be sealed in place. A missing path is ignored.
     ///
     /// # Errors
-    /// [`Kind::Conflict`] for an array that is written as `[[blocks]]`, in more than one place.
+    /// [`Kind::Conflict`] for an array that is written as `[[blocks]]`, because it can be in more
+    /// than one place of the text.
     ///
     /// ```
     /// let plain = bootseal_core::PlainDocument::parse("[[hosts]]\nname = \"a\"\n".into())?;

@@ -1,4 +1,4 @@
-//! A text that several values share, and that is changed without a copy.
+//! Texts without copies: a text that several values share, and the replacement of CR LF in place.
 
 use std::ops::{Deref, Range};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ pub(crate) struct SharedText {
 }
 
 impl SharedText {
-    /// The part of this text with these offsets, which must be between characters.
+    /// The part of this text with these offsets, which must be character boundaries.
     pub(crate) fn part(&self, part: Range<usize>) -> SharedText {
         let start = self.part.start;
         SharedText { whole: self.whole.clone(), part: start + part.start..start + part.end }

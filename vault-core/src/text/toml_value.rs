@@ -13,8 +13,8 @@ pub(crate) fn parse_toml(text: &str) -> Result<toml::Spanned<DeTable<'_>>> {
     })
 }
 
-/// Converts a value; `None` for a number out of the range of i64 or f64, which TOML requires to be
-/// an error.
+/// Converts a value; `None` for a number that does not fit into an i64, or that cannot be read as
+/// an f64. TOML requires an error for such an integer.
 pub(crate) fn to_value(value: &DeValue<'_>) -> Option<toml::Value> {
     Some(match value {
         DeValue::String(string) => toml::Value::String(string.to_string()),

@@ -118,7 +118,9 @@ impl Vault<CanWrite> {
 
     /// Replaces the entry of that name with `access`. If a reader becomes a writer with the same
     /// recipient, this is an addition. Any other change is a removal and an addition in one step,
-    /// with the effects and the return value of [`Vault::remove_access`].
+    /// with the effects and the return value of [`Vault::remove_access`]. If the recipient stays
+    /// the same, no value is returned or marked as known, because the member can still read all of
+    /// them.
     ///
     /// # Errors
     /// As [`Vault::remove_access`] and [`Vault::add_access`].
@@ -360,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_above_a_seen_epoch_get_a_new_id_only_if_no_epoch_is_left() {
+    fn a_rotation_above_a_seen_epoch_gets_a_new_id_only_above_the_highest_real_epoch() {
         let mut team = Team::new();
         let id = team.file().vault_id();
         let file = team.change(|vault| vault.rotate_above(7).unwrap());

@@ -11,8 +11,8 @@ use crate::keys::signing::id_of;
 use crate::vault::{CanRead, CanWrite, Vault};
 
 impl VerifiedFile {
-    /// The highest role that one of these identities has in the access list; `None` if it has none
-    /// of them.
+    /// The highest role that one of these identities has in the access list; `None` if the list
+    /// contains none of them.
     ///
     /// ```
     /// # let (alice, file) = bootseal_fixtures::file("");

@@ -41,8 +41,9 @@ impl Vault<CanWrite> {
         )
     }
 
-    /// Like `rotate`, with an epoch above `epoch`, which was seen elsewhere. If the format allows no
-    /// higher epoch, the vault also gets a new id, so that nobody can end its future with a number.
+    /// Like `rotate`, with an epoch above `epoch`, which was seen elsewhere. If one of the two
+    /// epochs is above [`MAX_REAL`], the vault gets a new id instead, which starts at epoch 1.
+    /// Otherwise, a writer who signs a high epoch could make further rotations impossible.
     ///
     /// # Errors
     /// As [`Vault::rotate`].

@@ -1,5 +1,5 @@
-//! The record of removed members, each with the values that the member still knows, until these
-//! values are replaced.
+//! The record of removed members, each with the time up to which the member knows every value that
+//! was set. An entry stays until these values are replaced.
 
 use crate::error::{Error, Kind, Result};
 use crate::file::header::{MAX_HISTORY, Removed, edit};
@@ -44,8 +44,8 @@ impl Vault<CanWrite> {
     }
 
     /// The newest date in the file, in seconds since 1970-01-01 UTC: of a sealed value or of a
-    /// removal. A clock that shows an earlier time is behind, or the one that dated it was ahead. A
-    /// value that does not open does not count.
+    /// removal. If a clock shows an earlier time, either that clock is behind, or the clock that
+    /// set this date was ahead. A value that does not open does not count.
     ///
     /// ```
     /// # let mut vault = bootseal_fixtures::vault("");

@@ -15,7 +15,7 @@ use crate::vault::{CanWrite, Vault};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
-/// The length of the line with the signature, and of a line before the table, at most.
+/// The maximum length of the line with the signature and of the empty line before the table.
 const SIGNATURE_LINE: usize = 128;
 
 impl Vault<CanWrite> {
@@ -48,7 +48,8 @@ impl Vault<CanWrite> {
     ///
     /// # Errors
     /// [`Kind::Malformed`] if the text must not be signed, because it is TOML that only version 1.1
-    /// allows, breaks a rule of the format, or is larger than 16 MiB.
+    /// allows, breaks a rule of the format, or is larger than 16 MiB; [`Kind::Conflict`] if more
+    /// than 64 removed members still know values, or if no higher generation is possible.
     ///
     /// ```
     /// # let (alice, file) = bootseal_fixtures::file("");

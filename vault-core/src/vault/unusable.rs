@@ -7,9 +7,10 @@ use crate::file::header::Access;
 use crate::vault::{CanWrite, Vault};
 
 impl Vault<CanWrite> {
-    /// Adds to the error of a wrapping all members of the file whose recipients cannot be wrapped to,
-    /// and the command that removes them together with those who are to go. One at a time, nobody
-    /// could be removed: the keys would be wrapped for the others.
+    /// Adds to the error of a wrapping all members of the file whose recipients cannot be wrapped
+    /// to, and the command that removes them together with those who are to go. If they were
+    /// removed one at a time, each removal would fail, because the keys would still be wrapped for
+    /// the others.
     pub(super) fn unusable(&self, error: Error, list: &[Access]) -> Error {
         let (mut gone, mut bad) = (Vec::new(), Vec::new());
         for access in &self.file.header.access {
@@ -27,7 +28,7 @@ impl Vault<CanWrite> {
         gone.append(&mut bad);
         let help = error.help().map_or(String::new(), |help| format!("{help}\n  "));
         self.placed(Error::new(error.kind(), what).with_help(format!(
-            "{help}To remove all who stand in the way in one step: bootseal access remove {}",
+            "{help}To remove all these members in one step: bootseal access remove {}",
             gone.join(" ")
         )))
     }

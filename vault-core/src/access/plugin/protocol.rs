@@ -70,8 +70,8 @@ impl Conversation {
     ) -> std::io::Result<Conversation> {
         let mut command = Command::new(program);
         command.arg(format!("--age-plugin={machine}"));
-        // The plugin runs in the root folder, because others may have placed files that it would
-        // load into the current folder.
+        // The plugin runs in the root folder, because in the current folder it could load files
+        // that others have placed there.
         command.current_dir(program.ancestors().last().unwrap_or(program));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         for (name, _) in std::env::vars_os() {

@@ -31,7 +31,7 @@ impl Key {
             }
             if let Some(opened) = age::Identity::unwrap_stanza(&*self.key, stanza) {
                 return opened.map(Some).map_err(|_| {
-                    Error::malformed("a stanza for this SSH key cannot be decrypted with it")
+                    Error::malformed("this SSH key cannot decrypt a stanza that is for this key")
                 });
             }
         }

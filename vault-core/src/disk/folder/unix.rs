@@ -43,8 +43,8 @@ impl Folder {
         self.open_as(real, OFlags::RDONLY)
     }
 
-    /// Opens an existing file for reading and writing. A file that its owner made read-only gets
-    /// the permission until the returned value is dropped.
+    /// Opens an existing file for reading and writing. A file that its owner made read-only is
+    /// writable until the returned value is dropped.
     pub(crate) fn open_in_place(&self, real: &Path) -> io::Result<InPlace> {
         match self.open_as(real, OFlags::RDWR) {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
@@ -67,7 +67,7 @@ impl Folder {
     }
 
     /// Replaces an existing file. The new file gets the old file's mode, access control list and,
-    /// if permitted, its owner. What cannot be kept is narrowed, never widened.
+    /// if permitted, its owner. Rights that cannot be kept are narrowed, never widened.
     pub(crate) fn replace(&self, real: &Path, bytes: &[u8]) -> io::Result<()> {
         let name = real.file_name().ok_or(io::ErrorKind::InvalidInput)?;
         let old_file = self.open(real)?;
@@ -88,7 +88,7 @@ impl Folder {
                 mode = narrowed;
             }
             if file.metadata()?.gid() != old.gid() {
-                // The group bits would apply to another group, which may read what everyone may.
+                // The group bits would apply to another group, which gets no more than everyone.
                 mode = acl::group_as_others(mode);
             }
             rustix::fs::fchmod(file, mode)?;
@@ -162,7 +162,7 @@ impl Folder {
 /// A file that is changed where it is.
 pub(crate) struct InPlace {
     pub(crate) file: File,
-    /// The mode to set again.
+    /// The mode that the drop restores.
     mode: Option<Mode>,
 }
 

@@ -147,7 +147,8 @@ pub(super) fn is_name(name: &str) -> bool {
             .all(|(at, byte)| byte.is_ascii_alphanumeric() || at > 0 && b"._@-".contains(&byte))
 }
 
-/// A removed member, and the time of the removal (seconds since 1970-01-01 UTC).
+/// A removed member, and the time up to which the member knows every value that was set, in seconds
+/// since 1970-01-01 UTC.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Removed {
     pub(crate) name: String,

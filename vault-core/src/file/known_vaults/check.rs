@@ -12,7 +12,8 @@ use crate::shown::Shown;
 
 impl KnownVaults {
     /// Checks a file without a pin against the known vaults, and marks it [`Trust::Remembered`] if
-    /// it is known. For a file with a pin, only the handovers from the pinned id are checked.
+    /// it is known. For a file with a pin of a former id, only the handovers are checked, and for a
+    /// file with a pin of its own id, nothing.
     ///
     /// # Errors
     /// [`Kind::WrongVault`] if another id is known and none of its handovers leads to this one, if
@@ -47,10 +48,10 @@ impl KnownVaults {
         Ok(())
     }
 
-    /// Whether a version without a pin may be a version of the file: no other vault is known at its
-    /// place, except one that was handed over to this one, and no former id of the version was
-    /// handed over to another id in a file at any path. [`KnownVaults::recognise`] gives the reason
-    /// for a refusal.
+    /// Whether a version without a pin may be a version of the file. This is so if no other vault
+    /// is known at its place, except one that was handed over to this one; if its own id was not
+    /// handed over there; and if no former id of the version was handed over to another id in a
+    /// file at any path. [`KnownVaults::recognise`] gives the reason for a refusal.
     ///
     /// ```
     /// # let ((_folder, store), [file, foreign]) = (bootseal_fixtures::path("known_vaults"), bootseal_fixtures::two_vaults());
@@ -71,8 +72,8 @@ impl KnownVaults {
     }
 
     /// Refuses another vault than the known one before the file is parsed, as a pin does. Without
-    /// it, anyone could make a file that takes much memory and time before it is refused. Only the
-    /// table `[bootseal]` is read, to follow the handovers.
+    /// this, anyone could make a file that takes much memory and time before it is refused. Only
+    /// the table `[bootseal]` is read, to follow the handovers.
     ///
     /// # Errors
     /// [`Kind::WrongVault`], as [`KnownVaults::recognise`].
@@ -90,7 +91,7 @@ impl KnownVaults {
     /// ```
     pub fn refuse_other_vault(&self, file: &SignedFile, place: &KnownFile) -> Result<()> {
         let id = file.vault_id();
-        // An id that was handed over gets its own error once its file was read.
+        // A file whose id was handed over is refused later, with an error of its own.
         let other = |known: &&Known| {
             known.vault != id && !known.former.contains(&id) && !file.continues(&known.vault)
         };
@@ -185,7 +186,7 @@ impl KnownVaults {
         self.refuse_handed_over(file, place)?;
         for known in self.all(place) {
             let (generation, seen) = (file.generation(), known.seen_by(file));
-            // The pin now names another vault, of which nothing is known.
+            // If this is false, a pin now names another vault, of which nothing is known.
             let same_line = known.vault == file.vault_id() || file.header.continues(&known.vault);
             let what = match generation.cmp(&seen) {
                 _ if !same_line => continue,

@@ -1,4 +1,4 @@
-//! Refuses what only a former writer can have signed: a file whose id was handed over, and a second
+//! Refuses what a former writer may have signed: a file whose id was handed over, and a second
 //! handover of an id, to another id than the one seen.
 
 use crate::error::{Error, Kind, Result};
@@ -9,8 +9,8 @@ use crate::shown::Shown;
 
 impl KnownVaults {
     /// Refuses a file whose id was handed over, at this path or at any other, or which hands a former
-    /// id over to another id than the one seen at any path: a former writer may have made it. An old
-    /// pin changes nothing.
+    /// id over to another id than the one seen at any path: a former writer may have made it. A pin
+    /// of the old id makes no difference.
     ///
     /// # Errors
     /// [`Kind::WrongVault`]; [`Kind::OldGeneration`] for an id that was handed over at another path,
@@ -35,7 +35,7 @@ impl KnownVaults {
         for (path, known) in self.elsewhere(place) {
             if known.former.contains(&file.vault_id()) {
                 let seen = match known.is_forgotten() {
-                    true => "which".to_owned(),
+                    true => "and this handover".to_owned(),
                     false => {
                         let epoch = known.epochs.get(&known.vault).copied().unwrap_or_default();
                         format!("and epoch {epoch} of the latter")
@@ -69,8 +69,8 @@ impl KnownVaults {
     }
 
     /// Refuses a file that hands a former id over to another id than the one seen at any path. The
-    /// first handover counts: whoever has an old key can sign further ones. Only a pin of the new id
-    /// itself decides otherwise.
+    /// first handover counts, because anyone with an old key can sign more. Only a pin of the new
+    /// id itself decides otherwise.
     pub(super) fn refuse_second_handover(
         &self,
         file: &VerifiedFile,
@@ -84,9 +84,9 @@ impl KnownVaults {
             return Ok(());
         };
         let what = format!(
-            "this file hands {old} over to {id}, but the file known as {} was handed over from it to {}: a former writer may have signed it",
-            Shown(path),
-            known.successor()
+            "this file hands {old} over to {id}, but that id was handed over to {} in the file known as {}: a former writer may have signed this file",
+            known.successor(),
+            Shown(path)
         );
         let newest = match known.is_forgotten() {
             true => String::new(),
@@ -97,8 +97,9 @@ impl KnownVaults {
         )))
     }
 
-    /// The record that knows another handover of one of `former`, from which an unbroken chain of
-    /// handovers leads to `id`; with its path, and the id that was handed over twice.
+    /// Finds a record in which one of `former` was handed over to another id. `former`, followed by
+    /// `id`, is an unbroken chain of handovers. Returns the path of the record, the record, and the
+    /// id that was handed over twice.
     pub(super) fn second_handover(
         &self,
         id: &VaultId,

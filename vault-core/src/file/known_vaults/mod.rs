@@ -116,8 +116,8 @@ struct Known {
 }
 
 impl Known {
-    /// Whether the present id of the file was forgotten, so that only the handovers of its former
-    /// ids are known; one of these stands in its place.
+    /// Whether the current id of the file was forgotten. If so, only the handovers of its former
+    /// ids are known, and `vault` is one of these.
     fn is_forgotten(&self) -> bool {
         self.former.contains(&self.vault)
     }

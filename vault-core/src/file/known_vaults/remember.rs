@@ -13,8 +13,9 @@ impl KnownVaults {
     /// Records `file`, which has been confirmed. Returns the id that was known before, if it
     /// differs.
     ///
-    /// As long as the vault is the same or was handed over, generation and epoch only grow. For
-    /// another vault, they start again. An id that was handed over is never accepted again.
+    /// As long as the vault is the same or was handed over, the generation only grows. For another
+    /// vault, it starts again. The highest epoch of each id is kept in any case. An id that was
+    /// handed over is not recorded as the file's id again.
     ///
     /// # Errors
     /// [`Kind::Io`] if the store cannot be locked or written; the errors of [`KnownVaults::load`].

@@ -335,7 +335,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn no_text_panics(listen in "\\PC*", prefix in "\\PC*", upstream in "\\PC*", size in "\\PC*") {
+        fn no_text_causes_a_panic(listen in "\\PC*", prefix in "\\PC*", upstream in "\\PC*", size in "\\PC*") {
             let quoted = |text: String| toml::Value::String(text).to_string();
             let text = format!("listen = {}\nprefix = {}\nupstream = {}\nreplay_body_limit = {}\n", quoted(listen), quoted(prefix), quoted(upstream), quoted(size));
             let _ = read(&route(&text));

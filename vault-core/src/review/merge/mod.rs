@@ -40,8 +40,7 @@ pub struct Clash {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Merged {
-    /// The properties that differ from the common version, each with the side that it was taken
-    /// from, which is ours if both sides are equal.
+    /// The properties that differ between the two sides, each with the side that it was taken from.
     pub took: Vec<(PropertyPath, Taken)>,
     /// The changes of the access list, compared with our side.
     pub access: Vec<AccessChange>,
@@ -55,7 +54,7 @@ pub struct Merged {
 }
 
 impl Vault<CanWrite> {
-    /// Turns this vault, which is either side, into the merge of both sides. `choose` decides if
+    /// Turns this vault, which is one of the sides, into the merge of both. `choose` decides if
     /// both sides changed the same property; without a choice, the merge fails with a conflict.
     /// `now` is in seconds since 1970-01-01 UTC. Sign the result above the generation of both.
     ///
@@ -63,7 +62,7 @@ impl Vault<CanWrite> {
     /// - [`Kind::Conflict`] if `choose` returns `None`, if both changed the same entry of the access
     ///   list, if your keys do not open a value that is to be taken from a side, or if the tables of
     ///   both sides cannot be combined: for example, one side changed an array of tables. Also if a
-    ///   host in a settings table that this vault does not have is not written in ASCII.
+    ///   new host in a settings table is not written in ASCII.
     /// - [`Kind::WrongVault`] if a side belongs to another vault, [`Kind::OldGeneration`] if one is older
     ///   than the common version.
     /// - Those of [`Vault::remove_access`] if one side removed someone.

@@ -42,9 +42,10 @@ impl Index {
 }
 
 impl Index {
-    /// Whether `text` is one value, in which the depth of keys and values was checked already.
+    /// Whether `text`, in which the depth of keys and values was checked already, is one value.
     pub(in crate::text) fn is_value(text: &str) -> bool {
-        // As an element of an array, because the limits for properties do not apply.
+        // The value is read as an element of an array, to which the limits for properties do not
+        // apply.
         let mut builder = Builder {
             frames: vec![Frame::Array(false)],
             ..Builder::of(text, Rules::Value, Counts::of_value())
@@ -53,7 +54,7 @@ impl Index {
     }
 }
 
-/// A value that is open.
+/// An array or inline table that is open.
 enum Frame {
     /// An array; whether it is a property.
     Array(bool),
@@ -61,14 +62,15 @@ enum Frame {
     Inline(u32, Option<usize>),
 }
 
-/// What a value is.
+/// What a value belongs to.
 enum Slot {
+    /// An array, of which it is an element.
     Element,
     /// A name, and whether it may be a property.
     Name(u32, bool),
 }
 
-/// Why a path is descended.
+/// The kind of key that leads down a path.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Descent {
     Header,
@@ -86,11 +88,11 @@ pub(super) struct Builder<'a> {
     pub(super) section: u32,
     /// Whether the header is that of an array of tables, and its offset.
     header: Option<(bool, usize)>,
-    /// The offsets of the segments of the present key.
+    /// The offsets of the segments of the current key.
     keys: Vec<usize>,
     in_key: bool,
     frames: Vec<Frame>,
-    /// An error that says more than an error of the grammar.
+    /// An error that is more specific than an error of the grammar.
     problem: Option<Error>,
 }
 
@@ -192,7 +194,7 @@ impl<'a> Builder<'a> {
         Some(table)
     }
 
-    /// Begins a value at `start`: the name or the place in an array that it belongs to.
+    /// Begins a value at `start`. Returns the name or the array that it belongs to.
     fn begin(&mut self, start: usize, sink: &mut dyn ErrorSink) -> Option<Slot> {
         let (table, how) = match self.frames.last() {
             Some(Frame::Array(_)) => {
@@ -295,7 +297,8 @@ impl<'a> Builder<'a> {
                 return;
             }
             if blocks.is_empty() {
-                // Every block follows a `[[`; a list that grows is copied, and needs twice as much.
+                // Every block follows a `[[`. A list that grows is copied, and then needs its
+                // memory twice.
                 blocks.reserve_exact(self.text.matches("[[").count().min(MAX_ELEMENTS));
             }
             blocks.push(Block { entry, start, end: start });

@@ -1,4 +1,5 @@
-//! The limits of a document, which are counted while it is read, before anything large is built.
+//! The limits of a document. What they limit is counted while the document is read, before anything
+//! large is built.
 
 /// The maximum number of properties.
 pub(in crate::text) const MAX_PROPERTIES: usize = 131_072;
@@ -14,7 +15,7 @@ pub(in crate::text) const MAX_NESTING: u32 = 64;
 /// have half as many.
 const MAX_OWN_ELEMENTS: usize = 4096;
 
-/// What was counted so far.
+/// What has been counted so far.
 pub(in crate::text) struct Counts {
     properties: usize,
     tables: usize,
@@ -57,7 +58,7 @@ impl Counts {
     pub(in crate::text) fn path(&mut self, segments: &[String]) -> Result<(), String> {
         self.names += segments.iter().map(String::len).sum::<usize>();
         match self.names > MAX_NAMES {
-            true => Err("the names of its properties have more than 16 MiB in total".into()),
+            true => Err("the names of its properties are longer than 16 MiB in total".into()),
             false => Ok(()),
         }
     }

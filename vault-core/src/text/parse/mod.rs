@@ -1,4 +1,4 @@
-//! Reads TOML in memory that is bounded: the events of a text, its index, and single values.
+//! Reads TOML in a bounded amount of memory: the events of a text, its index, and single values.
 
 pub(super) mod value_builder;
 pub(crate) mod value_text;

@@ -1,10 +1,10 @@
-//! Reads the table `[bootseal]`, within limits that every valid table is far below.
+//! Reads the table `[bootseal]`, within limits that no valid table reaches.
 
 use crate::error::{Error, Result};
 use crate::text::parse::index::{Index, Rules};
 use toml::Table;
 
-/// The values of `[bootseal]` in `text`, which has nothing else.
+/// The values of `[bootseal]` in `text`, which contains nothing else.
 pub(crate) fn own_table(text: &str) -> Result<Table> {
     let index = Index::of(text, Rules::Own)?;
     let mut table = Table::new();
@@ -13,7 +13,8 @@ pub(crate) fn own_table(text: &str) -> Result<Table> {
         let (Some(path), Some(value)) = (path, index.value(text, at)) else { continue };
         match path.segments() {
             [own, key] if own == "bootseal" => drop(table.insert(key.clone(), value)),
-            // A key of a table that has no place here: the reader of the table refuses its name.
+            // `[bootseal]` contains no tables. An empty one stands for this one, so that the reader
+            // of `[bootseal]` refuses its name.
             [own, key, ..] if own == "bootseal" => {
                 table.insert(key.clone(), toml::Value::Table(Table::new()));
             }

@@ -1,5 +1,5 @@
-//! Decides what a string that begins with `sealed:` or `secret:` is, and refuses it where it may not
-//! be.
+//! Decides what a string that begins with `sealed:` or `secret:` is, and refuses it in a place
+//! where it is not allowed.
 
 use crate::error::Error;
 use crate::text::parse::builder::Builder;
@@ -10,7 +10,7 @@ use crate::text::sealed_text::{SEALED_PREFIX, SECRET_PREFIX, check_shape};
 use toml_parser::ErrorSink;
 
 impl Builder<'_> {
-    /// The property that the present value is in.
+    /// The property that contains the current value.
     pub(super) fn outer_property(&self) -> Option<PropertyPath> {
         let hidden = |node: &u32| self.index.tree.is(*node, HIDDEN);
         let node = match hidden(&self.section) {

@@ -7,8 +7,8 @@ use toml::value::Datetime;
 use toml_parser::decoder::{Encoding, ScalarKind};
 use toml_parser::{ErrorSink, ParseError, Raw, Span};
 
-/// Checks a scalar; an error goes to `error`. Returns false for a number out of the range of i64 or
-/// f64, which TOML requires to be an error.
+/// Checks a scalar; an error goes to `error`. Returns false for a number that does not fit into an
+/// i64, or that cannot be read as an f64. TOML requires an error for such an integer.
 pub(in crate::text) fn check_scalar(
     raw: &str,
     encoding: Option<Encoding>,

@@ -33,7 +33,7 @@ pub(in crate::text) fn stream_value(
     stream.error.map_or(Ok(()), Err)
 }
 
-/// The kind and the extent of the key or the scalar that begins at `start`.
+/// The extent and the encoding of the key or scalar that begins at `start`.
 pub(in crate::text) fn token_at(text: &str, start: usize) -> (Span, Option<Encoding>) {
     let token = Source::new(text.get(start..).unwrap_or_default()).lex().next();
     let span = token.map_or_else(Span::default, |token| token.span());

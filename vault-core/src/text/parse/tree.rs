@@ -1,4 +1,5 @@
-//! The names of a document as a compact tree: 12 bytes for a name, which stays in the text.
+//! The names of a document as a compact tree: 12 bytes for each name. The name itself stays in the
+//! text.
 
 use crate::text::parse::stream::token_at;
 use std::borrow::Cow;
@@ -20,7 +21,7 @@ pub(in crate::text) const DOTTED: u8 = 8;
 pub(in crate::text) const INLINE: u8 = 16;
 /// A table with content.
 pub(in crate::text) const FILLED: u8 = 32;
-/// A name inside an array, which is no property of its own.
+/// A name inside an array, which is not a property of its own.
 pub(in crate::text) const HIDDEN: u8 = 64;
 
 const CHUNK: usize = 1 << 14;
@@ -36,7 +37,7 @@ struct Node {
 
 /// Names by their parent. A bucket is a chain of nodes.
 pub(in crate::text) struct Tree {
-    /// In chunks, because a longer list would be copied, and need its memory twice.
+    /// In chunks, because a single list is copied when it grows, and then needs its memory twice.
     chunks: Vec<Vec<Node>>,
     buckets: Vec<u32>,
     /// Keyed with random numbers, so that nobody can choose names that share a bucket.

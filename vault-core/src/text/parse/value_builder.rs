@@ -9,7 +9,7 @@ use toml_parser::decoder::Encoding;
 use toml_parser::parser::EventReceiver;
 use toml_parser::{ErrorSink, Source, Span};
 
-/// The value that `text` is.
+/// The value that `text` consists of.
 pub(in crate::text) fn value_of(text: &str) -> Option<Value> {
     let mut builder = Builder::of(text, 0);
     stream_value(Source::new(text), &mut builder).ok()?;
@@ -44,8 +44,9 @@ struct Builder<'a> {
     open: Vec<Open>,
     /// The value, if the text is one.
     value: Option<Value>,
-    /// The elements of `[[blocks]]`, and the length of their name.
+    /// The elements of `[[blocks]]`.
     blocks: Vec<Value>,
+    /// The number of segments in the name of the blocks.
     above: usize,
     /// The table of the section, below an element of the blocks.
     section: Vec<String>,
@@ -107,7 +108,7 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// The table at `path`, where a name of an array means its last element.
+/// The table at `path`, in which the name of an array stands for its last element.
 fn inner<'a>(value: Option<&'a mut Value>, path: &[String]) -> Option<&'a mut Table> {
     let mut value = value?;
     for key in path {

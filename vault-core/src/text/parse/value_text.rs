@@ -1,5 +1,5 @@
-//! Checks a value, and writes it on one line as it is sealed, without building it: an array of a
-//! million elements would need a hundred times the memory of its text.
+//! Checks a value, and writes it on one line as it is sealed, without building it in memory. A
+//! built array of a million elements would need a hundred times the memory of its text.
 
 use crate::text::outline::Outline;
 use crate::text::parse::index::Index;
@@ -16,10 +16,12 @@ use toml_parser::parser::EventReceiver;
 use toml_parser::{ErrorSink, Source, Span};
 use zeroize::Zeroizing;
 
-/// The value that `text` is, on one line and without comments. The text was checked when the
-/// document was read. `None` if it is not one value.
+/// The value that `text` consists of, on one line and without comments. The text was checked when
+/// the document was read. `None` if it is not one value.
 pub(in crate::text) fn one_line(text: &str) -> Option<Zeroizing<String>> {
     // The separators can make the result longer than the text, by a character for each element.
+    // With escaped characters, or floats that have an exponent, it can be longer still; the buffer
+    // then grows.
     let out = Zeroizing::new(String::with_capacity(2 * text.len()));
     let mut writer = Writer { text, out, between: Vec::new(), in_key: false };
     stream_value(Source::new(text), &mut writer).ok()?;
@@ -162,7 +164,7 @@ mod tests {
     use proptest::prelude::*;
     use toml::de::DeValue;
 
-    /// The same question to the `toml` crate.
+    /// Answers the same question with the `toml` crate.
     fn is_one_value_by_toml(text: &str) -> bool {
         let Ok(line) = Outline::of(&format!("v = {text}\n")) else { return false };
         match DeValue::parse(text) {

@@ -1,5 +1,5 @@
-//! The order of a walk through a tree, which makes the nodes below a table one range: so a table is
-//! read without a look at the rest of the file.
+//! A walk through a tree in an order in which the nodes below each table are one range. A table can
+//! therefore be read without a look at the rest of the file.
 
 use crate::text::parse::tree::{HIDDEN, ROOT, Tree};
 
@@ -22,7 +22,7 @@ impl Walk {
             }
         }
         let mut order = vec![ROOT; sizes.first().map_or(0, |size| *size as usize)];
-        // The position after what was placed so far below each node.
+        // For each node, the next free position below it.
         let mut free = vec![0; tree.len()];
         let mut positions = sizes;
         for node in nodes() {
