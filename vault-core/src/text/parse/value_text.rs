@@ -131,6 +131,8 @@ impl EventReceiver for Writer<'_> {
             Some(Value::String(text)) => {
                 self.out.push_str(&Zeroizing::new(quoted(&Zeroizing::new(text))));
             }
+            // In full, 1e300 has three hundred digits.
+            Some(Value::Float(_)) => self.out.push_str(raw),
             Some(other) => drop(write!(*self.out, "{other}")),
             None => {}
         }
@@ -258,6 +260,7 @@ mod tests {
             agree(&format!("{}{}", "[".repeat(depth), "]".repeat(depth)));
             agree(&format!("{}1{}", "{a=".repeat(depth), "}".repeat(depth)));
         }
+        assert_eq!(*one_line("[ 1e300,1_0.5 , 0x1F ]").unwrap(), "[1e300, 1_0.5, 31]");
         agree(&format!("{{ {} = 1 }}", ["k"; 17].join(".")));
         agree(&format!("{{ {} = 1 }}", "k".repeat(2000)));
     }
