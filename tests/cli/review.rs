@@ -105,6 +105,20 @@ fn an_address_that_is_no_url_is_above_the_question_too() {
 }
 
 #[test]
+fn a_new_host_in_a_long_list_is_named() {
+    let list = |seventh: &str| {
+        let hosts = ["a", "b", "c", "d", "e", "f", seventh, "h"];
+        hosts.map(|host| format!("{host}.good.example:9092")).join(",")
+    };
+    let peers = |seventh: &str| format!("peers = \"{}\"\npassword = \"secret:x\"\n", list(seventh));
+    let home = Home::with_vault(&peers("g"));
+    std::fs::copy(home.at(FILE), home.at("old.toml")).unwrap();
+    home.write(FILE, home.read(FILE).replace("g.good.example", "g.evil.example"));
+    let ran = home.run(&SIGN);
+    assert!(ran.err.contains("; new hosts: g.evil.example:9092"), "{}", ran.err);
+}
+
+#[test]
 fn many_or_long_destinations_are_counted_in_the_question() {
     let profiles: String = (0..10_000)
         .map(|at| format!("[t{at}.login]\nurl = \"https://h{at}.example/\"\n"))

@@ -167,7 +167,7 @@ fn change_text(change: &Change, changes: &Changes) -> Row {
             Row::fixed("sealed value changed")
         }
         (Some(before), Some(after)) => {
-            let added = entries_added(before, after);
+            let added = entries_added(before, after) + &hosts_added(&change.path, before, after);
             Row::fixed(format!("{what}, "))
                 .then(value(before))
                 .and(" → ")
@@ -222,6 +222,25 @@ pub(crate) fn cell(path: &PropertyPath, value: &toml::Value, changes: &Changes) 
         }
     }
     if notes.is_empty() { row } else { row.and(format!(" ({})", listed(&notes))) }
+}
+
+/// The new hosts of a value with several hosts, which is hard to compare by eye.
+fn hosts_added(path: &PropertyPath, before: &Property, after: &Property) -> String {
+    let (Property::Readable(before), Property::Readable(after)) = (before, after) else {
+        return String::new();
+    };
+    let hosts = AddressHost::all_in(path, after);
+    if hosts.len() < 2 {
+        return String::new();
+    }
+    let old = AddressHost::all_in(path, before);
+    let old: HashSet<&str> = old.iter().map(|host| host.effective.as_str()).collect();
+    let new = hosts.iter().filter(|host| !old.contains(host.effective.as_str()));
+    let new: Vec<String> = new.map(|host| cut(&host.effective, LONGEST_NOTE)).collect();
+    match new.is_empty() {
+        true => String::new(),
+        false => format!("; new hosts: {}", listed(&new)),
+    }
 }
 
 /// The new elements of a list that is too long to compare by eye.

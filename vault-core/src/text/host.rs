@@ -4,6 +4,7 @@ use crate::error::{Error, Kind, Result};
 use crate::shown::Brief;
 use crate::text::document::{Document, Property};
 use crate::text::path::PropertyPath;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use toml::Value;
 use url::{Host, Url};
 
@@ -51,26 +52,18 @@ impl AddressHost {
         found
     }
 
-    /// The hosts in a text that is not a URL: `jdbc:postgresql://db.example/app`,
-    /// `db.example:5432`, `a.example,b.example`, `user@tcp(db.example:3306)/app`.
+    /// The hosts in a text that is not a URL: `jdbc:postgresql://db.example/app`, `db.example:5432`,
+    /// `a.example,b.example`, `user@tcp(db:3306)/app`, `[::1]:5432`, `\\host\share`.
     fn inside(text: &str) -> impl Iterator<Item = AddressHost> {
-        let parts = text.split(|next: char| !next.is_alphanumeric() && !"-.:_".contains(next));
-        parts.filter_map(|part| {
-            let part = part.trim_matches([':', '.']);
-            let (name, port) = match part.rsplit_once(':') {
-                Some((name, port)) if port.parse::<u16>().is_ok() => (name, Some(port)),
-                _ => (part.rsplit(':').next().unwrap_or_default(), None),
-            };
-            let name = name.rsplit(':').next().unwrap_or_default();
-            let is_name =
-                |last: &str| last.chars().count() > 1 && last.chars().all(char::is_alphabetic);
-            let is_domain = name.rsplit_once('.').is_some_and(|(_, last)| is_name(last));
-            let is_host =
-                is_domain || name == "localhost" || name.parse::<std::net::Ipv4Addr>().is_ok();
-            let host = Host::parse(name).ok().filter(|_| is_host)?.to_string();
-            let effective = port.map_or(host.clone(), |port| format!("{host}:{port}"));
-            let unclear = (!name.is_ascii()).then(|| name.to_owned());
-            Some(AddressHost { effective, plain: host == name, unclear })
+        let between = |next: char| !next.is_alphanumeric() && !"-.:_[]".contains(next);
+        let mut at = 0;
+        text.split_inclusive(between).filter_map(move |part| {
+            let before = &text[..at];
+            at += part.len();
+            // A name after these is a host, whatever it looks like.
+            let is_named = ["//", "\\\\", "@"].iter().any(|mark| before.ends_with(mark))
+                && !part.ends_with('(');
+            host_in(part.trim_end_matches(between), is_named)
         })
     }
 
@@ -115,6 +108,37 @@ impl AddressHost {
     pub(crate) fn unicode(&self) -> String {
         url::quirks::domain_to_unicode(&self.effective)
     }
+}
+
+/// The host that a word without a scheme names. `is_named` says that it is in the place of a host.
+fn host_in(word: &str, is_named: bool) -> Option<AddressHost> {
+    let word = word.trim_matches('.');
+    let is_address = word.trim_matches(['[', ']']).parse::<Ipv6Addr>().is_ok();
+    let (name, port) = match word.rsplit_once(':') {
+        Some((name, port)) if !is_address && port.parse::<u16>().is_ok() => (name, Some(port)),
+        _ => (word, None),
+    };
+    let name = match name.trim_matches(['[', ']']).parse::<Ipv6Addr>() {
+        Ok(address) => format!("[{address}]"),
+        Err(_) => name.trim_matches(':').rsplit(':').next().unwrap_or_default().to_owned(),
+    };
+    let is_label = |last: &str| {
+        last.starts_with("xn--")
+            || last.chars().count() > 1 && last.chars().all(char::is_alphabetic)
+    };
+    let is_domain = name.rsplit_once('.').is_some_and(|(_, last)| is_label(last));
+    // 2130706433 is 127.0.0.1, and 10:30 is a time.
+    let is_number = name.parse::<u32>().is_ok_and(|number| number >> 24 > 0);
+    let is_word = name.chars().any(char::is_alphabetic) || is_number;
+    let is_host = is_domain
+        || name.starts_with('[')
+        || name == "localhost"
+        || name.parse::<Ipv4Addr>().is_ok()
+        || is_word && (is_named || port.is_some());
+    let host = Host::parse(&name).ok().filter(|_| is_host)?.to_string();
+    let effective = port.map_or(host.clone(), |port| format!("{host}:{port}"));
+    let unclear = (!name.is_ascii()).then(|| name.clone());
+    Some(AddressHost { effective, plain: host == name, unclear })
 }
 
 /// Refuses a host that `new` adds to `old`, if it is not written in ASCII, because a reviewer could
@@ -262,6 +286,15 @@ mod tests {
             ("host=db.evil.example port=5432", &["db.evil.example"]),
             ("vendör.example", &["xn--vendr-mua.example"]),
             ("DB.evil.example", &["db.evil.example"]),
+            ("[2001:db8::1]:5432", &["[2001:db8::1]:5432"]),
+            ("2001:db8::1", &["[2001:db8::1]"]),
+            ("db:5432", &["db:5432"]),
+            ("jdbc:postgresql://db/app", &["db"]),
+            ("u@tcp(2130706433:3306)/x", &["127.0.0.1:3306"]),
+            ("evil.xn--p1ai", &["evil.xn--p1ai"]),
+            ("//files/share", &["files"]),
+            (r"\\files\share", &["files"]),
+            ("10:30", &[]),
             ("10s", &[]),
             ("1.5", &[]),
             ("1.2.3", &[]),

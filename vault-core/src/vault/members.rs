@@ -43,9 +43,8 @@ impl Vault<CanWrite> {
     /// The file keeps this record until each value has been replaced.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] if no member has that name; [`Kind::Conflict`] for the last writer, and
-    /// if 64 other removed members still know values; the errors of [`Vault::open`] if a value does
-    /// not open.
+    /// [`Kind::NotFound`] if no member has that name; [`Kind::Conflict`] for the last writer;
+    /// the errors of [`Vault::open`] if a value does not open.
     ///
     /// ```
     /// # use bootseal_core::*;

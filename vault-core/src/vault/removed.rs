@@ -1,7 +1,7 @@
 //! The record of removed members, each with the time up to which the member knows every value that
 //! was set. An entry stays until these values are replaced.
 
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::file::header::{MAX_HISTORY, Removed, edit};
 use crate::text::path::PropertyPath;
 use crate::vault::{CanWrite, Vault};
@@ -9,6 +9,10 @@ use crate::vault::{CanWrite, Vault};
 /// The last second that can be written as a date. This is the limit of the time library, which is
 /// some hours before the limit of TOML.
 pub(super) const LAST_SECOND: u64 = 253_402_207_199;
+
+/// The name of the entry that stands for the members who were removed first, if there are more than
+/// 64.
+const JOINED: &str = "earlier-removed-members";
 
 impl Vault<CanWrite> {
     /// The record with added entries, which say that `names` know every value that is sealed now,
@@ -28,14 +32,6 @@ impl Vault<CanWrite> {
             exposed.push(path);
         }
         removed.retain(|removed| !names.contains(&removed.name.as_str()));
-        if removed.len() + names.len() > MAX_HISTORY {
-            let text = format!(
-                "{MAX_HISTORY} removed members still know values of this file, and the file keeps no more names"
-            );
-            return Err(Error::new(Kind::Conflict, text).with_help(
-                "Replace those values: `bootseal list` shows which are known to whom.",
-            ));
-        }
         if !exposed.is_empty() {
             let at = at.min(LAST_SECOND);
             removed.extend(names.iter().map(|name| Removed { name: (*name).to_owned(), at }));
@@ -76,6 +72,26 @@ impl Vault<CanWrite> {
                 None => removed.push(Removed { name, at }),
             }
         }
+        removed.sort_by_key(|removed| removed.at);
+        self.file.own = edit::set_removed(&self.file.own, removed)?.into();
+        Ok(())
+    }
+
+    /// Replaces the oldest entries with one that stands for all of them, if there are more than the
+    /// format allows. Otherwise, whoever adds many members could make removals impossible.
+    pub(super) fn join_oldest_removals(&mut self) -> Result<()> {
+        let removed = &mut self.file.header.removed;
+        if removed.len() <= MAX_HISTORY {
+            return Ok(());
+        }
+        removed.sort_by_key(|removed| removed.at);
+        let (mut joined, named): (Vec<_>, Vec<_>) =
+            removed.drain(..).partition(|removed| removed.name == JOINED);
+        let mut named = named;
+        joined.extend(named.drain(..named.len().saturating_sub(MAX_HISTORY - 1)));
+        let at = joined.iter().map(|removed| removed.at).max().unwrap_or_default();
+        removed.push(Removed { name: JOINED.to_owned(), at });
+        removed.extend(named);
         removed.sort_by_key(|removed| removed.at);
         self.file.own = edit::set_removed(&self.file.own, removed)?.into();
         Ok(())

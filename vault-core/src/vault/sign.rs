@@ -3,8 +3,8 @@
 use crate::access::identity::Identity;
 use crate::access::wrap::open_data_key;
 use crate::error::{Error, Kind, Result};
+use crate::file::header::MAX_COUNT;
 use crate::file::header::edit::replace;
-use crate::file::header::{MAX_COUNT, MAX_HISTORY};
 use crate::file::normalise::MAX_FILE;
 use crate::file::sealed::SealedFile;
 use crate::file::verified::VerifiedFile;
@@ -48,8 +48,8 @@ impl Vault<CanWrite> {
     ///
     /// # Errors
     /// [`Kind::Malformed`] if the text must not be signed, because it is TOML that only version 1.1
-    /// allows, breaks a rule of the format, or is larger than 16 MiB; [`Kind::Conflict`] if more
-    /// than 64 removed members still know values, or if no higher generation is possible.
+    /// allows, breaks a rule of the format, or is larger than 16 MiB; [`Kind::Conflict`] if no
+    /// higher generation is possible.
     ///
     /// ```
     /// # let (alice, file) = bootseal_fixtures::file("");
@@ -76,14 +76,7 @@ impl Vault<CanWrite> {
     /// ```
     pub fn sign_above(mut self, generation: u64) -> Result<(String, VerifiedFile)> {
         self.forget_removals()?;
-        if self.file.header.removed.len() > MAX_HISTORY {
-            let text = format!(
-                "more than {MAX_HISTORY} removed members know values of this file, and the file keeps no more names"
-            );
-            return Err(Error::new(Kind::Conflict, text).with_help(
-                "Replace values first: `bootseal list` shows which are known to whom.",
-            ));
-        }
+        self.join_oldest_removals()?;
         let generation = self.file.header.generation.max(generation).saturating_add(1);
         if generation > MAX_COUNT {
             return Err(Error::new(

@@ -50,6 +50,32 @@ mod tests {
     }
 
     #[test]
+    fn any_number_of_members_can_be_removed_in_one_step() {
+        let alice = Identity::generate().unwrap();
+        let mut list = vec![access("alice", Role::Writer, &alice)];
+        let names: Vec<String> = (0..100).map(|at| format!("ghost{at}")).collect();
+        for name in &names {
+            list.push(access(name, Role::Reader, &Identity::generate().unwrap()));
+        }
+        let mut vault = Vault::create(list, "").unwrap();
+        let secret = Secret::copy_of(b"x").unwrap();
+        vault.set(&"token".parse().unwrap(), ValueKind::Text, &secret, 1000).unwrap();
+        vault.remove_access("ghost99", 2000).unwrap();
+        let most: Vec<&str> = names.iter().take(99).map(String::as_str).collect();
+        vault.remove_all_access(&most, 3000).unwrap();
+        let (_, file) = vault.sign_above(0).unwrap();
+        assert_eq!(file.access().len(), 1);
+        let known = file.known_to(1000);
+        assert_eq!(known.len(), 64);
+        assert_eq!(known.iter().filter(|name| **name == "earlier-removed-members").count(), 1);
+        // The next removal has room too, and a replaced value is known to nobody.
+        let mut vault = file.open_for_writing(&[alice]).unwrap();
+        vault.set(&"token".parse().unwrap(), ValueKind::Text, &secret, 4000).unwrap();
+        let (_, file) = vault.sign_above(0).unwrap();
+        assert!(file.known_to(4000).is_empty());
+    }
+
+    #[test]
     fn members_who_cannot_be_wrapped_to_are_named_and_removed_in_one_step() {
         let (alice, web1) = (Identity::generate().unwrap(), Identity::generate().unwrap());
         let list = vec![
