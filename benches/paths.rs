@@ -39,7 +39,7 @@ fn vault_of(count: usize, me: &Identity) -> String {
     let names: String = (0..count).map(|index| format!("key{index} = \"\"\n")).collect();
     let mut vault = Vault::create(
         vec![Access::new("me", Role::Writer, me.recipient()).unwrap()],
-        &format!("[values]\n{names}"),
+        format!("[values]\n{names}"),
     )
     .unwrap();
     let value = Secret::copy_of(b"a password of 31 bytes, as many").unwrap();

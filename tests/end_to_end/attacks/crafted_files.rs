@@ -144,8 +144,9 @@ fn a_reader_cannot_change_the_file() {
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 
-    // The same with the old data key and blocks and only the last two lines new. This text is
-    // computed here, because the library offers no way to make it.
+    // The same attack, but the data key and the key blocks stay as they are: only the last two
+    // lines, `vault` and `signature`, are new. The library offers no way to make such a file, so
+    // it is a test vector.
     let taken = root().join("tests/vectors/bad/taken-over.sealed.toml");
     let pin = line(
         &std::fs::read_to_string(root().join("tests/vectors/good/acme.sealed.toml")).unwrap(),
@@ -185,7 +186,8 @@ fn ciphertext_is_never_returned_as_a_value() {
             "{text}"
         );
     }
-    // Even if a writer signed it (crafted files), no verb and no loader returns it.
+    // Even if a writer signed a file with ciphertext in the wrong place (the crafted files), no verb
+    // and no loader returns the ciphertext.
     let vectors = root().join("tests/vectors");
     let home = Home::new();
     let key = std::fs::read_to_string(vectors.join("alice.key")).unwrap();

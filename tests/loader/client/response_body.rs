@@ -40,7 +40,8 @@ async fn a_stream_is_passed_on_at_once_and_still_reports_an_expired_token() {
     let chunk = |text: &str| format!("{:x}\r\n{text}\r\n", text.len());
     let head =
         "HTTP/1.1 200 Yes\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
-    // Streams that stay open, as a watch does: empty, partial, with one event, and with many.
+    // Streams that stay open, as a Kubernetes watch does: empty, partial, with one event, and with
+    // more. None is a rejection, because only the first JSON value of a body is examined.
     for body in [
         String::new(),
         chunk("{\"type\":"),
@@ -64,8 +65,8 @@ async fn a_stream_is_passed_on_at_once_and_still_reports_an_expired_token() {
         }
         assert_eq!((raw.logins(), source.counts().rejections), (1, 0), "{body}");
     }
-    // Data that arrives after the head may be too late for a replay: the caller then gets the
-    // response, and the next call a new token.
+    // If the error arrives after the head, it may be too late for a replay. The caller then gets
+    // this response, and the next call uses a new token.
     let rejection =
         format!("{head}{}0\r\n\r\n", chunk("{\"error\":{\"code\":\"SESSION_EXPIRED\"}}"));
     let raw = Raw::vendor(move |heard| match heard.token() {

@@ -59,8 +59,8 @@ impl HandEdit {
     /// Parses an edited text.
     ///
     /// # Errors
-    /// [`Kind::Malformed`] if it is not TOML, if `[bootseal]` is not its last table, or if it
-    /// contains conflict markers.
+    /// [`Kind::Malformed`] if it is not TOML (also because of conflict markers), or if another table
+    /// follows `[bootseal]`, which may be absent.
     ///
     /// ```
     /// use bootseal_core::{HandEdit, Kind};

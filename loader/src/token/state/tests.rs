@@ -179,7 +179,7 @@ fn outdated(scene: &mut Scene) -> String {
     let before = scene.state.profile();
     scene.state.profile_changed(true);
     assert!(scene.state.is_outdated(before));
-    "the login is repeated with the new profile; the first token is logged out".into()
+    "the login is repeated with the new profile; the token of the first one is logged out".into()
 }
 
 /// A row: the state before, the event in the words of the table, and the event itself.
@@ -207,12 +207,16 @@ fn logins() -> Vec<Row> {
         (empty().after_failure(Class::Refused).with_login(), "a login brings a token", |scene| {
             succeeds(FRESH, scene)
         }),
-        (fresh().after(95).with_login(), "a login brings an expired token", |scene| {
-            succeeds(BORN_EXPIRED, scene)
-        }),
-        (fresh().after(80).with_login(), "a login brings an expired token", |scene| {
-            succeeds(BORN_EXPIRED, scene)
-        }),
+        (
+            fresh().after(95).with_login(),
+            "a login brings a token that has already expired",
+            |scene| succeeds(BORN_EXPIRED, scene),
+        ),
+        (
+            fresh().after(80).with_login(),
+            "a login brings a token that has already expired",
+            |scene| succeeds(BORN_EXPIRED, scene),
+        ),
         (
             empty().with_login().changed(TokenState::profile_removed),
             "a login brings a token",

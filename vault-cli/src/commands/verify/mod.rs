@@ -96,11 +96,16 @@ fn check(found: OpenedFile, context: &mut Context<'_>) -> Result<Value> {
         context.ui.warn(format_args!("{}: {text}. {}", Shown::path(&path), how_to_pin(&file)));
     }
     // This is only a warning: a profile may need a value that is set later.
-    let broken: Vec<_> =
-        file.profiles().iter().filter_map(|table| Profile::read(&file, table).err()).collect();
+    // Each is printed at once, because a file can have very many.
+    let mut is_broken = false;
+    for table in file.profiles() {
+        if let Err(error) = Profile::read(&file, &table) {
+            context.ui.warn(error);
+            is_broken = true;
+        }
+    }
     // A route depends on its profile.
-    let route = if broken.is_empty() { Gateway::read(&file).err() } else { None };
-    for error in broken.into_iter().chain(route) {
+    if !is_broken && let Err(error) = Gateway::read(&file) {
         context.ui.warn(error);
     }
     let working = match keys.identities.iter().any(Identity::is_plugin) {
