@@ -6,16 +6,14 @@ use crate::formats::input_property::InputProperty;
 use crate::formats::{env, json, properties, tree, yaml};
 use crate::ui::failure::{Failure, Result, unreadable};
 use bootseal_core::{
-    Error, Kind, PlainDocument, Property, PropertyPath, Secret, Shown, ValueKind, open_source,
+    Error, Kind, MAX_FILE, PlainDocument, PlainProperty, Property, PropertyPath, Secret, Shown,
+    ValueKind, open_source,
 };
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::path::Path;
 use zeroize::{Zeroize, Zeroizing};
-
-/// The maximum number of bytes of an input, which is also the limit of a sealed file.
-const MAX_INPUT: usize = 16 << 20;
 
 /// The properties, and the readable text from which the sealed file is made.
 pub(crate) struct Input {
@@ -48,10 +46,7 @@ impl Input {
             self.list.iter().map(|property| (&property.path, property)).collect();
         move |path| match &self.document {
             None => list.get(path).map(|property| property.to_property()),
-            Some(document) => document.property(path).map(|property| match property.marked {
-                true => Property::Sealed(String::new()),
-                false => Property::Readable(property.value),
-            }),
+            Some(document) => document.property(path).map(PlainProperty::into_property),
         }
     }
 
@@ -91,7 +86,7 @@ pub(crate) fn read(
         true => whole(&mut context.ui.stdin, 0),
         false => open_source(path).map_err(|error| unreadable(&error)).and_then(|mut file| {
             let length = file.metadata().map_or(0, |meta| meta.len());
-            whole(&mut file, usize::try_from(length).unwrap_or(MAX_INPUT))
+            whole(&mut file, usize::try_from(length).unwrap_or(MAX_FILE))
         }),
     };
     let mut text = text.map_err(|error| error.in_file(path))?;
@@ -149,17 +144,17 @@ pub(crate) fn by_name(path: &Path) -> Option<Format> {
 /// Reads the whole text. The buffer grows without leaving copies in memory, and is erased when
 /// it is dropped.
 pub(crate) fn whole(source: &mut impl Read, expected: usize) -> Result<Zeroizing<String>, Error> {
-    let mut bytes = Zeroizing::new(vec![0; expected.min(MAX_INPUT) + 1]);
+    let mut bytes = Zeroizing::new(vec![0; expected.min(MAX_FILE) + 1]);
     let mut length = 0;
     loop {
-        if length > MAX_INPUT {
+        if length > MAX_FILE {
             return Err(Error::new(
                 Kind::Malformed,
                 "larger than 16 MiB, the limit of a sealed file",
             ));
         }
         if length == bytes.len() {
-            let mut larger = Zeroizing::new(vec![0; (2 * length).clamp(4096, MAX_INPUT + 1)]);
+            let mut larger = Zeroizing::new(vec![0; (2 * length).clamp(4096, MAX_FILE + 1)]);
             larger[..length].copy_from_slice(&bytes);
             bytes = larger;
         }

@@ -51,17 +51,14 @@ impl SpecialTables {
     pub(crate) fn of_file(file: &VerifiedFile) -> SpecialTables {
         let names = file.names().map(|(path, _)| path);
         let settings: Vec<_> = names.filter(|path| path.settings_table().is_some()).collect();
-        SpecialTables::of(settings.iter(), |path| file.property(path).cloned().map(Cow::Owned))
+        SpecialTables::of(settings.iter(), |path| file.property(path).map(Cow::Borrowed))
     }
 
     pub(crate) fn of_edit(edit: &ClearText) -> SpecialTables {
         let all: HashMap<&PropertyPath, &PlainProperty> =
             edit.properties().iter().map(|property| (&property.path, property)).collect();
         SpecialTables::of(edit.names(), |path| {
-            Some(Cow::Owned(match all.get(path)? {
-                property if property.marked => Property::Sealed(String::new()),
-                property => Property::Readable(property.value.clone()),
-            }))
+            all.get(path).map(|property| Cow::Owned((*property).clone().into_property()))
         })
     }
 

@@ -6,6 +6,7 @@ use crate::keys::random::random;
 use crate::review::changes::{Changes, by_name};
 use crate::review::clear_text::{BYTES_PREFIX, ClearText, shown};
 use crate::text::document::{Document, Property};
+use crate::text::edit::with_values;
 use crate::text::host::refuse_unclear_hosts;
 use crate::text::path::PropertyPath;
 use crate::text::plain::PlainProperty;
@@ -95,7 +96,8 @@ impl Vault<CanWrite> {
             sealed.push((property.span.clone(), value));
         }
         self.check_comments(edit, &before, &fresh)?;
-        let document = Document::parse(with_last_newline(edit.document.with_values(&sealed)))?;
+        let document =
+            Document::parse(with_last_newline(with_values(edit.document.text(), sealed)))?;
         refuse_unclear_hosts(&self.file.document, &document)?;
         let old = std::mem::replace(&mut self.file.document, document);
         let after = self.open_all()?;

@@ -183,25 +183,30 @@ impl Document {
         Ok(Some(span))
     }
 
-    /// The text with the values at these spans replaced. Of two changes of one span, the later one
-    /// counts.
-    pub(crate) fn with_values(&self, mut changes: Vec<(Range<usize>, String)>) -> String {
-        changes.sort_by_key(|(span, _)| span.start);
-        let more = changes.iter().map(|(_, value)| value.len()).sum::<usize>();
-        let less = changes.iter().map(|(span, _)| span.len()).sum::<usize>();
-        let mut text = String::with_capacity((self.text.len() + more).saturating_sub(less));
-        let (mut done, mut changes) = (0, changes.into_iter().peekable());
-        while let Some((span, value)) = changes.next() {
-            if changes.peek().is_some_and(|(next, _)| *next == span) {
-                continue;
-            }
-            text.push_str(&self.text[done..span.start]);
-            text.push_str(&value);
-            done = span.end;
-        }
-        text.push_str(&self.text[done..]);
-        text
+    /// The text with the values at these spans replaced.
+    pub(crate) fn with_values(&self, changes: Vec<(Range<usize>, String)>) -> String {
+        with_values(&self.text, changes)
     }
+}
+
+/// The text with the values at these spans replaced. Of two changes of one span, the later one
+/// counts.
+pub(crate) fn with_values(old: &str, mut changes: Vec<(Range<usize>, String)>) -> String {
+    changes.sort_by_key(|(span, _)| span.start);
+    let more = changes.iter().map(|(_, value)| value.len()).sum::<usize>();
+    let less = changes.iter().map(|(span, _)| span.len()).sum::<usize>();
+    let mut text = String::with_capacity((old.len() + more).saturating_sub(less));
+    let (mut done, mut changes) = (0, changes.into_iter().peekable());
+    while let Some((span, value)) = changes.next() {
+        if changes.peek().is_some_and(|(next, _)| *next == span) {
+            continue;
+        }
+        text.push_str(&old[done..span.start]);
+        text.push_str(&value);
+        done = span.end;
+    }
+    text.push_str(&old[done..]);
+    text
 }
 
 #[cfg(test)]

@@ -350,7 +350,9 @@ impl EventReceiver for Scan<'_> {
 
     fn comment(&mut self, span: Span, _: &mut dyn ErrorSink) {
         if !self.detail {
-        } else if self.out.comments.len() < MAX_COMMENTS {
+            return;
+        }
+        if self.out.comments.len() < MAX_COMMENTS {
             self.out.comments.push(span.start()..span.end());
         } else {
             let (count, hash) = &mut self.out.more_comments;

@@ -2,6 +2,7 @@
 //! secrets.
 
 use crate::error::{Error, Kind, Result};
+use crate::text::document::Property;
 use crate::text::outline::{Outline, Section};
 use crate::text::parse::index::{EntryKind, Index, Rules};
 use crate::text::parse::value_text::one_line;
@@ -46,6 +47,7 @@ impl Drop for PlainDocument {
 /// assert_eq!(password.path.to_string(), "password");
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```
+#[derive(Clone)]
 pub struct PlainProperty {
     /// Its name.
     pub path: PropertyPath,
@@ -62,6 +64,17 @@ pub enum PlainContent {
     Text(Zeroizing<String>),
     /// Any other value, as TOML on one line, without comments.
     Toml(Zeroizing<String>),
+}
+
+impl PlainProperty {
+    /// The property as it would be in the sealed file, if only marked values were sealed. A sealed
+    /// value is an empty text.
+    pub fn into_property(self) -> Property {
+        match self.marked {
+            true => Property::Sealed(String::new()),
+            false => Property::Readable(self.value),
+        }
+    }
 }
 
 impl PlainDocument {
@@ -282,21 +295,6 @@ impl PlainDocument {
 impl PlainDocument {
     pub(crate) fn text(&self) -> &str {
         &self.text
-    }
-
-    /// The text with the values at these spans, which are in order, replaced.
-    pub(crate) fn with_values(&self, values: &[(Range<usize>, String)]) -> String {
-        let mut text = String::with_capacity(
-            self.text.len() + values.iter().map(|(_, value)| value.len()).sum::<usize>(),
-        );
-        let mut done = 0;
-        for (span, value) in values {
-            text.push_str(&self.text[done..span.start]);
-            text.push_str(value);
-            done = span.end;
-        }
-        text.push_str(&self.text[done..]);
-        text
     }
 }
 

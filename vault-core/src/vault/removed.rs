@@ -85,9 +85,8 @@ impl Vault<CanWrite> {
             return Ok(());
         }
         removed.sort_by_key(|removed| removed.at);
-        let (mut joined, named): (Vec<_>, Vec<_>) =
+        let (mut joined, mut named): (Vec<_>, Vec<_>) =
             removed.drain(..).partition(|removed| removed.name == JOINED);
-        let mut named = named;
         joined.extend(named.drain(..named.len().saturating_sub(MAX_HISTORY - 1)));
         let at = joined.iter().map(|removed| removed.at).max().unwrap_or_default();
         removed.push(Removed { name: JOINED.to_owned(), at });
