@@ -236,8 +236,9 @@ impl Profile {
         named.filter(|name| !captured.contains(name) && !["token", "totp"].contains(name)).collect()
     }
 
-    /// Whether the token may be sent to `url`: it must be https (or a literal loopback address, or
-    /// allowed by `allow_http`), and one of `hosts`.
+    /// Whether the token may be sent to `url`: its host must be one of `hosts`, and its scheme
+    /// https. If the login uses http, http is allowed too, but only to a literal loopback address
+    /// or with `allow_http`.
     ///
     /// ```
     /// # use bootseal_fixtures::profile;
