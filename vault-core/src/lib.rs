@@ -47,7 +47,7 @@ mod shown;
 
 // The sealed file, from untrusted to opened.
 pub use file::header::{Access, MAX_REAL, Role};
-pub use file::known_vaults::list::RememberedFile;
+pub use file::known_vaults::list::{ReadVault, RememberedFile};
 pub use file::known_vaults::{KnownFile, KnownVaults};
 pub use file::normalise::MAX_FILE;
 pub use file::sealed::{SealedFile, SignedFile};

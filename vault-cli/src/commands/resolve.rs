@@ -1,12 +1,12 @@
 //! `bootseal resolve`: resolves a merge conflict that git left in a sealed file. Both sides are
 //! read from git, never from the text with the markers.
 
+use crate::basis::sides::{Judged, edited, judge, side};
+use crate::basis::versions::Versions;
 use crate::cli::{Resolve, Which};
 use crate::commands::sign::refuse_dates;
 use crate::context::Context;
 use crate::git::repository::Repository;
-use crate::git::sides::{Judged, edited, judge, side};
-use crate::git::versions::Versions;
 use crate::trust::keyring::Keys;
 use crate::trust::memory::Memory;
 use crate::trust::pins;

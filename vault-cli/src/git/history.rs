@@ -13,6 +13,7 @@ use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Kind, SealedFile, Shown};
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::Stdio;
 
 /// The maximum number of versions that are checked, newest first.
@@ -168,6 +169,25 @@ impl Repository {
         }
         Ok((kept, gap))
     }
+}
+
+/// The signed versions of a file in git: those in the history of HEAD, and all of them. Outside a
+/// repository, and before the first commit, there are none.
+///
+/// # Errors
+/// If the file belongs to another repository than the current folder, or if git fails.
+pub(crate) fn in_git(path: &Path) -> Result<(History, History)> {
+    let repository = match Repository::of(path) {
+        Ok(repository) => repository,
+        Err(failure) if failure.kind() == Kind::NotFound => return Ok(Default::default()),
+        Err(failure) => return Err(failure),
+    };
+    let name = repository.name_of(path)?;
+    let Some(head) = repository.head()? else { return Ok(Default::default()) };
+    let (mut here, all) = repository.histories(&head, &name)?;
+    // A staged version may be newer than any commit.
+    here.versions.extend(repository.blob(":0", &name)?.and_then(Version::of_text));
+    Ok((here, all))
 }
 
 /// The ids of the files in a line of `git log --raw`, ":100644 100644 OLD NEW M\tname", the newer one

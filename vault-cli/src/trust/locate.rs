@@ -3,11 +3,11 @@
 
 use crate::context::Context;
 use crate::trust::keyring::Keys;
-use crate::trust::memory::Memory;
+use crate::trust::memory::{Memory, record_reading};
 use crate::trust::pins;
 use crate::trust::vouch::verified;
 use crate::ui::failure::{Failure, Result};
-use bootseal_core::{Kind, Pin, SealedFile, Shown, VerifiedFile};
+use bootseal_core::{Kind, Pin, SealedFile, Shown, Trust, VerifiedFile};
 use std::path::{Path, PathBuf};
 
 /// A file that was found and verified, with the keys and pins for it.
@@ -58,6 +58,10 @@ pub(crate) fn find_at(
     let memory = Memory::of(path, context)?;
     let file = verified(SealedFile::read(path)?, path, &memory, &pins, context)?
         .with_plugins(&keys.plugins);
+    // A pin on the command line may name a doubtful file, to read it nevertheless.
+    if file.trust() != Trust::Unverified && context.options.pin.is_empty() {
+        record_reading(&file, context);
+    }
     Ok(OpenedFile { path: path.to_path_buf(), keys, pins, memory, file })
 }
 

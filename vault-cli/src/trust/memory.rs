@@ -123,6 +123,18 @@ pub(crate) fn note_older(
     Ok(())
 }
 
+/// Records what was read in a trusted file: nothing is sealed later into a file from before a
+/// removal that was only read here.
+pub(crate) fn record_reading(file: &VerifiedFile, context: &mut Context<'_>) {
+    let done =
+        known_vaults(context).and_then(|store| Ok(KnownVaults::record_reading(&store, file)?));
+    // This is not an error: a machine that cannot store it cannot store its own changes either, and
+    // is told so then.
+    if let Err(failure) = done {
+        context.ui.detail(format_args!("what was read was not recorded: {}", failure.text()));
+    }
+}
+
 /// Adds a trusted file to the known vaults; after a handover, under its new vault id.
 pub(crate) fn remember(path: &Path, file: &VerifiedFile, context: &mut Context<'_>) {
     let done = known_vaults(context)

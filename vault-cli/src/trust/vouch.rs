@@ -1,6 +1,7 @@
 //! Decides whether a file is the right vault: by a pin, by the known vaults, or by asking the user.
 
 use crate::context::Context;
+use crate::git::forks::refuse_forked;
 use crate::trust::memory::{Memory, remember};
 use crate::ui::failure::{Failure, Result};
 use crate::ui::review::Review;
@@ -77,6 +78,7 @@ fn known_or_confirmed(
     context: &mut Context<'_>,
 ) -> Result<()> {
     if file.trust() != Trust::Unverified {
+        refuse_forked(file, path, memory.vault_id())?;
         // A handover is added to the known vaults only when the file is next written, not when it
         // is read.
         if memory

@@ -1,10 +1,10 @@
 //! `bootseal verify --since REV`: checks that each file is the successor of its version at a
 //! revision. CI runs it for a pull request, without a key.
 
+use crate::basis::versions::Versions;
 use crate::commands::verify::base::Base;
 use crate::git::objects::is_sealed;
 use crate::git::repository::Repository;
-use crate::git::versions::Versions;
 use crate::ui::change_report;
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::{

@@ -10,11 +10,12 @@ use crate::shown::Shown;
 impl KnownVaults {
     /// Refuses a file whose id was handed over, at this path or at any other, or which hands a former
     /// id over to another id than the one seen at any path: a former writer may have made it. A pin
-    /// of the old id makes no difference.
+    /// of the old id makes no difference. A handover that was only read counts too.
     ///
     /// # Errors
-    /// [`Kind::WrongVault`]; [`Kind::OldGeneration`] for an id that was handed over at another path,
-    /// where this file may belong to a branch that has not merged the handover yet.
+    /// [`Kind::WrongVault`]; [`Kind::OldGeneration`] for an id that was handed over at another path, or
+    /// in a version that was only read: this file may belong to a branch that has not merged the
+    /// handover yet.
     ///
     /// ```
     /// # let ((_folder, store), (alice, [old, file])) = (bootseal_fixtures::path("known_vaults"), bootseal_fixtures::file_twice(""));
@@ -50,7 +51,8 @@ impl KnownVaults {
                 return Err(older_than_elsewhere(what, place));
             }
         }
-        self.refuse_second_handover(file, place)
+        self.refuse_second_handover(file, place)?;
+        self.refuse_before_reading(file, place)
     }
 
     /// Whether exactly this text is the newest that was seen at this path.
@@ -187,7 +189,7 @@ mod tests {
                 ("/x".to_owned(), known(other, &[other], &[])),
                 ("/y".to_owned(), record.clone()),
             ]);
-            let memory = KnownVaults { store: "/none".into(), known: all };
+            let memory = KnownVaults { known: all, seen: BTreeMap::new() };
             let found = memory.second_handover(&id, former).map(|(_, _, old)| old);
             assert_eq!(found, refused, "{former:?} {id}");
         }
