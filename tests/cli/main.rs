@@ -36,6 +36,7 @@ mod git;
 mod git_resolve;
 mod git_review;
 mod import;
+mod import_sops;
 mod init;
 mod json_schema;
 mod keygen;
