@@ -29,6 +29,7 @@ mod ergonomics;
 #[cfg(target_os = "linux")]
 mod exec;
 mod export;
+mod foreign_ciphertext;
 #[cfg(target_os = "linux")]
 mod full_disk;
 mod get;
