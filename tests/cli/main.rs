@@ -29,6 +29,7 @@ mod ergonomics;
 #[cfg(target_os = "linux")]
 mod exec;
 mod export;
+mod foreign_ciphertext;
 #[cfg(target_os = "linux")]
 mod full_disk;
 mod get;
@@ -36,6 +37,7 @@ mod git;
 mod git_resolve;
 mod git_review;
 mod import;
+mod import_sops;
 mod init;
 mod json_schema;
 mod keygen;

@@ -2,6 +2,7 @@
 
 use crate::cli::Format;
 use crate::context::Context;
+use crate::formats::ciphertext::ciphertext_in;
 use crate::formats::input_property::InputProperty;
 use crate::formats::{env, json, properties, tree, yaml};
 use crate::ui::failure::{Failure, Result, unreadable};
@@ -90,7 +91,11 @@ pub(crate) fn read(
         }),
     };
     let mut text = text.map_err(|error| error.in_file(path))?;
-    match format()? {
+    let sealed = ciphertext_in(&text);
+    if let Some(whole) = sealed.filter(|found| found.is_whole_file(&text)) {
+        return Err(whole.refused(path));
+    }
+    let parsed = match format()? {
         // The document takes the text, because a copy of 16 MiB counts.
         Format::Toml => {
             if text.starts_with('\u{feff}') {
@@ -99,7 +104,9 @@ pub(crate) fn read(
             from_toml(std::mem::take(&mut *text), path)
         }
         format => parse(&text, path, format),
-    }
+    };
+    // The tags and the dialects of other tools are errors here.
+    parsed.map_err(|error| sealed.map_or(error, |found| found.refused(path)))
 }
 
 /// Parses a text in the format that the name of `path` indicates; `None` if it indicates none.

@@ -2,7 +2,7 @@
 
 use crate::cli::{Exec, Format};
 use crate::context::Context;
-use crate::formats;
+use crate::formats::{self, Findings};
 use crate::trust::keyring::Keys;
 use crate::trust::special_tables::SpecialTables;
 use crate::trust::variable;
@@ -144,6 +144,10 @@ fn of_env_file(
     let input = formats::read(path, Some(Format::Env), context)?;
     for remark in &input.remarks {
         context.ui.warn(remark);
+    }
+    for (property, found) in &Findings::of(&input)?.ciphertext {
+        let what = format!("{property}: the program gets {}", found.shown());
+        context.ui.warn(format_args!("{what}; the value itself: {}", found.help(path)));
     }
     let mut named = Vec::new();
     for property in input.properties(|_| true) {

@@ -1,6 +1,7 @@
 //! `bootseal seal`: turns a plain-text settings file into a sealed file.
 
 mod content;
+mod foreign;
 mod warnings;
 
 use crate::cli::Seal;
@@ -11,7 +12,7 @@ use crate::commands::seal::content::{
 use crate::commands::seal::warnings::{profile_warnings, unexpanded};
 use crate::commands::shred::Shred;
 use crate::context::Context;
-use crate::formats::{Input, read};
+use crate::formats::{Findings, Input, read};
 use crate::trust::save::save;
 use crate::trust::special_tables::SpecialTables;
 use crate::trust::target::Target;
@@ -37,6 +38,12 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
     for remark in &input.remarks {
         context.ui.warn(remark);
     }
+    let findings = Findings::of(&input)?;
+    foreign::refuse(&findings, &options.input, options.keep_ciphertext)?;
+    for warning in foreign::warnings(&findings).chain(findings.warnings()) {
+        context.ui.warn(warning);
+    }
+    drop(findings);
     let special = special_tables(&input);
     for path in unexpanded(&input, &special)? {
         let text = "the value contains `${` or `$(`, which is taken literally; nothing is expanded";
