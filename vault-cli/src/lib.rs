@@ -37,6 +37,8 @@ mod profile;
 
 mod git;
 
+mod rules;
+
 mod trust;
 
 mod context;
