@@ -14,6 +14,7 @@ mod vendor_process;
 
 mod access;
 mod arguments;
+mod arrays;
 mod bad_files;
 #[cfg(target_os = "linux")]
 mod bounded_memory;

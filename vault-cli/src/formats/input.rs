@@ -7,8 +7,8 @@ use crate::formats::input_property::InputProperty;
 use crate::formats::{env, json, properties, tree, yaml};
 use crate::ui::failure::{Failure, Result, unreadable};
 use bootseal_core::{
-    Error, Kind, MAX_FILE, PlainDocument, PlainProperty, Property, PropertyPath, Secret, Shown,
-    ValueKind, open_source,
+    Element, Error, Kind, MAX_FILE, PlainDocument, PlainProperty, Property, PropertyPath, Secret,
+    Shown, ValueKind, elements, open_source,
 };
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -48,6 +48,27 @@ impl Input {
         move |path| match &self.document {
             None => list.get(path).map(|property| property.to_property()),
             Some(document) => document.property(path).map(PlainProperty::into_property),
+        }
+    }
+
+    /// Visits the elements of the property at position `at`, if it is an array.
+    pub(crate) fn visit_array(
+        &self,
+        at: usize,
+        path: &PropertyPath,
+        visit: &mut dyn FnMut(Element<'_>),
+    ) {
+        if let Some(property) = self.list.get(at) {
+            if property.kind == ValueKind::Toml {
+                let visit = |text: &str| {
+                    if text.starts_with('[') {
+                        elements(text, visit);
+                    }
+                };
+                let _ = property.value.expose_str(visit);
+            }
+        } else if let Some(array) = self.document.as_ref().and_then(|it| it.array(path)) {
+            elements(&array, visit);
         }
     }
 
