@@ -68,9 +68,8 @@ impl ElementPath {
     /// [`Kind::NotFound`] if there is no such element.
     pub fn in_text(&self, array: &str) -> Result<Value> {
         let mut text = array;
-        let mut steps = self.steps.iter().enumerate();
         // Only the wanted element is built, because the whole array may need much memory.
-        while let Some((at, step)) = steps.next() {
+        for (at, step) in self.steps.iter().enumerate() {
             let Step::Index(index) = step else {
                 let value = value_of(text).ok_or_else(|| self.missing(at))?;
                 return self.in_value(value, at);
