@@ -33,7 +33,7 @@ mod vendor;
 mod verify;
 
 pub(crate) use accept::Accept;
-pub(crate) use access::{Access, AccessAdd, AccessPin, AccessRemove};
+pub(crate) use access::{Access, AccessAdd, AccessPin, AccessRemove, AccessRename, AccessRequest};
 pub(crate) use clear_clipboard::ClearClipboard;
 pub(crate) use completions::{Completions, Shell};
 pub(crate) use diff::Diff;
