@@ -90,7 +90,8 @@ pub(crate) struct Cli {
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalOptions {
     /// The sealed file; some commands accept several files or a glob pattern [default:
-    /// BOOTSEAL_FILE, else the only *.sealed.toml in this folder]
+    /// BOOTSEAL_FILE, else the only *.sealed.toml in this folder, else in the nearest folder above
+    /// it that has one, up to the root of the git repository]
     #[arg(short, long, global = true, value_name = "FILE")]
     pub(crate) file: Vec<PathBuf>,
     /// A file with an age identity, a plugin identity or an SSH key; `-` for stdin; repeatable
