@@ -52,6 +52,7 @@ impl Scene {
     }
 }
 
+const DOUBT: &str = "a former writer may have made one of";
 const SET: &[&str] = &["set", "acme.password", "-"];
 const WRITES: [&[&str]; 6] = [
     SET,
@@ -184,10 +185,13 @@ fn no_verb_follows_a_handover_if_any_branch_has_another_one() {
     for branch in ["fix", "main"] {
         scene.repo.git_ok(&["checkout", "-q", branch]);
         for write in WRITES {
-            scene.refused(write, 3, &["handed over twice", &scene.new, &scene.evil]);
+            scene.refused(write, 3, &[DOUBT, &scene.new, &scene.evil]);
+            // A pin of the old id on the command line does not decide between the two.
+            let pinned = [write, &["--pin", &scene.old]].concat();
+            scene.refused(&pinned, 3, &[DOUBT, &scene.new, &scene.evil]);
         }
         scene.repo.edit("timeout = \"10s\"", "timeout = \"20s\"");
-        scene.refused(&["sign", "--yes"], 3, &["handed over twice", &scene.new, &scene.evil]);
+        scene.refused(&["sign", "--yes"], 3, &[DOUBT, &scene.new, &scene.evil]);
         scene.repo.git_ok(&["checkout", "-q", "--", "."]);
         std::fs::remove_dir_all(scene.repo.home.at("carol/.local")).unwrap();
         scene.repo.git_ok(&["stash", "-q", "-u"]);
@@ -210,10 +214,27 @@ fn no_merge_follows_a_handover_if_any_branch_has_another_one() {
     for branch in ["fix", "main"] {
         let ran = repo.git_as("carol", &["merge", "--no-edit", branch]);
         assert_ne!(ran.code, 0, "{branch}: {ran:?}");
-        for part in ["handed over twice", &scene.new, &scene.evil] {
+        for part in [DOUBT, &scene.new, &scene.evil] {
             assert!(ran.err.contains(part), "{branch}, {part}: {ran:?}");
         }
-        scene.refused(&["resolve", FILE, "--yes"], 3, &["handed over twice", &scene.evil]);
+        scene.refused(&["resolve", FILE, "--yes"], 3, &[DOUBT, &scene.evil]);
         repo.git_ok(&["merge", "--abort"]);
     }
+}
+
+#[test]
+fn no_value_leaves_through_a_handover_if_any_branch_has_another_one() {
+    let scene = forked();
+    let uses = [&["export"][..], &["login", "acme"], &["vendor", "acme"], &["exec", "--", "true"]];
+    for branch in ["fix", "main"] {
+        scene.repo.git_ok(&["checkout", "-q", branch]);
+        // The second attempt is refused like the first one, and so is one after reading.
+        for args in uses.iter().chain(&uses) {
+            let code = if args[0] == "exec" { 125 } else { 3 };
+            scene.refused(args, code, &[&scene.old, &scene.new, &scene.evil]);
+        }
+        let ran = scene.repo.run_as("carol", &["get", "acme.password"], b"");
+        assert!(ran.code == 0 && ran.err.contains(DOUBT), "{ran:?}");
+    }
+    scene.carol(&["exec", "--pin", &scene.new, "--", "true"]);
 }

@@ -37,6 +37,8 @@ mod profile;
 
 mod basis;
 
+mod rules;
+
 mod trust;
 
 mod git;

@@ -215,6 +215,7 @@ fn wrong_value(error: &clap::Error) -> Option<String> {
     let takes = match option.rsplit_once('<').map(|(option, name)| (option.trim(), name)) {
         Some((_, "TIME>")) => "a time with a unit, such as 500ms, 30s or 5m",
         Some((_, "PORT>")) => "a number from 0 to 65535",
+        Some(("--take", _)) => "ours or theirs, or NAME=ours, NAME=theirs",
         Some(("--iterations", _)) => "a number from 1 to 10000000",
         _ => "a whole number",
     };

@@ -58,7 +58,9 @@ pub use vault::{CanRead, CanWrite, Vault};
 
 // Properties: names, and values as written in the file.
 pub use text::document::Property;
+pub use text::element_path::ElementPath;
 pub use text::host::AddressHost;
+pub use text::parse::elements::{Element, elements};
 pub use text::path::{BasicString, PropertyPath};
 pub use text::plain::{PlainContent, PlainDocument, PlainProperty};
 

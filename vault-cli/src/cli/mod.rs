@@ -52,7 +52,7 @@ pub(crate) use man::Man;
 pub(crate) use profile::Profile;
 pub(crate) use propose::Propose;
 pub(crate) use rename::Rename;
-pub(crate) use resolve::{Resolve, Which};
+pub(crate) use resolve::{Resolve, Take, Which};
 pub(crate) use rotate::Rotate;
 pub(crate) use seal::{Format, Seal};
 pub(crate) use set::Set;

@@ -23,6 +23,9 @@ pub(crate) struct Seal {
     /// The input format, if the file name does not show it
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<Format>,
+    /// Seal values that another tool has encrypted as they are, without opening them
+    #[arg(long)]
+    pub(crate) keep_ciphertext: bool,
     /// A member who may change the new file; repeatable [default: you]
     #[arg(long, value_name = "NAME=RECIPIENT")]
     pub(crate) writer: Vec<String>,

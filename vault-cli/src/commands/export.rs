@@ -5,11 +5,13 @@ use crate::context::Context;
 use crate::export::{self, Clear};
 use crate::trust::locate::{self, OpenedFile};
 use crate::trust::special_tables::SpecialTables;
+use crate::trust::value_name::{Scope, ValueName, readable_in};
 use crate::trust::variable;
 use crate::trust::vouch::vouch_for_use;
 use crate::ui::failure::{Exit, Failure, Result};
 use bootseal_core::{
-    Error, Kind, OpenedValue, Property, PropertyPath, ValueKind, VerifiedFile, shell_word,
+    CanRead, Error, Kind, OpenedValue, Property, PropertyPath, ValueKind, Vault, VerifiedFile,
+    shell_word,
 };
 use toml::Value;
 use zeroize::Zeroizing;
@@ -39,15 +41,13 @@ pub(crate) fn run(options: &Export, context: &mut Context<'_>) -> Result<(), Exi
             )
             .into());
     }
-    let only = options
-        .only
-        .iter()
-        .map(|path| path.parse())
-        .collect::<Result<Vec<PropertyPath>, Error>>()?;
+    let only =
+        options.only.iter().map(|path| path.parse()).collect::<Result<Vec<ValueName>, Error>>()?;
     let OpenedFile { path, mut keys, memory, mut file, .. } = locate::find(context)?;
     vouch_for_use(&mut file, &memory, &path, context)?;
     keys.unlock(&file, context)?;
-    let mut wanted = wanted(&file, &only)?;
+    let scope = Scope::of(&only, &file)?;
+    let mut wanted = wanted(&file, &scope);
     if matches!(format, ExportFormat::Env | ExportFormat::Sh) {
         wanted.retain(|(path, _)| {
             let left_out = variable::is_left_out(path);
@@ -58,6 +58,7 @@ pub(crate) fn run(options: &Export, context: &mut Context<'_>) -> Result<(), Exi
         });
     }
     let vault = file.open(&keys.identities)?;
+    let elements = elements(&scope, format, &vault, context)?;
     let mut values: Vec<Clear> = Vec::with_capacity(wanted.len());
     for (path, readable) in wanted {
         let value = match readable {
@@ -72,6 +73,7 @@ pub(crate) fn run(options: &Export, context: &mut Context<'_>) -> Result<(), Exi
             )),
         }
     }
+    values.extend(elements);
     let text = match format {
         ExportFormat::Toml => export::toml(&values),
         ExportFormat::Properties => export::properties(&values),
@@ -108,26 +110,43 @@ fn clear(path: &PropertyPath, opened: &OpenedValue) -> Result<Option<Value>> {
     }
 }
 
-/// Returns the properties to print, with the values of readable properties.
-fn wanted(
-    file: &VerifiedFile,
-    only: &[PropertyPath],
-) -> Result<Vec<(PropertyPath, Option<Value>)>> {
-    let special = SpecialTables::of_file(file);
-    let nothing = only
-        .iter()
-        .find(|only| !file.properties().any(|(path, _)| path.starts_with(only.segments())));
-    if let Some(nothing) = nothing {
-        return Err(file.not_found(nothing).into());
+/// The values inside arrays that --only names, in a name that the format can have.
+fn elements(
+    scope: &Scope,
+    format: ExportFormat,
+    vault: &Vault<CanRead>,
+    context: &mut Context<'_>,
+) -> Result<Vec<Clear>> {
+    let mut values = Vec::with_capacity(scope.elements.len());
+    let special = SpecialTables::of_file(vault.file());
+    for element in scope.elements.iter().filter(|element| !special.hold(element.property())) {
+        let is_variable = matches!(format, ExportFormat::Env | ExportFormat::Sh);
+        let path = match element.literal_names().first() {
+            Some(literal) if !is_variable => literal.clone(),
+            _ => element.dotted()?,
+        };
+        if is_variable && variable::is_left_out(&path) {
+            context.ui.warn(variable::left_out(&path));
+            continue;
+        }
+        let name = ValueName::Element(element.clone());
+        let value = match readable_in(&name, vault.file())? {
+            Some(value) => value,
+            None => name.of(vault.open(name.property())?)?,
+        };
+        values.extend(clear(&path, &value)?.map(|value| (path, value)));
     }
-    let meant = |path: &PropertyPath| {
-        !special.hold(path)
-            && (only.is_empty() || only.iter().any(|only| path.starts_with(only.segments())))
-    };
+    Ok(values)
+}
+
+/// Returns the properties to print, with the values of readable properties.
+fn wanted(file: &VerifiedFile, scope: &Scope) -> Vec<(PropertyPath, Option<Value>)> {
+    let special = SpecialTables::of_file(file);
+    let meant = |path: &PropertyPath| !special.hold(path) && scope.holds(path);
     let each =
         file.properties().filter(|(path, _)| meant(path)).map(|(path, property)| match property {
             Property::Readable(value) => (path.clone(), Some(value.clone())),
             Property::Sealed(_) => (path.clone(), None),
         });
-    Ok(each.collect())
+    each.collect()
 }

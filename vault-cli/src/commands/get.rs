@@ -3,35 +3,28 @@
 use crate::cli::Get;
 use crate::context::Context;
 use crate::trust::locate::{self, OpenedFile};
+use crate::trust::value_name::{ValueName, readable_in};
 use crate::trust::vouch::{or_read_anyway, warn_if_doubtful};
 use crate::ui::clipboard::{Clipboard, clear_later};
 use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::{shown_value, to_json};
-use bootseal_core::{Kind, OpenedValue, PrivateFile, Property, PropertyPath, Secret, ValueKind};
+use bootseal_core::{Kind, OpenedValue, PrivateFile, Secret, ValueKind};
 use serde_json::json;
 
 pub(crate) fn run(options: &Get, context: &mut Context<'_>) -> Result<(), Exit> {
-    let property: PropertyPath = options.path.parse()?;
+    let property: ValueName = options.path.parse()?;
     let path = locate::sealed_file(context)?;
     let found = locate::find(context).map_err(|failure| or_read_anyway(failure, &path))?;
     let OpenedFile { mut keys, memory, file, .. } = found;
     warn_if_doubtful(&file, &memory, &path, context);
-    let value = match file.property(&property) {
-        Some(Property::Readable(toml::Value::String(text))) => OpenedValue {
-            kind: ValueKind::Text,
-            set_at: 0,
-            secret: Secret::copy_of(text.as_bytes())?,
-        },
-        Some(Property::Readable(other)) => OpenedValue {
-            kind: ValueKind::Toml,
-            set_at: 0,
-            secret: Secret::copy_of(other.to_string().as_bytes())?,
-        },
-        Some(Property::Sealed(_)) => {
+    let property = property.in_file(&file)?;
+    let value = match readable_in(&property, &file)? {
+        Some(value) => value,
+        None => {
             keys.unlock(&file, context)?;
-            file.open(&keys.identities)?.open(&property)?
+            let whole = file.open(&keys.identities)?.open(property.property())?;
+            property.of(whole)?
         }
-        None => return Err(file.not_found(&property).into()),
     };
     if let Some(out) = &options.out {
         value.secret.expose(|bytes| PrivateFile::create(out, bytes))?;
@@ -76,7 +69,7 @@ pub(crate) fn run(options: &Get, context: &mut Context<'_>) -> Result<(), Exit> 
     }
 }
 
-fn document(property: &PropertyPath, value: &OpenedValue) -> Result<serde_json::Value> {
+fn document(property: &ValueName, value: &OpenedValue) -> Result<serde_json::Value> {
     let name = property.to_string();
     let text = |secret: &Secret| {
         secret

@@ -4,7 +4,8 @@ use crate::cli::Set;
 use crate::commands::value::Source;
 use crate::context::Context;
 use crate::trust::each_file::{self, Answer};
-use crate::trust::target::{Target, Targets};
+use crate::trust::target::{Target, Targets, files};
+use crate::trust::value_name::{ValueName, whole_property};
 use crate::ui::failure::{Exit, Result};
 use bootseal_core::{Kind, Property, PropertyPath, Shown, VerifiedFile, shell_word};
 use serde_json::json;
@@ -17,10 +18,12 @@ pub(crate) fn run(options: &Set, context: &mut Context<'_>) -> Result<(), Exit> 
         empty: options.empty,
     };
     source.refuse_typed("set", &options.path)?;
-    let path: PropertyPath = options.path.parse()?;
+    let name: ValueName = options.path.parse()?;
+    let found = Target::find_all(context)?;
+    let path = whole_property(&name, files(&found))?;
     // All checks are made before the prompt for the value.
     let mut targets = Vec::new();
-    for (file, found) in having(&path, Target::find_all(context)?, context)? {
+    for (file, found) in having(&path, found, context)? {
         targets.push((
             file,
             found.and_then(|(target, file)| Ok((check(options, &path, &target, file)?, target))),

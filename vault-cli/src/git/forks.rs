@@ -28,19 +28,6 @@ impl Fork {
         })
     }
 
-    /// Finds a version that hands one of the ids of a chain over to another id than the chain does.
-    fn of(chain: &[VaultId], versions: &[Version]) -> Option<Fork> {
-        versions.iter().find_map(|version| {
-            let (former, id) = (version.signed.former_ids(), version.signed.vault_id());
-            let other: Vec<VaultId> = former.iter().copied().chain([id]).collect();
-            chain.windows(2).find_map(|step| {
-                let next =
-                    other.windows(2).find(|next| next[0] == step[0] && next[1] != step[1])?;
-                Some(Fork(step[1], next[1]))
-            })
-        })
-    }
-
     /// The error for the file at `path`.
     pub(crate) fn error(&self, path: &Path) -> Failure {
         let Fork(one, other) = self;
@@ -50,7 +37,7 @@ impl Fork {
         Error::new(Kind::WrongVault, what)
             .in_file(path)
             .with_help(
-                "Choose the right one: --pin VAULT. Ask the person who removed the last writer.",
+                "Ask the person who removed the last writer, and name the right one: --pin VAULT",
             )
             .into()
     }
@@ -60,25 +47,52 @@ impl Fork {
 /// same id over to another one. Once one handover is recorded, the machine's records refuse others.
 ///
 /// # Errors
-/// [`Kind::WrongVault`] if there is another handover, or if git has too many versions to check;
-/// the errors of git.
+/// [`Kind::WrongVault`] if there is another handover; the errors of [`contradicting`].
 pub(crate) fn refuse_forked(
     file: &VerifiedFile,
     path: &Path,
     known: Option<VaultId>,
 ) -> Result<()> {
+    match contradicting(file, path, known)? {
+        Some((fork, _)) => Err(fork.error(path)),
+        None => Ok(()),
+    }
+}
+
+/// Finds a version in git that hands the known or pinned vault over to another id than a file does,
+/// or a later id of the file's chain.
+///
+/// # Errors
+/// [`Kind::WrongVault`] if git has too many versions to check; the errors of git.
+pub(crate) fn contradicting(
+    file: &VerifiedFile,
+    path: &Path,
+    known: Option<VaultId>,
+) -> Result<Option<(Fork, SignedVersion)>> {
     let mut chain = file.former_ids();
     chain.push(file.vault_id());
     let place = |id: Option<VaultId>| id.and_then(|id| chain.iter().position(|one| *one == id));
-    let Some(start) = place(known).max(place(file.handed_over_from())) else { return Ok(()) };
+    let Some(start) = place(known).max(place(file.handed_over_from())) else { return Ok(None) };
     let confirmed = file.trust() == Trust::Pinned && file.handed_over_from().is_none();
     if confirmed || start + 1 == chain.len() {
-        return Ok(());
+        return Ok(None);
     }
     let (_, all) = in_git(path)?;
-    match Fork::of(&chain[start..], &all.versions) {
-        Some(fork) => Err(fork.error(path)),
-        None if all.gap == Some(Gap::Limits) => all.require_complete(&path.to_string_lossy()),
-        None => Ok(()),
+    let found = all.versions.iter().find_map(|version| {
+        Some((fork_of(&chain[start..], &version.signed)?, version.signed.clone()))
+    });
+    if found.is_none() && all.gap == Some(Gap::Limits) {
+        all.require_complete(&path.to_string_lossy())?;
     }
+    Ok(found)
+}
+
+/// The fork, if a version hands one of the ids of a chain over to another id than the chain does.
+fn fork_of(chain: &[VaultId], version: &SignedVersion) -> Option<Fork> {
+    let other: Vec<VaultId> =
+        version.former_ids().iter().copied().chain([version.vault_id()]).collect();
+    chain.windows(2).find_map(|step| {
+        let next = other.windows(2).find(|next| next[0] == step[0] && next[1] != step[1])?;
+        Some(Fork(step[1], next[1]))
+    })
 }

@@ -56,12 +56,12 @@ pub(crate) fn find_at(
     pins: Vec<Pin>,
     context: &mut Context<'_>,
 ) -> Result<OpenedFile> {
-    let memory = Memory::of(path, context)?;
+    let mut memory = Memory::of(path, context)?;
     let file = verified(SealedFile::read(path)?, path, &memory, &pins, context)?
         .with_plugins(&keys.plugins);
     // A pin on the command line may name a doubtful file, to read it nevertheless.
     if file.trust() != Trust::Unverified && context.options.pin.is_empty() {
-        record_reading(&file, context);
+        memory = record_reading(&file, path, memory, context)?;
     }
     Ok(OpenedFile { path: path.to_path_buf(), keys, pins, memory, file })
 }

@@ -2,6 +2,7 @@
 //! and epoch that were seen.
 
 use crate::context::Context;
+use crate::git::forks::contradicting;
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::{
     Kind, KnownFile, KnownVaults, Shown, SignedFile, SignedVersion, VaultId, VerifiedFile,
@@ -124,15 +125,34 @@ pub(crate) fn note_older(
 }
 
 /// Records what was read in a trusted file: nothing is sealed later into a file from before a
-/// removal that was only read here.
-pub(crate) fn record_reading(file: &VerifiedFile, context: &mut Context<'_>) {
-    let done =
-        known_vaults(context).and_then(|store| Ok(KnownVaults::record_reading(&store, file)?));
+/// removal that was only read here. A handover that is new here is compared with those in git.
+/// Returns the known vaults as they are afterwards.
+pub(crate) fn record_reading(
+    file: &VerifiedFile,
+    path: &Path,
+    memory: Memory,
+    context: &mut Context<'_>,
+) -> Result<Memory> {
+    let Some((known, _)) = &memory.0 else { return Ok(memory) };
+    if !known.is_new_handover(file) && known.epoch_of(&file.vault_id()).max(1) >= file.epoch() {
+        return Ok(memory);
+    }
+    let store = known_vaults(context)?;
+    let record = || -> Result<()> {
+        KnownVaults::record_reading(&store, file)?;
+        if known.is_new_handover(file)
+            && let Some((_, version)) = contradicting(file, path, memory.vault_id())?
+        {
+            KnownVaults::record_contradiction(&store, &version)?;
+        }
+        Ok(())
+    };
     // This is not an error: a machine that cannot store it cannot store its own changes either, and
-    // is told so then.
-    if let Err(failure) = done {
+    // is told so then. A verb that writes asks git again.
+    if let Err(failure) = record() {
         context.ui.detail(format_args!("what was read was not recorded: {}", failure.text()));
     }
+    Memory::of(path, context)
 }
 
 /// Adds a trusted file to the known vaults; after a handover, under its new vault id.

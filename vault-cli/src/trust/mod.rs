@@ -10,5 +10,6 @@ pub(crate) mod programs;
 pub(crate) mod save;
 pub(crate) mod special_tables;
 pub(crate) mod target;
+pub(crate) mod value_name;
 pub(crate) mod variable;
 pub(crate) mod vouch;

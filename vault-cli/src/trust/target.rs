@@ -25,6 +25,11 @@ pub(crate) struct Target {
 /// The files to change, each with its own result.
 pub(crate) type Targets = Vec<(PathBuf, Result<(Target, VerifiedFile)>)>;
 
+/// The files that were found.
+pub(crate) fn files(targets: &Targets) -> impl Iterator<Item = &VerifiedFile> + Clone {
+    targets.iter().filter_map(|(_, found)| found.as_ref().ok()).map(|(_, file)| file)
+}
+
 impl Target {
     /// Finds and verifies the one file, and makes sure that it is trusted.
     pub(crate) fn find(context: &mut Context<'_>) -> Result<(Target, VerifiedFile)> {

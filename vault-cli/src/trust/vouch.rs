@@ -181,7 +181,12 @@ pub(crate) fn warn_of_handover(
     context: &mut Context<'_>,
 ) -> bool {
     let Err(doubt) = memory.refuse_handed_over(file) else { return false };
-    context.ui.warn(format_args!("{}. {MERGE}", doubt_of(&doubt)));
+    // Of two handovers, either may be the wrong one, so a merge is no answer.
+    let help = match doubt.kind() {
+        Kind::OldGeneration => MERGE,
+        _ => doubt.help().unwrap_or_default(),
+    };
+    context.ui.warn(format_args!("{}. {help}", doubt_of(&doubt)));
     true
 }
 

@@ -99,6 +99,12 @@ fn merge(options: &GitMerge, context: &mut Context<'_>) -> Result<u64> {
             (vault, ours, side(theirs, &mut keys, context)?)
         }
     };
+    let clashes = vault.clashes(&base, &one, &other)?;
+    if !clashes.is_empty() {
+        let names: Vec<String> = clashes.iter().map(|clash| clash.path.to_string()).collect();
+        let text = format!("both sides changed {}", cut(&names.join(", "), 400));
+        return Err(Failure::new(Kind::Conflict, text));
+    }
     let now = context.now();
     let merged = vault.merge(&base, &one, &other, |_| None, now)?;
     if let Some(access) = merged.not_let_in.first() {

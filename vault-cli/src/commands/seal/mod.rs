@@ -1,17 +1,21 @@
 //! `bootseal seal`: turns a plain-text settings file into a sealed file.
 
+mod choose;
 mod content;
+mod foreign;
 mod warnings;
 
 use crate::cli::Seal;
 use crate::commands::init::{access_list, exists, refuse_existing, refuse_twice, report_created};
+use crate::commands::seal::choose::{Choice, Wanted};
 use crate::commands::seal::content::{
     check, check_comments, readable_text, refuse_too_large, values,
 };
 use crate::commands::seal::warnings::{profile_warnings, unexpanded};
 use crate::commands::shred::Shred;
 use crate::context::Context;
-use crate::formats::{Input, read};
+use crate::formats::{Findings, Input, read};
+use crate::rules::Pattern;
 use crate::trust::save::save;
 use crate::trust::special_tables::SpecialTables;
 use crate::trust::target::Target;
@@ -20,7 +24,7 @@ use crate::ui::failure::{Exit, Failure, Result};
 use bootseal_core::{FileLock, Kind, Property, PropertyPath, Shown, ValueKind, Vault};
 use serde_json::json;
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit> {
@@ -37,12 +41,20 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
     for remark in &input.remarks {
         context.ui.warn(remark);
     }
+    let findings = Findings::of(&input)?;
+    foreign::refuse(&findings, &options.input, options.keep_ciphertext)?;
+    for warning in foreign::warnings(&findings).chain(findings.warnings()) {
+        context.ui.warn(warning);
+    }
+    drop(findings);
     let special = special_tables(&input);
     for path in unexpanded(&input, &special)? {
         let text = "the value contains `${` or `$(`, which is taken literally; nothing is expanded";
         context.ui.warn(format_args!("{path}: {text}"));
     }
-    let sealed = choose(&input, &special, options)?;
+    let wanted =
+        Wanted { only: Pattern::all(&options.only)?, plain: Pattern::all(&options.plain)? };
+    let Choice { sealed, inside } = Choice::of(&input, &special, &wanted)?;
     let named_file = match context.options.file.is_empty() {
         true => None,
         false => locate::named_file(context)?,
@@ -50,6 +62,7 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
     let added = named_file.as_ref().is_some_and(|path| path.exists());
     // Collected now, because the text of the input is freed later.
     let told = told(&input, &sealed);
+    let inlined = inlined(&input, &sealed);
     let warnings = profile_warnings(&input, &special, &sealed)?;
     let has_comments =
         input.document.as_ref().is_some_and(|document| document.comments().next().is_some());
@@ -74,7 +87,10 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
     if let Some(shred) = shred {
         shred.carry_out(context)?;
     }
-    report(&path, told, context)?;
+    for (path, what) in inlined {
+        context.ui.note(format_args!("{path}: the blocks [[{path}]] became one array{what}"));
+    }
+    report(&path, told, &inside, context)?;
     for warning in warnings {
         context.ui.warn(warning);
     }
@@ -111,10 +127,23 @@ pub(crate) fn told(input: &Input, sealed: &HashSet<PropertyPath>) -> (Vec<String
     (named(true), named(false))
 }
 
+/// The sealed arrays that the input writes as `[[blocks]]`, and what was left out with them.
+fn inlined(input: &Input, sealed: &HashSet<PropertyPath>) -> Vec<(PropertyPath, &'static str)> {
+    let Some(document) = &input.document else { return Vec::new() };
+    let blocks = input.names().map(|(path, _)| path.into_owned());
+    let blocks = blocks.filter(|path| sealed.contains(path) && document.has_blocks(path));
+    let what = |path: &PropertyPath| match document.has_comments_in_blocks(path) {
+        true => "; the comments in them were left out",
+        false => "",
+    };
+    blocks.map(|path| (path.clone(), what(&path))).collect()
+}
+
 /// Reports which properties are sealed, and which stay readable.
 fn report(
     path: &Path,
     (names, readable): (Vec<String>, Vec<String>),
+    inside: &HashMap<PropertyPath, String>,
     context: &mut Context<'_>,
 ) -> Result<(), Exit> {
     if context.ui.style.json {
@@ -122,6 +151,13 @@ fn report(
             &json!({ "file": path.to_string_lossy(), "sealed": names, "readable": readable }),
         )?;
     } else {
+        let inside: HashMap<String, &String> =
+            inside.iter().map(|(path, name)| (path.to_string(), name)).collect();
+        let row = |name: String| match inside.get(&name) {
+            Some(matched) => format!("{name} (matched {matched})"),
+            None => name,
+        };
+        let names: Vec<String> = names.into_iter().map(row).collect();
         context.ui.line(format_args!(
             "sealed in {}: {}",
             Shown::path(path),
@@ -158,55 +194,6 @@ fn special_tables(input: &Input) -> SpecialTables {
     SpecialTables::of(settings.iter().map(|path| &**path), |path| find(path).map(Cow::Owned))
 }
 
-/// Chooses the properties that are sealed.
-fn choose(input: &Input, special: &SpecialTables, options: &Seal) -> Result<HashSet<PropertyPath>> {
-    let globs = |patterns: &[String]| {
-        let compile = |pattern: &String| {
-            glob::Pattern::new(pattern).map_err(|error| {
-                Failure::new(Kind::Usage, format!("`{}` is not a pattern: {error}", Shown(pattern)))
-            })
-        };
-        patterns.iter().map(compile).collect::<Result<Vec<_>>>()
-    };
-    let (only, plain) = (globs(&options.only)?, globs(&options.plain)?);
-    for (pattern, text) in only.iter().zip(&options.only).chain(plain.iter().zip(&options.plain)) {
-        if !input.names().any(|(path, _)| pattern.matches(&path.to_string())) {
-            return Err(Failure::new(
-                Kind::NotFound,
-                format!("`{}` matches no property of the input", Shown(text)),
-            )
-            .with_help("Patterns must match whole names: '*.url', 'acme.*'"));
-        }
-    }
-    let marks = input.names().any(|(_, marked)| marked);
-    let wanted = |path: &PropertyPath, marked: bool| {
-        let name = path.to_string();
-        let named = only.iter().any(|pattern| pattern.matches(&name)) || only.is_empty() && !marks;
-        marked
-            || named
-                && !special.keep_readable(path)
-                && !plain.iter().any(|pattern| pattern.matches(&name))
-    };
-    let mut marked = input.names().filter(|(_, marked)| *marked).map(|(path, _)| path);
-    let is_plain =
-        |path: &PropertyPath| plain.iter().any(|pattern| pattern.matches(&path.to_string()));
-    if let Some(path) = marked.find(|path| is_plain(path)) {
-        let text = format!("{path} is marked secret: in the input, but named by --plain");
-        return Err(Failure::new(Kind::Usage, text)
-            .with_help("Remove secret: from the input, or the pattern from --plain."));
-    }
-    let mut marked = input.names().filter(|(_, marked)| *marked).map(|(path, _)| path);
-    if let Some(path) = marked.find(|path| special.keep_readable(path)) {
-        let text = format!(
-            "{path} is marked secret:, and belongs to a login profile or another settings table, which stays readable"
-        );
-        return Err(Failure::new(Kind::Conflict, text)
-            .with_help("Make it a value of the table above, and use it as ${name}."));
-    }
-    let wanted = input.names().filter(|(path, marked)| wanted(path, *marked));
-    Ok(wanted.map(|(path, _)| path.into_owned()).collect())
-}
-
 /// Creates a sealed file from an input.
 pub(crate) fn create(
     path: &Path,
@@ -217,9 +204,6 @@ pub(crate) fn create(
 ) -> Result<()> {
     pins::refuse(context)?;
     refuse_existing(path)?;
-    if let Some(document) = &input.document {
-        document.require_sealable(&sealed)?;
-    }
     refuse_too_large(&input, &sealed)?;
     check_comments(&input, &sealed)?;
     let text = readable_text(&input, &sealed)?;

@@ -52,6 +52,8 @@ impl Since {
         let list = self.repository.ask(&["ls-files", "-z"])?;
         let here = list.split(|byte| *byte == 0).filter_map(|name| std::str::from_utf8(name).ok());
         names.extend(here.filter(|name| is_sealed(name)).map(str::to_owned));
+        // A branch can hide a copy under a name that does not look like a sealed file.
+        names.extend(self.base.new_sealed()?);
         let here = std::env::current_dir().unwrap_or_default();
         let named = |path: PathBuf| path.strip_prefix(&here).map(Path::to_path_buf).unwrap_or(path);
         let mut paths: Vec<PathBuf> =

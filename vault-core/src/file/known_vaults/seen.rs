@@ -6,6 +6,7 @@ use crate::error::{Error, Kind, Result};
 use crate::file::known_vaults::handovers::older_than_elsewhere;
 use crate::file::known_vaults::{KnownFile, KnownVaults, Seen};
 use crate::file::verified::{Trust, VerifiedFile};
+use crate::file::version::SignedVersion;
 use crate::keys::vault_id::VaultId;
 use std::path::Path;
 
@@ -30,11 +31,40 @@ impl KnownVaults {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn record_reading(store: &Path, file: &VerifiedFile) -> Result<()> {
-        // Nothing is written if nothing is new, so that a full disk does not prevent reading.
-        if !KnownVaults::load(store)?.learn_reading(file) {
-            return Ok(());
+        let (id, former) = (file.vault_id(), file.former_ids());
+        KnownVaults::record(store, |known| {
+            let learned = known.learn_epoch(&id, file.epoch());
+            known.learn_handovers(&former, &id) || learned
+        })
+    }
+
+    /// Records the handovers of a version in git that contradicts a trusted file, as
+    /// [`KnownVaults::record_reading`] records those of the file. From then on, nothing is sealed
+    /// into either of them.
+    ///
+    /// # Errors
+    /// As for [`KnownVaults::record_reading`].
+    pub fn record_contradiction(store: &Path, version: &SignedVersion) -> Result<()> {
+        let id = version.vault_id();
+        KnownVaults::record(store, |known| known.learn_handovers(version.former_ids(), &id))
+    }
+
+    /// Whether a file contains a handover that was neither confirmed nor read on this machine.
+    pub fn is_new_handover(&self, file: &VerifiedFile) -> bool {
+        let (former, id) = (file.former_ids(), file.vault_id());
+        handovers(&former, &id).any(|(from, to)| {
+            let read = self.seen.get(from).is_some_and(|seen| seen.successors.contains(to));
+            !read && !self.is_former(from)
+        })
+    }
+
+    /// Writes the store if `learn` returns that there is something new, so that a full disk does not
+    /// prevent reading.
+    fn record(store: &Path, learn: impl Fn(&mut KnownVaults) -> bool) -> Result<()> {
+        match learn(&mut KnownVaults::load(store)?) {
+            true => KnownVaults::update(store, learn),
+            false => Ok(()),
         }
-        KnownVaults::update(store, |known| known.learn_reading(file))
     }
 
     /// Locks and loads the store, and writes it if `change` returns that it has changed it.
@@ -58,15 +88,18 @@ impl KnownVaults {
         }
     }
 
-    fn learn_reading(&mut self, file: &VerifiedFile) -> bool {
-        let (id, former) = (file.vault_id(), file.former_ids());
-        let mut learned = false;
+    fn learn_epoch(&mut self, id: &VaultId, epoch: u64) -> bool {
         // The first epoch of an id excludes nobody.
-        if file.epoch() > self.epoch_of(&id).max(1) {
-            self.seen.entry(id).or_default().epoch = file.epoch();
-            learned = true;
+        let is_new = epoch > self.epoch_of(id).max(1);
+        if is_new {
+            self.seen.entry(*id).or_default().epoch = epoch;
         }
-        for (from, to) in handovers(&former, &id) {
+        is_new
+    }
+
+    fn learn_handovers(&mut self, former: &[VaultId], id: &VaultId) -> bool {
+        let mut learned = false;
+        for (from, to) in handovers(former, id) {
             if self.is_former(from) {
                 continue;
             }
@@ -111,7 +144,7 @@ impl KnownVaults {
         let seen = |id: &VaultId| self.seen.get(id).filter(|_| !self.is_former(id));
         if let Some(next) = seen(&id).and_then(|seen| seen.successors.first()) {
             let what = format!(
-                "this file is signed by {id}, but a version that was read on this machine hands that id over to {next}: a former writer may have signed this file, and members removed since could read what is sealed into it"
+                "this file is signed by {id}, but another version, read on this machine or found in git, hands that id over to {next}: a former writer may have signed this file, and members removed since could read what is sealed into it"
             );
             return Err(older_than_elsewhere(what, place));
         }
@@ -124,7 +157,7 @@ impl KnownVaults {
         });
         let Some((from, to, other)) = other else { return Ok(()) };
         let what = format!(
-            "this file hands {from} over to {to}, but a version that was read on this machine hands it over to {other}: a former writer may have made one of the two"
+            "this file hands {from} over to {to}, but another version, read on this machine or found in git, hands it over to {other}: a former writer may have made one of the two"
         );
         Err(Error::new(Kind::WrongVault, what).in_file(&place.shown).with_help(format!(
             "Ask the person who removed the last writer. If {id} is the right vault, confirm it: --pin {id}"
