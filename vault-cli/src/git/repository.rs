@@ -29,7 +29,7 @@ fn folder_of(path: &Path) -> &Path {
 /// The nearest of this folder and those above it that has a `.git`; git never tracks anything of
 /// that name. A folder that only looks like a bare repository does not count: any branch can
 /// contain one.
-fn nearest(folder: &Path) -> Option<PathBuf> {
+pub(crate) fn nearest(folder: &Path) -> Option<PathBuf> {
     folder
         .ancestors()
         .find(|folder| folder.join(".git").symlink_metadata().is_ok())

@@ -3,6 +3,7 @@
 
 pub(crate) mod access;
 pub(crate) mod assemble;
+mod renames;
 pub(crate) mod side;
 
 use crate::error::{Error, Kind, Result};
