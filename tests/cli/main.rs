@@ -61,6 +61,7 @@ mod review;
 mod rights;
 mod seal;
 mod seal_formats;
+mod seal_rules;
 mod set;
 mod shells;
 mod sign;

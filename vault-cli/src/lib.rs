@@ -37,8 +37,6 @@ mod profile;
 
 mod git;
 
-mod rules;
-
 mod trust;
 
 mod context;
