@@ -63,6 +63,7 @@ mod review;
 mod rights;
 mod seal;
 mod seal_formats;
+mod seal_rules;
 mod set;
 mod shells;
 mod sign;
