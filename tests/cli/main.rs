@@ -37,6 +37,7 @@ mod git;
 mod git_resolve;
 mod git_review;
 mod import;
+mod import_jasypt;
 mod import_sops;
 mod init;
 mod json_schema;

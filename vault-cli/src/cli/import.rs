@@ -30,6 +30,9 @@ pub(crate) struct Import {
     /// Jasypt's algorithm [default: the common algorithm that decrypts every value]
     #[arg(long, value_name = "NAME")]
     pub(crate) algorithm: Option<String>,
+    /// Jasypt's IV generator: NoIvGenerator or RandomIvGenerator [default: the one that fits]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) iv_generator: Option<String>,
     /// Jasypt's key-obtention-iterations [default: 1000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub(crate) iterations: Option<u32>,

@@ -109,6 +109,7 @@ fn opened(text: &str, options: &Import, context: &mut Context<'_>) -> Result<Imp
             false => Ok(()),
         };
     only(&[Tool::Jasypt], options.algorithm.is_some(), "--algorithm")?;
+    only(&[Tool::Jasypt], options.iv_generator.is_some(), "--iv-generator")?;
     only(&[Tool::Jasypt], options.iterations.is_some(), "--iterations")?;
     only(&[Tool::Jasypt, Tool::Spring], options.salt.is_some(), "--salt")?;
     match options.from {
@@ -117,6 +118,7 @@ fn opened(text: &str, options: &Import, context: &mut Context<'_>) -> Result<Imp
         Tool::Jasypt => {
             let settings = jasypt::Settings {
                 algorithm: options.algorithm.as_deref(),
+                iv_generator: options.iv_generator.as_deref(),
                 iterations: options.iterations.unwrap_or(1000),
                 salt: options.salt.as_deref(),
             };
