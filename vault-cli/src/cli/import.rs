@@ -1,5 +1,6 @@
 //! `bootseal import`: its arguments and help.
 
+use crate::cli::seal::{Null, document};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -40,6 +41,15 @@ pub(crate) struct Import {
     /// secret
     #[arg(long, value_name = "SALT")]
     pub(crate) salt: Option<String>,
+    /// In JSON and YAML, leave out properties that are null [default], or make them empty strings
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) null: Option<Null>,
+    /// Read only the Nth document of a YAML file that has several [default: all]
+    #[arg(long, value_name = "N", value_parser = document)]
+    pub(crate) document: Option<usize>,
+    /// In .properties, keep names with dots whole, instead of making tables of them
+    #[arg(long)]
+    pub(crate) flat: bool,
     /// Keep values that cannot be opened in place, such as ENC(…) inside a URL, as they are
     #[arg(long)]
     pub(crate) keep_ciphertext: bool,

@@ -23,6 +23,15 @@ pub(crate) struct Seal {
     /// The input format, if the file name does not show it
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<Format>,
+    /// In JSON and YAML, leave out properties that are null, or make them empty strings
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) null: Option<Null>,
+    /// Read only the Nth document of a YAML file that has several
+    #[arg(long, value_name = "N", value_parser = document)]
+    pub(crate) document: Option<usize>,
+    /// In .properties, keep names with dots whole, instead of making tables of them
+    #[arg(long)]
+    pub(crate) flat: bool,
     /// Seal values that another tool has encrypted as they are, without opening them
     #[arg(long)]
     pub(crate) keep_ciphertext: bool,
@@ -44,4 +53,15 @@ pub(crate) enum Format {
     Env,
     Json,
     Yaml,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Null {
+    Skip,
+    Empty,
+}
+
+/// Parses the number of a document, which is counted from 1.
+pub(super) fn document(text: &str) -> Result<usize, &'static str> {
+    text.parse().ok().filter(|number| *number > 0).ok_or("documents are counted from 1")
 }

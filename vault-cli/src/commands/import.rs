@@ -1,7 +1,7 @@
 //! `bootseal import`: decrypts another tool's file, and seals its values.
 
 use crate::cli::{Import, Tool};
-use crate::commands::seal::{add, beside, create, told};
+use crate::commands::seal::{add, beside, create, reading, told};
 use crate::context::Context;
 use crate::formats::{Ciphertext, Findings, Input, whole};
 use crate::import::{Imported, KeySource, Weak, ansible_vault, dotenvx, jasypt, sops, spring};
@@ -112,20 +112,28 @@ fn opened(text: &str, options: &Import, context: &mut Context<'_>) -> Result<Imp
     only(&[Tool::Jasypt], options.iv_generator.is_some(), "--iv-generator")?;
     only(&[Tool::Jasypt], options.iterations.is_some(), "--iterations")?;
     only(&[Tool::Jasypt, Tool::Spring], options.salt.is_some(), "--salt")?;
+    let structured = [Tool::AnsibleVault, Tool::Jasypt, Tool::Spring];
+    only(&structured, options.document.is_some(), "--document")?;
+    only(&structured, options.null.is_some(), "--null")?;
+    only(&[Tool::Jasypt, Tool::Spring], options.flat, "--flat")?;
+    let reading = reading(options.null, options.document, options.flat);
     match options.from {
         Tool::Sops => sops::import(text, path, &keys, context),
-        Tool::AnsibleVault => ansible_vault::import(text, path, &keys, context),
+        Tool::AnsibleVault => ansible_vault::import(text, path, reading, &keys, context),
         Tool::Jasypt => {
             let settings = jasypt::Settings {
                 algorithm: options.algorithm.as_deref(),
                 iv_generator: options.iv_generator.as_deref(),
                 iterations: options.iterations.unwrap_or(1000),
                 salt: options.salt.as_deref(),
+                reading,
             };
             jasypt::import(text, path, &settings, &keys, context)
         }
         Tool::Dotenvx => dotenvx::import(text, path, &keys, context),
-        Tool::Spring => spring::import(text, path, options.salt.as_deref(), &keys, context),
+        Tool::Spring => {
+            spring::import(text, path, options.salt.as_deref(), reading, &keys, context)
+        }
     }
 }
 

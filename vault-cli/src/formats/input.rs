@@ -4,8 +4,10 @@ use crate::cli::Format;
 use crate::context::Context;
 use crate::formats::ciphertext::ciphertext_in;
 use crate::formats::input_property::InputProperty;
-use crate::formats::{env, json, properties, tree, yaml};
+use crate::formats::reading::Reading;
+use crate::formats::{env, json, problems, properties, tree, yaml};
 use crate::ui::failure::{Failure, Result, unreadable};
+use crate::ui::output::some_names;
 use bootseal_core::{
     Error, Kind, MAX_FILE, PlainDocument, PlainProperty, Property, PropertyPath, Secret, Shown,
     ValueKind, open_source,
@@ -73,6 +75,7 @@ impl Input {
 pub(crate) fn read(
     path: &Path,
     format: Option<Format>,
+    reading: Reading,
     context: &mut Context<'_>,
 ) -> Result<Input> {
     let format = || match format.or_else(|| by_name(path)) {
@@ -103,7 +106,7 @@ pub(crate) fn read(
             }
             from_toml(std::mem::take(&mut *text), path)
         }
-        format => parse(&text, path, format),
+        format => parse(&text, path, format, reading),
     };
     // The tags and the dialects of other tools are errors here.
     parsed.map_err(|error| sealed.map_or(error, |found| found.refused(path)))
@@ -111,23 +114,27 @@ pub(crate) fn read(
 
 /// Parses a text in the format that the name of `path` indicates; `None` if it indicates none.
 pub(crate) fn parse_named(text: &str, path: &Path) -> Option<Result<Input>> {
-    by_name(path).map(|format| parse(text, path, format))
+    by_name(path).map(|format| parse(text, path, format, Reading::default()))
 }
 
-pub(super) fn parse(text: &str, path: &Path, format: Format) -> Result<Input> {
+pub(super) fn parse(text: &str, path: &Path, format: Format, reading: Reading) -> Result<Input> {
     // A byte order mark is not part of the first name.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let in_file = |error: Error| Failure::from(error.in_file(path));
     match format {
         Format::Toml => from_toml(text.to_owned(), path),
-        Format::Properties => from_properties(text, path),
+        Format::Properties => from_properties(text, path, reading.flat),
         Format::Env => from_env(text).map_err(in_file),
-        Format::Json => {
-            json::parse(text).and_then(|root| from_tree(root, Vec::new())).map_err(in_file)
-        }
+        Format::Json => json::parse(text, reading.nulls)
+            .and_then(|(root, skipped)| {
+                from_tree(vec![root], problems::skipped(&skipped).into_iter().collect())
+            })
+            .map_err(in_file),
         Format::Yaml => {
-            let read = yaml::parse(text)
-                .and_then(|(root, remarks)| from_tree(root, remarks))
+            let Reading { nulls, documents, .. } = reading;
+            let dialect = yaml::Dialect { nulls, documents, ..yaml::Dialect::default() };
+            let read = yaml::parse(text, dialect)
+                .and_then(|parsed| from_tree(parsed.documents, parsed.remarks))
                 .map_err(in_file)?;
             let comments = text.lines().any(|line| line.trim_start().starts_with('#'));
             Ok(Input { left_out_comments: comments, ..read })
@@ -187,14 +194,16 @@ fn from_toml(text: String, path: &Path) -> Result<Input> {
     Ok(Input { document: Some(document), ..Input::of(Vec::new()) })
 }
 
-fn from_properties(text: &str, path: &Path) -> Result<Input> {
+fn from_properties(text: &str, path: &Path, flat: bool) -> Result<Input> {
     let mut found = Found::default();
     for pair in properties::parse(text)? {
-        let property = PropertyPath::new(pair.key.split('.').map(str::to_owned).collect())
-            .map_err(|error| {
-                Error::new(error.kind(), format!("line {}: {}", pair.line, error.what()))
-                    .in_file(path)
-            })?;
+        let segments = match flat {
+            true => vec![pair.key],
+            false => pair.key.split('.').map(str::to_owned).collect(),
+        };
+        let property = PropertyPath::new(segments).map_err(|error| {
+            Error::new(error.kind(), format!("line {}: {}", pair.line, error.what())).in_file(path)
+        })?;
         found.add(property, &pair.value, pair.line, ", as in Java")?;
     }
     let tables: HashSet<&[String]> = found
@@ -204,16 +213,20 @@ fn from_properties(text: &str, path: &Path) -> Result<Input> {
             (1..property.path.segments().len()).map(|length| &property.path.segments()[..length])
         })
         .collect();
-    if let Some(both) =
-        found.properties.iter().find(|property| tables.contains(property.path.segments()))
-    {
-        let text = format!(
-            "{} is a value and has other values below it ({0}.…), which TOML does not allow",
-            both.path
-        );
-        return Err(
-            Failure::new(Kind::Conflict, text).with_help("Rename one of them in the input.")
-        );
+    let both: Vec<String> = found
+        .properties
+        .iter()
+        .filter(|property| tables.contains(property.path.segments()))
+        .map(|property| property.path.to_string())
+        .collect();
+    if let Some(first) = both.first() {
+        let text = match both.len() {
+            1 => format!("{first} is a value and has other values below it ({first}.…)"),
+            _ => format!("{} are values and have other values below them", some_names(&both)),
+        };
+        return Err(Failure::new(Kind::Conflict, format!("{text}, which TOML does not allow"))
+            .within(&Shown::path(path).to_string())
+            .with_help("To keep whole names, without tables: --flat. Otherwise rename one of them in the input."));
     }
     Ok(found.input(text.lines().any(|line| line.trim_start().starts_with(['#', '!']))))
 }
@@ -235,7 +248,8 @@ fn from_env(text: &str) -> Result<Input, Error> {
     Ok(found.input(text.lines().any(|line| line.trim_start().starts_with('#'))))
 }
 
-fn from_tree(root: tree::Table, mut remarks: Vec<String>) -> Result<Input, Error> {
+fn from_tree(documents: Vec<tree::Table>, mut remarks: Vec<String>) -> Result<Input, Error> {
+    let root = documents.into_iter().flatten().collect();
     let (properties, empty) = tree::properties(root)?;
     remarks.extend(empty.iter().map(|path| format!("{path} is an empty table and was left out")));
     Ok(Input { remarks, ..Input::of(properties) })

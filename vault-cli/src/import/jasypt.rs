@@ -3,7 +3,7 @@
 
 use super::{Imported, KeySource, Leaf, MAX_DERIVATIONS, Weak, unhex, wrong};
 use crate::context::Context;
-use crate::formats::{Node, entries};
+use crate::formats::{Node, Reading, entries};
 use crate::import::cipher;
 use crate::import::pbe::{Hash, IvGenerator, Password, Pbe};
 use crate::ui::failure::{Failure, Result};
@@ -20,6 +20,7 @@ pub(crate) struct Settings<'a> {
     pub(crate) iv_generator: Option<&'a str>,
     pub(crate) iterations: u32,
     pub(crate) salt: Option<&'a str>,
+    pub(crate) reading: Reading,
 }
 
 /// The algorithms that are tried if none is named, the most common first.
@@ -62,7 +63,7 @@ pub(crate) fn import(
     keys: &KeySource<'_>,
     context: &mut Context<'_>,
 ) -> Result<Imported> {
-    let entries = entries(text, path)?;
+    let entries = entries(text, path, settings.reading)?;
     let mut blobs = Vec::new();
     for (names, node) in &entries.values {
         collect(names, node, &mut blobs).map_err(|error| error.in_file(path))?;

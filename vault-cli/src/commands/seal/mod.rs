@@ -4,7 +4,7 @@ mod content;
 mod foreign;
 mod warnings;
 
-use crate::cli::Seal;
+use crate::cli::{Null, Seal};
 use crate::commands::init::{access_list, exists, refuse_existing, refuse_twice, report_created};
 use crate::commands::seal::content::{
     check, check_comments, readable_text, refuse_too_large, values,
@@ -12,7 +12,7 @@ use crate::commands::seal::content::{
 use crate::commands::seal::warnings::{profile_warnings, unexpanded};
 use crate::commands::shred::Shred;
 use crate::context::Context;
-use crate::formats::{Findings, Input, read};
+use crate::formats::{Documents, Findings, Input, Nulls, Reading, read};
 use crate::trust::save::save;
 use crate::trust::special_tables::SpecialTables;
 use crate::trust::target::Target;
@@ -34,7 +34,8 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
         true => Some(Shred::of(&options.input)?),
         false => None,
     };
-    let input = read(&options.input, options.format, context)?;
+    let reading = reading(options.null, options.document, options.flat);
+    let input = read(&options.input, options.format, reading, context)?;
     for remark in &input.remarks {
         context.ui.warn(remark);
     }
@@ -95,6 +96,17 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
         ));
     }
     Ok(())
+}
+
+/// The user's choices for reading an input.
+pub(crate) fn reading(null: Option<Null>, document: Option<usize>, flat: bool) -> Reading {
+    let nulls = match null {
+        None => Nulls::Refuse,
+        Some(Null::Skip) => Nulls::Skip,
+        Some(Null::Empty) => Nulls::Empty,
+    };
+    let documents = document.map_or(Documents::One, Documents::Number);
+    Reading { nulls, documents, flat }
 }
 
 /// Refuses to add to a file with options that would set its access list.
