@@ -5,13 +5,33 @@ use crate::formats::reading::{Documents, Nulls};
 use crate::formats::tree::{MAX_DEPTH, Node, Table};
 use crate::formats::yaml::merge::{Anchors, in_several, merged};
 use crate::formats::yaml::scalar::{Plain, plain, plain_1_1};
-use crate::formats::yaml::{Dialect, Parsed, at};
 use crate::ui::output::some_names;
 use bootseal_core::{Error, Kind, PropertyPath};
 use saphyr_parser::{Event, Marker, ScalarStyle, Tag};
 use std::borrow::Cow;
 use std::collections::HashSet;
 use zeroize::Zeroizing;
+
+/// How a file is read.
+#[derive(Clone, Copy, Default)]
+pub(in crate::formats) struct Dialect {
+    pub(in crate::formats) nulls: Nulls,
+    pub(in crate::formats) documents: Documents,
+    /// As Ansible reads its files: YAML 1.1, with the tags `!vault` and `!unsafe`.
+    pub(in crate::formats) ansible: bool,
+    /// Whether `<<` is a name like any other, because sops encrypted the values below it.
+    pub(in crate::formats) merge_keys_are_names: bool,
+}
+
+/// The documents of a file that are not empty, with remarks for the user.
+pub(in crate::formats) struct Parsed {
+    pub(in crate::formats) documents: Vec<Table>,
+    pub(in crate::formats) remarks: Vec<String>,
+}
+
+pub(super) fn at(error: Error, place: &Marker) -> Error {
+    error.at_line(place.line().max(1), place.col() + 1)
+}
 
 enum Open {
     Array(Vec<Node>),

@@ -12,28 +12,10 @@ pub(super) mod merge;
 mod scalar;
 
 use crate::formats::problems::joined;
-use crate::formats::reading::{Documents, Nulls};
-use crate::formats::tree::Table;
-use crate::formats::yaml::builder::Builder;
+use crate::formats::yaml::builder::{Builder, at};
 use bootseal_core::{Error, Kind};
-use saphyr_parser::{Marker, Parser};
-
-/// How a file is read.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Dialect {
-    pub(super) nulls: Nulls,
-    pub(super) documents: Documents,
-    /// As Ansible reads its files: YAML 1.1, with the tags `!vault` and `!unsafe`.
-    pub(super) ansible: bool,
-    /// Whether `<<` is a name like any other, because sops encrypted the values below it.
-    pub(super) merge_keys_are_names: bool,
-}
-
-/// The documents of a file that are not empty, with remarks for the user.
-pub(super) struct Parsed {
-    pub(super) documents: Vec<Table>,
-    pub(super) remarks: Vec<String>,
-}
+pub(super) use builder::{Dialect, Parsed};
+use saphyr_parser::Parser;
 
 /// Parses YAML mappings. An error contains positions and names, never a value.
 pub(super) fn parse(text: &str, dialect: Dialect) -> Result<Parsed, Error> {
@@ -53,10 +35,6 @@ pub(super) fn parse(text: &str, dialect: Dialect) -> Result<Parsed, Error> {
         let line = error.line().map_or(0, |(line, _)| line);
         Err(quoting(error, text, line))
     })
-}
-
-fn at(error: Error, place: &Marker) -> Error {
-    error.at_line(place.line().max(1), place.col() + 1)
 }
 
 /// Adds a help if the value in this line begins with a character that has a meaning in YAML.
@@ -81,7 +59,7 @@ fn quoting(error: Error, text: &str, line: usize) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::formats::tree::Node;
+    use crate::formats::tree::{Node, Table};
     use proptest::prelude::*;
 
     fn parse(text: &str) -> Result<(Table, Vec<String>), Error> {
