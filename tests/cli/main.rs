@@ -22,6 +22,7 @@ mod clipboard;
 mod clock;
 #[cfg(unix)]
 mod crash;
+mod curl_copies;
 mod doctor;
 #[cfg(target_os = "linux")]
 mod edit;

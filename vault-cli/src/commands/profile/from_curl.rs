@@ -55,6 +55,11 @@ pub(crate) fn run(
     for what in left_out {
         context.ui.note(format_args!("left out: {what}"));
     }
+    if !missing.is_empty() {
+        let names: Vec<String> = missing.iter().map(|name| format!("{table}.{name}")).collect();
+        let what = "the curl command has a placeholder or nothing instead of the value";
+        context.ui.note(format_args!("{what}: {}", names.join(", ")));
+    }
     let mut login = LoginTable::new(login);
     trust(&mut login, options)?;
     let fresh: Vec<&str> = missing.iter().map(String::as_str).collect();
