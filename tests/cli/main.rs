@@ -26,6 +26,7 @@ mod curl_copies;
 mod doctor;
 #[cfg(target_os = "linux")]
 mod edit;
+mod encodings;
 mod ergonomics;
 #[cfg(target_os = "linux")]
 mod exec;

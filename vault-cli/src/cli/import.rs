@@ -1,6 +1,6 @@
 //! `bootseal import`: its arguments and help.
 
-use crate::cli::seal::{Null, document};
+use crate::cli::seal::{Encoding, Null, document};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -47,6 +47,9 @@ pub(crate) struct Import {
     /// Read only the Nth document of a YAML file that has several [default: all]
     #[arg(long, value_name = "N", value_parser = document)]
     pub(crate) document: Option<usize>,
+    /// The encoding of FILE [default: utf-8, or as its byte order mark says]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) encoding: Option<Encoding>,
     /// In .properties, keep names with dots whole, instead of making tables of them
     #[arg(long)]
     pub(crate) flat: bool,

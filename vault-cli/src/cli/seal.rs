@@ -29,6 +29,9 @@ pub(crate) struct Seal {
     /// Read only the Nth document of a YAML file that has several
     #[arg(long, value_name = "N", value_parser = document)]
     pub(crate) document: Option<usize>,
+    /// The encoding of INPUT [default: utf-8, or as its byte order mark says]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) encoding: Option<Encoding>,
     /// In .properties, keep names with dots whole, instead of making tables of them
     #[arg(long)]
     pub(crate) flat: bool,
@@ -59,6 +62,26 @@ pub(crate) enum Format {
 pub(crate) enum Null {
     Skip,
     Empty,
+}
+
+/// An encoding that `--encoding` can name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Encoding {
+    #[value(name = "utf-8")]
+    Utf8,
+    /// Western European, as Java reads .properties files
+    #[value(name = "iso-8859-1", alias = "latin1")]
+    Latin1,
+    /// Western European on Windows
+    #[value(name = "windows-1252", alias = "cp1252")]
+    Windows1252,
+    /// With a byte order mark
+    #[value(name = "utf-16")]
+    Utf16,
+    #[value(name = "utf-16le")]
+    Utf16Le,
+    #[value(name = "utf-16be")]
+    Utf16Be,
 }
 
 /// Parses the number of a document, which is counted from 1.

@@ -1,5 +1,7 @@
 //! How the text of an input is read: the choices of the user, and those of an importer.
 
+use crate::cli::Encoding;
+
 /// The choices for one input.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Reading {
@@ -7,6 +9,8 @@ pub(crate) struct Reading {
     pub(crate) documents: Documents,
     /// Whether a name of a `.properties` file is one name, although it contains dots.
     pub(crate) flat: bool,
+    /// The encoding; UTF-8 if none is named.
+    pub(crate) encoding: Option<Encoding>,
 }
 
 /// What happens to null, which TOML does not have.

@@ -131,9 +131,22 @@ impl Passwords {
             Some(file) if !named => vec![password_file(&file)?],
             _ => {
                 keys.files.iter().try_for_each(|file| refuse_program(file))?;
-                keys.or_asked(None, "Vault password", context)?
+                match keys.as_saved(context)? {
+                    saved if saved.is_empty() => keys.or_asked(None, "Vault password", context)?,
+                    saved => saved,
+                }
             }
         };
+        // Ansible uses the bytes of the file, also those of a byte order mark. Someone who typed
+        // the password did not type the mark.
+        let plain = passwords.iter().map(key_source::as_utf8).filter_map(Result::ok);
+        let other: Vec<Secret> = plain.collect();
+        let mut passwords = passwords;
+        for plain in other {
+            if !passwords.iter().any(|known| known.same_as(&plain)) {
+                passwords.push(plain);
+            }
+        }
         if passwords.len() > MAX_PASSWORDS {
             return Err(Failure::new(Kind::Usage, format!("more than {MAX_PASSWORDS} passwords")));
         }

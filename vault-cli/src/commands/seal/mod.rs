@@ -4,7 +4,7 @@ mod content;
 mod foreign;
 mod warnings;
 
-use crate::cli::{Null, Seal};
+use crate::cli::{Encoding, Null, Seal};
 use crate::commands::init::{access_list, exists, refuse_existing, refuse_twice, report_created};
 use crate::commands::seal::content::{
     check, check_comments, readable_text, refuse_too_large, values,
@@ -34,7 +34,7 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
         true => Some(Shred::of(&options.input)?),
         false => None,
     };
-    let reading = reading(options.null, options.document, options.flat);
+    let reading = reading(options.null, options.document, options.flat, options.encoding);
     let input = read(&options.input, options.format, reading, context)?;
     for remark in &input.remarks {
         context.ui.warn(remark);
@@ -99,14 +99,19 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
 }
 
 /// The user's choices for reading an input.
-pub(crate) fn reading(null: Option<Null>, document: Option<usize>, flat: bool) -> Reading {
+pub(crate) fn reading(
+    null: Option<Null>,
+    document: Option<usize>,
+    flat: bool,
+    encoding: Option<Encoding>,
+) -> Reading {
     let nulls = match null {
         None => Nulls::Refuse,
         Some(Null::Skip) => Nulls::Skip,
         Some(Null::Empty) => Nulls::Empty,
     };
     let documents = document.map_or(Documents::One, Documents::Number);
-    Reading { nulls, documents, flat }
+    Reading { nulls, documents, flat, encoding }
 }
 
 /// Refuses to add to a file with options that would set its access list.
