@@ -103,7 +103,7 @@ pub use review::take_edit::Edited;
 // Files on disk.
 pub use disk::lock::FileLock;
 pub use disk::private_file::PrivateFile;
-pub use disk::source::open_source;
+pub use disk::source::{open_source, other_encoding};
 
 // Errors and messages.
 pub use error::{Error, Kind, Result};

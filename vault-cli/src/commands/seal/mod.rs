@@ -8,7 +8,7 @@ mod suggest;
 mod uses;
 mod warnings;
 
-use crate::cli::Seal;
+use crate::cli::{Encoding, Null, Seal};
 use crate::commands::init::{access_list, exists, refuse_existing, refuse_twice, report_created};
 pub(crate) use crate::commands::seal::choose::by_rules;
 use crate::commands::seal::choose::{Choice, Rest, Wanted};
@@ -18,7 +18,7 @@ use crate::commands::seal::content::{
 use crate::commands::seal::warnings::{profile_warnings, unexpanded};
 use crate::commands::shred::Shred;
 use crate::context::Context;
-use crate::formats::{Findings, Input, read};
+use crate::formats::{Documents, Findings, Input, Nulls, Reading, read};
 use crate::trust::rules::{Pattern, Rules};
 use crate::trust::save::save;
 use crate::trust::special_tables::SpecialTables;
@@ -43,7 +43,8 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
         true => Some(Shred::of(&options.input)?),
         false => None,
     };
-    let input = read(&options.input, options.format, context)?;
+    let reading = reading(options.null, options.document, options.flat, options.encoding);
+    let input = read(&options.input, options.format, reading, context)?;
     for remark in &input.remarks {
         context.ui.warn(remark);
     }
@@ -149,6 +150,22 @@ fn rules_of(input: &Input) -> Result<Rules> {
         input.names().map(|(path, _)| path).filter(|path| path.is_in_seal_table()).collect();
     let find = input.finder();
     Rules::of(sealing_names(names.iter().map(|path| &**path), |path| find(path).map(Cow::Owned)))
+}
+
+/// The user's choices for reading an input.
+pub(crate) fn reading(
+    null: Option<Null>,
+    document: Option<usize>,
+    flat: bool,
+    encoding: Option<Encoding>,
+) -> Reading {
+    let nulls = match null {
+        None => Nulls::Refuse,
+        Some(Null::Skip) => Nulls::Skip,
+        Some(Null::Empty) => Nulls::Empty,
+    };
+    let documents = document.map_or(Documents::One, Documents::Number);
+    Reading { nulls, documents, flat, encoding }
 }
 
 /// Refuses to add to a file with options that would set its access list.
