@@ -64,6 +64,7 @@ mod rights;
 mod seal;
 mod seal_formats;
 mod set;
+mod set_types;
 mod shells;
 mod sign;
 #[cfg(unix)]

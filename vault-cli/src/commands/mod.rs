@@ -29,6 +29,7 @@ pub(crate) mod sign;
 pub(crate) mod sweep;
 pub(crate) mod unset;
 mod value;
+mod value_type;
 pub(crate) mod vaults;
 pub(crate) mod vendor;
 pub(crate) mod verify;

@@ -56,7 +56,7 @@ impl Source<'_> {
             }
             without_newline(read(&mut context.ui.stdin)?)
         } else if context.ui.can_ask() {
-            context.ui.ask_secret(&path.to_string())?
+            context.ui.ask_value(path)?
         } else {
             return Err(Failure::new(
                 Kind::NoTerminal,

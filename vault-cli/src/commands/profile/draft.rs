@@ -48,7 +48,7 @@ pub(super) fn trust(login: &mut LoginTable, options: &cli::Profile) -> Result<()
     Ok(())
 }
 
-/// Asks for the values that the file lacks, each twice and without echo.
+/// Asks for the values that the file lacks: secrets twice and without echo, user names with echo.
 pub(super) fn ask_missing<'a>(
     names: impl Iterator<Item = &'a str>,
     table: &PropertyPath,
@@ -71,7 +71,7 @@ pub(super) fn ask_missing<'a>(
             .with_help(format!("Seal it first, from a pipe: {}", commands.join("; "))));
     }
     let ask = |(name, path): (&str, PropertyPath)| {
-        let secret = context.ui.ask_secret(&path.to_string())?;
+        let secret = context.ui.ask_value(&path)?;
         if secret.is_empty() {
             return Err(Failure::new(Kind::Usage, format!("{path} is empty; nothing was changed")));
         }
