@@ -61,6 +61,7 @@ mod quoting;
 mod review;
 #[cfg(target_os = "linux")]
 mod rights;
+mod route;
 mod seal;
 mod seal_formats;
 mod set;

@@ -232,6 +232,18 @@ fn an_existing_profile_is_replaced_only_with_force() {
     );
     home.ok(&["verify"]);
     assert_eq!(home.ok(&["get", "acme.password"]), "x");
+    // No key of the old table stays, in whatever way it was written; the table keeps its place.
+    home.ok(&["set", "acme.login.form.p", "--plain", "${password}"]);
+    home.ok(&["set", "acme.login.headers.X", "--plain", "y"]);
+    home.ok(&["set", "zoo.ape", "--plain", "1"]);
+    assert_eq!(profile(&["airflow", "--force"]).code, 0);
+    let text = readable(&home);
+    let table = text.split("[acme.login]").nth(1).unwrap().split("[zoo]").next().unwrap();
+    for gone in ["form", "headers", "identifier", "/api/auth/local"] {
+        assert!(!table.contains(gone), "{gone}: {text}");
+    }
+    assert!(text.ends_with("[zoo]\nape = \"1\"\n\n") || text.ends_with("ape = \"1\"\n"), "{text}");
+    assert_eq!(text.matches("[acme.login]").count(), 1, "{text}");
 }
 
 #[test]

@@ -22,6 +22,7 @@ pub(crate) mod propose;
 pub(crate) mod rename;
 pub(crate) mod resolve;
 pub(crate) mod rotate;
+pub(crate) mod route;
 pub(crate) mod seal;
 pub(crate) mod set;
 mod shred;

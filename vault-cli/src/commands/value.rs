@@ -114,7 +114,8 @@ fn without_newline(mut page: SecretBuf) -> Secret {
     page.freeze()
 }
 
-fn generate(length: usize) -> Result<Secret> {
+/// A random value of letters and digits.
+pub(super) fn generate(length: usize) -> Result<Secret> {
     if !(8..=4096).contains(&length) {
         return Err(Failure::new(Kind::Usage, "--generate takes a length from 8 to 4096"));
     }

@@ -81,12 +81,7 @@ pub(super) fn ask_missing<'a>(
 }
 
 /// Writes the whole profile at once, unless it is invalid.
-pub(super) fn write(
-    target: &Target,
-    draft: Draft,
-    options: &cli::Profile,
-    context: &mut Context<'_>,
-) -> Result<(), Exit> {
+pub(super) fn write(target: &Target, draft: Draft, context: &mut Context<'_>) -> Result<(), Exit> {
     let Draft { table, login, readable, sealed } = draft;
     let login_path = table.child("login")?;
     let now = context.now();
@@ -97,16 +92,11 @@ pub(super) fn write(
         values.push((table.child(name)?, kind, secret.clone()));
     }
     let profile = target.change(context, |vault| {
-        if options.force {
-            let old = vault.file().properties().map(|(path, _)| path.clone());
-            let old: Vec<_> = old.filter(|path| path.starts_with(login_path.segments())).collect();
-            old.iter().try_for_each(|path| vault.unset(path))?;
-        }
         vault.set_all(values.into_iter().map(Ok), now)?;
         for (name, value) in &readable {
             vault.set_readable(&table.child(name)?, value)?;
         }
-        login.add_to(vault, &login_path)?;
+        login.write_to(vault, &login_path)?;
         Ok(Profile::read(vault.file(), &table)?)
     })?;
     let url = profile.login.url.base();
