@@ -65,10 +65,12 @@ mod quoting;
 mod review;
 #[cfg(target_os = "linux")]
 mod rights;
+mod route;
 mod seal;
 mod seal_formats;
 mod seal_rules;
 mod set;
+mod set_types;
 mod shells;
 mod sign;
 #[cfg(unix)]

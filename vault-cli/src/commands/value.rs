@@ -58,7 +58,7 @@ impl Source<'_> {
             }
             without_newline(read(&mut context.ui.stdin)?)
         } else if context.ui.can_ask() {
-            context.ui.ask_secret(&path.to_string())?
+            context.ui.ask_value(path)?
         } else {
             return Err(Failure::new(
                 Kind::NoTerminal,
@@ -120,7 +120,8 @@ fn without_newline(mut page: SecretBuf) -> Secret {
     page.freeze()
 }
 
-fn generate(length: usize) -> Result<Secret> {
+/// A random value of letters and digits.
+pub(super) fn generate(length: usize) -> Result<Secret> {
     if !(8..=4096).contains(&length) {
         return Err(Failure::new(Kind::Usage, "--generate takes a length from 8 to 4096"));
     }

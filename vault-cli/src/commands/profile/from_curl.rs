@@ -89,12 +89,7 @@ pub(crate) fn run(
             );
         }
     }
-    write(
-        &target,
-        Draft { table: table.clone(), login, readable: Vec::new(), sealed },
-        options,
-        context,
-    )
+    write(&target, Draft { table: table.clone(), login, readable: Vec::new(), sealed }, context)
 }
 
 fn read(context: &mut Context<'_>) -> Result<Secret> {
@@ -191,7 +186,7 @@ impl Trial<'_> {
         for (name, secret) in &self.values {
             vault.set(&self.table.child(name)?, ValueKind::Text, secret, 0)?;
         }
-        login.add_to(&mut vault, &self.table.child("login")?)?;
+        login.write_to(&mut vault, &self.table.child("login")?)?;
         let pin = Pin::from(vault.file().vault_id());
         let opened = SealedFile::parse(vault.sign()?.into_bytes())?.verify(&[pin])?.open(&[me])?;
         let secrets = Secrets::of(opened)?;
