@@ -60,6 +60,7 @@ mod review;
 #[cfg(target_os = "linux")]
 mod rights;
 mod seal;
+mod seal_comments;
 mod seal_formats;
 mod seal_rules;
 mod set;

@@ -56,7 +56,10 @@ pub(crate) fn run(options: &Import, context: &mut Context<'_>) -> Result<(), Exi
     let (names, readable) = told(&input, &sealed);
     match (&out.0, existing) {
         (path, Some(existing)) => add(path, &input, &sealed, existing, context)?,
-        (path, None) => create(path, input, sealed, (&options.writer, &options.reader), context)?,
+        (path, None) => {
+            let lists = (&*options.writer, &*options.reader);
+            create(path, input, sealed, lists, false, context)?;
+        }
     }
     let table = Table { sealed: names, readable, weak, left_out };
     context.ui.answer(&table.json(&out.0), table.text(&out.0))?;

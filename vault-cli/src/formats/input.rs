@@ -2,6 +2,7 @@
 
 use crate::cli::Format;
 use crate::context::Context;
+use crate::formats::comments::{Comment, comments};
 use crate::formats::input_property::InputProperty;
 use crate::formats::{env, json, properties, tree, yaml};
 use crate::ui::failure::{Failure, Result, unreadable};
@@ -23,6 +24,8 @@ pub(crate) struct Input {
     /// they are requested.
     pub(crate) document: Option<PlainDocument>,
     pub(crate) left_out_comments: bool,
+    /// The comments, except those of a TOML input.
+    pub(crate) comments: Vec<Comment>,
     /// Warnings on how the input was read.
     pub(crate) remarks: Vec<String>,
 }
@@ -30,7 +33,8 @@ pub(crate) struct Input {
 impl Input {
     /// An input without a text of its own.
     pub(crate) fn of(list: Vec<InputProperty>) -> Input {
-        Input { list, document: None, left_out_comments: false, remarks: Vec::new() }
+        let (comments, remarks) = (Vec::new(), Vec::new());
+        Input { list, document: None, left_out_comments: false, comments, remarks }
     }
 
     /// The names, in the order of the input, and whether each is marked as a secret.
@@ -145,7 +149,10 @@ pub(crate) fn read(
             }
             from_toml(std::mem::take(&mut *text), path)
         }
-        format => parse(&text, path, format),
+        format => {
+            let input = parse(&text, path, format)?;
+            Ok(Input { comments: comments(text.trim_start_matches('\u{feff}'), format), ..input })
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Parsers of plain-text settings files, one module for each format.
 
+mod comments;
 mod entries;
 mod env;
 mod input;
@@ -9,6 +10,7 @@ mod properties;
 mod tree;
 mod yaml;
 
+pub(crate) use comments::Comment;
 pub(crate) use entries::{Entries, documents, entries, shown};
 pub(crate) use input::{Input, by_name, parse_named, read, whole};
 pub(crate) use input_property::InputProperty;

@@ -1,7 +1,7 @@
 //! The path of a value inside an array: `users[0].password`.
 
 use crate::error::{Error, Kind, Result};
-use crate::text::parse::elements::element_at;
+use crate::text::elements::names::element_at;
 use crate::text::parse::value_builder::value_of;
 use crate::text::path::{DottedKey, PropertyPath};
 use std::fmt::{self, Write};
@@ -68,9 +68,8 @@ impl ElementPath {
     /// [`Kind::NotFound`] if there is no such element.
     pub fn in_text(&self, array: &str) -> Result<Value> {
         let mut text = array;
-        let mut steps = self.steps.iter().enumerate();
         // Only the wanted element is built, because the whole array may need much memory.
-        while let Some((at, step)) = steps.next() {
+        for (at, step) in self.steps.iter().enumerate() {
             let Step::Index(index) = step else {
                 let value = value_of(text).ok_or_else(|| self.missing(at))?;
                 return self.in_value(value, at);
