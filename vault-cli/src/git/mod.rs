@@ -7,6 +7,7 @@ pub(crate) mod versions;
 pub(crate) mod history;
 pub(crate) mod version;
 
+pub(crate) mod batch;
 mod blobs;
 mod budget;
 pub(crate) mod objects;
