@@ -28,17 +28,21 @@ pub(super) struct Values {
     /// An odd factor, whose product with eight bytes is a position in `filter`.
     factor: u64,
     filter: Vec<u64>,
-    by_start: HashMap<u64, Vec<Value>>,
+    by_start: HashMap<u64, Vec<SameLength>>,
     /// Whether a value has characters that some formats write as escapes.
     pub(super) any_escaped: bool,
 }
 
+/// Values with the same first eight bytes and the same length.
+struct SameLength {
+    length: usize,
+    /// By the keyed digest of the last eight bytes.
+    by_end: HashMap<u64, Vec<Value>>,
+}
+
 /// A value, or an encoding of it.
 struct Value {
-    length: usize,
     digest: [u8; 32],
-    /// The keyed digest of its last eight bytes.
-    end: u64,
     name: Arc<Owner>,
     how: &'static str,
 }
@@ -131,14 +135,15 @@ impl Values {
         };
         let slot = self.slot(start);
         self.filter[slot >> 6] |= 1 << (slot & 63);
-        let value = Value {
-            length: text.len(),
-            digest: self.digest(text),
-            end: self.hasher.hash_one(end),
-            name: owner.clone(),
-            how,
-        };
-        self.by_start.entry(self.hasher.hash_one(start)).or_default().push(value);
+        let value = Value { digest: self.digest(text), name: owner.clone(), how };
+        let (start, end) = (self.hasher.hash_one(start), self.hasher.hash_one(end));
+        let lengths = self.by_start.entry(start).or_default();
+        let at = lengths.iter().position(|same| same.length == text.len());
+        let at = at.unwrap_or_else(|| {
+            lengths.push(SameLength { length: text.len(), by_end: HashMap::new() });
+            lengths.len() - 1
+        });
+        lengths[at].by_end.entry(end).or_default().push(value);
     }
 
     fn slot(&self, eight: u64) -> usize {
@@ -180,13 +185,12 @@ impl Values {
     /// The value that `rest` begins with.
     fn at(&self, rest: &[u8], counts: impl Fn(&Owner) -> bool) -> Option<&Value> {
         let alike = self.by_start.get(&self.hasher.hash_one(eight(rest)?))?;
-        alike.iter().find(|value| {
-            counts(&value.name)
-                && rest.get(..value.length).is_some_and(|text| {
-                    let end = eight(&text[text.len() - SHORTEST..]);
-                    end.is_some_and(|end| self.hasher.hash_one(end) == value.end)
-                        && self.digest(text) == value.digest
-                })
+        alike.iter().find_map(|same| {
+            let text = rest.get(..same.length)?;
+            let end = self.hasher.hash_one(eight(&text[text.len() - SHORTEST..])?);
+            let values = same.by_end.get(&end)?;
+            let digest = self.digest(text);
+            values.iter().find(|value| value.digest == digest && counts(&value.name))
         })
     }
 }
