@@ -67,6 +67,7 @@ mod review;
 mod rights;
 mod route;
 mod seal;
+mod seal_comments;
 mod seal_formats;
 mod seal_rules;
 mod set;

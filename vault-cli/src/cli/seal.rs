@@ -30,6 +30,9 @@ pub(crate) struct Seal {
     /// Allow --plain to leave values readable against the rules in seal.names
     #[arg(long)]
     pub(crate) allow_plain: bool,
+    /// Keep the comments of the input in the new file, in the clear
+    #[arg(long)]
+    pub(crate) keep_comments: bool,
     /// The input format, if the file name does not show it
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<Format>,

@@ -72,7 +72,10 @@ pub(crate) fn run(options: &Import, context: &mut Context<'_>) -> Result<(), Exi
     table.refuse_unopened(options, context)?;
     match (&out.0, existing) {
         (path, Some(existing)) => add(path, &input, &sealed, existing, context)?,
-        (path, None) => create(path, input, sealed, (&options.writer, &options.reader), context)?,
+        (path, None) => {
+            let lists = (&*options.writer, &*options.reader);
+            create(path, input, sealed, lists, false, context)?;
+        }
     }
     context.ui.answer(&table.json(&out.0), table.text(&Shown::path(&out.0).to_string()))?;
     Ok(())

@@ -3,6 +3,7 @@
 use crate::cli::{Encoding, Format};
 use crate::context::Context;
 use crate::formats::ciphertext::ciphertext_in;
+use crate::formats::comments::{Comment, comments};
 use crate::formats::encoding::decoded;
 use crate::formats::input_property::InputProperty;
 use crate::formats::reading::Reading;
@@ -27,6 +28,8 @@ pub(crate) struct Input {
     /// they are requested.
     pub(crate) document: Option<PlainDocument>,
     pub(crate) left_out_comments: bool,
+    /// The comments, except those of a TOML input.
+    pub(crate) comments: Vec<Comment>,
     /// Warnings on how the input was read.
     pub(crate) remarks: Vec<String>,
 }
@@ -34,7 +37,8 @@ pub(crate) struct Input {
 impl Input {
     /// An input without a text of its own.
     pub(crate) fn of(list: Vec<InputProperty>) -> Input {
-        Input { list, document: None, left_out_comments: false, remarks: Vec::new() }
+        let (comments, remarks) = (Vec::new(), Vec::new());
+        Input { list, document: None, left_out_comments: false, comments, remarks }
     }
 
     /// The names, in the order of the input, and whether each is marked as a secret.
@@ -147,7 +151,10 @@ pub(crate) fn read(
             }
             from_toml(std::mem::take(&mut *text), path)
         }
-        format => parse(&text, path, format, reading),
+        format => parse(&text, path, format, reading).map(|input| Input {
+            comments: comments(text.trim_start_matches('\u{feff}'), format),
+            ..input
+        }),
     };
     // The tags and the dialects of other tools are errors here.
     parsed.map_err(|error| sealed.map_or(error, |found| found.refused(path)))

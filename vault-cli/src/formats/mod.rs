@@ -1,6 +1,7 @@
 //! Parsers of plain-text settings files, one module for each format.
 
 mod ciphertext;
+mod comments;
 mod encoding;
 mod entries;
 mod env;
@@ -15,6 +16,7 @@ mod tree;
 mod yaml;
 
 pub(crate) use ciphertext::{Ciphertext, ciphertext_in};
+pub(crate) use comments::Comment;
 pub(crate) use encoding::decoded;
 pub(crate) use entries::{Entries, WrittenBy, documents, entries, shown};
 pub(crate) use findings::{Findings, remarks};
