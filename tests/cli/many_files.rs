@@ -86,7 +86,10 @@ fn a_failing_file_does_not_stop_the_others_and_the_worst_sets_the_exit_code() {
     // A verb that only reads says of no file that it was changed.
     for verb in [&["verify"][..], &["list"], &["access", "list"]] {
         let ran = home.run(&[verb, PATTERN].concat());
-        assert!(!ran.err.contains("changed:") && !ran.out.contains("changed:"), "{verb:?}: {ran:?}");
+        assert!(
+            !ran.err.contains("changed:") && !ran.out.contains("changed:"),
+            "{verb:?}: {ran:?}"
+        );
     }
     // Exit code 3 is worse than that of a missing value.
     home.write("not.sealed.toml", "x = 1\n");

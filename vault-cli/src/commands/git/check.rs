@@ -21,15 +21,17 @@ use std::path::{Path, PathBuf};
 const LOOKED_AT: usize = 1 << 20;
 /// The maximum size of a sealed file in bytes.
 const LARGEST: u64 = 16 << 20;
+/// How the last line of a sealed file begins.
+const SIGNATURE: &[u8] = b"\nsignature = \"";
+/// The number of bytes at the end of a file that contain its last line, if it is a sealed file.
+const LAST_LINE: usize = 128;
 
 pub(crate) fn run(options: &GitCheck, context: &mut Context<'_>) -> Result<(), Exit> {
     let near = context.options.file.first().cloned().unwrap_or_else(|| PathBuf::from("."));
     let repository = Repository::of(&near)?;
     let names = names(&repository, options.staged)?;
-    let index = match options.staged {
-        true => Some(index(&repository)?),
-        false => None,
-    };
+    let in_index = index(&repository)?;
+    let index = options.staged.then_some(&in_index);
     let since = Since::head(&repository)?;
     let mut findings: Vec<(String, Failure)> = Vec::new();
     let mut vaults: BTreeMap<VaultId, Vec<String>> = BTreeMap::new();
@@ -41,7 +43,7 @@ pub(crate) fn run(options: &GitCheck, context: &mut Context<'_>) -> Result<(), E
     // file.
     for name in all_sealed(&repository)? {
         let committed = names.contains(&name);
-        let bytes = match content(&repository, &index, &name) {
+        let bytes = match content(&repository, index, &name) {
             Ok(Some(bytes)) => bytes,
             Ok(None) => continue,
             Err(failure) if committed => return Err(failure.into()),
@@ -77,12 +79,22 @@ pub(crate) fn run(options: &GitCheck, context: &mut Context<'_>) -> Result<(), E
         findings.push((files[0].clone(), Failure::new(Kind::Conflict, what).with_help(help)));
     }
     for name in names.iter().filter(|name| !is_sealed(name)) {
-        let Some(bytes) = content(&repository, &index, name)? else { continue };
+        let Some(bytes) = content(&repository, index, name)? else { continue };
         if let Some(what) = in_clear(name, &bytes[..bytes.len().min(LOOKED_AT)], &sealed) {
             let help = "Remove it from the commit (git rm --cached), and add it to .gitignore. If it was ever pushed, change the secret at the vendor.";
             findings.push((name.clone(), Failure::new(Kind::Conflict, what).with_help(help)));
         }
+        if let Some(since) = &since {
+            let entry = in_index.get(name);
+            let failure = unlike_head(since, &repository, name, entry, bytes).err();
+            findings.extend(failure.map(|failure| (name.clone(), failure)));
+        }
     }
+    report(findings, context)
+}
+
+/// Prints the findings. The worst one determines the exit code.
+fn report(findings: Vec<(String, Failure)>, context: &mut Context<'_>) -> Result<(), Exit> {
     let mut worst = 0;
     for (name, failure) in &findings {
         worst = worst.max(failure.kind().exit_code());
@@ -178,7 +190,7 @@ fn index(repository: &Repository) -> Result<HashMap<String, Entry>> {
 /// tree.
 fn content(
     repository: &Repository,
-    index: &Option<HashMap<String, Entry>>,
+    index: Option<&HashMap<String, Entry>>,
     name: &str,
 ) -> Result<Option<Vec<u8>>> {
     if let Some(index) = index {
@@ -197,6 +209,27 @@ fn content(
 /// driver.
 fn older(since: &Since, repository: &Repository, name: &str, file: VerifiedFile) -> Result<()> {
     since.check_named(name, &repository.top().join(name), &file).map(drop)
+}
+
+/// Checks a file of any name that has the form of a sealed file, and that HEAD lacks or has with
+/// other content: a branch decides the names.
+fn unlike_head(
+    since: &Since,
+    repository: &Repository,
+    name: &str,
+    entry: Option<&Entry>,
+    bytes: Vec<u8>,
+) -> Result<()> {
+    let tail = &bytes[bytes.len().saturating_sub(LAST_LINE)..];
+    let has_signature = tail.windows(SIGNATURE.len()).any(|window| window == SIGNATURE);
+    if !has_signature || since.is_same(name, entry, &bytes)? {
+        return Ok(());
+    }
+    match SealedFile::parse(bytes) {
+        Ok(file) => older(since, repository, name, file.verify(&[])?),
+        // Any text may contain such a line.
+        Err(_) => Ok(()),
+    }
 }
 
 /// The reason why an unsealed file must not be committed.
