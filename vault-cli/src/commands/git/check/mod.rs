@@ -43,9 +43,8 @@ pub(crate) fn run(options: &GitCheck, context: &mut Context<'_>) -> Result<(), E
     }
     let committed: HashSet<&str> = names.iter().map(String::as_str).collect();
     let checked = Checked { repository: &repository, since: since.as_ref(), committed };
-    let (sealed, known) = checked.sealed_files(&mut files, &mut findings, context)?;
-    let values = Values::of(&sealed, context);
-    drop(sealed);
+    let mut values = Values::of_keys(context);
+    let known = checked.sealed_files(&mut files, &mut values, &mut findings, context)?;
     for name in &names {
         let Some(bytes) = files.content(name)? else { continue };
         findings.extend(in_clear(name, &bytes, &known, &values).map(|what| (name.clone(), what)));
@@ -65,19 +64,17 @@ struct Checked<'a> {
     committed: HashSet<&'a str>,
 }
 
-/// The content of each sealed file.
-type Contents = Vec<(String, Vec<u8>)>;
-
 impl Checked<'_> {
     /// Checks the sealed files. All of them are read: a file in the commit may belong to the same
     /// vault as any other file.
     fn sealed_files(
         &self,
         files: &mut Files<'_>,
+        values: &mut Values,
         findings: &mut Findings,
         context: &mut Context<'_>,
-    ) -> Result<(Contents, SealedNames)> {
-        let (mut contents, mut known) = (Vec::new(), SealedNames::default());
+    ) -> Result<SealedNames> {
+        let mut known = SealedNames::default();
         let mut vaults: BTreeMap<VaultId, Vec<String>> = BTreeMap::new();
         for name in files.all_sealed()? {
             let is_committed = self.committed.contains(name.as_str());
@@ -92,7 +89,7 @@ impl Checked<'_> {
                     continue;
                 }
             };
-            match SealedFile::parse(bytes.clone()).and_then(|file| file.verify(&[])) {
+            match SealedFile::parse(bytes).and_then(|file| file.verify(&[])) {
                 Ok(file) => {
                     vaults.entry(file.vault_id()).or_default().push(name.clone());
                     let checked = known.add(&name, &file);
@@ -102,7 +99,7 @@ impl Checked<'_> {
                             .and_then(|()| self.keeps_rules(&name, &file, context));
                         findings.extend(checked.err().map(|failure| (name.clone(), failure)));
                     }
-                    contents.push((name, bytes));
+                    values.add_file(&name, file);
                 }
                 Err(error) if is_committed => findings.push((name, error.into())),
                 Err(_) => {}
@@ -116,7 +113,7 @@ impl Checked<'_> {
             let help = "Create a separate vault: bootseal init --like FILE -f NEW";
             findings.push((files[0].clone(), Failure::new(Kind::Conflict, what).with_help(help)));
         }
-        Ok((contents, known))
+        Ok(known)
     }
 
     /// Compares the file with HEAD, because git can restore an old signed file without calling a
