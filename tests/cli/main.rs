@@ -64,6 +64,7 @@ mod rights;
 mod route;
 mod seal;
 mod seal_formats;
+mod seal_rules;
 mod set;
 mod set_types;
 mod shells;

@@ -66,8 +66,7 @@ const READS: [&[&str]; 4] = [&["get", "acme.password"], &["list"], &["verify"], 
 
 #[test]
 fn a_removed_writer_who_was_only_read_about_gets_nothing_new() {
-    for reading in [&["get", "acme.password"][..], &["list"], &["verify"], &["exec", "--", "true"]]
-    {
+    for reading in [&["get", "acme.password"][..], &["list"], &["verify"]] {
         let scene = Scene::new();
         scene.carol(reading);
         // Bob's own handover, and the file from before the removal.
@@ -237,4 +236,106 @@ fn no_value_leaves_through_a_handover_if_any_branch_has_another_one() {
         assert!(ran.code == 0 && ran.err.contains(DOUBT), "{ran:?}");
     }
     scene.carol(&["exec", "--pin", &scene.new, "--", "true"]);
+}
+
+/// Bob's handover is found whatever it or the right one is called, wherever the verb is run, and
+/// whichever pin of the old id there is.
+#[test]
+fn a_fork_is_found_under_every_name_and_from_every_folder() {
+    let uses = |verb: &[&str], file: &str, pin: &[&str]| {
+        let at = verb.iter().position(|word| *word == "--").unwrap_or(verb.len());
+        [&verb[..at], &["-f", file], pin, &verb[at..]].concat().join("\n")
+    };
+    for (name, renamed) in
+        [(FILE, "other.sealed.toml"), ("deploy/app.sealed.toml", "d2/app.sealed.toml")]
+    {
+        let scene = forked();
+        let repo = &scene.repo;
+        repo.git_ok(&["checkout", "-q", "fix"]);
+        let folder = |path: &str| std::path::Path::new(path).parent().unwrap().to_owned();
+        for path in [name, renamed] {
+            std::fs::create_dir_all(repo.home.path().join(folder(path))).unwrap();
+        }
+        repo.git_ok(&["mv", FILE, renamed]);
+        if name != FILE {
+            // The known path leads through a link.
+            std::fs::remove_dir(repo.home.path().join(folder(name))).unwrap();
+            #[cfg(unix)]
+            std::os::unix::fs::symlink("d2", repo.home.at("deploy")).unwrap();
+        }
+        repo.commit("renamed");
+        let file = repo.home.at(if name == FILE { renamed } else { name });
+        let file = file.to_str().unwrap();
+        let pin = ["--pin", scene.old.as_str()];
+        let before = std::fs::read_to_string(file).unwrap();
+        for verb in [SET, &["rotate"], &["export"], &["exec", "--", "true"]] {
+            let args = uses(verb, file, &pin);
+            let args: Vec<&str> = args.split('\n').collect();
+            for from in [repo.home.path().to_path_buf(), std::env::temp_dir()] {
+                let mut command = repo.command("carol", &args);
+                command.current_dir(&from);
+                let ran = crate::support::fed(command, b"canary");
+                let code = if verb[0] == "exec" { 125 } else { 3 };
+                assert_eq!(ran.code, code, "{args:?} in {}: {ran:?}", from.display());
+                assert!(ran.err.contains("handed over twice"), "{args:?}: {ran:?}");
+            }
+        }
+        assert_eq!(std::fs::read_to_string(file).unwrap(), before);
+    }
+}
+
+#[test]
+fn without_a_state_folder_nothing_leaves_through_a_fork_either() {
+    let scene = forked();
+    scene.repo.git_ok(&["checkout", "-q", "fix"]);
+    let key = scene.repo.home.at("carol/.config/bootseal/identity.txt");
+    let args = ["exec", "-i", key.to_str().unwrap(), "--pin", &scene.old, "--", "true"];
+    let mut command = scene.repo.command("carol", &args);
+    command.env_remove("HOME").env_remove("XDG_STATE_HOME");
+    let ran = crate::support::fed(command, b"");
+    assert!(ran.code == 125 && ran.err.contains("handed over twice"), "{ran:?}");
+}
+
+#[test]
+fn a_clone_without_all_versions_follows_no_handover_when_it_writes() {
+    let scene = forked();
+    let repo = &scene.repo;
+    let from = format!("file://{}", repo.home.path().display());
+    let folder = tempfile::tempdir().unwrap();
+    for (option, fetch) in
+        [("--filter=blob:none", "git fetch --refetch"), ("--depth=1", "git fetch --unshallow")]
+    {
+        let to = folder.path().join(&option[2..7]);
+        repo.git_ok(&["config", "uploadpack.allowFilter", "true"]);
+        repo.git_ok(&["clone", "-q", option, "-b", "fix", &from, to.to_str().unwrap()]);
+        let run = |args: &[&str]| {
+            let mut command = repo.command("carol", args);
+            command.current_dir(&to);
+            crate::support::fed(command, b"canary")
+        };
+        let ran = run(&["set", "acme.password", "-", "--pin", &scene.old]);
+        assert!(ran.code == 3 && ran.err.contains(fetch), "{option}: {ran:?}");
+        assert!(ran.err.contains(&format!("--pin {}", scene.evil)), "{option}: {ran:?}");
+    }
+}
+
+#[test]
+fn a_decision_for_one_handover_counts_at_every_path() {
+    let scene = forked();
+    let repo = &scene.repo;
+    repo.git_ok(&["checkout", "-q", "main"]);
+    repo.git_ok(&["worktree", "add", "-q", "--detach", "out/second", "main~1"]);
+    let second = format!("out/second/{FILE}");
+    scene.carol(&["vaults", "add", "-f", &second, "--pin", &scene.old]);
+    scene.carol(&["set", "acme.password", "-", "--pin", &scene.new]);
+    repo.home.write(&second, repo.text());
+    scene.carol(&["set", "acme.password", "-", "-f", &second]);
+}
+
+#[test]
+fn a_program_that_follows_a_handover_confirms_it() {
+    let scene = Scene::new();
+    scene.carol(&["exec", "--", "true"]);
+    scene.repo.write(&scene.fork);
+    scene.refused(&["get", "acme.password"], 3, &[&scene.new, &scene.evil]);
 }

@@ -37,8 +37,6 @@ mod profile;
 
 mod basis;
 
-mod rules;
-
 mod trust;
 
 mod git;

@@ -63,6 +63,7 @@ pub use text::host::AddressHost;
 pub use text::parse::elements::{Element, elements};
 pub use text::path::{BasicString, PropertyPath};
 pub use text::plain::{PlainContent, PlainDocument, PlainProperty};
+pub use text::seal_table::sealing_names;
 
 // Keys, identities and recipients.
 pub use access::identity::Identity;

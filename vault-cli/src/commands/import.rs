@@ -1,11 +1,13 @@
 //! `bootseal import`: decrypts another tool's file, and seals its values.
 
 use crate::cli::{Import, Tool};
-use crate::commands::seal::{add, beside, create, told};
+use crate::commands::seal::{add, beside, by_rules, create, told};
 use crate::context::Context;
 use crate::formats::{Ciphertext, Findings, Input, whole};
 use crate::import::{Imported, KeySource, Weak, ansible_vault, dotenvx, jasypt, sops, spring};
 use crate::trust::locate;
+use crate::trust::rules::Rules;
+use crate::trust::target::Target;
 use crate::ui::failure::{Exit, Failure, Result, unreadable};
 use crate::ui::output::some_names;
 use bootseal_core::{Kind, MAX_FILE, PropertyPath, Shown, open_source};
@@ -30,7 +32,7 @@ pub(crate) fn run(options: &Import, context: &mut Context<'_>) -> Result<(), Exi
     }
     let text = read(&options.input)?;
     let imported = opened(&text, options, context)?;
-    let Imported { properties, sealed, weak, left_out, remarks } = match &prefix {
+    let Imported { properties, mut sealed, weak, left_out, remarks } = match &prefix {
         Some(prefix) => imported.below(prefix)?,
         None => imported,
     };
@@ -50,12 +52,19 @@ pub(crate) fn run(options: &Import, context: &mut Context<'_>) -> Result<(), Exi
     for warning in findings.warnings() {
         context.ui.warn(warning);
     }
+    let existing = match out.1 {
+        true => Some(Target::find(context)?),
+        false => None,
+    };
+    if let Some((_, file)) = &existing {
+        sealed.extend(by_rules(&input, &Rules::of_file(file)?));
+    }
     let (names, readable) = told(&input, &sealed);
     let table = Table { sealed: names, readable, weak, left_out, not_opened: findings.ciphertext };
     table.refuse_unopened(options, context)?;
-    match &out {
-        (path, true) => drop(add(path, &input, &sealed, context)?),
-        (path, false) => create(path, input, sealed, (&options.writer, &options.reader), context)?,
+    match (&out.0, existing) {
+        (path, Some(existing)) => add(path, &input, &sealed, existing, context)?,
+        (path, None) => create(path, input, sealed, (&options.writer, &options.reader), context)?,
     }
     context.ui.answer(&table.json(&out.0), table.text(&Shown::path(&out.0).to_string()))?;
     Ok(())

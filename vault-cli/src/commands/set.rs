@@ -5,6 +5,7 @@ use crate::commands::value::Source;
 use crate::commands::value_type::Required;
 use crate::context::Context;
 use crate::trust::each_file::{self, Answer};
+use crate::trust::rules::{Rules, ends_rules};
 use crate::trust::target::{Target, Targets, files};
 use crate::trust::value_name::{ValueName, whole_property};
 use crate::ui::failure::{Exit, Result};
@@ -33,6 +34,7 @@ pub(crate) fn run(options: &Set, context: &mut Context<'_>) -> Result<(), Exit> 
         targets.push((
             file,
             found.and_then(|(target, file)| {
+                let target = target.may_be_plain(options.allow_plain);
                 Ok((check(options, &path, &target, file, context)?, target))
             }),
         ));
@@ -168,7 +170,14 @@ fn check(
     }
     let refuse =
         |kind, what: &str| bootseal_core::Error::new(kind, what).at(path).in_file(target.path());
-    if options.plain.is_some() {
+    if path.is_in_seal_table() && file.sealing_names().is_some() {
+        return Err(ends_rules(path).in_file(target.path()).into());
+    }
+    if let Some(text) = &options.plain {
+        if !options.allow_plain {
+            let refused = Rules::of_file(&file)?.refuse_plain(path, text, &file);
+            refused.map_err(|error| error.in_file(target.path()))?;
+        }
         if matches!(before, Some(Property::Sealed(_))) && !options.force {
             let what = "is sealed; --plain would make it readable for anyone who has the file";
             return Err(refuse(Kind::Conflict, what)

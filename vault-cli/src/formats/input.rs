@@ -72,6 +72,32 @@ impl Input {
         }
     }
 
+    /// Whether the property at position `at` is an array.
+    pub(crate) fn is_array(&self, at: usize, path: &PropertyPath) -> bool {
+        match (self.list.get(at), &self.document) {
+            (Some(property), _) => {
+                let is_array = property.value.expose_str(|text| text.starts_with('['));
+                property.kind == ValueKind::Toml && is_array.unwrap_or(false)
+            }
+            (None, document) => document.as_ref().is_some_and(|document| document.is_array(path)),
+        }
+    }
+
+    /// The property at position `at`.
+    pub(crate) fn value(
+        &self,
+        at: usize,
+        path: &PropertyPath,
+    ) -> Result<Cow<'_, InputProperty>, Error> {
+        match (self.list.get(at), &self.document) {
+            (Some(property), _) => Ok(Cow::Borrowed(property)),
+            (None, Some(document)) => {
+                InputProperty::of_toml(path.clone(), false, document).map(Cow::Owned)
+            }
+            (None, None) => Err(Error::new(Kind::NotFound, "no such property").at(path)),
+        }
+    }
+
     /// The properties whose names are `wanted`, in the order of the input. Those of a TOML input
     /// are read one at a time, because all values together may need much memory.
     pub(crate) fn properties(

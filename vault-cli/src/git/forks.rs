@@ -1,7 +1,8 @@
-//! Refuses to follow a handover if git has another one of the same id: a former writer may have
-//! made one of them, on any branch.
+//! Compares a handover with those in git: if an id was handed over twice, a former writer may have
+//! made one of the handovers, on any branch and under any name of the file.
 
-use crate::git::history::{Gap, in_git};
+use crate::git::history::Gap;
+use crate::git::repository::Repository;
 use crate::git::version::Version;
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Error, Kind, SignedVersion, Trust, VaultId, VerifiedFile};
@@ -43,56 +44,103 @@ impl Fork {
     }
 }
 
-/// Refuses a file that the known or pinned vault was handed over to, if any version in git hands the
-/// same id over to another one. Once one handover is recorded, the machine's records refuse others.
-///
-/// # Errors
-/// [`Kind::WrongVault`] if there is another handover; the errors of [`contradicting`].
-pub(crate) fn refuse_forked(
-    file: &VerifiedFile,
-    path: &Path,
-    known: Option<VaultId>,
-) -> Result<()> {
-    match contradicting(file, path, known)? {
-        Some((fork, _)) => Err(fork.error(path)),
-        None => Ok(()),
+/// The handovers of a file that a machine would follow for the first time, compared with those of
+/// all files on all branches and tags.
+pub(crate) struct Compared {
+    /// The fork, and the version in git with the other handover.
+    pub(crate) fork: Option<(Fork, SignedVersion)>,
+    /// Why not every version could be compared.
+    pub(crate) gap: Option<Gap>,
+}
+
+impl Compared {
+    /// Refuses a fork, and a comparison that reached the limits: whoever can push can make it do so.
+    ///
+    /// # Errors
+    /// [`Kind::WrongVault`], in both cases.
+    pub(crate) fn refuse_fork(&self, file: &VerifiedFile, path: &Path) -> Result<()> {
+        match (&self.fork, self.gap) {
+            (Some((fork, _)), _) => Err(fork.error(path)),
+            (None, Some(Gap::Limits)) => Err(incomplete(file, path, Gap::Limits)),
+            (None, _) => Ok(()),
+        }
+    }
+
+    /// Refuses a fork, and a comparison that is not complete.
+    ///
+    /// # Errors
+    /// [`Kind::WrongVault`], in both cases.
+    pub(crate) fn require(&self, file: &VerifiedFile, path: &Path) -> Result<()> {
+        self.refuse_fork(file, path)?;
+        self.gap.map_or(Ok(()), |gap| Err(incomplete(file, path, gap)))
     }
 }
 
-/// Finds a version in git that hands the known or pinned vault over to another id than a file does,
-/// or a later id of the file's chain.
+/// Compares the handovers of a file from `known`, the id that is known or pinned, with those in git.
+/// `None` if the file contains no handover that is still to be decided.
 ///
 /// # Errors
-/// [`Kind::WrongVault`] if git has too many versions to check; the errors of git.
-pub(crate) fn contradicting(
+/// The errors of git.
+pub(crate) fn compare(
     file: &VerifiedFile,
     path: &Path,
     known: Option<VaultId>,
-) -> Result<Option<(Fork, SignedVersion)>> {
+    is_decided: impl Fn(&VaultId) -> bool,
+) -> Result<Option<Compared>> {
     let mut chain = file.former_ids();
     chain.push(file.vault_id());
     let place = |id: Option<VaultId>| id.and_then(|id| chain.iter().position(|one| *one == id));
     let Some(start) = place(known).max(place(file.handed_over_from())) else { return Ok(None) };
     let confirmed = file.trust() == Trust::Pinned && file.handed_over_from().is_none();
-    if confirmed || start + 1 == chain.len() {
+    let open: Vec<&[VaultId]> =
+        chain[start..].windows(2).filter(|step| !is_decided(&step[0])).collect();
+    if confirmed || open.is_empty() {
         return Ok(None);
     }
-    let (_, all) = in_git(path)?;
-    let found = all.versions.iter().find_map(|version| {
-        Some((fork_of(&chain[start..], &version.signed)?, version.signed.clone()))
-    });
-    if found.is_none() && all.gap == Some(Gap::Limits) {
-        all.require_complete(&path.to_string_lossy())?;
+    let mut gap = None;
+    for repository in Repository::around(path)? {
+        let names = [repository.name_of(path).ok(), repository.name_as_written(path)];
+        let names: Vec<String> = names.into_iter().flatten().collect();
+        let all = repository.all_sealed(&names)?;
+        let fork = all.versions.iter().find_map(|version| fork_of(&open, &version.signed));
+        if fork.is_some() {
+            return Ok(Some(Compared { fork, gap: None }));
+        }
+        gap = gap.or(all.gap);
     }
-    Ok(found)
+    Ok(Some(Compared { fork: None, gap }))
 }
 
-/// The fork, if a version hands one of the ids of a chain over to another id than the chain does.
-fn fork_of(chain: &[VaultId], version: &SignedVersion) -> Option<Fork> {
+/// The fork, if a version contains another handover than one of these steps from an id to the next.
+fn fork_of(steps: &[&[VaultId]], version: &SignedVersion) -> Option<(Fork, SignedVersion)> {
     let other: Vec<VaultId> =
         version.former_ids().iter().copied().chain([version.vault_id()]).collect();
-    chain.windows(2).find_map(|step| {
+    let fork = steps.iter().find_map(|step| {
         let next = other.windows(2).find(|next| next[0] == step[0] && next[1] != step[1])?;
         Some(Fork(step[1], next[1]))
-    })
+    })?;
+    Some((fork, version.clone()))
+}
+
+/// The error of a comparison that is not complete.
+fn incomplete(file: &VerifiedFile, path: &Path, gap: Gap) -> Failure {
+    let id = file.vault_id();
+    let (why, fetch) = match gap {
+        Gap::Limits => ("git has too many versions to compare it with", ""),
+        Gap::Missing => (
+            "this clone is partial, so versions to compare it with are missing",
+            "Fetch them: git fetch --refetch --no-filter. ",
+        ),
+        Gap::Shallow => (
+            "this clone is shallow, so versions to compare it with may be missing",
+            "Fetch them: git fetch --unshallow. ",
+        ),
+    };
+    let what = format!(
+        "this vault was handed over to {id}, and {why}: a former writer may have made this handover"
+    );
+    Error::new(Kind::WrongVault, what)
+        .in_file(path)
+        .with_help(format!("{fetch}If it is the right vault, confirm it: --pin {id}"))
+        .into()
 }

@@ -2,7 +2,7 @@
 //! and epoch that were seen.
 
 use crate::context::Context;
-use crate::git::forks::contradicting;
+use crate::git::forks::{Compared, compare};
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::{
     Kind, KnownFile, KnownVaults, Shown, SignedFile, SignedVersion, VaultId, VerifiedFile,
@@ -57,6 +57,16 @@ impl Memory {
     /// Whether exactly this text is the newest that was seen of the file.
     pub(crate) fn was_seen(&self, file: &VerifiedFile) -> bool {
         self.0.as_ref().is_some_and(|(known, place)| known.was_seen(file, place))
+    }
+
+    /// Compares the handovers of a file that this machine has not confirmed with those in git.
+    ///
+    /// # Errors
+    /// The errors of git.
+    pub(crate) fn compare(&self, file: &VerifiedFile, path: &Path) -> Result<Option<Compared>> {
+        let known = self.0.as_ref().map(|(known, _)| known);
+        let is_decided = |id: &VaultId| known.is_some_and(|known| known.is_former(id));
+        compare(file, path, self.vault_id(), is_decided)
     }
 
     pub(crate) fn vault_id(&self) -> Option<VaultId> {
@@ -140,15 +150,14 @@ pub(crate) fn record_reading(
     let store = known_vaults(context)?;
     let record = || -> Result<()> {
         KnownVaults::record_reading(&store, file)?;
-        if known.is_new_handover(file)
-            && let Some((_, version)) = contradicting(file, path, memory.vault_id())?
-        {
+        let compared = memory.compare(file, path)?;
+        if let Some((_, version)) = compared.and_then(|compared| compared.fork) {
             KnownVaults::record_contradiction(&store, &version)?;
         }
         Ok(())
     };
     // This is not an error: a machine that cannot store it cannot store its own changes either, and
-    // is told so then. A verb that writes asks git again.
+    // is told so then. Verbs that write, and those that pass values on, compare again.
     if let Err(failure) = record() {
         context.ui.detail(format_args!("what was read was not recorded: {}", failure.text()));
     }

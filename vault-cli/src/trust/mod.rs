@@ -7,6 +7,7 @@ pub(crate) mod memory;
 pub(crate) mod pins;
 pub(crate) mod plugins;
 pub(crate) mod programs;
+pub(crate) mod rules;
 pub(crate) mod save;
 pub(crate) mod special_tables;
 pub(crate) mod target;

@@ -1,7 +1,6 @@
 //! Decides whether a file is the right vault: by a pin, by the known vaults, or by asking the user.
 
 use crate::context::Context;
-use crate::git::forks::refuse_forked;
 use crate::trust::memory::{Memory, remember};
 use crate::ui::failure::{Failure, Result};
 use crate::ui::review::Review;
@@ -78,7 +77,9 @@ fn known_or_confirmed(
     context: &mut Context<'_>,
 ) -> Result<()> {
     if file.trust() != Trust::Unverified {
-        refuse_forked(file, path, memory.vault_id())?;
+        if let Some(compared) = memory.compare(file, path)? {
+            compared.require(file, path)?;
+        }
         // A handover is added to the known vaults only when the file is next written, not when it
         // is read.
         if memory
@@ -104,7 +105,7 @@ pub(crate) fn vouch_for_use(
 ) -> Result<()> {
     match (memory.refuse_handed_over(file), file.trust()) {
         (Ok(()), Trust::Unverified) => confirm_unknown(file, path, context),
-        (Ok(()), _) => Ok(()),
+        (Ok(()), _) => follow_in_use(file, memory, path, context),
         (Err(_), _) if accepted_anyway(file, memory, context) => {
             warn_of_handover(file, memory, context);
             Ok(())
@@ -120,16 +121,44 @@ pub(crate) fn vouch_for_use(
     }
 }
 
+/// Compares the handovers that the file would make this machine follow with those in git, and records
+/// them if there is no other one. A machine without git, or without all branches, goes on: the
+/// application needs its values.
+fn follow_in_use(
+    file: &VerifiedFile,
+    memory: &Memory,
+    path: &Path,
+    context: &mut Context<'_>,
+) -> Result<()> {
+    match memory.compare(file, path) {
+        Ok(None) => {}
+        Ok(Some(compared)) => {
+            compared.refuse_fork(file, path)?;
+            if compared.gap.is_none() {
+                remember(path, file, context);
+            }
+        }
+        Err(failure) => context.ui.warn(format_args!(
+            "{}: the handover to {} was not compared with those in git: {}",
+            Shown::path(path),
+            file.vault_id(),
+            failure.text()
+        )),
+    }
+    Ok(())
+}
+
 /// Like [`vouch_for_use`], for a trusted file that has changed while a program uses its values: the
 /// user is not asked.
 pub(crate) fn vouch_for_next_use(
     file: &VerifiedFile,
     memory: &Memory,
-    context: &Context<'_>,
+    path: &Path,
+    context: &mut Context<'_>,
 ) -> Result<()> {
     match memory.refuse_handed_over(file) {
         Err(doubt) if !accepted_anyway(file, memory, context) => Err(doubt.into()),
-        _ => Ok(()),
+        _ => follow_in_use(file, memory, path, context),
     }
 }
 

@@ -35,8 +35,17 @@ pub(crate) fn fill_content(review: &mut Review, changes: &Changes) {
 }
 
 fn add(review: &mut Review, entries: Vec<Entry>) {
+    let mut has_rules = false;
     for entry in entries {
         match entry.part {
+            // Rules decide what later changes may leave readable, so they come first. They are
+            // repeated at the end, which no text of a file can push off a screen.
+            Part::Rules => {
+                if !std::mem::replace(&mut has_rules, true) {
+                    review.headline(entry.row());
+                }
+                review.destination(entry.row());
+            }
             Part::Minor(kind) => review.minor(kind, entry.row()),
             Part::Access => review.access(entry.row()),
             Part::Destination => review.destination(entry.row()),
@@ -60,6 +69,8 @@ enum Part {
     Access,
     /// It decides where a secret is sent.
     Destination,
+    /// It decides what must be sealed.
+    Rules,
 }
 
 struct Entry {
@@ -74,8 +85,12 @@ impl Entry {
         Entry { part, name: name.to_owned(), what, rank: 0 }
     }
 
+    fn is_marked(&self) -> bool {
+        matches!(self.part, Part::Destination | Part::Rules)
+    }
+
     fn row(&self) -> Row {
-        let mark = if self.part == Part::Destination { "! " } else { "" };
+        let mark = if self.is_marked() { "! " } else { "" };
         Row::fixed(mark).long(&*self.name).and(": ").then(self.what.clone()).ranked(self.rank)
     }
 }
@@ -122,6 +137,7 @@ fn property(change: &Change, changes: &Changes) -> Entry {
     let switched = matches!(change.what(), "sealed" | "made readable");
     let is_new = change.before.is_none();
     let (part, rank) = match (change.path.settings_table(), switched, has_address) {
+        _ if change.rules => (Part::Rules, 0),
         (Some(_), _, true) if !is_new => (Part::Destination, 0),
         (Some(_), _, _) => (Part::Destination, if is_new && !has_address { 2 } else { 1 }),
         (None, true, _) => (Part::Access, u8::from(change.what() == "sealed")),
@@ -134,7 +150,11 @@ fn property(change: &Change, changes: &Changes) -> Entry {
             (Part::Minor(if sealed { "sealed values" } else { "readable values" }), 0)
         }
     };
-    let what = change_text(change, changes).and(remark(changes, &name));
+    let rules = match change.ends_rules() {
+        true => "; with another key than `names`, the table [seal] has no rules",
+        false => "",
+    };
+    let what = change_text(change, changes).and(rules).and(remark(changes, &name));
     Entry { part, name, what, rank }
 }
 
@@ -328,7 +348,7 @@ pub(crate) fn markdown(file: &str, headline: &str, changes: &Changes) -> String 
         text.push('\n');
     }
     for entry in entries(changes) {
-        let mark = if entry.part == Part::Destination { "⚠ " } else { "" };
+        let mark = if entry.is_marked() { "⚠ " } else { "" };
         text.push_str(&format!("- {mark}{}: {}\n", code(&entry.name), code(&entry.what.whole())));
     }
     text

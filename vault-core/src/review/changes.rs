@@ -58,6 +58,9 @@ pub struct Change {
     /// The times at which the old and the new sealed value were set, in seconds since 1970-01-01
     /// UTC, if they could be opened.
     pub set_at: (Option<u64>, Option<u64>),
+    /// Whether it is in the table `[seal]`, which has rules for what is sealed before or after the
+    /// change: see [`sealing_names`](crate::sealing_names).
+    pub rules: bool,
 }
 
 /// One name of the access list that changed.
@@ -90,6 +93,11 @@ impl Change {
             (Some(Property::Sealed(_)), Some(Property::Readable(_))) => "made readable",
             _ => "changed",
         }
+    }
+
+    /// Whether it adds another key to the table of rules, which then belongs to the application.
+    pub fn ends_rules(&self) -> bool {
+        self.rules && self.after.is_some() && self.path.segments() != ["seal", "names"]
     }
 
     /// Whether a sealed value is older than the value that it replaces. If so, someone may have
@@ -172,6 +180,14 @@ impl Changes {
         same: impl Fn(&PropertyPath, &str, &str) -> bool,
     ) -> Changes {
         let mut properties = Vec::new();
+        let has_rules = old.sealing_names().is_some() || new.sealing_names().is_some();
+        let change = |path: &PropertyPath, before, after| Change {
+            rules: has_rules && path.is_in_seal_table(),
+            path: path.clone(),
+            before,
+            after,
+            set_at: (None, None),
+        };
         let unchanged =
             |path: &PropertyPath, before: &Property, after: &Property| match (before, after) {
                 (Property::Sealed(before), Property::Sealed(after)) => {
@@ -182,20 +198,13 @@ impl Changes {
         for (path, before) in old.iter() {
             let after = new.get(path);
             if !after.is_some_and(|after| unchanged(path, before, after)) {
-                let (before, after) = (Some(before.clone()), after.cloned());
-                properties.push(Change { path: path.clone(), before, after, set_at: (None, None) });
+                properties.push(change(path, Some(before.clone()), after.cloned()));
             }
         }
         for (path, after) in new.iter().filter(|(path, _)| old.get(path).is_none()) {
-            let after = Some(after.clone());
-            properties.push(Change {
-                path: path.clone(),
-                before: None,
-                after,
-                set_at: (None, None),
-            });
+            properties.push(change(path, None, Some(after.clone())));
         }
-        properties.sort_by_key(|change| change.path.settings_table().is_none());
+        properties.sort_by_key(|change| (!change.rules, change.path.settings_table().is_none()));
         let (before, after) = (old.comments(), new.comments());
         let (tables, now) = (old.empty_tables(), new.empty_tables());
         let changed: Vec<&PropertyPath> = properties.iter().map(|change| &change.path).collect();

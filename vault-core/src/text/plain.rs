@@ -297,6 +297,20 @@ impl PlainDocument {
         self.block_spans(at).any(|span| self.text.get(span).is_some_and(comment))
     }
 
+    /// Whether a property is an array.
+    ///
+    /// ```
+    /// let plain = bootseal_core::PlainDocument::parse("hosts = ['a']\n[[users]]\n".into())?;
+    /// assert!(plain.is_array(&"hosts".parse()?) && plain.is_array(&"users".parse()?));
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn is_array(&self, path: &PropertyPath) -> bool {
+        let at = self.index.position(&self.text, path.segments());
+        let entry = at.and_then(|at| self.index.entries.get(at));
+        let is_array = |text: &str| text.starts_with('[');
+        entry.is_some_and(|entry| self.text.get(entry.span()).is_some_and(is_array))
+    }
+
     /// The text of a property that is an array, as TOML; `None` for other properties.
     ///
     /// ```

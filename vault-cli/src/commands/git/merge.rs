@@ -6,7 +6,6 @@ use crate::cli::GitMerge;
 use crate::commands::git::read;
 use crate::context::Context;
 use crate::git::command::{cannot_run, git};
-use crate::git::forks::refuse_forked;
 use crate::git::repository::Repository;
 use crate::trust::keyring::Keys;
 use crate::trust::memory::Memory;
@@ -49,8 +48,12 @@ fn merge(options: &GitMerge, context: &mut Context<'_>) -> Result<u64> {
         Judged::Trusted(file) => *file,
         other => return Err(untrusted("our", other)),
     };
-    let known = Memory::of(&options.path, context)?.vault_id();
-    refuse_forked(&ours, &options.path, known)?;
+    let memory = Memory::of(&options.path, context)?;
+    let refuse_forked = |file: &VerifiedFile| match memory.compare(file, &options.path)? {
+        Some(compared) => compared.require(file, &options.path),
+        None => Ok(()),
+    };
+    refuse_forked(&ours)?;
     // The other versions must belong to our side's vault, or to a vault that it was handed over to.
     let pin = Pin::from(ours.vault_id());
     let verified = |bytes: Vec<u8>, which: &str| -> Result<VerifiedFile> {
@@ -75,7 +78,7 @@ fn merge(options: &GitMerge, context: &mut Context<'_>) -> Result<u64> {
     let into_theirs = goes_on_from(&ours, &theirs) == Some(Taken::Theirs);
     if into_theirs {
         match judge(theirs.text().as_bytes(), &options.path, &keys, &pins, context)? {
-            Judged::Trusted(file) => refuse_forked(&file, &options.path, known)?,
+            Judged::Trusted(file) => refuse_forked(&file)?,
             other => return Err(untrusted("their", other)),
         }
     }

@@ -1,10 +1,13 @@
-//! The choice of the properties that are sealed: by marks, by patterns, or all.
+//! The choice of the properties that are sealed: by marks, patterns, rules and suggestions, or all.
 
+use crate::commands::seal::suggest::suggestion;
+use crate::commands::seal::uses::Uses;
 use crate::formats::Input;
-use crate::rules::{Name, Pattern};
+use crate::trust::rules::{Name, Pattern, Rules, is_reference};
 use crate::trust::special_tables::SpecialTables;
 use crate::ui::failure::{Failure, Result};
-use bootseal_core::{Kind, Property, PropertyPath, shell_word};
+use bootseal_core::{Kind, PropertyPath, shell_word};
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 /// The properties that are sealed.
@@ -15,18 +18,38 @@ pub(crate) struct Choice {
     pub(crate) inside: HashMap<PropertyPath, String>,
 }
 
-/// The patterns of the command line.
-pub(super) struct Wanted {
+/// What the user wants to be sealed.
+pub(crate) struct Wanted {
     pub(super) only: Vec<Pattern>,
     pub(super) plain: Vec<Pattern>,
+    /// The rules of the input and of the file that it is added to.
+    pub(super) rules: Rules,
+    /// Whether `--plain` may leave values readable against the rules.
+    pub(super) allow_plain: bool,
+    pub(super) rest: Rest,
 }
 
-/// What the patterns matched so far.
-struct Uses {
-    only: Vec<bool>,
-    plain: Vec<bool>,
-    /// A name inside an array that only matters to `plain`.
-    plain_inside: Vec<Option<(String, PropertyPath)>>,
+/// Properties and, for an array, the name inside it that looks like a secret.
+pub(super) type Suggested = HashMap<PropertyPath, Option<String>>;
+
+/// What happens to properties that no mark, pattern or rule names.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// They are sealed, unless the input has marks or there is a pattern.
+    Usual,
+    All,
+    /// What looks like a secret is sealed.
+    Suggested,
+    /// These are sealed.
+    These(Suggested),
+}
+
+/// Why a property is sealed.
+enum Why {
+    /// By its own name, or together with all others.
+    Itself,
+    /// Because of this name inside it.
+    Inside(String),
 }
 
 impl Choice {
@@ -34,128 +57,109 @@ impl Choice {
     ///
     /// # Errors
     /// [`Kind::NotFound`] if a pattern matches nothing; [`Kind::Conflict`] if it matches something
-    /// that cannot be sealed, or that cannot be sealed apart; [`Kind::Usage`] if a value is both
-    /// marked and named by `--plain`.
+    /// that cannot be sealed, or that cannot be sealed apart, or if `--plain` contradicts a rule;
+    /// [`Kind::Usage`] if a value is both marked and named by `--plain`.
     pub(super) fn of(input: &Input, special: &SpecialTables, wanted: &Wanted) -> Result<Choice> {
         let marks = input.names().any(|(_, marked)| marked);
-        let all = wanted.only.is_empty() && !marks;
-        let mut uses = Uses {
-            only: vec![false; wanted.only.len()],
-            plain: vec![false; wanted.plain.len()],
-            plain_inside: vec![None; wanted.plain.len()],
+        let all = match wanted.rest {
+            Rest::Usual => wanted.only.is_empty() && !marks,
+            Rest::All => true,
+            Rest::Suggested | Rest::These(_) => false,
         };
+        let mut uses = Uses::of(wanted);
         let mut choice = Choice::default();
         let find = input.finder();
         for (at, (path, marked)) in input.names().enumerate() {
             let name = Name::of(&path);
-            let is_plain = uses.plain(wanted, &name);
-            refuse_marked(&path, marked && is_plain, marked && special.keep_readable(&path))?;
-            let by_name = uses.only(wanted, &name);
-            let inside = uses.inside(wanted, input, (at, &path), &name);
-            if special.keep_readable(&path) {
-                if let Some(pattern) = by_name.filter(|_| !is_plain)
-                    && !is_reference(find(&path))
+            let is_plain = uses.plain(&name);
+            let stays = special.keep_readable(&path);
+            refuse_marked(&path, marked && is_plain, marked && stays)?;
+            let by_name = uses.only(&name);
+            let inside = uses.inside(input, (at, &path), &name);
+            let rule = by_rule(input, (at, &path), &name, &wanted.rules);
+            if stays {
+                let by_rule = rule.filter(|_| special.is_sent(&path));
+                let by_rule = by_rule.filter(|_| !(is_plain && wanted.allow_plain));
+                let by_rule = by_rule.map(|(_, pattern)| pattern);
+                if let Some(pattern) = by_name.filter(|_| !is_plain).or(by_rule)
+                    && !is_reference(find(&path).as_ref())
                 {
                     return Err(cannot_be_sealed(pattern, &path));
                 }
                 continue;
             }
-            if is_plain {
-                continue;
-            }
-            if marked || all || by_name.is_some() {
-                choice.sealed.insert(path.into_owned());
-            } else if let Some(inside) = inside {
-                choice.inside.insert(path.clone().into_owned(), inside);
-                choice.sealed.insert(path.into_owned());
+            let why = match rule {
+                Some((_, pattern)) if is_plain && !wanted.allow_plain => {
+                    return Err(against_rule(pattern, &path));
+                }
+                _ if is_plain => None,
+                _ if marked || all || by_name.is_some() => Some(Why::Itself),
+                Some((why, _)) => Some(why),
+                None => match (&wanted.rest, inside) {
+                    (_, Some(inside)) => Some(Why::Inside(inside)),
+                    (Rest::Suggested, None) => {
+                        suggestion(input, (at, &path), &name)?.map(Why::from)
+                    }
+                    (Rest::These(these), None) => these.get(&*path).cloned().map(Why::from),
+                    _ => None,
+                },
+            };
+            choice.add(path, why);
+        }
+        uses.refuse_unused()?;
+        Ok(choice)
+    }
+
+    fn add(&mut self, path: Cow<'_, PropertyPath>, why: Option<Why>) {
+        match why {
+            None => {}
+            Some(Why::Itself) => drop(self.sealed.insert(path.into_owned())),
+            Some(Why::Inside(name)) => {
+                self.inside.insert(path.clone().into_owned(), name);
+                self.sealed.insert(path.into_owned());
             }
         }
-        uses.refuse_unused(wanted)?;
-        Ok(choice)
     }
 }
 
-impl Uses {
-    /// Whether `--plain` names the property.
-    fn plain(&mut self, wanted: &Wanted, name: &Name) -> bool {
-        let mut found = false;
-        for (pattern, used) in wanted.plain.iter().zip(&mut self.plain) {
-            if pattern.matches(name) {
-                (found, *used) = (true, true);
-            }
-        }
-        found
+impl From<Option<String>> for Why {
+    fn from(inside: Option<String>) -> Why {
+        inside.map_or(Why::Itself, Why::Inside)
     }
+}
 
-    /// The first pattern of `--only` that matches the property.
-    fn only<'a>(&mut self, wanted: &'a Wanted, name: &Name) -> Option<&'a Pattern> {
-        let mut first = None;
-        for (pattern, used) in wanted.only.iter().zip(&mut self.only) {
-            if pattern.matches(name) {
-                first = first.or(Some(pattern));
-                *used = true;
-            }
-        }
-        first
+/// The rule that says that a property must be sealed.
+fn by_rule<'a>(
+    input: &Input,
+    (at, path): (usize, &PropertyPath),
+    name: &Name,
+    rules: &'a Rules,
+) -> Option<(Why, &'a Pattern)> {
+    if rules.is_empty() {
+        return None;
     }
-
-    /// The first name inside an array that `--only` matches, and `--plain` does not.
-    fn inside(
-        &mut self,
-        wanted: &Wanted,
-        input: &Input,
-        (at, path): (usize, &PropertyPath),
-        name: &Name,
-    ) -> Option<String> {
-        if wanted.only.is_empty() && wanted.plain.is_empty() {
-            return None;
-        }
-        let mut first = None;
-        input.visit_array(at, path, &mut |element| {
+    if let Some(pattern) = rules.matching(name) {
+        return Some((Why::Itself, pattern));
+    }
+    let mut found = None;
+    input.visit_array(at, path, &mut |element| {
+        if found.is_none() {
             let inner = name.element(&element);
-            let plain = wanted.plain.iter().position(|pattern| pattern.matches(&inner));
-            for (pattern, used) in wanted.only.iter().zip(&mut self.only) {
-                if pattern.matches(&inner) {
-                    *used = true;
-                    match plain {
-                        // The pattern of --plain takes this name out of the choice.
-                        Some(plain) => self.plain[plain] = true,
-                        None => first = first.take().or_else(|| Some(inner.shown().to_owned())),
-                    }
-                }
-            }
-            if let Some(plain) = plain {
-                self.plain_inside[plain]
-                    .get_or_insert_with(|| (inner.shown().to_owned(), path.clone()));
-            }
-        });
-        first
-    }
-
-    fn refuse_unused(&self, wanted: &Wanted) -> Result<()> {
-        let only = wanted.only.iter().zip(&self.only).map(|pair| (pair, &None));
-        let plain = wanted.plain.iter().zip(&self.plain).zip(&self.plain_inside);
-        for ((pattern, used), inside) in only.chain(plain) {
-            match inside {
-                _ if *used => {}
-                Some((name, array)) => {
-                    let text = format!(
-                        "{pattern} matches {name}, which is a part of the array {array}: an array is sealed or readable as a whole"
-                    );
-                    return Err(Failure::new(Kind::Conflict, text).with_help(format!(
-                        "To leave the whole array readable: --plain {}",
-                        shell_word(array)
-                    )));
-                }
-                None => {
-                    let text = format!("{pattern} matches no property of the input");
-                    return Err(Failure::new(Kind::NotFound, text)
-                        .with_help("Patterns must match whole names: '*.url', 'acme.*'"));
-                }
-            }
+            let matching = rules.matching(&inner);
+            found = matching.map(|pattern| (Why::Inside(inner.shown().to_owned()), pattern));
         }
-        Ok(())
-    }
+    });
+    found
+}
+
+/// The properties of an input that the rules of a file say must be sealed, for an importer that has
+/// chosen the others.
+pub(crate) fn by_rules(input: &Input, rules: &Rules) -> Vec<PropertyPath> {
+    let named = input
+        .names()
+        .enumerate()
+        .filter(|(at, (path, _))| by_rule(input, (*at, path), &Name::of(path), rules).is_some());
+    named.map(|(_, (path, _))| path.into_owned()).collect()
 }
 
 /// Refuses a mark that another option, or the table of the property, contradicts.
@@ -185,7 +189,11 @@ fn cannot_be_sealed(pattern: &Pattern, path: &PropertyPath) -> Failure {
     ))
 }
 
-/// Whether a setting takes its value from other properties, as `${password}` does.
-fn is_reference(setting: Option<Property>) -> bool {
-    matches!(setting, Some(Property::Readable(toml::Value::String(text))) if text.contains("${"))
+fn against_rule(pattern: &Pattern, path: &PropertyPath) -> Failure {
+    let text = format!(
+        "{path} is named by --plain, and matches {pattern}, a rule in seal.names: its value must be sealed"
+    );
+    Failure::new(Kind::Conflict, text).with_help(
+        "Remove the pattern from --plain. If everyone who has the file may read the value, add --allow-plain.",
+    )
 }

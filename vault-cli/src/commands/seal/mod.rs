@@ -3,11 +3,15 @@
 mod choose;
 mod content;
 mod foreign;
+mod list;
+mod suggest;
+mod uses;
 mod warnings;
 
 use crate::cli::Seal;
 use crate::commands::init::{access_list, exists, refuse_existing, refuse_twice, report_created};
-use crate::commands::seal::choose::{Choice, Wanted};
+pub(crate) use crate::commands::seal::choose::by_rules;
+use crate::commands::seal::choose::{Choice, Rest, Wanted};
 use crate::commands::seal::content::{
     check, check_comments, readable_text, refuse_too_large, values,
 };
@@ -15,13 +19,15 @@ use crate::commands::seal::warnings::{profile_warnings, unexpanded};
 use crate::commands::shred::Shred;
 use crate::context::Context;
 use crate::formats::{Findings, Input, read};
-use crate::rules::Pattern;
+use crate::trust::rules::{Pattern, Rules};
 use crate::trust::save::save;
 use crate::trust::special_tables::SpecialTables;
 use crate::trust::target::Target;
 use crate::trust::{locate, pins};
 use crate::ui::failure::{Exit, Failure, Result};
-use bootseal_core::{FileLock, Kind, Property, PropertyPath, Shown, ValueKind, Vault};
+use bootseal_core::{
+    FileLock, Kind, Property, PropertyPath, Shown, ValueKind, Vault, VerifiedFile, sealing_names,
+};
 use serde_json::json;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -52,14 +58,25 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
         let text = "the value contains `${` or `$(`, which is taken literally; nothing is expanded";
         context.ui.warn(format_args!("{path}: {text}"));
     }
-    let wanted =
-        Wanted { only: Pattern::all(&options.only)?, plain: Pattern::all(&options.plain)? };
-    let Choice { sealed, inside } = Choice::of(&input, &special, &wanted)?;
+    let (only, plain) = (Pattern::all(&options.only)?, Pattern::all(&options.plain)?);
+    let mut rules = rules_of(&input)?;
     let named_file = match context.options.file.is_empty() {
         true => None,
         false => locate::named_file(context)?,
     };
-    let added = named_file.as_ref().is_some_and(|path| path.exists());
+    let existing = match named_file.as_ref().is_some_and(|path| path.exists()) {
+        true => {
+            refuse_access_list(options)?;
+            let (target, file) = Target::find(context)?;
+            rules = rules.and(Rules::of_file(&file)?);
+            Some((target.may_be_plain(options.allow_plain), file))
+        }
+        false => None,
+    };
+    let rest = rest(options, &input, &special, context)?;
+    let wanted = Wanted { only, plain, rules, allow_plain: options.allow_plain, rest };
+    let Choice { sealed, inside } = Choice::of(&input, &special, &wanted)?;
+    let added = existing.is_some();
     // Collected now, because the text of the input is freed later.
     let told = told(&input, &sealed);
     let inlined = inlined(&input, &sealed);
@@ -71,8 +88,10 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
     bootseal_memory::return_freed_memory();
     let path = match &named_file {
         Some(path) if added => {
-            refuse_access_list(options)?;
-            add(path, &input, &sealed, context)?
+            if let Some(existing) = existing {
+                add(path, &input, &sealed, existing, context)?;
+            }
+            path.clone()
         }
         named => {
             let path = named
@@ -104,6 +123,32 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
         ));
     }
     Ok(())
+}
+
+/// What the options, or the answer at the terminal, say about the rest of the properties.
+fn rest(
+    options: &Seal,
+    input: &Input,
+    special: &SpecialTables,
+    context: &mut Context<'_>,
+) -> Result<Rest> {
+    let is_chosen = !options.only.is_empty() || !options.plain.is_empty();
+    let has_marks = || input.names().any(|(_, marked)| marked);
+    match (options.all, options.suggested) {
+        (true, _) => Ok(Rest::All),
+        (_, true) => Ok(Rest::Suggested),
+        _ if is_chosen || context.ui.yes || context.ui.style.json => Ok(Rest::Usual),
+        _ if !context.ui.can_ask() || has_marks() => Ok(Rest::Usual),
+        _ => suggest::ask(&options.input, input, special, context),
+    }
+}
+
+/// The rules in the table `[seal]` of the input.
+fn rules_of(input: &Input) -> Result<Rules> {
+    let names: Vec<_> =
+        input.names().map(|(path, _)| path).filter(|path| path.is_in_seal_table()).collect();
+    let find = input.finder();
+    Rules::of(sealing_names(names.iter().map(|path| &**path), |path| find(path).map(Cow::Owned)))
 }
 
 /// Refuses to add to a file with options that would set its access list.
@@ -189,7 +234,7 @@ pub(crate) fn beside(input: &Path) -> Result<PathBuf> {
 
 fn special_tables(input: &Input) -> SpecialTables {
     let names = input.names().map(|(path, _)| path);
-    let settings: Vec<_> = names.filter(|path| path.settings_table().is_some()).collect();
+    let settings: Vec<_> = names.filter(|path| path.may_be_setting()).collect();
     let find = input.finder();
     SpecialTables::of(settings.iter().map(|path| &**path), |path| find(path).map(Cow::Owned))
 }
@@ -226,9 +271,9 @@ pub(crate) fn add(
     path: &Path,
     input: &Input,
     sealed: &HashSet<PropertyPath>,
+    (target, file): (Target, VerifiedFile),
     context: &mut Context<'_>,
-) -> Result<PathBuf> {
-    let (target, file) = Target::find(context)?;
+) -> Result<()> {
     for (name, _) in input.names().filter(|(name, _)| !sealed.contains(&**name)) {
         if matches!(file.property(&name), Some(Property::Sealed(_))) {
             let text =
@@ -271,5 +316,5 @@ pub(crate) fn add(
     if !there.is_empty() {
         context.ui.note(format_args!("replaced: {}", there.join(", ")));
     }
-    Ok(path.to_path_buf())
+    Ok(())
 }

@@ -107,7 +107,7 @@ impl KnownVaults {
         id: &VaultId,
         former: &[VaultId],
     ) -> Option<(&String, &Known, VaultId)> {
-        self.known.iter().find_map(|(path, known)| {
+        let judge = |known: &Known| {
             // The last one decides: earlier ones lead to it.
             let at = former.iter().rposition(|old| known.former.contains(old))?;
             let same = |next: &VaultId| {
@@ -116,8 +116,16 @@ impl KnownVaults {
                     // The path may belong to another vault by now.
                     || known.epochs.contains_key(next)
             };
-            let continued = former[at + 1..].iter().chain([id]).any(same);
-            (!continued).then_some((path, known, former[at]))
+            Some((former[at], former[at + 1..].iter().chain([id]).any(same)))
+        };
+        let confirmed = |old: VaultId| {
+            self.known.values().any(|known| judge(known).is_some_and(|other| other == (old, true)))
+        };
+        self.known.iter().find_map(|(path, known)| {
+            let (old, continued) = judge(known)?;
+            // A record whose vault was forgotten does not know what its id was handed over to.
+            let agrees = continued || known.is_forgotten() && confirmed(old);
+            (!agrees).then_some((path, known, old))
         })
     }
 }
@@ -137,7 +145,7 @@ pub(super) fn refuse_former(known: &Known, file: &VerifiedFile, place: &KnownFil
         false => format!("; replace a pin of the old id with {}", known.vault),
     };
     Err(Error::new(Kind::WrongVault, what).in_file(&place.shown).with_help(format!(
-        "Deploy the newest file. To restore older content, sign it again with `bootseal sign`{pin}."
+        "Merge or deploy the newest file: git merge BRANCH, or git pull. To restore older content, sign it again with `bootseal sign`{pin}."
     )))
 }
 

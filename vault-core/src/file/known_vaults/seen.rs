@@ -127,8 +127,8 @@ impl KnownVaults {
         self.seen = seen;
     }
 
-    /// Whether a confirmed record states that the id was handed over.
-    fn is_former(&self, id: &VaultId) -> bool {
+    /// Whether a confirmed record, of a file at any path, states that the id was handed over.
+    pub fn is_former(&self, id: &VaultId) -> bool {
         self.known.values().any(|known| known.former.contains(id))
     }
 
@@ -144,9 +144,11 @@ impl KnownVaults {
         let seen = |id: &VaultId| self.seen.get(id).filter(|_| !self.is_former(id));
         if let Some(next) = seen(&id).and_then(|seen| seen.successors.first()) {
             let what = format!(
-                "this file is signed by {id}, but another version, read on this machine or found in git, hands that id over to {next}: a former writer may have signed this file, and members removed since could read what is sealed into it"
+                "this file is signed by {id}, but another version, read on this machine or found in git, hands that id over to {next}: if that handover is right, a former writer may have signed this file, and members removed since could read what is sealed into it"
             );
-            return Err(older_than_elsewhere(what, place));
+            return Err(Error::new(Kind::OldGeneration, what).in_file(&place.shown).with_help(format!(
+                "If that handover is right, merge it into this file first: git merge BRANCH, or git pull. If not, forget it: bootseal vaults forget {next}. The old values can still be read."
+            )));
         }
         if file.trust() == Trust::Pinned && file.handed_over_from().is_none() {
             return Ok(());

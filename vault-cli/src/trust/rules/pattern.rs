@@ -40,6 +40,10 @@ impl Name {
     pub(crate) fn shown(&self) -> &str {
         &self.shown
     }
+
+    pub(crate) fn plain(&self) -> &str {
+        self.plain.as_ref().unwrap_or(&self.shown)
+    }
 }
 
 impl Pattern {
