@@ -19,6 +19,7 @@ mod keygen;
 mod list;
 mod login;
 mod man;
+pub(crate) mod other_words;
 mod profile;
 mod propose;
 mod rename;
