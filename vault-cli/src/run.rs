@@ -1,6 +1,7 @@
 //! Runs one command line: parses it, calls the verb, and turns the outcome into an exit code.
 
 use crate::cli::other_words;
+use crate::cli::reference;
 use crate::cli::{Access, Cli, Git, GlobalOptions, VaultsChange, Verb};
 use crate::commands::{
     accept, access, clear_clipboard, completions, diff, doctor, edit, exec, export, get, git,
@@ -114,7 +115,11 @@ pub fn is_doctor<A: Into<OsString> + Clone>(args: impl IntoIterator<Item = A>) -
 
 fn usage(args: &[OsString], error: &clap::Error, world: &mut World<'_>) -> u8 {
     if !error.use_stderr() {
-        let _ = write!(world.stdout, "{error}");
+        let text = error.to_string();
+        let long = args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--help");
+        let short = error.kind() == clap::error::ErrorKind::DisplayHelp && !long;
+        let text = if short { reference::short(&text) } else { text };
+        let _ = write!(world.stdout, "{text}");
         return 0;
     }
     let known = choices(error)
