@@ -23,9 +23,11 @@ mod clipboard;
 mod clock;
 #[cfg(unix)]
 mod crash;
+mod curl_copies;
 mod doctor;
 #[cfg(target_os = "linux")]
 mod edit;
+mod encodings;
 mod ergonomics;
 #[cfg(target_os = "linux")]
 mod exec;
@@ -39,6 +41,8 @@ mod git_resolve;
 mod git_review;
 mod help;
 mod import;
+mod import_ansible;
+mod import_jasypt;
 mod import_sops;
 mod init;
 mod json_schema;
@@ -64,6 +68,7 @@ mod review;
 mod rights;
 mod route;
 mod seal;
+mod seal_comments;
 mod seal_formats;
 mod seal_rules;
 mod set;
@@ -76,3 +81,4 @@ mod unknown_vaults;
 mod vendor;
 mod verify;
 mod which_file;
+mod yaml_dialects;

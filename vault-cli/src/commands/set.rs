@@ -105,7 +105,7 @@ fn confirm(
     }
 }
 
-/// Reports a new name that may be a slip of the keyboard, before its value is typed.
+/// Reports a new name that may be a misspelling of a known one, before its value is typed.
 fn note_near(path: &PropertyPath, file: &VerifiedFile, context: &mut Context<'_>) {
     let meant = file.names().find(|(known, _)| may_be_meant(path, known));
     if let Some((known, _)) = meant {

@@ -4,7 +4,9 @@
 use crate::context::Context;
 use crate::formats::{ciphertext_in, remarks};
 use crate::ui::failure::{Failure, Result, unreadable};
-use bootseal_core::{Kind, PropertyPath, Secret, ValueKind, open_source, shell_word};
+use bootseal_core::{
+    Kind, PropertyPath, Secret, ValueKind, open_source, other_encoding, shell_word,
+};
 use bootseal_memory::SecretBuf;
 use std::io::Read;
 use std::path::Path;
@@ -66,6 +68,10 @@ impl Source<'_> {
         };
         let text = secret.expose_str(|text| (remarks(text), ciphertext_in(text)));
         let kind = if text.is_ok() { ValueKind::Text } else { ValueKind::Bytes };
+        if let Some(encoding) = secret.expose(other_encoding).filter(|_| self.from_file.is_none()) {
+            let what = format!("the value is in {encoding}, and is sealed as these bytes");
+            context.ui.warn(format_args!("{path}: {what}"));
+        }
         let (remarks, ciphertext) = text.unwrap_or_default();
         for remark in remarks {
             context.ui.warn(format_args!("{path}: the value {remark}"));
