@@ -39,6 +39,7 @@ mod get;
 mod git;
 mod git_resolve;
 mod git_review;
+mod help;
 mod import;
 mod import_ansible;
 mod import_jasypt;

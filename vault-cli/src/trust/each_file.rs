@@ -47,7 +47,7 @@ fn run<T>(
         {
             Err(failure) if !several => return Err(failure.into()),
             Err(failure) => {
-                worst = worse(worst, failure.kind().exit_code());
+                worst = worse(worst, failure.exit_code());
                 match context.ui.style.json {
                     true => documents
                         .push(json!({ "file": path.to_string_lossy(), "error": failure.json() })),
