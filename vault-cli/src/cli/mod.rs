@@ -54,7 +54,7 @@ pub(crate) use propose::Propose;
 pub(crate) use rename::Rename;
 pub(crate) use resolve::{Resolve, Which};
 pub(crate) use rotate::Rotate;
-pub(crate) use seal::{Encoding, Format, Null, Seal};
+pub(crate) use seal::{Encoding, EnvDialect, Format, Null, Seal};
 pub(crate) use set::Set;
 pub(crate) use sign::Sign;
 pub(crate) use unset::Unset;
