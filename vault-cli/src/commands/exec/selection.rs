@@ -59,7 +59,7 @@ impl Selection {
             .map(|prefix| prefix.parse())
             .collect::<Result<Vec<ValueName>, Error>>()?;
         let mut named = match &options.env_file {
-            Some(path) => of_env_file(path, &options.env, context)?,
+            Some(path) => of_env_file(path, options, context)?,
             None => Vec::new(),
         };
         for pair in &options.env {
@@ -147,10 +147,12 @@ impl Selection {
 /// program needs an option `--env` of the user.
 fn of_env_file(
     path: &Path,
-    by_user: &[String],
+    options: &Exec,
     context: &mut Context<'_>,
 ) -> Result<Vec<(String, Source)>> {
-    let input = formats::read(path, Some(Format::Env), Reading::default(), context)?;
+    let reading = Reading { dialect: options.dialect, ..Reading::default() };
+    let by_user = &options.env;
+    let input = formats::read(path, Some(Format::Env), reading, context)?;
     for remark in &input.remarks {
         context.ui.warn(remark);
     }
