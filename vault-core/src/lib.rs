@@ -59,6 +59,7 @@ pub use vault::{CanRead, CanWrite, Vault};
 // Properties: names, and values as written in the file.
 pub use text::document::Property;
 pub use text::host::AddressHost;
+pub use text::parse::value_parts::{ValuePart, value_parts};
 pub use text::path::{BasicString, PropertyPath};
 pub use text::plain::{PlainContent, PlainDocument, PlainProperty};
 

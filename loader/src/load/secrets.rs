@@ -99,7 +99,7 @@ impl Secrets {
         if let Some(value) = now.values.get(&path) {
             return Ok(value.secret.clone());
         }
-        if now.file.property(&path).is_none() {
+        if now.file.is_sealed(&path).is_none() {
             return Err(now.placed(now.file.not_found(&path)));
         }
         let error = Error::new(
@@ -131,7 +131,7 @@ impl Secrets {
         let path: PropertyPath = path.parse()?;
         let now = self.now();
         let error = match now.file.property(&path) {
-            Some(Property::Readable(toml::Value::String(text))) => return Ok(text.clone()),
+            Some(Property::Readable(toml::Value::String(text))) => return Ok(text),
             Some(Property::Sealed(_)) => {
                 Error::new(Kind::Conflict, "this property is sealed; readable text was asked for")
                     .at(&path)
@@ -178,7 +178,9 @@ impl Secrets {
             table.parse::<PropertyPath>()?.segments().to_vec()
         };
         let now = self.now();
-        let read = deserialize::read(&segments, now.file.properties(), |path| now.values.get(path));
+        let properties: Vec<_> =
+            now.file.properties().filter(|(path, _)| path.starts_with(&segments)).collect();
+        let read = deserialize::read(&segments, &properties, |path| now.values.get(path));
         read.map_err(|wrong| {
             let mut error = Error::new(wrong.kind, wrong.text);
             if let Some(path) = wrong.path.and_then(|path| path.parse::<PropertyPath>().ok()) {

@@ -2,13 +2,16 @@
 
 use crate::cli::Get;
 use crate::context::Context;
+use crate::formats::value_writer::{readable_text, write_parts};
 use crate::trust::locate::{self, OpenedFile};
 use crate::trust::vouch::{or_read_anyway, warn_if_doubtful};
+use crate::ui::Ui;
 use crate::ui::clipboard::{Clipboard, clear_later};
 use crate::ui::failure::{Exit, Failure, Result};
-use crate::ui::output::{shown_value, to_json};
-use bootseal_core::{Kind, OpenedValue, PrivateFile, Property, PropertyPath, Secret, ValueKind};
+use crate::ui::output::{shown_value, to_json, unless_closed, write_json};
+use bootseal_core::{Kind, OpenedValue, PrivateFile, PropertyPath, Secret, ValueKind, value_parts};
 use serde_json::json;
+use std::io::Write;
 
 pub(crate) fn run(options: &Get, context: &mut Context<'_>) -> Result<(), Exit> {
     let property: PropertyPath = options.path.parse()?;
@@ -16,18 +19,13 @@ pub(crate) fn run(options: &Get, context: &mut Context<'_>) -> Result<(), Exit> 
     let found = locate::find(context).map_err(|failure| or_read_anyway(failure, &path))?;
     let OpenedFile { mut keys, memory, file, .. } = found;
     warn_if_doubtful(&file, &memory, &path, context);
-    let value = match file.property(&property) {
-        Some(Property::Readable(toml::Value::String(text))) => OpenedValue {
-            kind: ValueKind::Text,
+    let value = match file.is_sealed(&property) {
+        Some(false) => OpenedValue {
+            kind: if file.is_text(&property) { ValueKind::Text } else { ValueKind::Toml },
             set_at: 0,
-            secret: Secret::copy_of(text.as_bytes())?,
+            secret: Secret::copy_of(&readable_text(&file, &property))?,
         },
-        Some(Property::Readable(other)) => OpenedValue {
-            kind: ValueKind::Toml,
-            set_at: 0,
-            secret: Secret::copy_of(other.to_string().as_bytes())?,
-        },
-        Some(Property::Sealed(_)) => {
+        Some(true) => {
             keys.unlock(&file, context)?;
             file.open(&keys.identities)?.open(&property)?
         }
@@ -56,7 +54,7 @@ pub(crate) fn run(options: &Get, context: &mut Context<'_>) -> Result<(), Exit> 
         return Ok(());
     }
     if context.ui.style.json {
-        return Ok(context.ui.document(&document(&property, &value)?)?);
+        return Ok(print_document(&property, &value, &mut context.ui)?);
     }
     let printed = if context.ui.stdout_is_terminal {
         let text = value.secret.expose(|bytes| String::from_utf8_lossy(bytes).into_owned());
@@ -76,23 +74,35 @@ pub(crate) fn run(options: &Get, context: &mut Context<'_>) -> Result<(), Exit> 
     }
 }
 
-fn document(property: &PropertyPath, value: &OpenedValue) -> Result<serde_json::Value> {
+/// Prints the document of `--json`, without a copy of the value in memory.
+fn print_document(property: &PropertyPath, value: &OpenedValue, ui: &mut Ui<'_>) -> Result<()> {
+    #[derive(serde::Serialize)]
+    struct Text<'a> {
+        name: &'a str,
+        value: &'a str,
+    }
     let name = property.to_string();
-    let text = |secret: &Secret| {
-        secret
-            .expose_str(str::to_owned)
-            .map_err(|_| Failure::new(Kind::Malformed, "the value is not text"))
-    };
-    Ok(match value.kind {
-        ValueKind::Text => json!({ "name": name, "value": text(&value.secret)? }),
-        ValueKind::Toml => {
-            let parsed: toml::Table = toml::from_str(&format!("v = {}", text(&value.secret)?))
-                .map_err(|_| Failure::new(Kind::Malformed, "the value is not TOML"))?;
-            json!({ "name": name, "value": parsed.get("v").map(to_json) })
-        }
+    let malformed = |what| Failure::new(Kind::Malformed, what);
+    if value.kind == ValueKind::Bytes {
+        use base64::Engine;
+        let text = value.secret.expose(|bytes| base64::prelude::BASE64_STANDARD.encode(bytes));
+        return ui.document(&json!({ "name": name, "base64": text }));
+    }
+    let printed = value.secret.expose_str(|text| match value.kind {
+        ValueKind::Text => ui.document(&Text { name: &name, value: text }),
+        _ if !value_parts(text, &mut |_| {}) => Err(malformed("the value is not TOML")),
         _ => {
-            use base64::Engine;
-            json!({ "name": name, "base64": value.secret.expose(|bytes| base64::prelude::BASE64_STANDARD.encode(bytes)) })
+            ui.text("{\"name\":")?;
+            ui.json(&name)?;
+            ui.text(",\"value\":")?;
+            let value = |value: &toml::Value, out: &mut dyn Write| {
+                write_json(out, &to_json(value)).map_err(Into::into)
+            };
+            unless_closed(write_parts(&mut ui.stdout, ",", value, |each| {
+                value_parts(text, each);
+            }))?;
+            ui.text("}\n")
         }
-    })
+    });
+    printed.map_err(|_| malformed("the value is not text"))?
 }

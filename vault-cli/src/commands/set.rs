@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::trust::each_file::{self, Answer};
 use crate::trust::target::{Target, Targets};
 use crate::ui::failure::{Exit, Result};
-use bootseal_core::{Kind, Property, PropertyPath, Shown, VerifiedFile, shell_word};
+use bootseal_core::{Kind, PropertyPath, Shown, VerifiedFile, shell_word};
 use serde_json::json;
 
 pub(crate) fn run(options: &Set, context: &mut Context<'_>) -> Result<(), Exit> {
@@ -42,7 +42,7 @@ pub(crate) fn run(options: &Set, context: &mut Context<'_>) -> Result<(), Exit> 
             (None, Some((kind, value))) => {
                 target
                     .change_and_tell(context, |vault| Ok(vault.set(&path, *kind, value, now)?))?;
-                if matches!(before, Some(Property::Readable(_))) {
+                if before == Some(false) {
                     let text = "was readable until now: its old value is in git's history, so use a new one";
                     context.ui.note(format_args!("{path} {text}"));
                 }
@@ -70,7 +70,7 @@ pub(crate) fn having(
     }
     let (with, without): (Targets, Targets) = targets
         .into_iter()
-        .partition(|(_, found)| !matches!(found, Ok((_, file)) if file.property(path).is_none()));
+        .partition(|(_, found)| !matches!(found, Ok((_, file)) if file.is_sealed(path).is_none()));
     if with.is_empty() {
         let error =
             bootseal_core::Error::new(Kind::NotFound, "none of these files has this property")
@@ -85,18 +85,18 @@ pub(crate) fn having(
     Ok(with)
 }
 
-/// Returns the current property, after checking that the options may replace it.
+/// Returns whether the current property is sealed, after checking that the options may replace it.
 fn check(
     options: &Set,
     path: &PropertyPath,
     target: &Target,
     file: VerifiedFile,
-) -> Result<Option<Property>> {
-    let before = file.property(path).cloned();
+) -> Result<Option<bool>> {
+    let before = file.is_sealed(path);
     let refuse =
         |kind, what: &str| bootseal_core::Error::new(kind, what).at(path).in_file(target.path());
     if options.plain.is_some() {
-        if matches!(before, Some(Property::Sealed(_))) && !options.force {
+        if before == Some(true) && !options.force {
             let what = "is sealed; --plain would make it readable for anyone who has the file";
             return Err(refuse(Kind::Conflict, what)
                 .with_help("If that is what you want, add --force.")

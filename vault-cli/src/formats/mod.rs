@@ -1,4 +1,4 @@
-//! Parsers of plain-text settings files, one module for each format.
+//! Parsers of plain-text settings files, one module for each format, and a writer of values.
 
 mod entries;
 mod env;
@@ -8,6 +8,8 @@ mod json;
 mod properties;
 mod tree;
 mod yaml;
+
+pub(crate) mod value_writer;
 
 pub(crate) use entries::{Entries, documents, entries, shown};
 pub(crate) use input::{Input, by_name, parse_named, read, whole};

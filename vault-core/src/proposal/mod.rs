@@ -12,7 +12,6 @@ use crate::error::{Error, Kind, Result};
 use crate::file::header::Role;
 use crate::file::verified::VerifiedFile;
 use crate::keys::vault_id::VaultId;
-use crate::text::document::Property;
 use crate::text::path::PropertyPath;
 use crate::text::settings_tables::AT_THE_TOP;
 use crate::vault::value::ValueKind;
@@ -68,8 +67,8 @@ impl VerifiedFile {
     pub fn may_be_proposed(&self, path: &PropertyPath) -> Result<()> {
         check_place(path)?;
         // The property is readable on purpose, so a secret proposed for it is a mistake or a trap.
-        match self.property(path) {
-            Some(Property::Readable(_)) => Err(Error::new(
+        match self.is_sealed(path) {
+            Some(false) => Err(Error::new(
                 Kind::Conflict,
                 "is readable, and a proposal cannot change a readable property",
             )
@@ -216,7 +215,7 @@ impl Vault<CanWrite> {
                 "the proposal has a time in the future; one of the two clocks is wrong",
             );
         }
-        if self.file().property(&proposal.path).is_none() {
+        if self.file().is_sealed(&proposal.path).is_none() {
             return Ok(None);
         }
         let set_at = self.open(&proposal.path)?.set_at;

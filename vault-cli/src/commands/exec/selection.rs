@@ -3,11 +3,12 @@
 use crate::cli::{Exec, Format};
 use crate::context::Context;
 use crate::formats;
+use crate::formats::value_writer::readable_text;
 use crate::trust::keyring::Keys;
 use crate::trust::special_tables::SpecialTables;
 use crate::trust::variable;
 use crate::ui::failure::{Failure, Result};
-use bootseal_core::{Error, Kind, Property, PropertyPath, Secret, Shown, VerifiedFile};
+use bootseal_core::{Error, Kind, PropertyPath, Secret, Shown, VerifiedFile};
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
@@ -85,7 +86,7 @@ impl Selection {
         for (name, source) in &self.named {
             let source = match source {
                 Source::Literal(value) => Source::Literal(value.clone()),
-                Source::Property(path) if file.property(path).is_some() => {
+                Source::Property(path) if file.is_sealed(path).is_some() => {
                     Source::Property(path.clone())
                 }
                 Source::Property(path) => return Err(file.not_found(path).into()),
@@ -95,17 +96,17 @@ impl Selection {
         if let Some(nothing) = self
             .only
             .iter()
-            .find(|only| !file.properties().any(|(path, _)| path.starts_with(only.segments())))
+            .find(|only| !file.names().any(|(path, _)| path.starts_with(only.segments())))
         {
             return Err(file.not_found(nothing).into());
         }
         for path in self.general(file).filter(|path| !self.shell_runs(path)) {
             let slot = match (self.files, self.flat) {
-                (false, _) => Slot::Variable(variable::of(path, HELP)?),
-                (true, true) => Slot::File(variable::joined(path).into()),
-                (true, false) => Slot::File(tree(path)?),
+                (false, _) => Slot::Variable(variable::of(&path, HELP)?),
+                (true, true) => Slot::File(variable::joined(&path).into()),
+                (true, false) => Slot::File(tree(&path)?),
             };
-            wanted.push((slot, Source::Property(path.clone())));
+            wanted.push((slot, Source::Property(path)));
         }
         apart(wanted)
     }
@@ -113,17 +114,17 @@ impl Selection {
     /// The properties that are left out, because shells run or expand the variables that they would
     /// become.
     pub(super) fn left_out(&self, file: &VerifiedFile) -> Vec<PropertyPath> {
-        self.general(file).filter(|path| self.shell_runs(path)).cloned().collect()
+        self.general(file).filter(|path| self.shell_runs(path)).collect()
     }
 
     /// The properties that are wanted without being named one by one.
-    fn general<'a>(&'a self, file: &'a VerifiedFile) -> impl Iterator<Item = &'a PropertyPath> {
+    fn general<'a>(&'a self, file: &'a VerifiedFile) -> impl Iterator<Item = PropertyPath> + 'a {
         let special = SpecialTables::of_file(file);
         let under = |path: &PropertyPath| {
             self.only.is_empty() || self.only.iter().any(|only| path.starts_with(only.segments()))
         };
-        let meant = move |path: &&PropertyPath| self.general && under(path) && !special.hold(path);
-        file.properties().map(|(path, _)| path).filter(meant)
+        let meant = move |path: &PropertyPath| self.general && under(path) && !special.hold(path);
+        file.names().map(|(path, _)| path).filter(meant)
     }
 
     fn shell_runs(&self, path: &PropertyPath) -> bool {
@@ -235,16 +236,13 @@ pub(super) fn values(
     for (slot, source) in wanted {
         let value = match source {
             Source::Literal(value) => value,
-            Source::Property(path) => match file.property(&path) {
-                Some(Property::Readable(toml::Value::String(text))) => {
-                    Secret::copy_of(text.as_bytes())?
-                }
-                Some(Property::Readable(other)) => Secret::copy_of(other.to_string().as_bytes())?,
-                _ => {
-                    sealed.push((slot, path));
-                    continue;
-                }
-            },
+            Source::Property(path) if file.is_sealed(&path) == Some(false) => {
+                Secret::copy_of(&readable_text(&file, &path))?
+            }
+            Source::Property(path) => {
+                sealed.push((slot, path));
+                continue;
+            }
         };
         values.push((slot, value));
     }
@@ -269,7 +267,7 @@ pub(super) fn values(
 
 /// Whether any of the values is sealed, so that a key is needed.
 pub(super) fn needs_key(wanted: &[(Slot, Source)], file: &VerifiedFile) -> bool {
-    let sealed = |path| matches!(file.property(path), Some(Property::Sealed(_)));
+    let sealed = |path| file.is_sealed(path) == Some(true);
     wanted.iter().any(|(_, source)| matches!(source, Source::Property(path) if sealed(path)))
 }
 

@@ -17,7 +17,7 @@ use crate::trust::special_tables::SpecialTables;
 use crate::trust::target::Target;
 use crate::trust::{locate, pins};
 use crate::ui::failure::{Exit, Failure, Result};
-use bootseal_core::{FileLock, Kind, Property, PropertyPath, Shown, ValueKind, Vault};
+use bootseal_core::{FileLock, Kind, PropertyPath, Shown, ValueKind, Vault};
 use serde_json::json;
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -246,7 +246,7 @@ pub(crate) fn add(
 ) -> Result<PathBuf> {
     let (target, file) = Target::find(context)?;
     for (name, _) in input.names().filter(|(name, _)| !sealed.contains(&**name)) {
-        if matches!(file.property(&name), Some(Property::Sealed(_))) {
+        if file.is_sealed(&name) == Some(true) {
             let text =
                 format!("{name} is sealed in {}, and would become readable", Shown::path(path));
             return Err(Failure::new(Kind::Conflict, text).with_help(
@@ -254,7 +254,7 @@ pub(crate) fn add(
             ));
         }
     }
-    let there = input.names().filter(|(path, _)| file.property(path).is_some());
+    let there = input.names().filter(|(path, _)| file.is_sealed(path).is_some());
     let there: Vec<String> = there.map(|(path, _)| path.to_string()).collect();
     target.check_writer(file)?;
     let now = context.now();
