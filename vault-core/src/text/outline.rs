@@ -315,6 +315,16 @@ impl EventReceiver for Scan<'_> {
             let own = self.out.sections.get(1).is_some_and(|first| first.path == ["bootseal"]);
             self.out.sections.truncate(if own { 3 } else { 1 });
         }
+        // An edit needs no part of `[[blocks]]` but the first header and the sections of its entries.
+        let before = self.out.sections.len() - 1;
+        let is_needed = |entry: &Entry| entry.section == before;
+        if matches!(self.detail, Detail::Near(_))
+            && before > 1
+            && self.out.sections[before].array
+            && !self.out.entries.last().is_some_and(is_needed)
+        {
+            self.out.sections.pop();
+        }
         self.out.sections.push(Section { path, array, start, end });
         self.place_done(true, end);
         self.in_key = false;
