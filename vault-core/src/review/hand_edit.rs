@@ -25,7 +25,7 @@ use std::path::Path;
 /// let file = SealedFile::parse(text.into_bytes())?.verify(&[])?; // the basis: the newest version that verifies
 /// let mut vault = file.open_for_writing(&[alice])?;
 /// let changes = vault.adopt(&edit, &[])?;
-/// assert_eq!(changes.properties[0].what(), "changed");
+/// assert_eq!(changes.properties().next().unwrap().what(), "changed");
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```
 #[derive(Debug, PartialEq)]
@@ -74,6 +74,10 @@ impl HandEdit {
 
     /// Reads a version of a file, signed or not: as a verified file, without a pin, and as a hand
     /// edit. Both share one copy of the text.
+    ///
+    /// # Errors
+    /// The errors of [`SealedFile::parse`] and [`SealedFile::verify`] for the first, and those of
+    /// [`HandEdit::parse`] for the second.
     pub fn parse_version(bytes: Vec<u8>) -> (Result<VerifiedFile>, Result<HandEdit>) {
         let text: SharedText = match text_of(bytes) {
             Ok(text) => text.into(),
@@ -145,7 +149,7 @@ impl HandEdit {
     /// use bootseal_core::HandEdit;
     /// let (old, new) = (HandEdit::parse(b"a = 1\n".to_vec())?, HandEdit::parse(b"a = 2 # why\n".to_vec())?);
     /// let changes = old.changes_to(&new);
-    /// assert_eq!((changes.properties.len(), changes.comments.1), (1, vec!["# why".to_owned()]));
+    /// assert_eq!((changes.properties().count(), changes.comments.1), (1, vec!["# why".to_owned()]));
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn changes_to(&self, new: &HandEdit) -> Changes {

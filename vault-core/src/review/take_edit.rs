@@ -50,7 +50,7 @@ impl Vault<CanWrite> {
     /// use bootseal_core::ClearText;
     /// let edit = ClearText::parse("user = \"bob\"\npassword = \"secret:hunter2\" # new\n".into())?;
     /// let edited = vault.take_edit(&edit, 1_700_000_000)?;
-    /// assert_eq!(edited.changes.properties[0].what(), "added");
+    /// assert_eq!(edited.changes.properties().next().unwrap().what(), "added");
     /// assert!(vault.open(&"password".parse()?)?.secret.expose(|bytes| bytes == b"hunter2"));
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
