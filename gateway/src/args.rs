@@ -2,7 +2,7 @@
 
 use bootseal_core::Listen;
 use clap::{Args, Parser, Subcommand};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const AFTER_HELP: &str = "\
@@ -40,20 +40,36 @@ pub(crate) enum Verb {
     /// Asks a running gateway whether it is ready, for probes that run a program
     #[command(after_help = HEALTHY_AFTER_HELP)]
     Healthy {
-        /// The file that the gateway serves, to read `gateway.admin` from
-        #[arg(default_value = "app.sealed.toml", env = "BOOTSEAL_FILE", hide_env = true)]
-        file: PathBuf,
+        #[command(flatten)]
+        file: FileArg,
         /// The admin address, instead of the file: 127.0.0.1:9300 or unix:/run/…
         #[arg(long, value_parser = address)]
         admin: Option<Listen>,
     },
 }
 
+/// The sealed file, with or without `-f`.
+#[derive(Args, Debug)]
+pub(crate) struct FileArg {
+    /// The sealed file [default: BOOTSEAL_FILE, else app.sealed.toml in this folder]
+    #[arg(value_name = "FILE", conflicts_with = "file")]
+    positional: Option<PathBuf>,
+    /// The sealed file, as an option of bootseal names it
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+impl FileArg {
+    /// The file on the command line.
+    pub(crate) fn named(&self) -> Option<&Path> {
+        self.positional.as_deref().or(self.file.as_deref())
+    }
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct Serve {
-    /// The sealed file; BOOTSEAL_FILE overrides it
-    #[arg(default_value = "app.sealed.toml")]
-    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) file: FileArg,
     /// The key, instead of searching the usual places
     #[arg(short, long, value_name = "FILE")]
     pub(crate) identity: Option<PathBuf>,

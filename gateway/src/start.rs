@@ -2,7 +2,7 @@
 //! system calls, listens, and serves until a signal.
 
 use crate::admin::{endpoints, probe};
-use crate::args::{Cli, Serve, Verb};
+use crate::args::{Cli, FileArg, Serve, Verb};
 use crate::rules::callers::CallerCheck;
 use crate::server::addresses::Addresses;
 use crate::server::reload;
@@ -17,8 +17,12 @@ use clap::Parser;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::ffi::OsString;
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// The file that is served if none is named.
+const DEFAULT_FILE: &str = "app.sealed.toml";
 
 /// The interval at which the exporter sums up the values recorded by logins.
 const METRICS_UPKEEP: Duration = Duration::from_secs(10);
@@ -34,7 +38,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
         }
     };
     let result = match cli.verb {
-        Some(Verb::Healthy { file, admin }) => probe::ask(&file, admin).map_err(|why| (why, 1)),
+        Some(Verb::Healthy { file, admin }) => {
+            probe::ask(&served(&file), admin).map_err(|why| (why, 1))
+        }
         None => start(&cli.serve).map_err(|error| (error.to_string(), error.exit_code())),
     };
     match result {
@@ -44,6 +50,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
             code
         }
     }
+}
+
+/// The file that a gateway with these arguments serves.
+fn served(file: &FileArg) -> PathBuf {
+    let variable = || std::env::var_os("BOOTSEAL_FILE").filter(|name| !name.is_empty());
+    let named = file.named().map(Path::to_path_buf).or_else(|| variable().map(PathBuf::from));
+    named.unwrap_or_else(|| DEFAULT_FILE.into())
 }
 
 fn start(serve: &Serve) -> Result<()> {
@@ -133,7 +146,11 @@ fn describe() {
 }
 
 fn loader(serve: &Serve) -> Result<Loader> {
-    let mut loader = Loader::new(&serve.file);
+    // A file on the command line is meant, whatever BOOTSEAL_FILE names.
+    let mut loader = match serve.file.named() {
+        Some(file) => Loader::exactly(file),
+        None => Loader::new(DEFAULT_FILE),
+    };
     if let Some(identity) = &serve.identity {
         loader = loader.identity_file(identity);
     }

@@ -7,15 +7,15 @@ use crate::support::{Home, Ran, unseen};
 use serde_json::{Map, Value, json};
 use std::process::Command;
 
-const CANARY: &str = "can4ry-s3cret";
+pub(crate) const CANARY: &str = "can4ry-s3cret";
 
 /// All values of a sealed file.
-fn exported(home: &Home, file: &str) -> Value {
+pub(crate) fn exported(home: &Home, file: &str) -> Value {
     serde_json::from_str(&home.ok(&["export", "--format", "json", "-f", file])).unwrap()
 }
 
 /// Runs an import that must succeed, and returns its JSON document.
-fn imported(home: &Home, args: &[&str]) -> Value {
+pub(crate) fn imported(home: &Home, args: &[&str]) -> Value {
     let ran = home.run(&[&["import", "--json", "--from"], args].concat());
     assert_eq!(ran.code, 0, "{args:?}: {}", ran.err);
     silent(&ran);
@@ -23,7 +23,7 @@ fn imported(home: &Home, args: &[&str]) -> Value {
 }
 
 /// Checks that no value was shown and nothing was executed.
-fn silent(ran: &Ran) {
+pub(crate) fn silent(ran: &Ran) {
     for said in [&ran.out, &ran.err] {
         assert!(
             !said.contains("canary") && !said.contains(CANARY) && !said.contains("panicked"),
@@ -33,7 +33,7 @@ fn silent(ran: &Ran) {
     }
 }
 
-fn refused(home: &Home, code: i32, kind: &str, words: &str, args: &[&str]) -> Ran {
+pub(crate) fn refused(home: &Home, code: i32, kind: &str, words: &str, args: &[&str]) -> Ran {
     let ran = home.run(&[&["import", "--from"], args].concat());
     assert!(ran.code == code && ran.err.contains(words), "{args:?}: {ran:?}");
     silent(&ran);
@@ -44,7 +44,7 @@ fn refused(home: &Home, code: i32, kind: &str, words: &str, args: &[&str]) -> Ra
     ran
 }
 
-fn list(value: &Value) -> Vec<&str> {
+pub(crate) fn list(value: &Value) -> Vec<&str> {
     value.as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect()
 }
 
@@ -68,18 +68,18 @@ fn settings() -> Value {
 
 // sops
 
-fn age_key(home: &Home, name: &str) -> String {
+pub(crate) fn age_key(home: &Home, name: &str) -> String {
     said(Command::new("age-keygen").arg("-o").arg(home.at(name)));
     said(Command::new("age-keygen").arg("-y").arg(home.at(name))).trim().to_owned()
 }
 
-fn sops(home: &Home, args: &[&str], into: &str) {
+pub(crate) fn sops(home: &Home, args: &[&str], into: &str) {
     let text = said(python(home, "sops").args(args));
     home.write(into, text);
 }
 
 /// The values that sops itself reads from the file.
-fn opened_by_sops(home: &Home, file: &str) -> Value {
+pub(crate) fn opened_by_sops(home: &Home, file: &str) -> Value {
     let mut sops = python(home, "sops");
     let text = said(sops.env("SOPS_AGE_KEY_FILE", home.at("age.key")).args([
         "decrypt",
@@ -123,7 +123,7 @@ fn sops_yaml_and_json_keep_their_values() {
 }
 
 /// Converts numbers as JSON does, which has one kind of number.
-fn as_json(value: &Value) -> Value {
+pub(crate) fn as_json(value: &Value) -> Value {
     match value {
         Value::Number(number) => json!(number.as_f64().unwrap()),
         Value::Array(array) => array.iter().map(as_json).collect(),
@@ -353,7 +353,7 @@ fn sops_mac_only_encrypted_is_a_warning() {
 
 // ansible-vault
 
-fn vaulted(home: &Home, args: &[&str]) {
+pub(crate) fn vaulted(home: &Home, args: &[&str]) {
     said(python(home, "ansible-vault").args(args));
 }
 

@@ -130,6 +130,9 @@ fn documents() -> Documents {
         &with(&["access", "add", "bob", "--new-key", "bob2.key", "--writer", "--yes"]),
     );
     documents.of(&home, "access-list", &with(&["access", "list"]));
+    documents.of(&home, "access-rename", &with(&["access", "rename", "bob", "bob2"]));
+    documents.of(&home, "access-rename", &with(&["access", "rename", "bob2", "bob"]));
+    documents.of(&home, "access-request", &["access", "request"]);
     documents.of(&home, "access-pin", &with(&["access", "pin", "bob.key"]));
     documents.of(&home, "vaults", &["vaults"]);
     documents.of(&home, "vaults-add", &with(&["vaults", "add"]));

@@ -14,6 +14,7 @@ mod vendor_process;
 
 mod access;
 mod arguments;
+mod arrays;
 mod bad_files;
 #[cfg(target_os = "linux")]
 mod bounded_memory;
@@ -29,6 +30,7 @@ mod ergonomics;
 #[cfg(target_os = "linux")]
 mod exec;
 mod export;
+mod foreign_ciphertext;
 #[cfg(target_os = "linux")]
 mod full_disk;
 mod get;
@@ -36,6 +38,7 @@ mod git;
 mod git_resolve;
 mod git_review;
 mod import;
+mod import_sops;
 mod init;
 mod json_schema;
 mod keygen;
@@ -60,6 +63,7 @@ mod review;
 mod rights;
 mod seal;
 mod seal_formats;
+mod seal_rules;
 mod set;
 mod shells;
 mod sign;

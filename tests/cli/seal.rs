@@ -256,7 +256,6 @@ fn seal_names_the_place_of_an_input_error_and_never_its_text() {
             "malformed",
             "an array is one property",
         ),
-        (&["seal", "-", "--format", "toml", "-o", "o"], "[[a]]\nb=1", "conflict", "[[blocks]]"),
         (
             &["seal", "-", "--format", "toml", "-o", "o"],
             "[bootseal]",

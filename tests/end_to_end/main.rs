@@ -8,6 +8,7 @@ mod support;
 
 mod attacks;
 mod passphrase;
+mod read_only_removal;
 #[cfg(unix)]
 mod recipients;
 mod remembered;

@@ -17,3 +17,4 @@ mod locks;
 mod memory;
 mod status_page;
 mod systemd;
+mod which_file;

@@ -2,12 +2,13 @@
 //! the same values.
 
 use crate::cli::ExportFormat;
-use crate::formats::value_writer::{readable_text, write_parts};
+use crate::trust::value_name::{ValueName, readable_in};
 use crate::trust::variable;
 use crate::ui::failure::{Failure, Result};
 use crate::ui::output::{to_json, unless_closed};
+use crate::value_writer::write_parts;
 use bootseal_core::{
-    BasicString, CanRead, Error, Kind, OpenedValue, PropertyPath, Secret, ValueKind, Vault,
+    BasicString, CanRead, ElementPath, Error, Kind, OpenedValue, PropertyPath, ValueKind, Vault,
     is_hidden, value_parts,
 };
 use std::collections::HashMap;
@@ -21,6 +22,8 @@ const HELP: &str = "Exclude it by naming others with --only, or rename it: boots
 pub(crate) struct Values {
     vault: Vault<CanRead>,
     paths: Vec<PropertyPath>,
+    /// The paths that stand for an element of an array.
+    elements: HashMap<PropertyPath, ElementPath>,
 }
 
 /// How a format writes values.
@@ -34,17 +37,22 @@ struct Style {
 
 impl Values {
     /// Opens every value once, so that no error comes after a part of the output. Bytes are left
-    /// out, because a text format cannot represent them, and are reported to `left_out`.
+    /// out, because a text format cannot represent them, and are reported to `left_out`. Each of
+    /// the `elements` of arrays is written after the properties, under the name beside it.
     pub(crate) fn of(
         vault: Vault<CanRead>,
         mut paths: Vec<PropertyPath>,
+        elements: Vec<(PropertyPath, ElementPath)>,
         mut left_out: impl FnMut(&PropertyPath),
     ) -> Result<Values> {
+        paths.extend(elements.iter().map(|(path, _)| path.clone()));
+        let mut values =
+            Values { vault, paths: Vec::new(), elements: elements.into_iter().collect() };
         let mut problem = None;
         paths.retain(|path| {
-            let has_text = match vault.file().is_sealed(path) {
-                Some(true) => vault.open(path).and_then(|opened| has_text(path, &opened)),
-                _ => Ok(true),
+            let has_text = match values.is_readable(path) {
+                true => Ok(true),
+                false => values.content(path).and_then(|opened| has_text(path, &opened)),
             };
             if let Ok(false) = has_text {
                 left_out(path);
@@ -54,25 +62,33 @@ impl Values {
                 false
             })
         });
-        problem.map_or(Ok(Values { vault, paths }), |error| Err(error.into()))
+        values.paths = paths;
+        problem.map_or(Ok(values), |error| Err(error.into()))
     }
 
-    fn content(&self, path: &PropertyPath) -> Result<(ValueKind, Secret), Error> {
-        let file = self.vault.file();
-        if file.is_sealed(path) == Some(true) {
-            return self.vault.open(path).map(|opened| (opened.kind, opened.secret));
+    /// Whether it is a property, and readable.
+    fn is_readable(&self, path: &PropertyPath) -> bool {
+        !self.elements.contains_key(path) && self.vault.file().is_sealed(path) == Some(false)
+    }
+
+    fn content(&self, path: &PropertyPath) -> Result<OpenedValue, Error> {
+        let name = match self.elements.get(path) {
+            Some(element) => ValueName::Element(element.clone()),
+            None => ValueName::Property(path.clone()),
+        };
+        match readable_in(&name, self.vault.file())? {
+            Some(value) => Ok(value),
+            None => name.of(self.vault.open(name.property())?),
         }
-        let kind = if file.is_text(path) { ValueKind::Text } else { ValueKind::Toml };
-        Ok((kind, Secret::copy_of(&readable_text(file, path))?))
     }
 
     fn write(&self, path: &PropertyPath, style: &Style, out: &mut dyn Write) -> io::Result<()> {
         let file = self.vault.file();
-        if file.is_sealed(path) == Some(false) && !file.is_text(path) {
+        if self.is_readable(path) && !file.is_text(path) {
             return write_parts(out, style.separator, style.value, |each| file.parts(path, each));
         }
-        let (kind, value) = self.content(path).map_err(io::Error::other)?;
-        let written = value.expose_str(|text| match kind {
+        let value = self.content(path).map_err(io::Error::other)?;
+        let written = value.secret.expose_str(|text| match value.kind {
             ValueKind::Text => (style.text)(text, out),
             _ => write_parts(out, style.separator, style.value, |each| {
                 value_parts(text, each);
@@ -83,8 +99,11 @@ impl Values {
 
     /// Calls `each` with a value as text, as `get` prints it.
     fn with_text<R>(&self, path: &PropertyPath, each: impl FnOnce(&str) -> R) -> Result<R, Error> {
-        let (_, value) = self.content(path)?;
-        value.expose_str(each).map_err(|_| Error::new(Kind::Malformed, "is not text").at(path))
+        let value = self.content(path)?;
+        value
+            .secret
+            .expose_str(each)
+            .map_err(|_| Error::new(Kind::Malformed, "is not text").at(path))
     }
 }
 

@@ -35,12 +35,16 @@ mod formats;
 
 mod profile;
 
-mod git;
+mod basis;
 
 mod trust;
 
+mod git;
+
 mod context;
 mod ui;
+
+mod value_writer;
 
 mod cli;
 

@@ -47,11 +47,13 @@ pub fn run<A: Into<OsString>>(args: impl IntoIterator<Item = A>, world: &mut Wor
         Verb::Accept(options) => accept::run(options, context),
         Verb::Get(options) => get::run(options, context),
         Verb::List(options) => list::run(options, context),
-        Verb::Edit(_) => edit::run(context),
+        Verb::Edit(options) => edit::run(options, context),
         Verb::Verify(options) => verify::run(options, context),
         Verb::Access(Access::List) => access::list::run(context),
         Verb::Access(Access::Add(options)) => access::add::run(options, context),
         Verb::Access(Access::Remove(options)) => access::remove::run(options, context),
+        Verb::Access(Access::Rename(options)) => access::rename::run(options, context),
+        Verb::Access(Access::Request(options)) => access::request::run(options, context),
         Verb::Access(Access::Pin(options)) => access::pin::run(options, context),
         Verb::Vaults(options) => match &options.change {
             None => vaults::list::run(context),
@@ -213,6 +215,7 @@ fn wrong_value(error: &clap::Error) -> Option<String> {
     let takes = match option.rsplit_once('<').map(|(option, name)| (option.trim(), name)) {
         Some((_, "TIME>")) => "a time with a unit, such as 500ms, 30s or 5m",
         Some((_, "PORT>")) => "a number from 0 to 65535",
+        Some(("--take", _)) => "ours or theirs, or NAME=ours, NAME=theirs",
         Some(("--iterations", _)) => "a number from 1 to 10000000",
         _ => "a whole number",
     };

@@ -47,7 +47,7 @@ mod shown;
 
 // The sealed file, from untrusted to opened.
 pub use file::header::{Access, MAX_REAL, Role};
-pub use file::known_vaults::list::RememberedFile;
+pub use file::known_vaults::list::{ReadVault, RememberedFile};
 pub use file::known_vaults::{KnownFile, KnownVaults};
 pub use file::normalise::MAX_FILE;
 pub use file::sealed::{SealedFile, SignedFile};
@@ -58,10 +58,13 @@ pub use vault::{CanRead, CanWrite, Vault};
 
 // Properties: names, and values as written in the file.
 pub use text::document::Property;
+pub use text::element_path::ElementPath;
 pub use text::host::AddressHost;
+pub use text::parse::elements::{Element, elements};
 pub use text::parse::value_parts::{ValuePart, value_parts};
 pub use text::path::{BasicString, PropertyPath};
 pub use text::plain::{PlainContent, PlainDocument, PlainProperty};
+pub use text::seal_table::sealing_names;
 
 // Keys, identities and recipients.
 pub use access::identity::Identity;

@@ -148,8 +148,8 @@ impl Secrets {
     }
 
     /// Reads the table, or the whole file for `""`, into the application's own struct. The
-    /// settings tables (`login`, `route`, `gateway` and `fleet`) are left out, unless `table` is
-    /// one of them.
+    /// settings tables (`login`, `route`, `gateway`, `fleet`, and the rules in `seal`) are left
+    /// out, unless `table` is one of them.
     ///
     /// A field of type [`Secret`] accepts only a sealed value. A field of any other type accepts a
     /// sealed value only with `#[serde(with = "bootseal::exposed")]`; see
@@ -178,8 +178,13 @@ impl Secrets {
             table.parse::<PropertyPath>()?.segments().to_vec()
         };
         let now = self.now();
-        let properties: Vec<_> =
-            now.file.properties().filter(|(path, _)| path.starts_with(&segments)).collect();
+        // Rules for what is sealed are no settings of the application.
+        let has_rules = segments.is_empty() && now.file.has_rules();
+        let names = now.file.names().map(|(path, _)| path);
+        let names = names
+            .filter(|path| path.starts_with(&segments) && !(has_rules && path.is_in_seal_table()));
+        let read = |path: PropertyPath| now.file.property(&path).map(|property| (path, property));
+        let properties: Vec<_> = names.filter_map(read).collect();
         let read = deserialize::read(&segments, &properties, |path| now.values.get(path));
         read.map_err(|wrong| {
             let mut error = Error::new(wrong.kind, wrong.text);

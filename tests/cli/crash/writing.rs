@@ -52,6 +52,7 @@ pub(crate) const ACCESS_VERBS: &[Verb] = &[
     Verb { args: &["access", "remove", "bob", "--yes"], ..VERB },
     Verb { args: &["access", "add", "web", "--new-key", "web.key", "--yes"], again: Again::Anew, ..VERB },
     Verb { args: &["access", "add", "app", "--new-key", "web.key", "--replace", "--yes"], again: Again::Anew, ..VERB },
+    Verb { args: &["access", "rename", "app", "shop"], ..VERB },
     Verb { args: &["access", "pin", "app.key", "web.key"], again: Again::Always, prepare: keys_to_pin, ..VERB },
 ];
 
@@ -70,6 +71,7 @@ pub(crate) const REVIEW_VERBS: &[Verb] = &[
 pub(crate) const NEW_FILE_VERBS: &[Verb] = &[
     Verb { args: &["init", "-f", "new.sealed.toml"], again: Again::Anew, ..VERB },
     Verb { args: &["init", "-f", "new.sealed.toml"], again: Again::Anew, prepare: without_identity, ..VERB },
+    Verb { args: &["access", "request"], again: Again::Always, prepare: without_identity, ..VERB },
     Verb { args: &["init", "-f", "new.sealed.toml", "--like", FILE], again: Again::Anew, ..VERB },
     Verb { args: &["seal", "more.env"], again: Again::Anew, prepare: |home| home.write("more.env", "MORE=marker-more\n"), ..VERB },
     Verb { args: &["seal", "shred.env", "--shred"], again: Again::Anew, prepare: |home| home.write("shred.env", "MORE=marker-more\n"), ..VERB },

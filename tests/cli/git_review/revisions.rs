@@ -97,3 +97,35 @@ fn a_tag_does_not_answer_for_a_remote_branch_that_the_clone_lacks() {
     repo.ok(&["verify", "--since", "v1.0"]);
     repo.ok(&["verify", "--since", "refs/tags/origin"]);
 }
+
+#[test]
+fn a_tag_does_not_answer_for_an_id_in_its_name() {
+    let repo = older_than_head();
+    let head = repo.git_ok(&["rev-parse", "HEAD"]).trim().to_owned();
+    repo.git_ok(&["tag", "v1", "HEAD~1"]);
+    let described = repo.git_ok(&["describe", "--long", "--tags"]).trim().to_owned();
+    for name in [&head[..4], &head[..12], &head[..39], &described] {
+        repo.fails(&["verify", "--since", name], 3);
+        repo.git_ok(&["tag", name, "HEAD~1"]);
+        ambiguous(&repo, name, &format!("object {head}"), "HEAD");
+    }
+}
+
+#[test]
+fn a_tag_of_forty_digits_does_not_answer_for_a_commit_with_a_longer_id() {
+    let repo = Repo::without_setup();
+    std::fs::remove_dir_all(repo.home.at(".git")).unwrap();
+    repo.git_ok(&["init", "-q", "-b", "main", "--object-format=sha256"]);
+    repo.git_ok(&["add", FILE]);
+    repo.git_ok(&["commit", "-q", "-m", "old"]);
+    let old = repo.text();
+    repo.set("acme.password", "new");
+    repo.git_ok(&["commit", "-q", "-a", "-m", "new"]);
+    repo.write(&old);
+    let head = repo.git_ok(&["rev-parse", "HEAD"]).trim().to_owned();
+    for digits in [40, 63] {
+        repo.fails(&["verify", "--since", &head[..digits]], 3);
+        repo.git_ok(&["tag", &head[..digits], "HEAD~1"]);
+        ambiguous(&repo, &head[..digits], &format!("object {head}"), "HEAD");
+    }
+}

@@ -1,5 +1,6 @@
-// Seals as Jasypt and Spring do: `java -cp jasypt.jar:bcprov.jar Seal.java ALGORITHM`; on stdin the password, then a value a line, both in
-// base64; on stdout what stands in the file. The password is not on the command line because what a test does is copied.
+// Encrypts values as Jasypt and Spring do: `java -cp jasypt.jar:bcprov.jar Seal.java ALGORITHM`. Reads from stdin the password and then
+// the values, each on a line and in base64. Prints each value as it is written in the file. The password is not an argument, because
+// people copy what tests do.
 import java.nio.charset.StandardCharsets;
 import java.security.SecureRandom;
 import java.util.*;
@@ -35,7 +36,7 @@ public class Seal {
         return encryptor.encrypt(value);
     }
 
-    // Encryptors.text(encrypt.key, encrypt.salt) of Spring Security, by its documented parameters.
+    // Encryptors.text(encrypt.key, encrypt.salt) of Spring Security, with its documented parameters.
     static String spring(String key, String value, String salt) throws Exception {
         byte[] iv = random(16);
         Cipher cipher = Cipher.getInstance("AES/CBC/PKCS5Padding");
@@ -43,7 +44,7 @@ public class Seal {
         return HexFormat.of().formatHex(iv) + HexFormat.of().formatHex(cipher.doFinal(value.getBytes(StandardCharsets.UTF_8)));
     }
 
-    // jasypt-spring-boot's SimpleGCMByteEncryptor, by its documented parameters.
+    // jasypt-spring-boot's SimpleGCMByteEncryptor, with its documented parameters.
     static String gcm(byte[] key, String value) throws Exception {
         byte[] iv = random(12);
         Cipher cipher = Cipher.getInstance("AES/GCM/NoPadding");

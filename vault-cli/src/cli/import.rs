@@ -37,6 +37,9 @@ pub(crate) struct Import {
     /// secret
     #[arg(long, value_name = "SALT")]
     pub(crate) salt: Option<String>,
+    /// Keep values that cannot be opened in place, such as ENC(…) inside a URL, as they are
+    #[arg(long)]
+    pub(crate) keep_ciphertext: bool,
     /// A member who may change the new file; repeatable [default: you]
     #[arg(long, value_name = "NAME=RECIPIENT")]
     pub(crate) writer: Vec<String>,

@@ -33,7 +33,7 @@ mod vendor;
 mod verify;
 
 pub(crate) use accept::Accept;
-pub(crate) use access::{Access, AccessAdd, AccessPin, AccessRemove};
+pub(crate) use access::{Access, AccessAdd, AccessPin, AccessRemove, AccessRename, AccessRequest};
 pub(crate) use clear_clipboard::ClearClipboard;
 pub(crate) use completions::{Completions, Shell};
 pub(crate) use diff::Diff;
@@ -52,7 +52,7 @@ pub(crate) use man::Man;
 pub(crate) use profile::Profile;
 pub(crate) use propose::Propose;
 pub(crate) use rename::Rename;
-pub(crate) use resolve::{Resolve, Which};
+pub(crate) use resolve::{Resolve, Take, Which};
 pub(crate) use rotate::Rotate;
 pub(crate) use seal::{Format, Seal};
 pub(crate) use set::Set;
@@ -90,7 +90,8 @@ pub(crate) struct Cli {
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalOptions {
     /// The sealed file; some commands accept several files or a glob pattern [default:
-    /// BOOTSEAL_FILE, else the only *.sealed.toml in this folder]
+    /// BOOTSEAL_FILE, else the only *.sealed.toml in this folder, else in the nearest folder above
+    /// it that has one, up to the root of the git repository]
     #[arg(short, long, global = true, value_name = "FILE")]
     pub(crate) file: Vec<PathBuf>,
     /// A file with an age identity, a plugin identity or an SSH key; `-` for stdin; repeatable

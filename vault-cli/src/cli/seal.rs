@@ -20,9 +20,22 @@ pub(crate) struct Seal {
     /// Leave matching properties readable; repeatable
     #[arg(long, value_name = "GLOB")]
     pub(crate) plain: Vec<String>,
+    /// Seal all properties; this is the default without a terminal, unless values are marked
+    /// "secret:…"
+    #[arg(long, conflicts_with_all = ["only", "suggested"])]
+    pub(crate) all: bool,
+    /// Seal what looks like a secret, by its name or by its shape
+    #[arg(long, conflicts_with = "only")]
+    pub(crate) suggested: bool,
+    /// Allow --plain to leave values readable against the rules in seal.names
+    #[arg(long)]
+    pub(crate) allow_plain: bool,
     /// The input format, if the file name does not show it
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<Format>,
+    /// Seal values that another tool has encrypted as they are, without opening them
+    #[arg(long)]
+    pub(crate) keep_ciphertext: bool,
     /// A member who may change the new file; repeatable [default: you]
     #[arg(long, value_name = "NAME=RECIPIENT")]
     pub(crate) writer: Vec<String>,

@@ -24,6 +24,9 @@ pub(crate) struct Set {
     /// Allow an empty value
     #[arg(long)]
     pub(crate) empty: bool,
+    /// Allow --plain against the rules in seal.names
+    #[arg(long)]
+    pub(crate) allow_plain: bool,
     /// Allow --plain to replace a sealed value
     #[arg(long)]
     pub(crate) force: bool,

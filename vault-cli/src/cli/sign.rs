@@ -17,6 +17,9 @@ pub(crate) struct Sign {
     /// Give the file a generation number greater than N
     #[arg(long, value_name = "N")]
     pub(crate) above: Option<u64>,
+    /// Accept new readable values against the rules in seal.names
+    #[arg(long)]
+    pub(crate) allow_plain: bool,
     /// Accept sealed values that are older than those they replace
     #[arg(long)]
     pub(crate) older: bool,

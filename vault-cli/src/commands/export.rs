@@ -5,10 +5,11 @@ use crate::context::Context;
 use crate::export::{self, Values};
 use crate::trust::locate::{self, OpenedFile};
 use crate::trust::special_tables::SpecialTables;
+use crate::trust::value_name::{Scope, ValueName};
 use crate::trust::variable;
 use crate::trust::vouch::vouch_for_use;
 use crate::ui::failure::{Exit, Failure, Result};
-use bootseal_core::{Error, Kind, PropertyPath, VerifiedFile, shell_word};
+use bootseal_core::{ElementPath, Error, Kind, PropertyPath, VerifiedFile, shell_word};
 
 pub(crate) fn run(options: &Export, context: &mut Context<'_>) -> Result<(), Exit> {
     let format = match (options.format, context.ui.style.json) {
@@ -35,15 +36,13 @@ pub(crate) fn run(options: &Export, context: &mut Context<'_>) -> Result<(), Exi
             )
             .into());
     }
-    let only = options
-        .only
-        .iter()
-        .map(|path| path.parse())
-        .collect::<Result<Vec<PropertyPath>, Error>>()?;
+    let only =
+        options.only.iter().map(|path| path.parse()).collect::<Result<Vec<ValueName>, Error>>()?;
     let OpenedFile { path, mut keys, memory, mut file, .. } = locate::find(context)?;
     vouch_for_use(&mut file, &memory, &path, context)?;
     keys.unlock(&file, context)?;
-    let mut wanted = wanted(&file, &only)?;
+    let scope = Scope::of(&only, &file)?;
+    let mut wanted = wanted(&file, &scope);
     if matches!(format, ExportFormat::Env | ExportFormat::Sh) {
         wanted.retain(|path| {
             let left_out = variable::is_left_out(path);
@@ -54,7 +53,8 @@ pub(crate) fn run(options: &Export, context: &mut Context<'_>) -> Result<(), Exi
         });
     }
     let vault = file.open(&keys.identities)?;
-    let values = Values::of(vault, wanted, |path| {
+    let elements = elements(&scope, format, vault.file(), context)?;
+    let values = Values::of(vault, wanted, elements, |path| {
         context.ui.warn(format_args!(
             "{path} contains bytes, which a text format cannot represent, and is left out; to write the bytes to a file: bootseal get {} --out FILE",
             shell_word(path)
@@ -63,17 +63,33 @@ pub(crate) fn run(options: &Export, context: &mut Context<'_>) -> Result<(), Exi
     Ok(export::write(format, &values, context.ui.stdout)?)
 }
 
-/// Returns the properties to print.
-fn wanted(file: &VerifiedFile, only: &[PropertyPath]) -> Result<Vec<PropertyPath>> {
+/// The values inside arrays that --only names, each with a name that the format can have.
+fn elements(
+    scope: &Scope,
+    format: ExportFormat,
+    file: &VerifiedFile,
+    context: &mut Context<'_>,
+) -> Result<Vec<(PropertyPath, ElementPath)>> {
+    let mut named = Vec::with_capacity(scope.elements.len());
     let special = SpecialTables::of_file(file);
-    let nothing =
-        only.iter().find(|only| !file.names().any(|(path, _)| path.starts_with(only.segments())));
-    if let Some(nothing) = nothing {
-        return Err(file.not_found(nothing).into());
+    for element in scope.elements.iter().filter(|element| !special.hold(element.property())) {
+        let is_variable = matches!(format, ExportFormat::Env | ExportFormat::Sh);
+        let path = match element.literal_names().first() {
+            Some(literal) if !is_variable => literal.clone(),
+            _ => element.dotted()?,
+        };
+        if is_variable && variable::is_left_out(&path) {
+            context.ui.warn(variable::left_out(&path));
+            continue;
+        }
+        named.push((path, element.clone()));
     }
-    let meant = |path: &PropertyPath| {
-        !special.hold(path)
-            && (only.is_empty() || only.iter().any(|only| path.starts_with(only.segments())))
-    };
-    Ok(file.names().map(|(path, _)| path).filter(meant).collect())
+    Ok(named)
+}
+
+/// Returns the properties to print.
+fn wanted(file: &VerifiedFile, scope: &Scope) -> Vec<PropertyPath> {
+    let special = SpecialTables::of_file(file);
+    let meant = |path: &PropertyPath| !special.hold(path) && scope.holds(path);
+    file.names().map(|(path, _)| path).filter(meant).collect()
 }

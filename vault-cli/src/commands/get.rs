@@ -2,34 +2,32 @@
 
 use crate::cli::Get;
 use crate::context::Context;
-use crate::formats::value_writer::{readable_text, write_parts};
 use crate::trust::locate::{self, OpenedFile};
+use crate::trust::value_name::{ValueName, readable_in};
 use crate::trust::vouch::{or_read_anyway, warn_if_doubtful};
 use crate::ui::Ui;
 use crate::ui::clipboard::{Clipboard, clear_later};
 use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::{shown_value, to_json, unless_closed, write_json};
-use bootseal_core::{Kind, OpenedValue, PrivateFile, PropertyPath, Secret, ValueKind, value_parts};
+use crate::value_writer::write_parts;
+use bootseal_core::{Kind, OpenedValue, PrivateFile, ValueKind, value_parts};
 use serde_json::json;
 use std::io::Write;
 
 pub(crate) fn run(options: &Get, context: &mut Context<'_>) -> Result<(), Exit> {
-    let property: PropertyPath = options.path.parse()?;
+    let property: ValueName = options.path.parse()?;
     let path = locate::sealed_file(context)?;
     let found = locate::find(context).map_err(|failure| or_read_anyway(failure, &path))?;
     let OpenedFile { mut keys, memory, file, .. } = found;
     warn_if_doubtful(&file, &memory, &path, context);
-    let value = match file.is_sealed(&property) {
-        Some(false) => OpenedValue {
-            kind: if file.is_text(&property) { ValueKind::Text } else { ValueKind::Toml },
-            set_at: 0,
-            secret: Secret::copy_of(&readable_text(&file, &property))?,
-        },
-        Some(true) => {
+    let property = property.in_file(&file)?;
+    let value = match readable_in(&property, &file)? {
+        Some(value) => value,
+        None => {
             keys.unlock(&file, context)?;
-            file.open(&keys.identities)?.open(&property)?
+            let whole = file.open(&keys.identities)?.open(property.property())?;
+            property.of(whole)?
         }
-        None => return Err(file.not_found(&property).into()),
     };
     if let Some(out) = &options.out {
         value.secret.expose(|bytes| PrivateFile::create(out, bytes))?;
@@ -75,7 +73,7 @@ pub(crate) fn run(options: &Get, context: &mut Context<'_>) -> Result<(), Exit> 
 }
 
 /// Prints the document of `--json`, without a copy of the value in memory.
-fn print_document(property: &PropertyPath, value: &OpenedValue, ui: &mut Ui<'_>) -> Result<()> {
+fn print_document(property: &ValueName, value: &OpenedValue, ui: &mut Ui<'_>) -> Result<()> {
     #[derive(serde::Serialize)]
     struct Text<'a> {
         name: &'a str,

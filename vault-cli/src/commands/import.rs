@@ -1,12 +1,15 @@
 //! `bootseal import`: decrypts another tool's file, and seals its values.
 
 use crate::cli::{Import, Tool};
-use crate::commands::seal::{add, beside, create, told};
+use crate::commands::seal::{add, beside, by_rules, create, told};
 use crate::context::Context;
-use crate::formats::{Input, whole};
+use crate::formats::{Ciphertext, Findings, Input, whole};
 use crate::import::{Imported, KeySource, Weak, ansible_vault, dotenvx, jasypt, sops, spring};
 use crate::trust::locate;
+use crate::trust::rules::Rules;
+use crate::trust::target::Target;
 use crate::ui::failure::{Exit, Failure, Result, unreadable};
+use crate::ui::output::some_names;
 use bootseal_core::{Kind, MAX_FILE, PropertyPath, Shown, open_source};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -29,28 +32,41 @@ pub(crate) fn run(options: &Import, context: &mut Context<'_>) -> Result<(), Exi
     }
     let text = read(&options.input)?;
     let imported = opened(&text, options, context)?;
-    let Imported { properties, sealed, weak, left_out, remarks } = match &prefix {
+    let Imported { properties, mut sealed, weak, left_out, remarks } = match &prefix {
         Some(prefix) => imported.below(prefix)?,
         None => imported,
     };
     for remark in &remarks {
         context.ui.warn(remark);
     }
-    for property in &properties {
+    let input = Input::of(properties);
+    let findings = Findings::of(&input)?;
+    for property in input.properties(|_| true) {
+        let property = property?;
         let holds = |text: &str| ["$(", "${", "{{"].iter().any(|what| text.contains(what));
         if property.value.expose_str(holds).unwrap_or(false) {
             let text = "the value contains `$(`, `${` or `{{`, which is taken literally; nothing is run or expanded";
             context.ui.warn(format_args!("{}: {text}", property.path));
         }
     }
-    let input = Input::of(properties);
-    let (names, readable) = told(&input, &sealed);
-    match &out {
-        (path, true) => drop(add(path, &input, &sealed, context)?),
-        (path, false) => create(path, input, sealed, (&options.writer, &options.reader), context)?,
+    for warning in findings.warnings() {
+        context.ui.warn(warning);
     }
-    let table = Table { sealed: names, readable, weak, left_out };
-    context.ui.answer(&table.json(&out.0), table.text(&out.0))?;
+    let existing = match out.1 {
+        true => Some(Target::find(context)?),
+        false => None,
+    };
+    if let Some((_, file)) = &existing {
+        sealed.extend(by_rules(&input, &Rules::of_file(file)?));
+    }
+    let (names, readable) = told(&input, &sealed);
+    let table = Table { sealed: names, readable, weak, left_out, not_opened: findings.ciphertext };
+    table.refuse_unopened(options, context)?;
+    match (&out.0, existing) {
+        (path, Some(existing)) => add(path, &input, &sealed, existing, context)?,
+        (path, None) => create(path, input, sealed, (&options.writer, &options.reader), context)?,
+    }
+    context.ui.answer(&table.json(&out.0), table.text(&Shown::path(&out.0).to_string()))?;
     Ok(())
 }
 
@@ -126,9 +142,34 @@ struct Table {
     readable: Vec<String>,
     weak: Vec<Weak>,
     left_out: Vec<(String, String)>,
+    /// The properties whose values contain ciphertext that the importer does not open in place.
+    not_opened: Vec<(PropertyPath, Ciphertext)>,
 }
 
 impl Table {
+    /// Reports ciphertext that was not opened in place, and fails unless it is to be kept.
+    fn refuse_unopened(&self, options: &Import, context: &mut Context<'_>) -> Result<(), Exit> {
+        if self.not_opened.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<String> = self.not_opened.iter().map(|(path, _)| path.to_string()).collect();
+        let names = some_names(&names);
+        if options.keep_ciphertext {
+            let text = "contains ciphertext that was not opened, and is imported as it is";
+            context.ui.warn(format_args!("{names}: {text}"));
+            return Ok(());
+        }
+        if !context.ui.style.json {
+            context.ui.line(self.text("none: nothing was written"))?;
+        }
+        let text = format!(
+            "{}: ciphertext in {names} cannot be opened in place; nothing was written",
+            Shown::path(&options.input)
+        );
+        let help = "Put the whole value into ENC(…), {cipher}… or after !vault, or decrypt it with the other tool. To import the ciphertext as it is, add --keep-ciphertext";
+        Err(Failure::new(Kind::Conflict, text).with_help(help).in_file(&options.input).into())
+    }
+
     fn json(&self, out: &Path) -> serde_json::Value {
         let weak =
             |weak: &Weak| json!({ "scheme": weak.scheme, "why": weak.why, "advice": ADVICE });
@@ -142,7 +183,7 @@ impl Table {
         })
     }
 
-    fn text(&self, out: &Path) -> String {
+    fn text(&self, file: &str) -> String {
         let names = |names: &[String]| {
             if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
         };
@@ -154,13 +195,18 @@ impl Table {
             .iter()
             .map(|Weak { scheme, why }| format!("{}: {why};\n           {ADVICE}", Shown(scheme)));
         let left_out = self.left_out.iter().map(|(name, why)| format!("{name}: {why}"));
-        format!(
-            "file       {}\nsealed     {}\nreadable   {}\nweak       {}\nleft out   {}",
-            Shown::path(out),
+        let mut text = format!(
+            "file       {file}\nsealed     {}\nreadable   {}\nweak       {}\nleft out   {}",
             names(&self.sealed),
             names(&self.readable),
             rows(weak.collect()),
             rows(left_out.collect())
-        )
+        );
+        if !self.not_opened.is_empty() {
+            let found =
+                self.not_opened.iter().map(|(path, found)| format!("{path}: {}", found.shown()));
+            text.push_str(&format!("\nnot opened {}", rows(found.collect())));
+        }
+        text
     }
 }

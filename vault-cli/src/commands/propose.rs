@@ -6,9 +6,10 @@ use crate::context::Context;
 use crate::trust::keyring::Keys;
 use crate::trust::locate::{self, OpenedFile};
 use crate::trust::pins;
+use crate::trust::value_name::{ValueName, whole_property};
 use crate::trust::vouch::vouch;
 use crate::ui::failure::{Exit, Failure, Result};
-use bootseal_core::{Kind, PrivateFile, PropertyPath, Shown};
+use bootseal_core::{Kind, PrivateFile, Shown};
 use serde_json::json;
 
 pub(crate) fn run(options: &Propose, context: &mut Context<'_>) -> Result<(), Exit> {
@@ -19,12 +20,13 @@ pub(crate) fn run(options: &Propose, context: &mut Context<'_>) -> Result<(), Ex
         empty: options.empty,
     };
     source.refuse_typed("propose", &options.path)?;
-    let path: PropertyPath = options.path.parse()?;
+    let name: ValueName = options.path.parse()?;
     // Nothing is opened, so no identity is needed; but an identity file may contain the pin.
     let keys = Keys::find(context)?;
     let pins = pins::at_hand(&keys, context)?;
     let OpenedFile { memory, mut file, .. } = locate::find_at(&options.to, keys, pins, context)?;
     vouch(&mut file, &memory, &options.to, context)?;
+    let path = whole_property(&name, std::iter::once(&file))?;
     file.may_be_proposed(&path).map_err(|error| error.in_file(&options.to))?;
     if let Some(out) = options.output.as_deref().filter(|out| out.exists()) {
         let error = bootseal_core::Error::new(Kind::Exists, "exists already; nothing was changed")

@@ -3,13 +3,16 @@
 use crate::cli::Rename;
 use crate::context::Context;
 use crate::trust::target::Target;
+use crate::trust::value_name::{ValueName, whole_property};
 use crate::ui::failure::{Exit, Failure, Result};
-use bootseal_core::{Kind, PropertyPath};
+use bootseal_core::Kind;
 use serde_json::json;
 
 pub(crate) fn run(options: &Rename, context: &mut Context<'_>) -> Result<(), Exit> {
-    let (old, new): (PropertyPath, PropertyPath) = (options.old.parse()?, options.new.parse()?);
-    let (target, _) = Target::find(context)?;
+    let (old, new): (ValueName, ValueName) = (options.old.parse()?, options.new.parse()?);
+    let (target, file) = Target::find(context)?;
+    let old = whole_property(&old, std::iter::once(&file))?;
+    let new = whole_property(&new, std::iter::once(&file))?;
     target.change_and_tell(context, |vault| {
         vault.rename(&old, &new, options.force).map_err(|error| match error.kind() {
             Kind::Exists => {

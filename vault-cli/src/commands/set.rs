@@ -4,7 +4,9 @@ use crate::cli::Set;
 use crate::commands::value::Source;
 use crate::context::Context;
 use crate::trust::each_file::{self, Answer};
-use crate::trust::target::{Target, Targets};
+use crate::trust::rules::{Rules, ends_rules};
+use crate::trust::target::{Target, Targets, files};
+use crate::trust::value_name::{ValueName, whole_property};
 use crate::ui::failure::{Exit, Result};
 use bootseal_core::{Kind, PropertyPath, Shown, VerifiedFile, shell_word};
 use serde_json::json;
@@ -17,13 +19,18 @@ pub(crate) fn run(options: &Set, context: &mut Context<'_>) -> Result<(), Exit> 
         empty: options.empty,
     };
     source.refuse_typed("set", &options.path)?;
-    let path: PropertyPath = options.path.parse()?;
+    let name: ValueName = options.path.parse()?;
+    let found = Target::find_all(context)?;
+    let path = whole_property(&name, files(&found))?;
     // All checks are made before the prompt for the value.
     let mut targets = Vec::new();
-    for (file, found) in having(&path, Target::find_all(context)?, context)? {
+    for (file, found) in having(&path, found, context)? {
         targets.push((
             file,
-            found.and_then(|(target, file)| Ok((check(options, &path, &target, file)?, target))),
+            found.and_then(|(target, file)| {
+                let target = target.may_be_plain(options.allow_plain);
+                Ok((check(options, &path, &target, file)?, target))
+            }),
         ));
     }
     let none_left = targets.iter().all(|(_, checked)| checked.is_err());
@@ -95,7 +102,14 @@ fn check(
     let before = file.is_sealed(path);
     let refuse =
         |kind, what: &str| bootseal_core::Error::new(kind, what).at(path).in_file(target.path());
-    if options.plain.is_some() {
+    if path.is_in_seal_table() && file.has_rules() {
+        return Err(ends_rules(path).in_file(target.path()).into());
+    }
+    if let Some(text) = &options.plain {
+        if !options.allow_plain {
+            let refused = Rules::of_file(&file)?.refuse_plain(path, text, &file);
+            refused.map_err(|error| error.in_file(target.path()))?;
+        }
         if before == Some(true) && !options.force {
             let what = "is sealed; --plain would make it readable for anyone who has the file";
             return Err(refuse(Kind::Conflict, what)

@@ -1,12 +1,14 @@
 //! `bootseal sign`: signs a manual edit, on the basis of the newest version that verifies.
 
+use crate::basis::versions::Versions;
 use crate::cli::Sign;
 use crate::context::Context;
+use crate::git::history::in_git;
 use crate::git::named_version::bytes_of;
 use crate::git::version::Version;
-use crate::git::versions::{Versions, in_git};
 use crate::trust::keyring::Keys;
 use crate::trust::memory::Memory;
+use crate::trust::rules::Rules;
 use crate::trust::save::save;
 use crate::trust::vouch::{verified, vouch, vouch_for_named};
 use crate::trust::{locate, pins};
@@ -84,8 +86,11 @@ pub(crate) fn run(options: &Sign, context: &mut Context<'_>) -> Result<(), Exit>
             let basis_text = basis.text();
             let mut vault =
                 basis.open_for_writing(&keys.identities).map_err(|error| error.in_file(&path))?;
+            let before = SealedFile::parse(basis_text.clone().into_bytes())?.verify(&[])?;
             let versions = versions.opened(&keys, &on_disk, &basis_text)?;
             let changes = vault.adopt(&edit, &versions).map_err(|error| error.in_file(&path))?;
+            keep_rules(vault.file(), Some(&before), options, context)
+                .map_err(|failure| failure.in_file(&path))?;
             if let Some(epoch) = seen.newer_epoch {
                 vault.rotate_above(epoch).map_err(|error| error.in_file(&path))?;
             }
@@ -95,6 +100,8 @@ pub(crate) fn run(options: &Sign, context: &mut Context<'_>) -> Result<(), Exit>
             // Another branch may have the version to continue from.
             unchecked?;
             let vault = first(&path, &edit, &keys, &pins, &memory, context)?;
+            keep_rules(vault.file(), None, options, context)
+                .map_err(|failure| failure.in_file(&path))?;
             let above = above.max(Versions::of_line(known, vault.file()).highest());
             return write(&path, &edit, vault, above, &Changes::default(), context);
         }
@@ -107,6 +114,19 @@ pub(crate) fn run(options: &Sign, context: &mut Context<'_>) -> Result<(), Exit>
     }
     context.ui.agree(Consent::to_sign(review))?;
     write(&path, &edit, vault, above, &changes, context)
+}
+
+/// Refuses new readable values against the rules of the file.
+fn keep_rules(
+    after: &VerifiedFile,
+    before: Option<&VerifiedFile>,
+    options: &Sign,
+    context: &mut Context<'_>,
+) -> Result<()> {
+    if let Some(remark) = Rules::of_file(after)?.keep(after, before, options.allow_plain)? {
+        context.ui.warn(remark);
+    }
+    Ok(())
 }
 
 /// Reads the version that the user named as the basis.

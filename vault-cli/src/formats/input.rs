@@ -2,12 +2,13 @@
 
 use crate::cli::Format;
 use crate::context::Context;
+use crate::formats::ciphertext::ciphertext_in;
 use crate::formats::input_property::InputProperty;
 use crate::formats::{env, json, properties, tree, yaml};
 use crate::ui::failure::{Failure, Result, unreadable};
 use bootseal_core::{
-    Error, Kind, MAX_FILE, PlainDocument, PlainProperty, Property, PropertyPath, Secret, Shown,
-    ValueKind, open_source,
+    Element, Error, Kind, MAX_FILE, PlainDocument, PlainProperty, Property, PropertyPath, Secret,
+    Shown, ValueKind, elements, open_source,
 };
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -47,6 +48,53 @@ impl Input {
         move |path| match &self.document {
             None => list.get(path).map(|property| property.to_property()),
             Some(document) => document.property(path).map(PlainProperty::into_property),
+        }
+    }
+
+    /// Visits the elements of the property at position `at`, if it is an array.
+    pub(crate) fn visit_array(
+        &self,
+        at: usize,
+        path: &PropertyPath,
+        visit: &mut dyn FnMut(Element<'_>),
+    ) {
+        if let Some(property) = self.list.get(at) {
+            if property.kind == ValueKind::Toml {
+                let visit = |text: &str| {
+                    if text.starts_with('[') {
+                        elements(text, visit);
+                    }
+                };
+                let _ = property.value.expose_str(visit);
+            }
+        } else if let Some(array) = self.document.as_ref().and_then(|it| it.array(path)) {
+            elements(&array, visit);
+        }
+    }
+
+    /// Whether the property at position `at` is an array.
+    pub(crate) fn is_array(&self, at: usize, path: &PropertyPath) -> bool {
+        match (self.list.get(at), &self.document) {
+            (Some(property), _) => {
+                let is_array = property.value.expose_str(|text| text.starts_with('['));
+                property.kind == ValueKind::Toml && is_array.unwrap_or(false)
+            }
+            (None, document) => document.as_ref().is_some_and(|document| document.is_array(path)),
+        }
+    }
+
+    /// The property at position `at`.
+    pub(crate) fn value(
+        &self,
+        at: usize,
+        path: &PropertyPath,
+    ) -> Result<Cow<'_, InputProperty>, Error> {
+        match (self.list.get(at), &self.document) {
+            (Some(property), _) => Ok(Cow::Borrowed(property)),
+            (None, Some(document)) => {
+                InputProperty::of_toml(path.clone(), false, document).map(Cow::Owned)
+            }
+            (None, None) => Err(Error::new(Kind::NotFound, "no such property").at(path)),
         }
     }
 
@@ -90,7 +138,11 @@ pub(crate) fn read(
         }),
     };
     let mut text = text.map_err(|error| error.in_file(path))?;
-    match format()? {
+    let sealed = ciphertext_in(&text);
+    if let Some(whole) = sealed.filter(|found| found.is_whole_file(&text)) {
+        return Err(whole.refused(path));
+    }
+    let parsed = match format()? {
         // The document takes the text, because a copy of 16 MiB counts.
         Format::Toml => {
             if text.starts_with('\u{feff}') {
@@ -99,7 +151,9 @@ pub(crate) fn read(
             from_toml(std::mem::take(&mut *text), path)
         }
         format => parse(&text, path, format),
-    }
+    };
+    // The tags and the dialects of other tools are errors here.
+    parsed.map_err(|error| sealed.map_or(error, |found| found.refused(path)))
 }
 
 /// Parses a text in the format that the name of `path` indicates; `None` if it indicates none.

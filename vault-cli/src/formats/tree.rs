@@ -20,6 +20,18 @@ pub(crate) enum Node {
     Vault(Zeroizing<String>),
 }
 
+impl Node {
+    /// Whether some text in this value is what `is` accepts.
+    pub(crate) fn any_text(&self, is: &mut impl FnMut(&str) -> bool) -> bool {
+        match self {
+            Node::Text(text) => is(text),
+            Node::Array(elements) => elements.iter().any(|element| element.any_text(is)),
+            Node::Table(table) => table.iter().any(|(_, node)| node.any_text(is)),
+            Node::Toml(_) | Node::Null | Node::Vault(_) => false,
+        }
+    }
+}
+
 pub(crate) type Table = Vec<(String, Node)>;
 
 /// The deepest nesting of arrays and inline tables in one value.

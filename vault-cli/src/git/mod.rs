@@ -1,14 +1,13 @@
-//! A sealed file in git: its repository, its versions, and the sides of a merge.
+//! A sealed file in git: its repository and its signed versions.
 
 pub(crate) mod named_version;
-pub(crate) mod sides;
-pub(crate) mod versions;
 
+pub(crate) mod forks;
 pub(crate) mod history;
 pub(crate) mod version;
 
 mod blobs;
-mod budget;
+pub(crate) mod budget;
 pub(crate) mod objects;
 
 pub(crate) mod command;

@@ -119,10 +119,10 @@ impl Repository {
         {
             meanings.push(meant);
         }
-        let is_short_id =
-            (4..40).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if is_short_id && !meanings.is_empty() {
-            let ids = self.ask(&["rev-parse", &format!("--disambiguate={name}")])?;
+        if let Some(id) = id_in(name)
+            && !meanings.is_empty()
+        {
+            let ids = self.ask(&["rev-parse", &format!("--disambiguate={id}")])?;
             meanings.extend(String::from_utf8_lossy(&ids).lines().map(|id| format!("object {id}")));
         }
         if meanings.len() < 2 {
@@ -173,4 +173,12 @@ impl Repository {
         let list = self.ask(&["remote"])?;
         Ok(String::from_utf8_lossy(&list).lines().map(str::to_owned).collect())
     }
+}
+
+/// The id, whole or short, that git finds in a name, if no reference has this name: the name itself,
+/// or the end of what `git describe` prints, as in `v1-1-g0123abc`. Whole ids have 40 or 64 digits.
+fn id_in(name: &str) -> Option<&str> {
+    let id = name.rsplit_once("-g").map_or(name, |(_, id)| id);
+    let is_id = (4..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_id.then_some(id)
 }

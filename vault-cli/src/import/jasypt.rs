@@ -65,6 +65,9 @@ pub(crate) fn import(
         collect(names, node, &mut blobs).map_err(|error| error.in_file(path))?;
     }
     if blobs.is_empty() {
+        if let Some(unopened) = Imported::unopened(entries)? {
+            return Ok(unopened);
+        }
         return Err(bootseal_core::Error::new(
             Kind::Malformed,
             "contains no ENC(…), so nothing that Jasypt has encrypted",

@@ -18,7 +18,7 @@ pub(crate) mod spring;
 
 pub(crate) use key_source::KeySource;
 
-use crate::formats::{Entries, InputProperty, Node, property, shown};
+use crate::formats::{Entries, InputProperty, Node, ciphertext_in, property, shown};
 use bootseal_core::{Error, Kind, PropertyPath, Result, Secret, ValueKind};
 use std::collections::HashSet;
 use zeroize::Zeroizing;
@@ -53,6 +53,8 @@ pub(crate) enum Leaf {
     Opened(Node),
     /// Bytes that were encrypted, and are not text.
     OpenedBytes(Zeroizing<Vec<u8>>),
+    /// A comment that the tool keeps among the values.
+    Comment,
 }
 
 impl Leaf {
@@ -73,12 +75,15 @@ impl Imported {
         mut open: impl FnMut(&[String], Node) -> Result<Leaf>,
     ) -> Result<Imported> {
         let mut imported = Imported { remarks: entries.remarks, ..Imported::default() };
-        let mut seen = HashSet::new();
+        let (mut seen, mut comments) = (HashSet::new(), entries.comments);
         for (path, node) in entries.values {
             let mut names = path.clone();
-            let mut walk = Walk { open: &mut open, sealed: false, null: false };
+            let mut walk = Walk { open: &mut open, sealed: false, null: false, comments: false };
             let property = match node {
-                Node::Array(_) => Leaf::Readable(walk.inside(&mut names, node)?),
+                Node::Array(_) => match walk.inside(&mut names, node)? {
+                    Some(array) => Leaf::Readable(array),
+                    None => continue,
+                },
                 Node::Null => {
                     imported.left_out.push((shown(&path), "null, which TOML does not have".into()));
                     continue;
@@ -86,6 +91,7 @@ impl Imported {
                 leaf => (walk.open)(&names, leaf)?,
             };
             let (sealed, null) = (walk.sealed, walk.null);
+            comments |= walk.comments;
             if null {
                 imported
                     .left_out
@@ -105,6 +111,10 @@ impl Imported {
                     let value = Secret::copy_of(&bytes)?;
                     (InputProperty { path, kind: ValueKind::Bytes, value, marked: false }, true)
                 }
+                Leaf::Comment => {
+                    comments = true;
+                    continue;
+                }
             };
             if sealed {
                 imported.sealed.insert(property.path.clone());
@@ -116,10 +126,20 @@ impl Imported {
             .iter()
             .map(|path| (shown(path), "an empty table, which contains no property".into()));
         imported.left_out.extend(empty);
-        if entries.comments {
+        if comments {
             imported.left_out.push(("comments".into(), "they may contain old values".into()));
         }
         Ok(imported)
+    }
+
+    /// Returns the entries as they are, if ciphertext of some tool is in their values although
+    /// the importer finds none that it can open.
+    fn unopened(entries: Entries) -> Result<Option<Imported>> {
+        let mut is = |text: &str| ciphertext_in(text).is_some();
+        if !entries.values.iter().any(|(_, node)| node.any_text(&mut is)) {
+            return Ok(None);
+        }
+        Imported::of(entries, |_, node| Ok(Leaf::Readable(node))).map(Some)
     }
 
     /// Puts all properties below `prefix`.
@@ -143,14 +163,16 @@ struct Walk<'a, F> {
     open: &'a mut F,
     sealed: bool,
     null: bool,
+    comments: bool,
 }
 
 impl<F: FnMut(&[String], Node) -> Result<Leaf>> Walk<'_, F> {
-    fn inside(&mut self, names: &mut Vec<String>, node: Node) -> Result<Node> {
-        Ok(match node {
+    /// Opens a value; `None` for a comment among the values.
+    fn inside(&mut self, names: &mut Vec<String>, node: Node) -> Result<Option<Node>> {
+        Ok(Some(match node {
             Node::Array(elements) => {
                 let elements = elements.into_iter().map(|element| self.inside(names, element));
-                Node::Array(elements.collect::<Result<_>>()?)
+                Node::Array(elements.filter_map(Result::transpose).collect::<Result<_>>()?)
             }
             Node::Table(table) => {
                 let mut opened = Vec::with_capacity(table.len());
@@ -158,7 +180,7 @@ impl<F: FnMut(&[String], Node) -> Result<Leaf>> Walk<'_, F> {
                     names.push(key.clone());
                     let value = self.inside(names, value);
                     names.pop();
-                    opened.push((key, value?));
+                    opened.extend(value?.map(|value| (key, value)));
                 }
                 Node::Table(opened)
             }
@@ -172,6 +194,10 @@ impl<F: FnMut(&[String], Node) -> Result<Leaf>> Walk<'_, F> {
                     self.sealed = true;
                     node
                 }
+                Leaf::Comment => {
+                    self.comments = true;
+                    return Ok(None);
+                }
                 Leaf::OpenedBytes(_) => {
                     return Err(Error::new(
                         Kind::Malformed,
@@ -180,7 +206,7 @@ impl<F: FnMut(&[String], Node) -> Result<Leaf>> Walk<'_, F> {
                     .at(&PropertyPath::new(names.clone())?));
                 }
             },
-        })
+        }))
     }
 }
 

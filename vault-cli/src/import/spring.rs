@@ -24,6 +24,9 @@ pub(crate) fn import(
 ) -> Result<Imported> {
     let entries = entries(text, path)?;
     if !entries.values.iter().any(|(_, node)| sealed(node)) {
+        if let Some(unopened) = Imported::unopened(entries)? {
+            return Ok(unopened);
+        }
         return Err(bootseal_core::Error::new(
             Kind::Malformed,
             "contains no {cipher}…, so nothing that Spring has encrypted",

@@ -35,7 +35,26 @@ impl Document for Value {
 pub(crate) fn each<T, Json: Document>(
     files: Vec<(PathBuf, Result<T>)>,
     context: &mut Context<'_>,
+    verb: impl FnMut(T, &mut Context<'_>) -> Result<Answer<Json>>,
+) -> Result<(), Exit> {
+    run(files, context, verb, true)
+}
+
+/// Does the same as [`each`] for a command that changes nothing, and prints one answer for all
+/// files.
+pub(crate) fn gather<T, Json: Document>(
+    files: Vec<(PathBuf, Result<T>)>,
+    context: &mut Context<'_>,
+    verb: impl FnMut(T, &mut Context<'_>) -> Result<Answer<Json>>,
+) -> Result<(), Exit> {
+    run(files, context, verb, false)
+}
+
+fn run<T, Json: Document>(
+    files: Vec<(PathBuf, Result<T>)>,
+    context: &mut Context<'_>,
     mut verb: impl FnMut(T, &mut Context<'_>) -> Result<Answer<Json>>,
+    changes: bool,
 ) -> Result<(), Exit> {
     let several = files.len() > 1;
     let (mut printed, mut worst, mut quiet) = (0, 0, Vec::new());
@@ -63,7 +82,7 @@ pub(crate) fn each<T, Json: Document>(
         }
     }
     // With several files, the changed ones are listed, because others may have failed.
-    if several && !quiet.is_empty() {
+    if changes && several && !quiet.is_empty() {
         context.ui.note(format_args!("changed: {}", quiet.join(", ")));
     }
     match (context.ui.style.json, printed) {

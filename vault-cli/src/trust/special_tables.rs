@@ -1,8 +1,9 @@
-//! The tables of settings: login profiles, routes, gateway and fleet. They determine where a secret
-//! is sent, and stay readable.
+//! The tables of settings: login profiles, routes, gateway and fleet, which determine where a secret
+//! is sent, and the rules for what is sealed. They stay readable.
 
 use bootseal_core::{
     ClearText, Gateway, PlainProperty, Profile, Property, PropertyPath, Route, VerifiedFile,
+    sealing_names,
 };
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -16,7 +17,7 @@ pub(crate) struct SpecialTables(HashSet<Vec<String>>);
 
 /// The place of a property in a settings table.
 pub(crate) struct Place<'a> {
-    /// The last name of the table: `login`, `route`, `gateway` or `fleet`.
+    /// The last name of the table: `login`, `route`, `gateway`, `fleet` or `seal`.
     pub(crate) kind: &'a str,
     /// The first key below the table.
     pub(crate) key: &'a str,
@@ -28,6 +29,8 @@ impl Place<'_> {
         match self.kind {
             "login" => Profile::KEYS.contains(&self.key),
             "route" => Route::KEYS.contains(&self.key) || MORE_ROUTE_KEYS.contains(&self.key),
+            // Only a table with exactly the key `names` is a table of rules.
+            "seal" => true,
             "gateway" => Gateway::KEYS.contains(&self.key),
             _ => FLEET_KEYS.contains(&self.key),
         }
@@ -42,15 +45,17 @@ impl SpecialTables {
         property: impl Fn(&PropertyPath) -> Option<Cow<'a, Property>>,
     ) -> SpecialTables {
         let names: Vec<_> = names.collect();
+        let rules =
+            sealing_names(names.iter().copied(), &property).map(|_| vec!["seal".to_owned()]);
         let logins = Profile::tables(&names, property);
         let logins = logins.iter().map(|table| [table.segments(), &["login".to_owned()]].concat());
         let others = names.into_iter().filter_map(other_table).map(<[String]>::to_vec);
-        SpecialTables(logins.chain(others).collect())
+        SpecialTables(logins.chain(others).chain(rules).collect())
     }
 
     pub(crate) fn of_file(file: &VerifiedFile) -> SpecialTables {
         let names = file.names().map(|(path, _)| path);
-        let settings: Vec<_> = names.filter(|path| path.settings_table().is_some()).collect();
+        let settings: Vec<_> = names.filter(PropertyPath::may_be_setting).collect();
         SpecialTables::of(settings.iter(), |path| file.property(path).map(Cow::Owned))
     }
 
@@ -70,6 +75,13 @@ impl SpecialTables {
 
     pub(crate) fn hold(&self, path: &PropertyPath) -> bool {
         self.place(path).is_some()
+    }
+
+    /// Whether a property is a part of what a login sends, in which a credential may be written.
+    pub(crate) fn is_sent(&self, path: &PropertyPath) -> bool {
+        self.place(path).is_some_and(|place| {
+            place.kind == "login" && matches!(place.key, "json" | "form" | "headers")
+        })
     }
 
     /// Whether a property is a known key of a settings table.

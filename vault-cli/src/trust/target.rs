@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::trust::keyring::Keys;
 use crate::trust::locate::{self, OpenedFile};
 use crate::trust::memory::note_older;
+use crate::trust::rules::Rules;
 use crate::trust::save::save;
 use crate::trust::vouch::vouch;
 use crate::ui::failure::{Failure, Result};
@@ -20,10 +21,17 @@ pub(crate) struct Target {
     /// The pin that the file must still match when it is locked: see [`pin_of`].
     pin: Pin,
     epoch: u64,
+    /// Whether a change may leave a value readable against the rules of the file.
+    may_be_plain: bool,
 }
 
 /// The files to change, each with its own result.
 pub(crate) type Targets = Vec<(PathBuf, Result<(Target, VerifiedFile)>)>;
+
+/// The files that were found.
+pub(crate) fn files(targets: &Targets) -> impl Iterator<Item = &VerifiedFile> + Clone {
+    targets.iter().filter_map(|(_, found)| found.as_ref().ok()).map(|(_, file)| file)
+}
 
 impl Target {
     /// Finds and verifies the one file, and makes sure that it is trusted.
@@ -48,7 +56,12 @@ impl Target {
         keys.unlock_to_write(&file, context)?;
         let pin = pin_of(&file, &pins);
         let pin = Pin { floor: pin.floor.max(file.generation()), ..pin };
-        Ok((Target { path, keys, pin, epoch: file.epoch() }, file))
+        Ok((Target { path, keys, pin, epoch: file.epoch(), may_be_plain: false }, file))
+    }
+
+    /// Lets a change leave values readable that the rules of the file say must be sealed.
+    pub(crate) fn may_be_plain(self, may_be_plain: bool) -> Target {
+        Target { may_be_plain, ..self }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -113,13 +126,33 @@ impl Target {
         note_older(&file, &self.path, context)?;
         let mut vault = file.open_for_writing(&self.keys.identities)?;
         let working = context.ui.working("sealing");
+        let had_rules = vault.file().has_rules();
         let result = change(&mut vault)?;
+        if had_rules {
+            Rules::refuse_end(vault.file())?;
+        }
+        let remark = self.keep_rules(vault.file(), &lock)?;
         save(vault, 0, &self.path, context, |text| {
             lock.write(text)?;
             drop(working);
             Ok(())
         })?;
+        if let Some(remark) = remark {
+            context.ui.warn(remark);
+        }
         Ok(result)
+    }
+
+    /// Refuses a change that makes a value readable against the rules of the file. Returns a remark
+    /// on values that are readable against new rules.
+    fn keep_rules(&self, after: &VerifiedFile, lock: &FileLock) -> Result<Option<String>> {
+        let rules = Rules::of_file(after)?;
+        if rules.is_empty() {
+            return Ok(None);
+        }
+        // The file on the disk is still the one before the change.
+        let before = lock.read()?.verify(&[self.pin])?;
+        rules.keep(after, Some(&before), self.may_be_plain)
     }
 
     /// Checks that the available identities may change the file, before the prompt for a value.

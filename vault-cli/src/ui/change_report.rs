@@ -37,8 +37,17 @@ pub(crate) fn fill_content(review: &mut Review, changes: &Changes) {
 }
 
 fn add(review: &mut Review, entries: impl Iterator<Item = Entry>) {
+    let mut has_rules = false;
     for entry in entries {
         match entry.part {
+            // Rules decide what later changes may leave readable, so they come first. They are
+            // repeated at the end, which no text of a file can push off a screen.
+            Part::Rules => {
+                if !std::mem::replace(&mut has_rules, true) {
+                    review.headline(entry.row());
+                }
+                review.destination(entry.row());
+            }
             Part::Minor(kind) => review.minor(kind, entry.row()),
             Part::Access => review.access(entry.row()),
             Part::Destination => review.destination(entry.row()),
@@ -49,6 +58,9 @@ fn add(review: &mut Review, entries: impl Iterator<Item = Entry>) {
 /// Prints the changes alone, with those that decide where a secret is sent last. The rows are made
 /// one at a time, in three passes, because there can be very many.
 pub(crate) fn print(changes: &Changes, ui: &mut Ui<'_>) -> failure::Result<()> {
+    if let Some(rules) = changes.properties().next().filter(|change| change.rules) {
+        ui.line(property(&rules, changes).row().whole())?;
+    }
     let (mut kinds, mut is_all) = (Kinds::new(), true);
     for entry in entries(changes) {
         match entry.part {
@@ -62,8 +74,9 @@ pub(crate) fn print(changes: &Changes, ui: &mut Ui<'_>) -> failure::Result<()> {
     if let Some(counts) = counts(&kinds, kinds.values().sum(), is_all, "") {
         ui.line(counts)?;
     }
-    for part in [Part::Access, Part::Destination] {
-        for entry in entries(changes).filter(|entry| entry.part == part && !is_all) {
+    for is_marked in [false, true] {
+        let decides = |entry: &Entry| !is_all && !matches!(entry.part, Part::Minor(_));
+        for entry in entries(changes).filter(decides).filter(|it| it.is_marked() == is_marked) {
             ui.line(entry.row().whole())?;
         }
     }
@@ -79,6 +92,8 @@ enum Part {
     Access,
     /// It decides where a secret is sent.
     Destination,
+    /// It decides what must be sealed.
+    Rules,
 }
 
 struct Entry {
@@ -93,8 +108,12 @@ impl Entry {
         Entry { part, name: name.to_owned(), what, rank: 0 }
     }
 
+    fn is_marked(&self) -> bool {
+        matches!(self.part, Part::Destination | Part::Rules)
+    }
+
     fn row(&self) -> Row {
-        let mark = if self.part == Part::Destination { "! " } else { "" };
+        let mark = if self.is_marked() { "! " } else { "" };
         Row::fixed(mark).long(&*self.name).and(": ").then(self.what.clone()).ranked(self.rank)
     }
 }
@@ -156,6 +175,7 @@ fn property(change: &Change, changes: &Changes) -> Entry {
     let switched = matches!(change.what(), "sealed" | "made readable");
     let is_new = change.before.is_none();
     let (part, rank) = match (change.path.settings_table(), switched, has_address) {
+        _ if change.rules => (Part::Rules, 0),
         (Some(_), _, true) if !is_new => (Part::Destination, 0),
         (Some(_), _, _) => (Part::Destination, if is_new && !has_address { 2 } else { 1 }),
         (None, true, _) => (Part::Access, u8::from(change.what() == "sealed")),
@@ -166,7 +186,11 @@ fn property(change: &Change, changes: &Changes) -> Entry {
             0,
         ),
     };
-    let what = change_text(change, changes).and(remark(changes, &name));
+    let rules = match change.ends_rules() {
+        true => "; with another key than `names`, the table [seal] has no rules",
+        false => "",
+    };
+    let what = change_text(change, changes).and(rules).and(remark(changes, &name));
     Entry { part, name, what, rank }
 }
 
@@ -425,7 +449,7 @@ pub(crate) fn markdown(file: &str, headline: &str, changes: &Changes) -> String 
         text.push('\n');
     }
     for entry in entries(changes) {
-        let mark = if entry.part == Part::Destination { "⚠ " } else { "" };
+        let mark = if entry.is_marked() { "⚠ " } else { "" };
         text.push_str(&format!("- {mark}{}: {}\n", code(&entry.name), code(&entry.what.whole())));
     }
     text

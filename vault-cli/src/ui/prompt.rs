@@ -53,6 +53,12 @@ impl Ui<'_> {
         Ok(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
+    /// Asks a yes-or-no question; any answer except no means yes.
+    pub(crate) fn ask_unless_no(&mut self, question: &str) -> Result<bool> {
+        let answer = self.terminal()?.line(&format!("{question} [Y/n] ")).map_err(no_answer)?;
+        Ok(!matches!(answer.to_ascii_lowercase().as_str(), "n" | "no"))
+    }
+
     /// Whether the user can be asked for a passphrase: stderr is a terminal, but stdin may be a
     /// pipe with a value.
     pub(crate) fn can_ask_passphrase(&self) -> bool {

@@ -233,6 +233,23 @@ impl VerifiedFile {
         self.document.parts(path, each);
     }
 
+    /// The patterns of the names whose values must be sealed: see
+    /// [`sealing_names`](crate::sealing_names).
+    ///
+    /// ```
+    /// # let (_, file) = bootseal_fixtures::file("[seal]\nnames = [\"*password*\"]\n");
+    /// assert_eq!(file.sealing_names(), Some(vec!["*password*".to_owned()]));
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn sealing_names(&self) -> Option<Vec<String>> {
+        self.document.sealing_names()
+    }
+
+    /// Whether the file has rules for what is sealed.
+    pub fn has_rules(&self) -> bool {
+        self.document.has_rules()
+    }
+
     /// The names of removed members who know a value that was set at `set_at`, in seconds since
     /// 1970-01-01 UTC.
     ///

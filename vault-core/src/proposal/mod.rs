@@ -66,6 +66,10 @@ impl VerifiedFile {
     /// ```
     pub fn may_be_proposed(&self, path: &PropertyPath) -> Result<()> {
         check_place(path)?;
+        let has_rules = self.document.has_rules();
+        if path.is_in_seal_table() && has_rules || self.document.would_begin_rules(path) {
+            return Err(refused(path, "belongs to the rules for what is sealed"));
+        }
         // The property is readable on purpose, so a secret proposed for it is a mistake or a trap.
         match self.is_sealed(path) {
             Some(false) => Err(Error::new(
@@ -246,18 +250,21 @@ impl Vault<CanWrite> {
 /// Refuses paths that a stranger must not set, which are those of the format and those that decide
 /// where logins and calls are sent.
 fn check_place(path: &PropertyPath) -> Result<()> {
-    let refused = |what: &str| {
-        Err(Error::new(Kind::Conflict, format!("{what}; no proposal can change it")).at(path))
-    };
     let segments = path.segments();
     match segments {
-        [top, ..] if top == "bootseal" => refused("belongs to the format"),
+        [top, ..] if top == "bootseal" => Err(refused(path, "belongs to the format")),
         [top, ..] if AT_THE_TOP.contains(&top.as_str()) => {
-            refused("belongs to the fleet's or the gateway's settings")
+            Err(refused(path, "belongs to the fleet's or the gateway's settings"))
         }
-        _ if path.settings_table().is_some() => refused("belongs to a login profile or a route"),
+        _ if path.settings_table().is_some() => {
+            Err(refused(path, "belongs to a login profile or a route"))
+        }
         _ => Ok(()),
     }
+}
+
+fn refused(path: &PropertyPath, what: &str) -> Error {
+    Error::new(Kind::Conflict, format!("{what}; no proposal can change it")).at(path)
 }
 
 #[cfg(test)]

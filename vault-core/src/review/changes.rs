@@ -31,6 +31,8 @@ pub struct Changes {
     new: Document,
     /// The changed properties: the position of each in the old and in the new version.
     properties: Vec<(Option<NonZeroU32>, Option<NonZeroU32>)>,
+    /// Whether the old or the new version has rules for what is sealed.
+    has_rules: bool,
     /// The dates of their values, if the values could be opened.
     dates: Vec<Dates>,
     /// Members who were added or removed, or who have another role or recipient.
@@ -63,6 +65,9 @@ pub struct Change {
     /// The times at which the old and the new sealed value were set, in seconds since 1970-01-01
     /// UTC, if they could be opened.
     pub set_at: Dates,
+    /// Whether it is in the table `[seal]`, which has rules for what is sealed before or after the
+    /// change: see [`sealing_names`](crate::sealing_names).
+    pub rules: bool,
 }
 
 /// The times at which the old and the new value were set.
@@ -98,6 +103,11 @@ impl Change {
             (Some(Property::Sealed(_)), Some(Property::Readable(_))) => "made readable",
             _ => "changed",
         }
+    }
+
+    /// Whether it adds another key to the table of rules, which then belongs to the application.
+    pub fn ends_rules(&self) -> bool {
+        self.rules && self.after.is_some() && self.path.segments() != ["seal", "names"]
     }
 
     /// Whether a sealed value is older than the value that it replaces. If so, someone may have
@@ -165,13 +175,15 @@ impl Changes {
         })
     }
 
-    /// The changed properties, each read from the texts when the iterator reaches it. Those in
-    /// login, route and fleet tables come first, because they decide where a secret is sent.
+    /// The changed properties, each read from the texts when the iterator reaches it. The rules
+    /// for what is sealed come first, and then login, route and fleet tables, because they decide
+    /// where a secret is sent.
     pub fn properties(&self) -> impl Iterator<Item = Change> {
         self.paths().enumerate().map(|(index, path)| Change {
             before: self.old.get(&path),
             after: self.new.get(&path),
             set_at: self.dates.get(index).copied().unwrap_or_default(),
+            rules: self.has_rules && path.is_in_seal_table(),
             path,
         })
     }
@@ -205,22 +217,28 @@ impl Changes {
                     _ => false,
                 }
         };
-        let (mut settings, mut properties) = (Vec::new(), Vec::new());
+        let has_rules = old.has_rules() || new.has_rules();
+        let (mut rules, mut settings, mut properties) = (Vec::new(), Vec::new(), Vec::new());
         let mut add = |path: &PropertyPath| {
-            let list =
-                if path.settings_table().is_some() { &mut settings } else { &mut properties };
+            let list = match path.settings_table() {
+                _ if has_rules && path.is_in_seal_table() => &mut rules,
+                Some(_) => &mut settings,
+                None => &mut properties,
+            };
             list.push((number(old, path), number(new, path)));
         };
         old.names().filter(|(path, _)| !unchanged(path)).for_each(|(path, _)| add(&path));
         new.names().filter(|(path, _)| !old.contains(path)).for_each(|(path, _)| add(&path));
-        settings.append(&mut properties);
+        rules.append(&mut settings);
+        rules.append(&mut properties);
         let (before, after) = (old.comments(), new.comments());
         let comments = (missing(&before, &after), missing(&after, &before));
         let (tables, now) = (old.empty_tables(), new.empty_tables());
         let moved =
             if before.is_empty() || after.is_empty() { Vec::new() } else { moved(old, new) };
         let mut changes = Changes {
-            properties: settings,
+            properties: rules,
+            has_rules,
             comments,
             moved,
             empty_tables: (missing(&tables, &now), missing(&now, &tables)),

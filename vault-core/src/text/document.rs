@@ -264,6 +264,12 @@ impl Document {
         positions.filter_map(|at| self.named(at))
     }
 
+    /// The names of the properties below a table, in the order of the text.
+    pub(crate) fn names_below(&self, table: &[String]) -> impl Iterator<Item = PropertyPath> {
+        let positions = self.index.positions_below(&self.text, table).into_iter();
+        positions.filter_map(|at| self.path_at(at))
+    }
+
     /// The paths of the empty tables below a table.
     pub(crate) fn empty_below(&self, table: &[String]) -> Vec<Vec<String>> {
         self.index.empty_tables(&self.text, table)

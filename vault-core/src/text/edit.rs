@@ -162,7 +162,8 @@ impl Document {
                 Kind::Conflict,
                 "this is an array of tables; a value cannot replace it",
             )
-            .at(path)),
+            .at(path)
+            .with_help("To change an array of tables, or to remove it: bootseal edit")),
             false => Ok(()),
         }
     }

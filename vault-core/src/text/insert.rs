@@ -141,7 +141,7 @@ enum Spot<'a> {
 }
 
 /// The start of the comment lines directly above `start`.
-fn lead(text: &str, start: usize) -> usize {
+pub(super) fn lead(text: &str, start: usize) -> usize {
     let mut at = start;
     for line in text[..start].split_inclusive('\n').rev() {
         if !line.trim_start().starts_with('#') {

@@ -8,6 +8,8 @@ pub(crate) mod host;
 
 pub(crate) mod document;
 
+pub(crate) mod element_path;
+pub(crate) mod seal_table;
 pub(crate) mod settings_tables;
 pub(crate) mod table_reader;
 

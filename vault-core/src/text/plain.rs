@@ -1,8 +1,9 @@
 //! A plain-text settings file, the input of sealing: its properties, and its text without the
 //! secrets.
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::text::document::Property;
+use crate::text::insert::lead;
 use crate::text::outline::{Outline, Section};
 use crate::text::parse::index::{EntryKind, Index, Rules};
 use crate::text::parse::value_text::one_line;
@@ -10,6 +11,7 @@ use crate::text::path::PropertyPath;
 use crate::text::sealed_text::{SEALED_PREFIX, SECRET_PREFIX};
 use crate::text::shared_text::with_lf;
 use crate::text::toml_value::quoted;
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
 use toml::Value;
@@ -23,7 +25,7 @@ use zeroize::{Zeroize, Zeroizing};
 /// let plain = bootseal_core::PlainDocument::parse("# acme\nuser = \"bob\"\npassword = \"secret:hunter2\"\n".into())?;
 /// let marked: Vec<_> = plain.properties().filter(|property| property.marked).collect();
 /// assert_eq!(marked[0].path.to_string(), "password");
-/// assert_eq!(plain.emptied(&[marked[0].path.clone()].into())?, "# acme\nuser = \"bob\"\npassword = \"\"\n");
+/// assert_eq!(plain.emptied(&[marked[0].path.clone()].into()), "# acme\nuser = \"bob\"\npassword = \"\"\n");
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```
 pub struct PlainDocument {
@@ -198,33 +200,58 @@ impl PlainDocument {
     }
 
     /// The text in which the values of `paths` are empty strings; everything else, comments
-    /// included, stays the same. A missing path changes nothing.
-    ///
-    /// # Errors
-    /// [`Kind::Conflict`] for an array that is written as `[[blocks]]`, because it can be in more
-    /// than one place of the text.
+    /// included, stays the same. A missing path changes nothing. An array that is written as
+    /// `[[blocks]]` is removed, because it can be in more than one place of the text.
     ///
     /// ```
-    /// let plain = bootseal_core::PlainDocument::parse("password = \"secret:hunter2\" # since May\n".into())?;
-    /// let text = plain.emptied(&["password".parse()?].into())?;
+    /// let plain = bootseal_core::PlainDocument::parse("password = \"secret:hunter2\" # since May\n[[hosts]]\na = 1\n".into())?;
+    /// let text = plain.emptied(&["password".parse()?, "hosts".parse()?].into());
     /// assert_eq!(text, "password = \"\" # since May\n");
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
-    pub fn emptied(&self, paths: &HashSet<PropertyPath>) -> Result<String> {
-        self.require_sealable(paths)?;
+    pub fn emptied(&self, paths: &HashSet<PropertyPath>) -> String {
         let mut text = String::with_capacity(self.text.len() + paths.len() * quoted("").len());
         let mut done = 0;
-        for (at, entry) in self.index.entries.iter().enumerate() {
-            let path = self.index.property_path(&self.text, at);
-            if !path.is_some_and(|path| paths.contains(&path)) {
-                continue;
+        self.visit_spans(paths, &mut |span, is_value| {
+            text.push_str(self.text.get(done..span.start).unwrap_or_default());
+            if is_value {
+                text.push_str(&quoted(""));
             }
-            text.push_str(&self.text[done..entry.span().start]);
-            text.push_str(&quoted(""));
-            done = entry.span().end;
-        }
+            done = span.end;
+        });
         text.push_str(&self.text[done..]);
-        Ok(text)
+        text
+    }
+
+    /// Visits the spans of the values of `paths` in the order of the text, each with whether it is a
+    /// value in one place, and not a part of `[[blocks]]`.
+    fn visit_spans(
+        &self,
+        paths: &HashSet<PropertyPath>,
+        visit: &mut dyn FnMut(Range<usize>, bool),
+    ) {
+        let wanted =
+            |at| self.index.property_path(&self.text, at).is_some_and(|it| paths.contains(&it));
+        let entries = || self.index.entries.iter().enumerate();
+        let blocks = entries().filter(|(at, entry)| entry.kind == EntryKind::Blocks && wanted(*at));
+        let mut blocks: Vec<Range<usize>> =
+            blocks.flat_map(|(at, _)| self.block_spans(at)).collect();
+        blocks.sort_unstable_by_key(|span| span.start);
+        let mut blocks = blocks.into_iter().peekable();
+        for (_, entry) in entries().filter(|(at, it)| it.kind != EntryKind::Blocks && wanted(*at)) {
+            let span = entry.span();
+            while let Some(block) = blocks.next_if(|block| block.start < span.start) {
+                visit(block, false);
+            }
+            visit(span, true);
+        }
+        blocks.for_each(|block| visit(block, false));
+    }
+
+    /// The spans of the `[[blocks]]` at a position. A comment above the next header belongs to that
+    /// header.
+    fn block_spans(&self, at: usize) -> impl Iterator<Item = Range<usize>> {
+        self.index.blocks(at).map(|block| block.start..lead(&self.text, block.end))
     }
 
     /// The length of the text without the values of `paths`, in bytes. A missing path is ignored.
@@ -235,38 +262,71 @@ impl PlainDocument {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn length_without(&self, paths: &HashSet<PropertyPath>) -> usize {
-        let names = self.names().map(|(path, _)| path);
-        let values = names.zip(&self.index.entries).filter(|(path, _)| paths.contains(path));
-        self.text.len() - values.map(|(_, entry)| entry.span().len()).sum::<usize>()
+        let mut length = self.text.len();
+        self.visit_spans(paths, &mut |span, _| length -= span.len());
+        length
     }
 
-    /// Checks that the values of `paths` can be sealed in place. A missing path is ignored.
-    ///
-    /// # Errors
-    /// [`Kind::Conflict`] for an array that is written as `[[blocks]]`, because it can be in more
-    /// than one place of the text.
+    /// Whether a property is an array that is written as `[[blocks]]`.
     ///
     /// ```
     /// let plain = bootseal_core::PlainDocument::parse("[[hosts]]\nname = \"a\"\n".into())?;
-    /// assert!(plain.require_sealable(&["hosts".parse()?].into()).is_err());
+    /// assert!(plain.has_blocks(&"hosts".parse()?));
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
-    pub fn require_sealable(&self, paths: &HashSet<PropertyPath>) -> Result<()> {
-        let mut blocks = (0..self.len()).filter(|at| {
-            self.index.entries.get(*at).is_some_and(|entry| entry.kind == EntryKind::Blocks)
-        });
-        let sealed =
-            |at| self.index.property_path(&self.text, at).filter(|path| paths.contains(path));
-        match blocks.find_map(sealed) {
-            None => Ok(()),
-            Some(path) => Err(Error::new(
-                Kind::Conflict,
-                "an array that is written as [[blocks]] cannot be sealed in place",
-            )
-            .at(&path)
-            .with_help(
-                "Write it as one array, name = [{ … }, { … }], or keep it readable with --plain.",
-            )),
+    pub fn has_blocks(&self, path: &PropertyPath) -> bool {
+        let at = self.index.position(&self.text, path.segments());
+        let entry = at.and_then(|at| self.index.entries.get(at));
+        entry.is_some_and(|entry| entry.kind == EntryKind::Blocks)
+    }
+
+    /// Whether there is a comment in the `[[blocks]]` of an array, which [`PlainDocument::emptied`]
+    /// removes with them.
+    ///
+    /// ```
+    /// let plain = bootseal_core::PlainDocument::parse("[[hosts]]\n# the first\nname = \"a\"\n".into())?;
+    /// assert!(plain.has_comments_in_blocks(&"hosts".parse()?));
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn has_comments_in_blocks(&self, path: &PropertyPath) -> bool {
+        let comment = |text: &str| {
+            let mut tokens = Source::new(text).lex();
+            tokens.any(|token| token.kind() == TokenKind::Comment)
+        };
+        let Some(at) = self.index.position(&self.text, path.segments()) else { return false };
+        self.block_spans(at).any(|span| self.text.get(span).is_some_and(comment))
+    }
+
+    /// Whether a property is an array.
+    ///
+    /// ```
+    /// let plain = bootseal_core::PlainDocument::parse("hosts = ['a']\n[[users]]\n".into())?;
+    /// assert!(plain.is_array(&"hosts".parse()?) && plain.is_array(&"users".parse()?));
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn is_array(&self, path: &PropertyPath) -> bool {
+        let at = self.index.position(&self.text, path.segments());
+        let entry = at.and_then(|at| self.index.entries.get(at));
+        let is_array = |text: &str| text.starts_with('[');
+        entry.is_some_and(|entry| self.text.get(entry.span()).is_some_and(is_array))
+    }
+
+    /// The text of a property that is an array, as TOML; `None` for other properties.
+    ///
+    /// ```
+    /// let plain = bootseal_core::PlainDocument::parse("hosts = ['a', 'b']\nport = 1\n".into())?;
+    /// assert_eq!(plain.array(&"hosts".parse()?).as_deref(), Some("['a', 'b']"));
+    /// assert!(plain.array(&"port".parse()?).is_none());
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn array(&self, path: &PropertyPath) -> Option<Cow<'_, str>> {
+        let at = self.index.position(&self.text, path.segments())?;
+        let entry = self.index.entries.get(at)?;
+        match entry.kind {
+            EntryKind::Blocks => Some(Cow::Owned(self.index.value(&self.text, at)?.to_string())),
+            _ => {
+                self.text.get(entry.span()).filter(|text| text.starts_with('[')).map(Cow::Borrowed)
+            }
         }
     }
 

@@ -204,12 +204,27 @@ impl Vault<CanWrite> {
         Ok(())
     }
 
-    /// Renames an entry of the access list; its keys stay the same.
-    pub(crate) fn rename_access(&mut self, old: &str, access: &Access) -> Result<()> {
+    /// Gives a member another name. The keys stay the same, so the member can open and change what it
+    /// could before.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] if no member is called `old`; [`Kind::Exists`] if another member is called
+    /// `new`; [`Kind::Usage`] if `new` is not a valid name.
+    ///
+    /// ```
+    /// # let mut vault = bootseal_fixtures::vault("");
+    /// vault.rename_access("alice", "alice@laptop")?;
+    /// assert_eq!(vault.file().access()[0].name, "alice@laptop");
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn rename_access(&mut self, old: &str, new: &str) -> Result<()> {
         let at = self.position(old)?;
-        self.refuse_taken(access, Some(at))?;
-        self.file.own = edit::replace_access(&self.file.own, at, access)?.into();
-        self.file.header.access[at] = access.clone();
+        let before = self.file.header.access[at].clone();
+        let valid = Access::new(new, before.role, before.recipient.clone())?;
+        self.refuse_taken(&valid, Some(at))?;
+        let access = Access { name: valid.name, ..before };
+        self.file.own = edit::replace_access(&self.file.own, at, &access)?.into();
+        self.file.header.access[at] = access;
         Ok(())
     }
 }

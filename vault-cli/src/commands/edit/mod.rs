@@ -6,6 +6,7 @@ mod draft;
 mod session;
 mod text;
 
+use crate::cli::Edit;
 use crate::commands::edit::draft::Drafts;
 use crate::commands::edit::session::{Outcome, Session};
 use crate::context::Context;
@@ -17,8 +18,9 @@ use bootseal_core::{Changes, Kind, Shown, VerifiedFile};
 use serde_json::json;
 use std::path::Path;
 
-pub(crate) fn run(context: &mut Context<'_>) -> Result<(), Exit> {
+pub(crate) fn run(options: &Edit, context: &mut Context<'_>) -> Result<(), Exit> {
     let (target, file) = Target::find(context)?;
+    let target = target.may_be_plain(options.allow_plain);
     edit_target(&target, file, context).map_err(|done| done.in_file(target.path()))
 }
 

@@ -2,10 +2,10 @@
 
 use crate::cli::{Exec, Format};
 use crate::context::Context;
-use crate::formats;
-use crate::formats::value_writer::readable_text;
+use crate::formats::{self, Findings};
 use crate::trust::keyring::Keys;
 use crate::trust::special_tables::SpecialTables;
+use crate::trust::value_name::{Scope, ValueName, readable_in};
 use crate::trust::variable;
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Error, Kind, PropertyPath, Secret, Shown, VerifiedFile};
@@ -34,7 +34,7 @@ impl std::fmt::Display for Slot {
 
 /// The origin of a value.
 pub(super) enum Source {
-    Property(PropertyPath),
+    Property(ValueName),
     /// A value from the .env file itself.
     Literal(Secret),
 }
@@ -43,7 +43,7 @@ pub(super) type Values = Vec<(Slot, Secret)>;
 
 /// The values that the command line selects.
 pub(super) struct Selection {
-    only: Vec<PropertyPath>,
+    only: Vec<ValueName>,
     named: Vec<(String, Source)>,
     /// Whether all properties, or those that --only names, are wanted in addition to `named`.
     general: bool,
@@ -57,7 +57,7 @@ impl Selection {
             .only
             .iter()
             .map(|prefix| prefix.parse())
-            .collect::<Result<Vec<PropertyPath>, Error>>()?;
+            .collect::<Result<Vec<ValueName>, Error>>()?;
         let mut named = match &options.env_file {
             Some(path) => of_env_file(path, &options.env, context)?,
             None => Vec::new(),
@@ -86,49 +86,57 @@ impl Selection {
         for (name, source) in &self.named {
             let source = match source {
                 Source::Literal(value) => Source::Literal(value.clone()),
-                Source::Property(path) if file.is_sealed(path).is_some() => {
-                    Source::Property(path.clone())
-                }
-                Source::Property(path) => return Err(file.not_found(path).into()),
+                Source::Property(name) => Source::Property(name.in_file(file)?),
             };
             wanted.push((Slot::Variable(name.clone()), source));
         }
-        if let Some(nothing) = self
-            .only
-            .iter()
-            .find(|only| !file.names().any(|(path, _)| path.starts_with(only.segments())))
-        {
-            return Err(file.not_found(nothing).into());
+        let scope = Scope::of(&self.only, file)?;
+        for path in self.general(&scope, file).filter(|path| !self.shell_runs(path)) {
+            wanted.push((self.slot(&path)?, Source::Property(ValueName::Property(path))));
         }
-        for path in self.general(file).filter(|path| !self.shell_runs(path)) {
-            let slot = match (self.files, self.flat) {
-                (false, _) => Slot::Variable(variable::of(&path, HELP)?),
-                (true, true) => Slot::File(variable::joined(&path).into()),
-                (true, false) => Slot::File(tree(&path)?),
-            };
-            wanted.push((slot, Source::Property(path)));
+        let special = SpecialTables::of_file(file);
+        for element in scope.elements {
+            let path = element.dotted()?;
+            if !self.shell_runs(&path) && !special.hold(&path) {
+                wanted.push((self.slot(&path)?, Source::Property(ValueName::Element(element))));
+            }
         }
         apart(wanted)
+    }
+
+    fn slot(&self, path: &PropertyPath) -> Result<Slot> {
+        Ok(match (self.files, self.flat) {
+            (false, _) => Slot::Variable(variable::of(path, HELP)?),
+            (true, true) => Slot::File(variable::joined(path).into()),
+            (true, false) => Slot::File(tree(path)?),
+        })
     }
 
     /// The properties that are left out, because shells run or expand the variables that they would
     /// become.
     pub(super) fn left_out(&self, file: &VerifiedFile) -> Vec<PropertyPath> {
-        self.general(file).filter(|path| self.shell_runs(path)).collect()
+        let scope = Scope::of(&self.only, file).unwrap_or_default();
+        let elements = scope.elements.iter().filter_map(|element| element.dotted().ok());
+        let elements = elements.filter(|path| self.shell_runs(path));
+        let general = self.general(&scope, file).filter(|path| self.shell_runs(path));
+        general.chain(elements).collect()
     }
 
     /// The properties that are wanted without being named one by one.
-    fn general<'a>(&'a self, file: &'a VerifiedFile) -> impl Iterator<Item = PropertyPath> + 'a {
+    fn general<'a>(
+        &'a self,
+        scope: &'a Scope,
+        file: &'a VerifiedFile,
+    ) -> impl Iterator<Item = PropertyPath> + 'a {
         let special = SpecialTables::of_file(file);
-        let under = |path: &PropertyPath| {
-            self.only.is_empty() || self.only.iter().any(|only| path.starts_with(only.segments()))
-        };
-        let meant = move |path: &PropertyPath| self.general && under(path) && !special.hold(path);
+        let meant =
+            move |path: &PropertyPath| self.general && scope.holds(path) && !special.hold(path);
         file.names().map(|(path, _)| path).filter(meant)
     }
 
     fn shell_runs(&self, path: &PropertyPath) -> bool {
-        let named = |source: &Source| matches!(source, Source::Property(other) if other == path);
+        let named =
+            |source: &Source| matches!(source, Source::Property(other) if other.property() == path);
         !self.files
             && variable::is_left_out(path)
             && !self.named.iter().any(|(_, source)| named(source))
@@ -146,6 +154,10 @@ fn of_env_file(
     for remark in &input.remarks {
         context.ui.warn(remark);
     }
+    for (property, found) in &Findings::of(&input)?.ciphertext {
+        let what = format!("{property}: the program gets {}", found.shown());
+        context.ui.warn(format_args!("{what}; the value itself: {}", found.help(path)));
+    }
     let mut named = Vec::new();
     for property in input.properties(|_| true) {
         let property = property?.into_owned();
@@ -157,7 +169,7 @@ fn of_env_file(
         }
         let reference = property
             .value
-            .expose_str(|text| text.strip_prefix(REFERENCE).map(str::parse::<PropertyPath>));
+            .expose_str(|text| text.strip_prefix(REFERENCE).map(str::parse::<ValueName>));
         let source = match reference.ok().flatten() {
             None => Source::Literal(property.value),
             Some(Ok(target)) => Source::Property(target),
@@ -198,7 +210,7 @@ fn tree(path: &PropertyPath) -> Result<PathBuf> {
 
 /// Refuses two values with one destination; a property that is named twice is passed once.
 fn apart(wanted: Vec<(Slot, Source)>) -> Result<Vec<(Slot, Source)>> {
-    let mut seen: HashMap<Slot, Option<PropertyPath>> = HashMap::new();
+    let mut seen: HashMap<Slot, Option<ValueName>> = HashMap::new();
     let mut kept = Vec::new();
     for (slot, source) in wanted {
         let path = match &source {
@@ -212,7 +224,7 @@ fn apart(wanted: Vec<(Slot, Source)>) -> Result<Vec<(Slot, Source)>> {
             }
             Some(other) if *other == path && path.is_some() => {}
             Some(other) => {
-                let name = |path: &Option<PropertyPath>| {
+                let name = |path: &Option<ValueName>| {
                     path.as_ref().map_or("a line of the .env file".into(), ToString::to_string)
                 };
                 let what = format!("{} and {} would both become {slot}", name(other), name(&path));
@@ -236,20 +248,20 @@ pub(super) fn values(
     for (slot, source) in wanted {
         let value = match source {
             Source::Literal(value) => value,
-            Source::Property(path) if file.is_sealed(&path) == Some(false) => {
-                Secret::copy_of(&readable_text(&file, &path))?
-            }
-            Source::Property(path) => {
-                sealed.push((slot, path));
-                continue;
-            }
+            Source::Property(name) => match readable_in(&name, &file)? {
+                Some(value) => value.secret,
+                None => {
+                    sealed.push((slot, name));
+                    continue;
+                }
+            },
         };
         values.push((slot, value));
     }
     if !sealed.is_empty() {
         let vault = file.open(&keys.identities)?;
-        for (slot, path) in sealed {
-            let value = vault.open(&path)?.secret;
+        for (slot, name) in sealed {
+            let value = name.of(vault.open(name.property())?)?.secret;
             values.push((slot, value));
         }
     }
@@ -267,8 +279,8 @@ pub(super) fn values(
 
 /// Whether any of the values is sealed, so that a key is needed.
 pub(super) fn needs_key(wanted: &[(Slot, Source)], file: &VerifiedFile) -> bool {
-    let sealed = |path| file.is_sealed(path) == Some(true);
-    wanted.iter().any(|(_, source)| matches!(source, Source::Property(path) if sealed(path)))
+    let sealed = |name: &ValueName| file.is_sealed(name.property()) == Some(true);
+    wanted.iter().any(|(_, source)| matches!(source, Source::Property(name) if sealed(name)))
 }
 
 impl Selection {

@@ -15,8 +15,7 @@ const TELLING: usize = 6;
 /// value.
 pub(super) fn readable_text(input: &Input, sealed: &HashSet<PropertyPath>) -> Result<String> {
     if let Some(document) = &input.document {
-        let text = document.emptied(sealed)?;
-        return Ok(text);
+        return Ok(document.emptied(sealed));
     }
     let mut tables: Vec<(Vec<String>, String)> = vec![(Vec::new(), String::new())];
     let mut at: HashMap<Vec<String>, usize> = [(Vec::new(), 0)].into();

@@ -1,26 +1,36 @@
 //! `bootseal seal`: turns a plain-text settings file into a sealed file.
 
+mod choose;
 mod content;
+mod foreign;
+mod list;
+mod suggest;
+mod uses;
 mod warnings;
 
 use crate::cli::Seal;
 use crate::commands::init::{access_list, exists, refuse_existing, refuse_twice, report_created};
+pub(crate) use crate::commands::seal::choose::by_rules;
+use crate::commands::seal::choose::{Choice, Rest, Wanted};
 use crate::commands::seal::content::{
     check, check_comments, readable_text, refuse_too_large, values,
 };
 use crate::commands::seal::warnings::{profile_warnings, unexpanded};
 use crate::commands::shred::Shred;
 use crate::context::Context;
-use crate::formats::{Input, read};
+use crate::formats::{Findings, Input, read};
+use crate::trust::rules::{Pattern, Rules};
 use crate::trust::save::save;
 use crate::trust::special_tables::SpecialTables;
 use crate::trust::target::Target;
 use crate::trust::{locate, pins};
 use crate::ui::failure::{Exit, Failure, Result};
-use bootseal_core::{FileLock, Kind, PropertyPath, Shown, ValueKind, Vault};
+use bootseal_core::{
+    FileLock, Kind, PropertyPath, Shown, ValueKind, Vault, VerifiedFile, sealing_names,
+};
 use serde_json::json;
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit> {
@@ -37,19 +47,39 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
     for remark in &input.remarks {
         context.ui.warn(remark);
     }
+    let findings = Findings::of(&input)?;
+    foreign::refuse(&findings, &options.input, options.keep_ciphertext)?;
+    for warning in foreign::warnings(&findings).chain(findings.warnings()) {
+        context.ui.warn(warning);
+    }
+    drop(findings);
     let special = special_tables(&input);
     for path in unexpanded(&input, &special)? {
         let text = "the value contains `${` or `$(`, which is taken literally; nothing is expanded";
         context.ui.warn(format_args!("{path}: {text}"));
     }
-    let sealed = choose(&input, &special, options)?;
+    let (only, plain) = (Pattern::all(&options.only)?, Pattern::all(&options.plain)?);
+    let mut rules = rules_of(&input)?;
     let named_file = match context.options.file.is_empty() {
         true => None,
         false => locate::named_file(context)?,
     };
-    let added = named_file.as_ref().is_some_and(|path| path.exists());
+    let existing = match named_file.as_ref().is_some_and(|path| path.exists()) {
+        true => {
+            refuse_access_list(options)?;
+            let (target, file) = Target::find(context)?;
+            rules = rules.and(Rules::of_file(&file)?);
+            Some((target.may_be_plain(options.allow_plain), file))
+        }
+        false => None,
+    };
+    let rest = rest(options, &input, &special, context)?;
+    let wanted = Wanted { only, plain, rules, allow_plain: options.allow_plain, rest };
+    let Choice { sealed, inside } = Choice::of(&input, &special, &wanted)?;
+    let added = existing.is_some();
     // Collected now, because the text of the input is freed later.
     let told = told(&input, &sealed);
+    let inlined = inlined(&input, &sealed);
     let warnings = profile_warnings(&input, &special, &sealed)?;
     let has_comments =
         input.document.as_ref().is_some_and(|document| document.comments().next().is_some());
@@ -58,8 +88,10 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
     bootseal_memory::return_freed_memory();
     let path = match &named_file {
         Some(path) if added => {
-            refuse_access_list(options)?;
-            add(path, &input, &sealed, context)?
+            if let Some(existing) = existing {
+                add(path, &input, &sealed, existing, context)?;
+            }
+            path.clone()
         }
         named => {
             let path = named
@@ -74,7 +106,10 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
     if let Some(shred) = shred {
         shred.carry_out(context)?;
     }
-    report(&path, told, context)?;
+    for (path, what) in inlined {
+        context.ui.note(format_args!("{path}: the blocks [[{path}]] became one array{what}"));
+    }
+    report(&path, told, &inside, context)?;
     for warning in warnings {
         context.ui.warn(warning);
     }
@@ -88,6 +123,32 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
         ));
     }
     Ok(())
+}
+
+/// What the options, or the answer at the terminal, say about the rest of the properties.
+fn rest(
+    options: &Seal,
+    input: &Input,
+    special: &SpecialTables,
+    context: &mut Context<'_>,
+) -> Result<Rest> {
+    let is_chosen = !options.only.is_empty() || !options.plain.is_empty();
+    let has_marks = || input.names().any(|(_, marked)| marked);
+    match (options.all, options.suggested) {
+        (true, _) => Ok(Rest::All),
+        (_, true) => Ok(Rest::Suggested),
+        _ if is_chosen || context.ui.yes || context.ui.style.json => Ok(Rest::Usual),
+        _ if !context.ui.can_ask() || has_marks() => Ok(Rest::Usual),
+        _ => suggest::ask(&options.input, input, special, context),
+    }
+}
+
+/// The rules in the table `[seal]` of the input.
+fn rules_of(input: &Input) -> Result<Rules> {
+    let names: Vec<_> =
+        input.names().map(|(path, _)| path).filter(|path| path.is_in_seal_table()).collect();
+    let find = input.finder();
+    Rules::of(sealing_names(names.iter().map(|path| &**path), |path| find(path).map(Cow::Owned)))
 }
 
 /// Refuses to add to a file with options that would set its access list.
@@ -111,10 +172,23 @@ pub(crate) fn told(input: &Input, sealed: &HashSet<PropertyPath>) -> (Vec<String
     (named(true), named(false))
 }
 
+/// The sealed arrays that the input writes as `[[blocks]]`, and what was left out with them.
+fn inlined(input: &Input, sealed: &HashSet<PropertyPath>) -> Vec<(PropertyPath, &'static str)> {
+    let Some(document) = &input.document else { return Vec::new() };
+    let blocks = input.names().map(|(path, _)| path.into_owned());
+    let blocks = blocks.filter(|path| sealed.contains(path) && document.has_blocks(path));
+    let what = |path: &PropertyPath| match document.has_comments_in_blocks(path) {
+        true => "; the comments in them were left out",
+        false => "",
+    };
+    blocks.map(|path| (path.clone(), what(&path))).collect()
+}
+
 /// Reports which properties are sealed, and which stay readable.
 fn report(
     path: &Path,
     (names, readable): (Vec<String>, Vec<String>),
+    inside: &HashMap<PropertyPath, String>,
     context: &mut Context<'_>,
 ) -> Result<(), Exit> {
     if context.ui.style.json {
@@ -122,6 +196,13 @@ fn report(
             &json!({ "file": path.to_string_lossy(), "sealed": names, "readable": readable }),
         )?;
     } else {
+        let inside: HashMap<String, &String> =
+            inside.iter().map(|(path, name)| (path.to_string(), name)).collect();
+        let row = |name: String| match inside.get(&name) {
+            Some(matched) => format!("{name} (matched {matched})"),
+            None => name,
+        };
+        let names: Vec<String> = names.into_iter().map(row).collect();
         context.ui.line(format_args!(
             "sealed in {}: {}",
             Shown::path(path),
@@ -153,58 +234,9 @@ pub(crate) fn beside(input: &Path) -> Result<PathBuf> {
 
 fn special_tables(input: &Input) -> SpecialTables {
     let names = input.names().map(|(path, _)| path);
-    let settings: Vec<_> = names.filter(|path| path.settings_table().is_some()).collect();
+    let settings: Vec<_> = names.filter(|path| path.may_be_setting()).collect();
     let find = input.finder();
     SpecialTables::of(settings.iter().map(|path| &**path), |path| find(path).map(Cow::Owned))
-}
-
-/// Chooses the properties that are sealed.
-fn choose(input: &Input, special: &SpecialTables, options: &Seal) -> Result<HashSet<PropertyPath>> {
-    let globs = |patterns: &[String]| {
-        let compile = |pattern: &String| {
-            glob::Pattern::new(pattern).map_err(|error| {
-                Failure::new(Kind::Usage, format!("`{}` is not a pattern: {error}", Shown(pattern)))
-            })
-        };
-        patterns.iter().map(compile).collect::<Result<Vec<_>>>()
-    };
-    let (only, plain) = (globs(&options.only)?, globs(&options.plain)?);
-    for (pattern, text) in only.iter().zip(&options.only).chain(plain.iter().zip(&options.plain)) {
-        if !input.names().any(|(path, _)| pattern.matches(&path.to_string())) {
-            return Err(Failure::new(
-                Kind::NotFound,
-                format!("`{}` matches no property of the input", Shown(text)),
-            )
-            .with_help("Patterns must match whole names: '*.url', 'acme.*'"));
-        }
-    }
-    let marks = input.names().any(|(_, marked)| marked);
-    let wanted = |path: &PropertyPath, marked: bool| {
-        let name = path.to_string();
-        let named = only.iter().any(|pattern| pattern.matches(&name)) || only.is_empty() && !marks;
-        marked
-            || named
-                && !special.keep_readable(path)
-                && !plain.iter().any(|pattern| pattern.matches(&name))
-    };
-    let mut marked = input.names().filter(|(_, marked)| *marked).map(|(path, _)| path);
-    let is_plain =
-        |path: &PropertyPath| plain.iter().any(|pattern| pattern.matches(&path.to_string()));
-    if let Some(path) = marked.find(|path| is_plain(path)) {
-        let text = format!("{path} is marked secret: in the input, but named by --plain");
-        return Err(Failure::new(Kind::Usage, text)
-            .with_help("Remove secret: from the input, or the pattern from --plain."));
-    }
-    let mut marked = input.names().filter(|(_, marked)| *marked).map(|(path, _)| path);
-    if let Some(path) = marked.find(|path| special.keep_readable(path)) {
-        let text = format!(
-            "{path} is marked secret:, and belongs to a login profile or another settings table, which stays readable"
-        );
-        return Err(Failure::new(Kind::Conflict, text)
-            .with_help("Make it a value of the table above, and use it as ${name}."));
-    }
-    let wanted = input.names().filter(|(path, marked)| wanted(path, *marked));
-    Ok(wanted.map(|(path, _)| path.into_owned()).collect())
 }
 
 /// Creates a sealed file from an input.
@@ -217,9 +249,6 @@ pub(crate) fn create(
 ) -> Result<()> {
     pins::refuse(context)?;
     refuse_existing(path)?;
-    if let Some(document) = &input.document {
-        document.require_sealable(&sealed)?;
-    }
     refuse_too_large(&input, &sealed)?;
     check_comments(&input, &sealed)?;
     let text = readable_text(&input, &sealed)?;
@@ -242,9 +271,9 @@ pub(crate) fn add(
     path: &Path,
     input: &Input,
     sealed: &HashSet<PropertyPath>,
+    (target, file): (Target, VerifiedFile),
     context: &mut Context<'_>,
-) -> Result<PathBuf> {
-    let (target, file) = Target::find(context)?;
+) -> Result<()> {
     for (name, _) in input.names().filter(|(name, _)| !sealed.contains(&**name)) {
         if file.is_sealed(&name) == Some(true) {
             let text =
@@ -287,5 +316,5 @@ pub(crate) fn add(
     if !there.is_empty() {
         context.ui.note(format_args!("replaced: {}", there.join(", ")));
     }
-    Ok(path.to_path_buf())
+    Ok(())
 }

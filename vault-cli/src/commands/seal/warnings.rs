@@ -74,10 +74,9 @@ pub(super) fn literal_credentials(
             .any(|word| name.to_lowercase().contains(word))
     };
     let carried = |path: &PropertyPath| {
-        let sent = special.place(path).is_some_and(|place| {
-            place.kind == "login" && matches!(place.key, "json" | "form" | "headers")
-        });
-        sent && !sealed.contains(path) && path.segments().last().is_some_and(|name| tells(name))
+        special.is_sent(path)
+            && !sealed.contains(path)
+            && path.segments().last().is_some_and(|name| tells(name))
     };
     let literal = |property: &InputProperty| {
         property.kind == ValueKind::Text

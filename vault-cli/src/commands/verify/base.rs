@@ -77,28 +77,56 @@ impl Base {
         if let Some(known) = self.sealed.get() {
             return Ok(known);
         }
-        let list = self.repository.ask(&["ls-files", "--stage", "-z"])?;
-        let here: BTreeMap<String, String> =
-            staged(&list).into_iter().map(|(name, _, entry)| (name, entry.id)).collect();
+        let here = self.index()?;
         let is_candidate = |name: &String, entry: &Entry| {
-            name.to_lowercase().ends_with(".toml") || here.get(name) != Some(&entry.id)
+            name.to_lowercase().ends_with(".toml")
+                || here.get(name).is_none_or(|now| now.id != entry.id)
         };
         let candidates = self
             .files
             .iter()
             .filter(|(name, entry)| entry.is_regular() && is_candidate(name, entry));
         let ids: HashSet<String> = candidates.map(|(_, entry)| entry.id.clone()).collect();
+        let versions = self.signed(ids, &self.commit)?;
+        Ok(self.sealed.get_or_init(|| versions))
+    }
+
+    /// The names of the files in the index that the commit lacks or has with other content, and that
+    /// are signed sealed files by their content, whatever their names are.
+    ///
+    /// # Errors
+    /// As for [`Base::sealed`].
+    pub(super) fn new_sealed(&self) -> Result<Vec<String>> {
+        let mut here = self.index()?;
+        here.retain(|name, entry| {
+            entry.is_regular() && self.files.get(name).is_none_or(|old| old.id != entry.id)
+        });
+        let ids = here.values().map(|entry| entry.id.clone()).collect();
+        let signed = self.signed(ids, "the index")?;
+        let signed: HashSet<&str> = signed.iter().filter_map(Version::blob_id).collect();
+        here.retain(|_, entry| signed.contains(entry.id.as_str()));
+        Ok(here.into_keys().collect())
+    }
+
+    /// The files in the index, by their names.
+    fn index(&self) -> Result<BTreeMap<String, Entry>> {
+        let list = self.repository.ask(&["ls-files", "--stage", "-z"])?;
+        Ok(staged(&list).into_iter().map(|(name, _, entry)| (name, entry)).collect())
+    }
+
+    /// Reads these blobs of `place`, and keeps those that are signed versions.
+    fn signed(&self, ids: HashSet<String>, place: &str) -> Result<Vec<Version>> {
         let found = self.repository.signed_among(ids.into_iter().collect())?;
         match found.gap {
-            None => Ok(self.sealed.get_or_init(|| found.versions)),
+            None => Ok(found.versions),
             Some(Gap::Limits) => Err(Failure::new(
                 Kind::WrongVault,
                 format!(
-                    "the files of {} are too large to compare a new file with all of them",
-                    Shown(&self.commit)
+                    "the files of {} are too large to find all sealed files among them",
+                    Shown(place)
                 ),
             )),
-            Some(_) => Err(not_here(&format!("every file of {}", self.commit))),
+            Some(_) => Err(not_here(&format!("every file of {place}"))),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! `bootseal verify --since REV`: checks that each file is the successor of its version at a
 //! revision. CI runs it for a pull request, without a key.
 
+use crate::basis::versions::Versions;
 use crate::commands::verify::base::Base;
 use crate::git::objects::is_sealed;
 use crate::git::repository::Repository;
-use crate::git::versions::Versions;
 use crate::ui::change_report;
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::{
@@ -52,6 +52,8 @@ impl Since {
         let list = self.repository.ask(&["ls-files", "-z"])?;
         let here = list.split(|byte| *byte == 0).filter_map(|name| std::str::from_utf8(name).ok());
         names.extend(here.filter(|name| is_sealed(name)).map(str::to_owned));
+        // A branch can hide a copy under a name that does not look like a sealed file.
+        names.extend(self.base.new_sealed()?);
         let here = std::env::current_dir().unwrap_or_default();
         let named = |path: PathBuf| path.strip_prefix(&here).map(Path::to_path_buf).unwrap_or(path);
         let mut paths: Vec<PathBuf> =

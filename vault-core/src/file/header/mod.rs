@@ -80,12 +80,7 @@ impl Access {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn new(name: &str, role: Role, recipient: impl Into<Option<Recipient>>) -> Result<Access> {
-        if !is_name(name) {
-            return Err(Error::new(Kind::Usage, format!("{} is not a valid name for the access list", Typed(name)))
-                .with_help(
-                    "A name begins with a letter or digit and has letters, digits, `.`, `_`, `@`, `-`; at most 64.",
-                ));
-        }
+        Access::check_name(name)?;
         let recipient = recipient.into().ok_or_else(|| {
             Error::new(
                 Kind::Usage,
@@ -97,6 +92,19 @@ impl Access {
             .with_help("The plugin printed the recipient when it created the identity; add it: NAME=RECIPIENT.")
         })?;
         Ok(Access { name: name.to_owned(), role, recipient, passphrase: None })
+    }
+
+    /// Checks a name before anything is asked for or created.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] if `name` is not of the form `[A-Za-z0-9][A-Za-z0-9._@-]{0,63}`.
+    pub fn check_name(name: &str) -> Result<()> {
+        if is_name(name) {
+            return Ok(());
+        }
+        let what = format!("{} is not a valid name for the access list", Typed(name));
+        let help = "A name begins with a letter or digit and has letters, digits, `.`, `_`, `@`, `-`; at most 64.";
+        Err(Error::new(Kind::Usage, what).with_help(help))
     }
 
     /// Creates an entry for a member with a passphrase instead of a key, with a fresh salt. The

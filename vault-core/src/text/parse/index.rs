@@ -152,7 +152,7 @@ impl Index {
     }
 
     /// The spans of the `[[blocks]]` at `position`, each with one or more consecutive sections.
-    fn blocks(&self, position: usize) -> impl Iterator<Item = Range<usize>> {
+    pub(in crate::text) fn blocks(&self, position: usize) -> impl Iterator<Item = Range<usize>> {
         let first = self.blocks.partition_point(|block| (block.entry as usize) < position);
         let blocks = self.blocks.iter().skip(first);
         blocks

@@ -1,0 +1,199 @@
+//! The choice of the properties that are sealed: by marks, patterns, rules and suggestions, or all.
+
+use crate::commands::seal::suggest::suggestion;
+use crate::commands::seal::uses::Uses;
+use crate::formats::Input;
+use crate::trust::rules::{Name, Pattern, Rules, is_reference};
+use crate::trust::special_tables::SpecialTables;
+use crate::ui::failure::{Failure, Result};
+use bootseal_core::{Kind, PropertyPath, shell_word};
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+
+/// The properties that are sealed.
+#[derive(Default)]
+pub(crate) struct Choice {
+    pub(crate) sealed: HashSet<PropertyPath>,
+    /// The first name inside each array that is sealed because of that name.
+    pub(crate) inside: HashMap<PropertyPath, String>,
+}
+
+/// What the user wants to be sealed.
+pub(crate) struct Wanted {
+    pub(super) only: Vec<Pattern>,
+    pub(super) plain: Vec<Pattern>,
+    /// The rules of the input and of the file that it is added to.
+    pub(super) rules: Rules,
+    /// Whether `--plain` may leave values readable against the rules.
+    pub(super) allow_plain: bool,
+    pub(super) rest: Rest,
+}
+
+/// Properties and, for an array, the name inside it that looks like a secret.
+pub(super) type Suggested = HashMap<PropertyPath, Option<String>>;
+
+/// What happens to properties that no mark, pattern or rule names.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// They are sealed, unless the input has marks or there is a pattern.
+    Usual,
+    All,
+    /// What looks like a secret is sealed.
+    Suggested,
+    /// These are sealed.
+    These(Suggested),
+}
+
+/// Why a property is sealed.
+enum Why {
+    /// By its own name, or together with all others.
+    Itself,
+    /// Because of this name inside it.
+    Inside(String),
+}
+
+impl Choice {
+    /// Chooses the properties.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] if a pattern matches nothing; [`Kind::Conflict`] if it matches something
+    /// that cannot be sealed, or that cannot be sealed apart, or if `--plain` contradicts a rule;
+    /// [`Kind::Usage`] if a value is both marked and named by `--plain`.
+    pub(super) fn of(input: &Input, special: &SpecialTables, wanted: &Wanted) -> Result<Choice> {
+        let marks = input.names().any(|(_, marked)| marked);
+        let all = match wanted.rest {
+            Rest::Usual => wanted.only.is_empty() && !marks,
+            Rest::All => true,
+            Rest::Suggested | Rest::These(_) => false,
+        };
+        let mut uses = Uses::of(wanted);
+        let mut choice = Choice::default();
+        let find = input.finder();
+        for (at, (path, marked)) in input.names().enumerate() {
+            let name = Name::of(&path);
+            let is_plain = uses.plain(&name);
+            let stays = special.keep_readable(&path);
+            refuse_marked(&path, marked && is_plain, marked && stays)?;
+            let by_name = uses.only(&name);
+            let inside = uses.inside(input, (at, &path), &name);
+            let rule = by_rule(input, (at, &path), &name, &wanted.rules);
+            if stays {
+                let by_rule = rule.filter(|_| special.is_sent(&path));
+                let by_rule = by_rule.filter(|_| !(is_plain && wanted.allow_plain));
+                let by_rule = by_rule.map(|(_, pattern)| pattern);
+                if let Some(pattern) = by_name.filter(|_| !is_plain).or(by_rule)
+                    && !is_reference(find(&path).as_ref())
+                {
+                    return Err(cannot_be_sealed(pattern, &path));
+                }
+                continue;
+            }
+            let why = match rule {
+                Some((_, pattern)) if is_plain && !wanted.allow_plain => {
+                    return Err(against_rule(pattern, &path));
+                }
+                _ if is_plain => None,
+                _ if marked || all || by_name.is_some() => Some(Why::Itself),
+                Some((why, _)) => Some(why),
+                None => match (&wanted.rest, inside) {
+                    (_, Some(inside)) => Some(Why::Inside(inside)),
+                    (Rest::Suggested, None) => {
+                        suggestion(input, (at, &path), &name)?.map(Why::from)
+                    }
+                    (Rest::These(these), None) => these.get(&*path).cloned().map(Why::from),
+                    _ => None,
+                },
+            };
+            choice.add(path, why);
+        }
+        uses.refuse_unused()?;
+        Ok(choice)
+    }
+
+    fn add(&mut self, path: Cow<'_, PropertyPath>, why: Option<Why>) {
+        match why {
+            None => {}
+            Some(Why::Itself) => drop(self.sealed.insert(path.into_owned())),
+            Some(Why::Inside(name)) => {
+                self.inside.insert(path.clone().into_owned(), name);
+                self.sealed.insert(path.into_owned());
+            }
+        }
+    }
+}
+
+impl From<Option<String>> for Why {
+    fn from(inside: Option<String>) -> Why {
+        inside.map_or(Why::Itself, Why::Inside)
+    }
+}
+
+/// The rule that says that a property must be sealed.
+fn by_rule<'a>(
+    input: &Input,
+    (at, path): (usize, &PropertyPath),
+    name: &Name,
+    rules: &'a Rules,
+) -> Option<(Why, &'a Pattern)> {
+    if rules.is_empty() {
+        return None;
+    }
+    if let Some(pattern) = rules.matching(name) {
+        return Some((Why::Itself, pattern));
+    }
+    let mut found = None;
+    input.visit_array(at, path, &mut |element| {
+        if found.is_none() {
+            let inner = name.element(&element);
+            let matching = rules.matching(&inner);
+            found = matching.map(|pattern| (Why::Inside(inner.shown().to_owned()), pattern));
+        }
+    });
+    found
+}
+
+/// The properties of an input that the rules of a file say must be sealed, for an importer that has
+/// chosen the others.
+pub(crate) fn by_rules(input: &Input, rules: &Rules) -> Vec<PropertyPath> {
+    let named = input
+        .names()
+        .enumerate()
+        .filter(|(at, (path, _))| by_rule(input, (*at, path), &Name::of(path), rules).is_some());
+    named.map(|(_, (path, _))| path.into_owned()).collect()
+}
+
+/// Refuses a mark that another option, or the table of the property, contradicts.
+fn refuse_marked(path: &PropertyPath, is_plain: bool, stays_readable: bool) -> Result<()> {
+    if is_plain {
+        let text = format!("{path} is marked secret: in the input, but named by --plain");
+        return Err(Failure::new(Kind::Usage, text)
+            .with_help("Remove secret: from the input, or the pattern from --plain."));
+    }
+    if stays_readable {
+        let text = format!(
+            "{path} is marked secret:, and belongs to a login profile or another settings table, which stays readable"
+        );
+        return Err(Failure::new(Kind::Conflict, text)
+            .with_help("Make it a value of the table above, and use it as ${name}."));
+    }
+    Ok(())
+}
+
+fn cannot_be_sealed(pattern: &Pattern, path: &PropertyPath) -> Failure {
+    let text = format!(
+        "{pattern} matches {path}, which cannot be sealed: it belongs to a login profile or another settings table, which stays readable"
+    );
+    Failure::new(Kind::Conflict, text).with_help(format!(
+        "If it is a secret, make it a value of the table above, and use it as ${{name}}. Otherwise leave it out: --plain {}",
+        shell_word(path)
+    ))
+}
+
+fn against_rule(pattern: &Pattern, path: &PropertyPath) -> Failure {
+    let text = format!(
+        "{path} is named by --plain, and matches {pattern}, a rule in seal.names: its value must be sealed"
+    );
+    Failure::new(Kind::Conflict, text).with_help(
+        "Remove the pattern from --plain. If everyone who has the file may read the value, add --allow-plain.",
+    )
+}

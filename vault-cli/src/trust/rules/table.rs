@@ -1,0 +1,250 @@
+//! The rules of a file: the names in `[seal]` whose values must be sealed.
+
+use crate::trust::rules::{Name, Pattern};
+use crate::trust::special_tables::SpecialTables;
+use crate::ui::failure::{Failure, Result};
+use crate::value_writer::readable_text;
+use bootseal_core::{
+    Element, Error, Kind, Property, PropertyPath, VerifiedFile, elements, shell_word,
+};
+use std::collections::HashSet;
+
+/// The patterns of the table `[seal]`; none if the file has no such table.
+#[derive(Clone, Default)]
+pub(crate) struct Rules(Vec<Pattern>);
+
+/// A readable property that a rule says must be sealed.
+pub(crate) struct Match {
+    pub(crate) path: PropertyPath,
+    /// The name that the rule matches: of the property, or of an element inside it.
+    name: String,
+    pattern: Pattern,
+    is_setting: bool,
+}
+
+impl Rules {
+    /// Reads the patterns of `seal.names`.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] if one of them is not a pattern.
+    pub(crate) fn of(names: Option<Vec<String>>) -> Result<Rules> {
+        let compile = |text: &String| {
+            Pattern::of(text).map_err(|failure| {
+                Failure::new(Kind::Conflict, format!("seal.names: {}", failure.text()))
+                    .with_help("Correct the rules: bootseal edit")
+            })
+        };
+        names.unwrap_or_default().iter().map(compile).collect::<Result<_>>().map(Rules)
+    }
+
+    pub(crate) fn of_file(file: &VerifiedFile) -> Result<Rules> {
+        Rules::of(file.sealing_names())
+    }
+
+    /// Refuses a change after which the table `[seal]` still has properties, but no rules any more.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] if it is so.
+    pub(crate) fn refuse_end(after: &VerifiedFile) -> Result<(), Error> {
+        let other = after.names().map(|(path, _)| path).find(PropertyPath::is_in_seal_table);
+        match other.filter(|_| !after.has_rules()) {
+            None => Ok(()),
+            Some(path) => Err(ends_rules(&path)),
+        }
+    }
+
+    /// Refuses a readable value with this name, whatever the file has now.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] if a rule matches the name.
+    pub(crate) fn refuse_plain(
+        &self,
+        path: &PropertyPath,
+        text: &str,
+        file: &VerifiedFile,
+    ) -> Result<(), Error> {
+        let special = SpecialTables::of_file(file);
+        let is_setting = special.keep_readable(path);
+        let is_exempt = is_setting && (!special.is_sent(path) || text.contains("${"));
+        let found = self.matching(&Name::of(path)).filter(|_| !is_exempt);
+        let found = found.map(|pattern| Match {
+            path: path.clone(),
+            name: path.to_string(),
+            pattern: pattern.clone(),
+            is_setting,
+        });
+        found.map_or(Ok(()), |found| Err(found.refusal()))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// These rules and the `other` ones.
+    pub(crate) fn and(self, other: Rules) -> Rules {
+        Rules([self.0, other.0].concat())
+    }
+
+    /// The first rule that matches the name.
+    pub(crate) fn matching(&self, name: &Name) -> Option<&Pattern> {
+        self.0.iter().find(|pattern| pattern.matches(name))
+    }
+
+    /// Refuses a property that is readable against these rules of `after`, and was not readable in
+    /// `before`, unless `allowed`. Returns a remark on properties that are readable against new
+    /// rules.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] with the name of the property.
+    pub(crate) fn keep(
+        &self,
+        after: &VerifiedFile,
+        before: Option<&VerifiedFile>,
+        allowed: bool,
+    ) -> Result<Option<String>> {
+        if !allowed && let Some(found) = self.newly_readable(after, before) {
+            return Err(found.refusal().into());
+        }
+        let is_new = before.is_some_and(|it| it.sealing_names() != after.sealing_names());
+        Ok(if is_new { self.remark(after) } else { None })
+    }
+
+    /// The first readable property that a rule says must be sealed, and that was not readable in
+    /// `before` already. Of an array, this is decided for each name inside it.
+    fn newly_readable(&self, after: &VerifiedFile, before: Option<&VerifiedFile>) -> Option<Match> {
+        let known = |path: &PropertyPath| match before {
+            Some(before) if before.has_same(path, after) => None,
+            Some(before) => Some(names_inside(before, path)),
+            None => Some(HashSet::new()),
+        };
+        self.each(after, known).next()
+    }
+
+    /// The readable properties that a rule says must be sealed.
+    pub(crate) fn readable<'a>(
+        &'a self,
+        file: &'a VerifiedFile,
+    ) -> impl Iterator<Item = Match> + 'a {
+        self.each(file, |_| Some(HashSet::new()))
+    }
+
+    /// A warning that names the values that are readable against new rules. They were readable
+    /// before, so they are in git's history.
+    pub(crate) fn remark(&self, after: &VerifiedFile) -> Option<String> {
+        const LISTED: usize = 20;
+        let mut names: Vec<String> = self.readable(after).map(|found| found.shown()).collect();
+        if names.is_empty() {
+            return None;
+        }
+        let count = names.len();
+        names.truncate(LISTED);
+        if count > LISTED {
+            names.push(format!("and {} more", count - LISTED));
+        }
+        let text = "the rules in seal.names match values that are readable already. Seal them, with new values";
+        Some(format!("{text}: {}", names.join(", ")))
+    }
+
+    /// The readable properties with a name that a rule matches. Of each property, `known` are the
+    /// names that do not count; `None` if no name counts.
+    fn each<'a>(
+        &'a self,
+        file: &'a VerifiedFile,
+        known: impl Fn(&PropertyPath) -> Option<HashSet<String>> + 'a,
+    ) -> impl Iterator<Item = Match> + 'a {
+        let special = SpecialTables::of_file(file);
+        let readable = file.names().filter(|(_, sealed)| !self.is_empty() && !sealed);
+        readable.filter_map(move |(path, _)| {
+            let is_setting = special.keep_readable(&path);
+            if is_setting && !special.is_sent(&path) {
+                return None;
+            }
+            if is_setting && is_reference(file.property(&path).as_ref()) {
+                return None;
+            }
+            let (mut found, mut names) = (None, None);
+            visit(&path, file, &mut |name| {
+                if found.is_none()
+                    && let Some(pattern) = self.matching(name)
+                    && let Some(names) = names.get_or_insert_with(|| known(&path))
+                    && !names.contains(name.shown())
+                {
+                    found = Some((name.shown().to_owned(), pattern.clone()));
+                }
+            });
+            let (name, pattern) = found?;
+            Some(Match { path, name, pattern, is_setting })
+        })
+    }
+}
+
+/// The error of a change that would end the rules of the table `[seal]`.
+pub(crate) fn ends_rules(path: &PropertyPath) -> Error {
+    let what = "is in the table [seal], which has rules only while its one key is `names`, an array of strings";
+    Error::new(Kind::Conflict, what).at(path).with_help(
+        "To change the rules: bootseal edit. To end them: bootseal unset seal.names. For other values, use another table.",
+    )
+}
+
+/// Whether a setting takes its value from other properties, as `${password}` does.
+pub(crate) fn is_reference(setting: Option<&Property>) -> bool {
+    matches!(setting, Some(Property::Readable(toml::Value::String(text))) if text.contains("${"))
+}
+
+/// Visits the name of a readable property, and the names inside it if it is an array.
+fn visit(path: &PropertyPath, file: &VerifiedFile, visit: &mut dyn FnMut(&Name)) {
+    let name = Name::of(path);
+    visit(&name);
+    if !file.is_text(path) {
+        let value = readable_text(file, path);
+        let array = std::str::from_utf8(&value).ok().filter(|text| text.starts_with('['));
+        elements(array.unwrap_or_default(), &mut |element: Element<'_>| {
+            visit(&name.element(&element));
+        });
+    }
+}
+
+/// The names of a property that is readable in `file`.
+fn names_inside(file: &VerifiedFile, path: &PropertyPath) -> HashSet<String> {
+    let mut names = HashSet::new();
+    if file.is_sealed(path) == Some(false) {
+        visit(path, file, &mut |name| {
+            names.insert(name.shown().to_owned());
+        });
+    }
+    names
+}
+
+impl Match {
+    /// The property, with the name inside it that the rule matches.
+    pub(crate) fn shown(&self) -> String {
+        match self.path.to_string() {
+            path if path == self.name => path,
+            path => format!("{path} (matched {})", self.name),
+        }
+    }
+
+    /// The error of a verb that would make the property readable, or leave it readable.
+    pub(crate) fn refusal(&self) -> Error {
+        let inside = match self.path.to_string() == self.name {
+            true => String::new(),
+            false => format!(" contains {}, which", self.name),
+        };
+        let what = format!(
+            "{} matches {}, a rule in seal.names, and would be readable",
+            inside, self.pattern
+        );
+        let path = shell_word(&self.path);
+        let help = match (self.is_setting, inside.is_empty()) {
+            (true, _) => "Make it a value of the table above, and use it as ${name}.".to_owned(),
+            (false, true) => format!("Seal it: bootseal set {path}."),
+            (false, false) => {
+                "Seal the whole array: write it to a file of its own, and add it with bootseal seal FILE -f SEALED."
+                    .to_owned()
+            }
+        };
+        Error::new(Kind::Conflict, what.trim_start()).at(&self.path).with_help(format!(
+            "{help} If everyone who has the file may read it: bootseal set {path} --plain VALUE --allow-plain, or bootseal edit --allow-plain."
+        ))
+    }
+}
