@@ -37,6 +37,7 @@ mod get;
 mod git;
 mod git_resolve;
 mod git_review;
+mod git_two_removals;
 mod import;
 mod import_sops;
 mod init;
