@@ -1,7 +1,7 @@
 //! Two sides of a merge that one id was handed over to: two writers removed a member each, or a former
 //! writer made one of the handovers. No file can follow both.
 
-use crate::ui::failure::Failure;
+use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Access, Kind, SealedFile, VaultId, VerifiedFile};
 
 /// Two signed sides, and the newest id that both were handed over from.
@@ -22,6 +22,14 @@ impl TwoHandovers {
             || other.contains(&ours.vault_id());
         let from = one.iter().rev().find(|id| other.contains(id)).copied()?;
         (!is_one_line).then_some(TwoHandovers { ours, theirs, from })
+    }
+
+    /// Refuses two texts that one id was handed over to.
+    ///
+    /// # Errors
+    /// [`Kind::WrongVault`].
+    pub(crate) fn refuse(ours: &[u8], theirs: &[u8]) -> Result<()> {
+        TwoHandovers::of(ours, theirs).map_or(Ok(()), |two| Err(two.failure()))
     }
 
     /// The error without help.

@@ -46,9 +46,7 @@ fn merge(options: &GitMerge, context: &mut Context<'_>) -> Result<u64> {
     let mut keys = Keys::find(context)?;
     let pins = pins::at_hand(&keys, context)?;
     let (base, ours, theirs) = (read(&options.base)?, read(&options.ours)?, read(&options.theirs)?);
-    if let Some(two) = TwoHandovers::of(&ours, &theirs) {
-        return Err(two.failure());
-    }
+    TwoHandovers::refuse(&ours, &theirs)?;
     let ours = match judge(&ours, &options.path, &keys, &pins, context)? {
         Judged::Trusted(file) => *file,
         other => return Err(untrusted("our", other)),
