@@ -40,6 +40,7 @@ mod get;
 mod git;
 mod git_resolve;
 mod git_review;
+mod git_two_removals;
 mod help;
 mod import;
 mod import_ansible;

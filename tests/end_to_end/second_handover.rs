@@ -198,6 +198,22 @@ fn values_that_a_former_writer_signed_leave_only_when_asked_for() {
 }
 
 #[test]
+fn doctor_finds_a_file_that_a_former_writer_may_have_signed() {
+    let scene = Scene::new();
+    for text in [&scene.before, &scene.by_bob(&[&["set", "acme.url", "--plain", "x"]])] {
+        let list = scene.at_copy(text, &["list"], &[]);
+        assert!(list.err.contains("a former writer may have signed"), "{list:?}");
+        let ran = scene.at_copy(text, &["doctor"], &[]);
+        assert_eq!(ran.code, 1, "{ran:?}");
+        for part in ["a former writer may have signed", "fix: git pull"] {
+            assert!(ran.out.contains(part), "{part}: {ran:?}");
+        }
+        let ran = scene.at_copy(text, &["doctor", "--json"], &[]);
+        assert!(ran.out.contains("doubtful-handover"), "{ran:?}");
+    }
+}
+
+#[test]
 fn an_honest_worktree_from_before_a_removal_can_still_be_read_and_used() {
     let scene = Scene::new();
     for args in [

@@ -2,4 +2,5 @@
 //! and the sides of a merge.
 
 pub(crate) mod sides;
+pub(crate) mod two_handovers;
 pub(crate) mod versions;

@@ -10,6 +10,7 @@ use crate::context::Context;
 use crate::trust::each_file::worse;
 use crate::trust::keyring::{self, Keys};
 use crate::trust::locate::{self, OpenedFile};
+use crate::trust::memory::Memory;
 use crate::trust::pins;
 use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::timestamp;
@@ -139,7 +140,8 @@ fn file(
     findings: &mut Vec<Finding>,
     context: &mut Context<'_>,
 ) -> Result<()> {
-    let OpenedFile { path, mut keys, file, .. } = found;
+    let OpenedFile { path, mut keys, memory, file, .. } = found;
+    findings.extend(doubtful(&path, &file, &memory));
     findings.extend(open_to_others(&path));
     findings.extend(open_to_others(path.parent().unwrap_or(Path::new("."))));
     findings.extend(pins(&path, &file, key_files, !context.options.identity.is_empty()));
@@ -181,6 +183,16 @@ fn file(
         ));
     }
     Ok(())
+}
+
+/// Reports a file that a former writer may have signed.
+fn doubtful(path: &Path, file: &VerifiedFile, memory: &Memory) -> Option<Finding> {
+    let doubt = memory.refuse_handed_over(file).err()?;
+    let fix = match doubt.kind() {
+        Kind::OldGeneration => "git pull   (or merge the branch that has the newer version)",
+        _ => doubt.help().unwrap_or_default(),
+    };
+    Some(Finding::of_file("doubtful-handover", path, doubt.what(), fix))
 }
 
 /// Reports a path that every user may write to: anyone could remove or replace the file.

@@ -2,6 +2,7 @@
 //! vault; otherwise it leaves a conflict.
 
 use crate::basis::sides::{Judged, judge, side};
+use crate::basis::two_handovers::TwoHandovers;
 use crate::cli::GitMerge;
 use crate::commands::git::read;
 use crate::context::Context;
@@ -44,6 +45,7 @@ fn merge(options: &GitMerge, context: &mut Context<'_>) -> Result<u64> {
     let mut keys = Keys::find(context)?;
     let pins = pins::at_hand(&keys, context)?;
     let (base, ours, theirs) = (read(&options.base)?, read(&options.ours)?, read(&options.theirs)?);
+    TwoHandovers::refuse(&ours, &theirs)?;
     let ours = match judge(&ours, &options.path, &keys, &pins, context)? {
         Judged::Trusted(file) => *file,
         other => return Err(untrusted("our", other)),

@@ -3,6 +3,7 @@
 
 mod choices;
 mod sides;
+mod two_handovers;
 
 use crate::basis::sides::{Judged, edited, judge, side};
 use crate::basis::versions::Versions;
@@ -36,6 +37,7 @@ pub(crate) fn run(options: &Resolve, context: &mut Context<'_>) -> Result<(), Ex
     let repository = Repository::of(path)?;
     let name = repository.name_of(path)?;
     let sides = Sides::of(&repository, &name, options)?;
+    two_handovers::refuse(&sides, &repository, path, options)?;
     let before = HandEdit::read_bytes(path)?;
 
     let common = sides

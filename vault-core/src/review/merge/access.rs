@@ -378,6 +378,29 @@ mod tests {
     }
 
     #[test]
+    fn a_reader_with_a_passphrase_is_made_a_writer_by_no_merge() {
+        let mut team = Team::new();
+        let web1 = Identity::generate().unwrap();
+        let passphrase = bootseal_memory::Secret::copy_of(b"short").unwrap();
+        let glass =
+            Access::by_passphrase("glass", Role::Reader, crate::Cost::Small, &passphrase).unwrap();
+        team.base = team.branch(|vault| {
+            vault.add_access(Access::new("web1", Role::Reader, web1.recipient()).unwrap()).unwrap();
+            vault.add_access(glass.clone()).unwrap();
+        });
+        // Both sides have new keys, and one side let the same recipient in as a writer.
+        let ours = team.branch(|vault| drop(vault.remove_access("web1", 200).unwrap()));
+        let theirs = team.branch(|vault| {
+            vault.remove_access("glass", 200).unwrap();
+            let writer = Access::new("glass", Role::Writer, Some(glass.recipient.clone()));
+            vault.add_access(writer.unwrap()).unwrap();
+        });
+        let (vault, merged) = team.merge(&ours, &theirs).unwrap();
+        assert!(vault.file().access().contains(&glass));
+        assert_eq!(merged.not_let_in.len(), 1);
+    }
+
+    #[test]
     fn without_a_signed_common_version_only_members_of_both_sides_stay() {
         let team = Team::new();
         let (web1, web2) = (Identity::generate().unwrap(), Identity::generate().unwrap());
