@@ -2,17 +2,20 @@
 
 use bootseal_core::Listen;
 use clap::{Args, Parser, Subcommand};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const AFTER_HELP: &str = "\
 Examples:
   bootseal-gateway app.sealed.toml            serves the [….route] tables of the file
   bootseal-gateway --check app.sealed.toml    prints the routes, and checks that they can be served
+  bootseal-gateway --check --login -f app.sealed.toml   also tries each login once
   bootseal-gateway healthy app.sealed.toml    exit code 0 if the running gateway is ready
 
 The key and the pin are found as by every application: $CREDENTIALS_DIRECTORY, /run/secrets, BOOTSEAL_IDENTITY, BOOTSEAL_PIN.
-SIGHUP reloads the file. SIGTERM stops the gateway once the calls in flight have ended.";
+SIGHUP reloads the file. SIGTERM stops the gateway once the calls in flight have ended.
+Exit codes: 0 stopped, or a check without an error; 1 an error; 2 a mistake on the command line; 3 not authentic; 4 no key; 5 a refused login; 6 a vendor that is down.
+The manual page: bootseal-gateway man | man -l -";
 
 const HEALTHY_AFTER_HELP: &str = "\
 Exit code 0: ready. 1: not ready, or no response within 2 s.
@@ -40,20 +43,40 @@ pub(crate) enum Verb {
     /// Asks a running gateway whether it is ready, for probes that run a program
     #[command(after_help = HEALTHY_AFTER_HELP)]
     Healthy {
-        /// The file that the gateway serves, to read `gateway.admin` from
-        #[arg(default_value = "app.sealed.toml", env = "BOOTSEAL_FILE", hide_env = true)]
-        file: PathBuf,
+        #[command(flatten)]
+        file: FileArg,
         /// The admin address, instead of the file: 127.0.0.1:9300 or unix:/run/…
         #[arg(long, value_parser = address)]
         admin: Option<Listen>,
     },
+    /// Prints a completion script for a shell
+    Completions { shell: clap_complete::Shell },
+    /// Prints the manual page
+    Man,
+}
+
+/// The sealed file, with or without `-f`.
+#[derive(Args, Debug)]
+pub(crate) struct FileArg {
+    /// The sealed file [default: BOOTSEAL_FILE, else app.sealed.toml in this folder]
+    #[arg(value_name = "FILE", conflicts_with = "file")]
+    positional: Option<PathBuf>,
+    /// The sealed file, as an option of bootseal names it
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+impl FileArg {
+    /// The file on the command line.
+    pub(crate) fn named(&self) -> Option<&Path> {
+        self.positional.as_deref().or(self.file.as_deref())
+    }
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct Serve {
-    /// The sealed file; BOOTSEAL_FILE overrides it
-    #[arg(default_value = "app.sealed.toml")]
-    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) file: FileArg,
     /// The key, instead of searching the usual places
     #[arg(short, long, value_name = "FILE")]
     pub(crate) identity: Option<PathBuf>,
@@ -66,6 +89,9 @@ pub(crate) struct Serve {
     /// Prints the routes, tries each address, and exits; works beside a running gateway too
     #[arg(long)]
     pub(crate) check: bool,
+    /// With --check, also logs in once with each profile that a route uses
+    #[arg(long, requires = "check")]
+    pub(crate) login: bool,
     /// Threads that forward calls
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) workers: u16,

@@ -96,8 +96,8 @@ pub(crate) struct RouteStats {
     pub(crate) latency: LatencyHistogram,
     in_flight: Gauge,
     pub(crate) history: History,
-    /// Per kind of failure: when it was last logged, and how many calls have failed since.
-    logged: Mutex<HashMap<&'static str, (Instant, u64)>>,
+    /// The log lines about each kind of failure.
+    logged: Mutex<HashMap<&'static str, Repeats>>,
     name: String,
 }
 
@@ -133,19 +133,28 @@ impl RouteStats {
         metrics::counter!("bootseal_gateway_errors_total", "route" => self.name.clone(), "error" => problem.name)
             .increment(1);
         let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
-        let (last, since) = logged.entry(problem.name).or_insert((Instant::now(), 0));
-        *since += 1;
-        if *since > 1 && last.elapsed() < LOG_INTERVAL {
-            return;
+        if let Some(calls) = logged.entry(problem.name).or_default().count(Instant::now()) {
+            tracing::warn!(route = self.name, error = problem.name, calls, "{}", problem.detail());
         }
-        tracing::warn!(
-            route = self.name,
-            error = problem.name,
-            calls = *since,
-            "{}",
-            problem.detail()
-        );
-        (*last, *since) = (Instant::now(), 1);
+    }
+}
+
+/// When one kind of failure was last logged, and how many calls have failed since.
+#[derive(Default)]
+struct Repeats {
+    last: Option<Instant>,
+    unlogged: u64,
+}
+
+impl Repeats {
+    /// Counts a failed call at `now`. Returns the number of calls for a log line, if one is due.
+    fn count(&mut self, now: Instant) -> Option<u64> {
+        self.unlogged += 1;
+        if self.last.is_some_and(|last| now.saturating_duration_since(last) < LOG_INTERVAL) {
+            return None;
+        }
+        self.last = Some(now);
+        Some(std::mem::take(&mut self.unlogged))
     }
 }
 
@@ -167,5 +176,19 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         self.stats.in_flight.decrement(1.0);
         self.connection.end_call();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failed_call_is_in_the_number_of_one_log_line() {
+        let (start, mut repeats) = (Instant::now(), Repeats::default());
+        let lines: Vec<Option<u64>> = [0, 1, 9, 10, 11, 25]
+            .map(|seconds| repeats.count(start + Duration::from_secs(seconds)))
+            .to_vec();
+        assert_eq!(lines, [Some(1), None, None, Some(3), None, Some(2)]);
     }
 }

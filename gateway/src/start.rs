@@ -2,7 +2,8 @@
 //! system calls, listens, and serves until a signal.
 
 use crate::admin::{endpoints, probe};
-use crate::args::{Cli, Serve, Verb};
+use crate::args::{Cli, FileArg, Serve, Verb};
+use crate::man;
 use crate::rules::callers::CallerCheck;
 use crate::server::addresses::Addresses;
 use crate::server::reload;
@@ -14,11 +15,17 @@ use crate::startup::{audit, systemd};
 use crate::stats::latency::BUCKETS;
 use bootseal::{Error, Kind, Loader, Result, Secrets};
 use clap::Parser;
+use clap::error::ErrorKind;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// The file that is served if none is named.
+const DEFAULT_FILE: &str = "app.sealed.toml";
 
 /// The interval at which the exporter sums up the values recorded by logins.
 const METRICS_UPKEEP: Duration = Duration::from_secs(10);
@@ -26,15 +33,28 @@ const METRICS_UPKEEP: Duration = Duration::from_secs(10);
 /// Runs the gateway until a signal stops it. Returns the exit code: 0, or 1 to 6 with the same
 /// meaning as for `bootseal`.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
-    let cli = match Cli::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
         Err(error) => {
-            let _ = error.print();
+            let long = args.iter().any(|arg| arg == "--help");
+            match error.kind() == ErrorKind::DisplayHelp && !long {
+                true => drop(write!(std::io::stdout(), "{}", short(&error.to_string()))),
+                false => drop(error.print()),
+            }
             return u8::try_from(error.exit_code()).unwrap_or(2);
         }
     };
+    let stdout = &mut std::io::stdout();
     let result = match cli.verb {
-        Some(Verb::Healthy { file, admin }) => probe::ask(&file, admin).map_err(|why| (why, 1)),
+        Some(Verb::Healthy { file, admin }) => {
+            probe::ask(&served(&file), admin).map_err(|why| (why, 1))
+        }
+        Some(Verb::Completions { shell }) => {
+            man::completions(shell, stdout);
+            Ok(())
+        }
+        Some(Verb::Man) => man::page(stdout).map_err(|error| (format!("stdout: {error}"), 1)),
         None => start(&cli.serve).map_err(|error| (error.to_string(), error.exit_code())),
     };
     match result {
@@ -44,6 +64,22 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
             code
         }
     }
+}
+
+/// The text of `-h`: that of `--help` without the examples and everything below them.
+fn short(help: &str) -> String {
+    let kept = ["\nExamples:\n", "\nExit code 0"]
+        .iter()
+        .find_map(|below| help.split_once(below))
+        .map_or(help, |(kept, _)| kept);
+    format!("{kept}\nExamples, exit codes and more: --help\n")
+}
+
+/// The file that a gateway with these arguments serves.
+fn served(file: &FileArg) -> PathBuf {
+    let variable = || std::env::var_os("BOOTSEAL_FILE").filter(|name| !name.is_empty());
+    let named = file.named().map(Path::to_path_buf).or_else(|| variable().map(PathBuf::from));
+    named.unwrap_or_else(|| DEFAULT_FILE.into())
 }
 
 fn start(serve: &Serve) -> Result<()> {
@@ -65,7 +101,8 @@ fn start(serve: &Serve) -> Result<()> {
     let folders = loader.clone();
     let vault = loader.load()?;
     if serve.check {
-        return check(&vault, &addresses);
+        check(&vault, &addresses)?;
+        return if serve.login { try_logins(&vault) } else { Ok(()) };
     }
     tracing::info!("{hardened}");
     // After everything that needs other files, and before the first byte of a caller.
@@ -133,7 +170,11 @@ fn describe() {
 }
 
 fn loader(serve: &Serve) -> Result<Loader> {
-    let mut loader = Loader::new(&serve.file);
+    // A file on the command line is meant, whatever BOOTSEAL_FILE names.
+    let mut loader = match serve.file.named() {
+        Some(file) => Loader::exactly(file),
+        None => Loader::new(DEFAULT_FILE),
+    };
     if let Some(identity) = &serve.identity {
         loader = loader.identity_file(identity);
     }
@@ -218,6 +259,38 @@ fn check(vault: &Secrets, addresses: &Addresses) -> Result<()> {
             "admin: none; set gateway.admin to serve health, metrics and the status page".into(),
         ),
     }
+}
+
+/// Logs in once with each profile that a route uses, for `--check --login`. All are tried; the error
+/// is that of the first login that failed.
+fn try_logins(vault: &Secrets) -> Result<()> {
+    let routes = vault.gateway()?.routes;
+    let tables: BTreeSet<String> = routes.iter().map(|route| route.table.to_string()).collect();
+    let mut failed: Option<Error> = None;
+    for table in tables {
+        let source = vault.token_source(&table)?;
+        let text = match source.token_blocking() {
+            Ok(token) => {
+                // The token is not kept, and some vendors limit the number of sessions.
+                if source.profile().logout.is_some() {
+                    let _ = source.log_out_blocking();
+                }
+                let (status, life) = (token.status(), token.lifetime().as_secs());
+                format!("{table}: logged in, status {status}; the token is valid for {life} s")
+            }
+            Err(error) => {
+                // The first error is that of the command.
+                match &failed {
+                    None => failed = Some(error),
+                    Some(_) => drop(writeln!(std::io::stderr(), "bootseal-gateway: {error}")),
+                }
+                format!("{table}: the login failed")
+            }
+        };
+        let written = writeln!(std::io::stdout(), "{text}");
+        written.map_err(|error| io_error(format!("stdout: {error}")))?;
+    }
+    failed.map_or(Ok(()), Err)
 }
 
 fn log(level: &str) {

@@ -137,3 +137,100 @@ fn access_add_shows_the_list_and_proceeds_only_on_yes() {
     assert_eq!(at_a_terminal(&home, &add, &[("[y/N] ", "Y\n")]).unwrap().0, 0);
     assert!(home.ok(&["access", "list"]).contains(&bob));
 }
+
+#[test]
+fn access_rename_changes_only_the_name() {
+    let home = Home::with_vault(ACME);
+    home.ok(&["access", "add", "web1", "--new-key", "web1.key", "--yes"]);
+    let (before, id) = (home.read("app.sealed.toml"), home.vault_id());
+    let ran = home.run(&["access", "rename", "web1", "web-1"]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, ""));
+    assert_eq!(ran.err, "bootseal: web1 is now called web-1; nobody's access has changed\n");
+    assert!(home.ok(&["access", "list"]).contains("\nweb-1  reader  age1"));
+    let after = home.read("app.sealed.toml");
+    for key in ["read_key", "write_key"] {
+        assert_eq!(block(&before, key), block(&after, key));
+    }
+    assert_eq!(id, home.vault_id());
+    assert_eq!(home.ok(&["get", "acme.password", "-i", "web1.key"]), "hunter2");
+    home.ok(&["verify"]);
+    // A member who opens the file by passphrase still does so.
+    let break_glass =
+        ["access", "add", "glass", "--passphrase", "--small", "--yes", "--passphrase-fd", "0"];
+    home.ok_with(&break_glass, b"six random words make one");
+    home.ok(&["access", "rename", "glass", "break-glass"]);
+    let get = ["get", "acme.password", "--passphrase-fd", "0", "-i", "none.key"];
+    home.ok(&["keygen", "-o", "none.key"]);
+    assert_eq!(home.ok_with(&get, b"six random words make one"), "hunter2");
+}
+
+#[test]
+fn access_rename_refuses_unknown_taken_invalid_and_equal_names() {
+    let home = Home::with_vault(ACME);
+    home.ok(&["access", "add", "web1", "--new-key", "web1.key", "--yes"]);
+    let before = home.read("app.sealed.toml");
+    for (args, kind, word) in [
+        (["web2", "web3"], "not-found", "Members: alice (writer"),
+        (["web1", "alice"], "exists", "alice (writer)"),
+        (["web1", "web 1"], "usage", "`web 1`"),
+        (["web1", "web1"], "usage", "nothing was changed"),
+    ] {
+        let text = fails(&home, &["access", "rename", args[0], args[1]], kind);
+        assert!(text.contains(word), "{args:?}: {text}");
+    }
+    let reader = ["access", "rename", "web1", "web2", "-i", "web1.key"];
+    assert!(fails(&home, &reader, "no-identity").contains("can read, but not write"));
+    assert_eq!(home.read("app.sealed.toml"), before);
+}
+
+#[test]
+fn access_rename_in_several_files_changes_those_that_have_the_member() {
+    let home = Home::with_vault(ACME);
+    home.ok(&["access", "add", "web1", "--new-key", "web1.key", "--yes"]);
+    home.ok(&["init", "-f", "b.sealed.toml"]);
+    let all = ["access", "rename", "web1", "web-1", "-f", "*.sealed.toml"];
+    let ran = home.run(&all);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.err.contains("b.sealed.toml: web1 is not in access"), "{}", ran.err);
+    assert!(home.ok(&["access", "list", "-f", "app.sealed.toml"]).contains("web-1"));
+    assert!(fails(&home, &all, "not-found").contains("no member of these files"));
+}
+
+#[test]
+fn access_request_prints_the_line_that_a_writer_runs() {
+    let home = Home::with_vault(ACME);
+    let bob = Home::new();
+    let ran = bob.command(&["access", "request", "--writer"]).env("USER", "bob").output().unwrap();
+    let ran = crate::support::Ran::from(ran);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.err.contains("you had no identity, so "), "{}", ran.err);
+    let recipient = bob.ok(&["keygen", "-y", ".config/bootseal/identity.txt"]).trim().to_owned();
+    assert_eq!(ran.out, format!("bootseal access add bob {recipient} --writer\n"));
+    // The writer pastes the line.
+    let line: Vec<&str> = ran.out.split_whitespace().skip(1).chain(["--yes"]).collect();
+    home.ok(&line);
+    bob.write("app.sealed.toml", home.read("app.sealed.toml"));
+    assert_eq!(bob.ok(&["get", "acme.password", "--pin", &home.vault_id()]), "hunter2");
+    // An existing identity is used, under a given name; a file is named in the line.
+    let again = bob.run(&["access", "request", "bob@laptop", "-f", "deploy/a b.sealed.toml"]);
+    let wanted =
+        format!("bootseal access add bob@laptop {recipient} -f 'deploy/a b.sealed.toml'\n");
+    assert_eq!((again.out, again.err.contains("you had no identity")), (wanted, false));
+}
+
+#[cfg(unix)]
+#[test]
+fn access_request_quotes_an_ssh_recipient_and_creates_nothing_for_an_invalid_name() {
+    let home = Home::new();
+    assert!(fails(&home, &["access", "request", "b b"], "usage").contains("`b b`"));
+    assert!(!home.at(".config").exists());
+    let made = std::process::Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-C", "bob@laptop", "-f", "id_ssh"])
+        .current_dir(home.path())
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let line = home.ok(&["access", "request", "-i", "id_ssh"]);
+    assert!(line.starts_with("bootseal access add alice 'ssh-ed25519 AAAA"), "{line}");
+    assert!(line.ends_with("'\n"), "{line}");
+}

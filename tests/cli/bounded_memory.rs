@@ -1,10 +1,10 @@
-//! A file of 16 MiB, whoever signed it, takes at most 64 MiB of memory to read, and to seal.
+//! Reading or sealing a file of up to 16 MiB takes at most 64 MiB of memory, whoever signed it.
 
 use crate::support::Home;
 use bootseal_core::{Access, Identity, Role, Vault};
 use std::process::Stdio;
 
-/// What the process of `args` needed at most, in MiB, and its exit code.
+/// Runs bootseal with `args`. Returns its peak memory in MiB, its exit code and its stderr.
 fn peak(home: &Home, args: &[&str]) -> (u64, i32, String) {
     let mut command = home.command(args);
     let errors = home.at("stderr");
@@ -14,7 +14,7 @@ fn peak(home: &Home, args: &[&str]) -> (u64, i32, String) {
     let status = format!("/proc/{}/status", child.id());
     let mut most = 0;
     let code = loop {
-        // The kernel keeps the highest value, so that a late look sees every earlier peak.
+        // The kernel keeps the highest value, so each read also covers all peaks before it.
         let text = std::fs::read_to_string(&status).unwrap_or_default();
         let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let now = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
@@ -36,8 +36,8 @@ fn foreign(user: &str) -> String {
     Vault::create(vec![access], &user).unwrap().sign().unwrap()
 }
 
-/// The number of names or elements: all that the format allows with `just limits`, which takes
-/// minutes, and a sixteenth of it otherwise.
+/// How many names or elements a test uses: with `just limits`, which takes minutes, all of
+/// `count`; otherwise a sixteenth of it.
 fn most(count: usize) -> usize {
     if is_whole() { count } else { count / 16 }
 }
@@ -72,7 +72,7 @@ fn a_file_with_as_much_as_is_allowed_takes_little_memory() {
 }
 
 #[test]
-fn a_known_vault_decides_before_a_large_file_is_parsed() {
+fn a_large_file_of_another_vault_than_the_known_one_is_refused_unparsed() {
     let home = Home::with_vault("a = 1\n");
     home.write("app.sealed.toml", foreign(&keys(most(131_072))));
     within(&home, &["verify"], 3, "different vault");
@@ -99,7 +99,8 @@ fn an_input_with_more_than_is_allowed_takes_little_memory() {
     }
 }
 
-/// The limit is 64 MiB for a released binary, which is 11 MiB smaller than one without optimisation.
+/// A released binary must need at most 64 MiB. One that is built without optimisation needs 11 MiB
+/// more, because the binary itself is larger.
 const WITHOUT_OPTIMISATION: u64 = 64 + 11;
 
 #[test]
@@ -109,14 +110,14 @@ fn sealing_as_much_as_is_allowed_takes_little_memory() {
         let rest = (16 << 20) - 8192 - text.len();
         format!("{text}#{}\n", "x".repeat(rest))
     };
-    // Readable, and sealed until the file is full.
+    // First many readable values, then sealed values that nearly fill the file.
     home.write("readable.toml", fill(keys(most(131_072))));
     let args = ["seal", "readable.toml", "--plain", "*", "-o", "one.sealed.toml"];
     within_mib(WITHOUT_OPTIMISATION, &home, &args, 0, "");
     home.write("sealed.toml", keys(most(100_000)));
     let args = ["seal", "sealed.toml", "-o", "two.sealed.toml"];
     within_mib(WITHOUT_OPTIMISATION, &home, &args, 0, "");
-    // More than fits is refused before it is sealed.
+    // An input whose sealed form would be too large is refused before anything is sealed.
     home.write("more.toml", fill(keys(131_072)));
     let args = ["seal", "more.toml", "-o", "three.sealed.toml"];
     within_mib(WITHOUT_OPTIMISATION, &home, &args, 1, "larger than 16 MiB");

@@ -57,7 +57,11 @@ fn in_memory(home: &Home) -> Vec<PathBuf> {
 
 fn edit_with(home: &Home, openings: &[&str], args: &[&str]) -> Ran {
     editor(home, openings);
-    let ran: Ran = command(home, args).output().unwrap().into();
+    let ran: Ran = match openings.len() {
+        0 | 1 => command(home, args).output().unwrap().into(),
+        // After a mistake, the user is asked whether to edit again.
+        several => at_a_terminal(home, args, &vec![(AGAIN, "\n"); several - 1]),
+    };
     assert!(
         !home.at("too-often").exists(),
         "the editor was opened more often than {}: {}",
@@ -68,6 +72,21 @@ fn edit_with(home: &Home, openings: &[&str], args: &[&str]) -> Ran {
     assert_eq!(in_memory(home), Vec::<PathBuf>::new());
     let _ = std::fs::remove_dir(runtime(home));
     ran
+}
+
+const AGAIN: &str = "Edit the text again? [Y/n] ";
+
+/// Runs `edit` on its own terminal, whose output is both `out` and `err`.
+fn at_a_terminal(home: &Home, args: &[&str], answers: &[(&str, &str)]) -> Ran {
+    let folder = runtime(home);
+    let variables = [
+        ("PATH", PATH),
+        ("EDITOR", "'./the editor'"),
+        ("BOOTSEAL", env!("CARGO_BIN_EXE_bootseal")),
+        ("XDG_RUNTIME_DIR", folder.to_str().unwrap()),
+    ];
+    let ran = home.typed(&[&["edit"], args].concat(), &variables, answers);
+    Ran { err: ran.out.clone(), ..ran }
 }
 
 fn edit(home: &Home, openings: &[&str]) -> Ran {
@@ -236,7 +255,7 @@ fn a_mistake_reopens_the_editor_with_the_error_above_the_text() {
     let ran = edit(&home, &["sed -i 's/hunter2/hunter3\"x/' \"$1\"", "true"]);
     assert!(
         ran.code == 1
-            && ran.err.contains("app.sealed.toml: not TOML")
+            && ran.err.contains("app.sealed.toml: line 5, column 28 of the edited text: not TOML")
             && ran.err.contains("is kept, encrypted"),
         "{}",
         ran.err
@@ -252,6 +271,48 @@ fn a_mistake_reopens_the_editor_with_the_error_above_the_text() {
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert!(home.read("seen.1").contains("hunter3\"x"));
     assert_eq!((home.ok(&["get", "acme.password"]).as_str(), drafts(&home).len()), ("hunter3", 0));
+}
+
+#[test]
+fn without_a_terminal_a_mistake_ends_the_edit_after_the_first_try() {
+    for (mistake, words, code) in [
+        ("echo \"x = $RANDOM =\" >> \"$1\"", "column ", 1),
+        ("sed -i \"s/^token = .*/token = $RANDOM/\" \"$1\"", "acme.login", 1),
+        ("sed -i 's/\"secret:bob-of-acme/\"bob-of-acme/' \"$1\"", "would become readable", 1),
+        ("printf '\\377' >> \"$1\"", "not UTF-8", 1),
+    ] {
+        let home = Home::with_vault(VAULT);
+        let before = home.read("app.sealed.toml");
+        let ran = edit(&home, &[mistake]);
+        assert_eq!(ran.code, code, "{mistake}: {}", ran.err);
+        assert!(ran.err.contains(words), "{mistake}: {}", ran.err);
+        assert!(ran.err.contains("your text is kept, encrypted"), "{}", ran.err);
+        assert_eq!((home.read("app.sealed.toml"), drafts(&home).len()), (before, 1));
+    }
+    // The line of the mistake is the one in the text.
+    let home = Home::with_vault(VAULT);
+    let ran = edit(&home, &["sed -i 's/^\\[tls\\]/[tls]\\nport = /' \"$1\""]);
+    let line = VAULT.lines().position(|line| line == "[tls]").unwrap() + 2;
+    let wanted = format!("app.sealed.toml: line {line}, column ");
+    assert!(ran.err.contains(&wanted), "{wanted}: {}", ran.err);
+}
+
+#[test]
+fn at_a_terminal_a_no_ends_the_edit_and_keeps_the_text() {
+    let home = Home::with_vault(VAULT);
+    editor(&home, &["echo 'x = =' >> \"$1\"", "echo 'y = =' >> \"$1\""]);
+    let ran = at_a_terminal(&home, &[], &[(AGAIN, "y\n"), (AGAIN, "n\n")]);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    assert!(ran.err.contains("your text is kept, encrypted"), "{}", ran.err);
+    assert!(home.read("seen.2").starts_with("#: line "), "{}", home.read("seen.2"));
+    assert!(!home.at("too-often").exists() && drafts(&home).len() == 1);
+    // The end of the input is no answer, and no yes.
+    let home = Home::with_vault(VAULT);
+    editor(&home, &["echo 'x = =' >> \"$1\""]);
+    let ran = at_a_terminal(&home, &["--yes"], &[(AGAIN, "\u{4}")]);
+    assert_eq!((ran.code, drafts(&home).len()), (2, 1), "{}", ran.err);
+    assert!(!home.at("too-often").exists());
+    let _ = std::fs::remove_dir(runtime(&home));
 }
 
 #[test]

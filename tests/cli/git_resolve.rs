@@ -118,7 +118,7 @@ fn during_a_merge_the_sides_come_from_the_index() {
     repo.edit("title = \"shop\"", "title = \"planted\"");
     let said = repo.fails(&["resolve", FILE, "--yes"], 2);
     assert!(
-        said.contains("acme.password: both sides changed it") && said.contains("--take ours"),
+        said.contains("both sides changed 1 property") && said.contains("--take ours"),
         "{said}"
     );
     assert!(repo.text().contains("<<<<<<<"), "nothing was changed");
@@ -149,6 +149,73 @@ fn take_decides_only_properties_that_both_sides_changed() {
     }
 }
 
+/// Both sides changed three properties.
+fn three_conflicts() -> Repo {
+    let side = |name: &'static str| {
+        move |repo: &Repo| {
+            repo.set("acme.password", name);
+            repo.set("acme.token", name);
+            repo.edit("\"10s\"", &format!("\"{name}\""));
+            repo.ok(&["sign", "--yes"]);
+        }
+    };
+    let repo = two_sides(side("one"), side("two"));
+    web_merge(&repo);
+    repo
+}
+
+#[test]
+fn all_conflicts_are_listed_at_once_with_who_made_each_side() {
+    let repo = three_conflicts();
+    let said = repo.fails(&["resolve", FILE, "--yes"], 2);
+    for part in [
+        "both sides changed 3 properties",
+        "acme.password",
+        "acme.token",
+        "acme.timeout",
+        "ours:   sealed, set 20",
+        "ours:   \"one\"",
+        "theirs: \"two\"",
+        "our side was last changed by alice, 20",
+        "their side was last changed by alice, 20",
+        "--take ours",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    // During a merge, the sides come from the index.
+    repo.git_ok(&["reset", "-q", "--hard", "HEAD^1"]);
+    assert_eq!(repo.git(&["merge", "--no-edit", "other"]).code, 1);
+    let said = repo.fails(&["resolve", FILE, "--yes"], 2);
+    assert!(said.matches("last changed by alice").count() == 2, "{said}");
+    // Git's merge driver names all of them too.
+    repo.git_ok(&["merge", "--abort"]);
+    let said = repo.git(&["merge", "--no-edit", "other"]).err;
+    assert!(said.contains("acme.password, acme.token, acme.timeout"), "{said}");
+}
+
+#[test]
+fn take_decides_one_property_or_all_others() {
+    let repo = three_conflicts();
+    let (token, rest) = (["--take", "acme.token=theirs"], ["--take", "ours"]);
+    // The conflicts that nothing decides are still asked for.
+    let said = repo.fails(&[&["resolve", FILE, "--yes"][..], &token].concat(), 2);
+    assert!(said.contains("2 properties") && !said.contains("acme.token"), "{said}");
+    for (take, words) in [
+        ("acme.tokken=ours", "acme.token"),
+        ("acme.user=ours", "not a property that both sides changed"),
+        ("acme.token=ours", "twice"),
+        ("mine", "ours or theirs"),
+        ("acme.token=mine", "ours or theirs"),
+    ] {
+        let args = [&["resolve", FILE, "--yes", "--take", take][..], &token].concat();
+        let said = repo.fails(&args, 2);
+        assert!(said.contains(words), "{take}: {said}");
+    }
+    repo.ok(&[&["resolve", FILE, "--yes"][..], &token, &rest].concat());
+    let got = ["acme.password", "acme.token", "acme.timeout"].map(|name| repo.get(name));
+    assert_eq!(got, ["one", "two", "one"]);
+}
+
 #[test]
 fn without_a_terminal_resolve_shows_the_changes_and_writes_nothing() {
     let repo = different_values();
@@ -177,7 +244,7 @@ fn at_a_terminal_resolve_asks_for_the_side_and_before_it_signs() {
     };
     assert_eq!((code, repo.text() == before), (2, true), "{seen}");
     assert!(
-        seen.contains("acme.password: both sides changed it") && seen.contains("sealed, set"),
+        seen.contains("both sides changed 1 property") && seen.contains("sealed, set"),
         "{seen}"
     );
     let answers = [("[o/t] ", "what?\n"), ("[o/t] ", "theirs\n"), ("[y/N] ", "y\n")];

@@ -7,15 +7,15 @@ use crate::support::{Home, Ran, unseen};
 use serde_json::{Map, Value, json};
 use std::process::Command;
 
-const CANARY: &str = "can4ry-s3cret";
+pub(crate) const CANARY: &str = "can4ry-s3cret";
 
 /// All values of a sealed file.
-fn exported(home: &Home, file: &str) -> Value {
+pub(crate) fn exported(home: &Home, file: &str) -> Value {
     serde_json::from_str(&home.ok(&["export", "--format", "json", "-f", file])).unwrap()
 }
 
 /// Runs an import that must succeed, and returns its JSON document.
-fn imported(home: &Home, args: &[&str]) -> Value {
+pub(crate) fn imported(home: &Home, args: &[&str]) -> Value {
     let ran = home.run(&[&["import", "--json", "--from"], args].concat());
     assert_eq!(ran.code, 0, "{args:?}: {}", ran.err);
     silent(&ran);
@@ -23,7 +23,7 @@ fn imported(home: &Home, args: &[&str]) -> Value {
 }
 
 /// Checks that no value was shown and nothing was executed.
-fn silent(ran: &Ran) {
+pub(crate) fn silent(ran: &Ran) {
     for said in [&ran.out, &ran.err] {
         assert!(
             !said.contains("canary") && !said.contains(CANARY) && !said.contains("panicked"),
@@ -33,7 +33,7 @@ fn silent(ran: &Ran) {
     }
 }
 
-fn refused(home: &Home, code: i32, kind: &str, words: &str, args: &[&str]) -> Ran {
+pub(crate) fn refused(home: &Home, code: i32, kind: &str, words: &str, args: &[&str]) -> Ran {
     let ran = home.run(&[&["import", "--from"], args].concat());
     assert!(ran.code == code && ran.err.contains(words), "{args:?}: {ran:?}");
     silent(&ran);
@@ -44,7 +44,7 @@ fn refused(home: &Home, code: i32, kind: &str, words: &str, args: &[&str]) -> Ra
     ran
 }
 
-fn list(value: &Value) -> Vec<&str> {
+pub(crate) fn list(value: &Value) -> Vec<&str> {
     value.as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect()
 }
 
@@ -68,18 +68,18 @@ fn settings() -> Value {
 
 // sops
 
-fn age_key(home: &Home, name: &str) -> String {
+pub(crate) fn age_key(home: &Home, name: &str) -> String {
     said(Command::new("age-keygen").arg("-o").arg(home.at(name)));
     said(Command::new("age-keygen").arg("-y").arg(home.at(name))).trim().to_owned()
 }
 
-fn sops(home: &Home, args: &[&str], into: &str) {
+pub(crate) fn sops(home: &Home, args: &[&str], into: &str) {
     let text = said(python(home, "sops").args(args));
     home.write(into, text);
 }
 
 /// The values that sops itself reads from the file.
-fn opened_by_sops(home: &Home, file: &str) -> Value {
+pub(crate) fn opened_by_sops(home: &Home, file: &str) -> Value {
     let mut sops = python(home, "sops");
     let text = said(sops.env("SOPS_AGE_KEY_FILE", home.at("age.key")).args([
         "decrypt",
@@ -123,7 +123,7 @@ fn sops_yaml_and_json_keep_their_values() {
 }
 
 /// Converts numbers as JSON does, which has one kind of number.
-fn as_json(value: &Value) -> Value {
+pub(crate) fn as_json(value: &Value) -> Value {
     match value {
         Value::Number(number) => json!(number.as_f64().unwrap()),
         Value::Array(array) => array.iter().map(as_json).collect(),
@@ -261,7 +261,7 @@ fn a_sops_file_opens_with_an_ssh_key_whose_passphrase_is_typed() {
     sops(&home, &["encrypt", "--age", public.trim(), "in.yaml"], "e.yaml");
     let import = ["import", "--from", "sops", "e.yaml", "-o", "app.sealed.toml"];
     let question = "*Passphrase of the SSH key ssh-ed25519";
-    for (typed, code) in [("a guess\n", 4), ("\x03", 2)] {
+    for (typed, code) in [("a guess\n", 4), ("\x03", 130)] {
         let ran = home.typed(&import, &[], &[(question, typed)]);
         assert!(
             ran.code == code && !ran.out.contains("guess") && !home.at("app.sealed.toml").exists(),
@@ -353,7 +353,7 @@ fn sops_mac_only_encrypted_is_a_warning() {
 
 // ansible-vault
 
-fn vaulted(home: &Home, args: &[&str]) {
+pub(crate) fn vaulted(home: &Home, args: &[&str]) {
     said(python(home, "ansible-vault").args(args));
 }
 
@@ -469,7 +469,7 @@ fn ansible_vault_password_files_and_descriptors_are_read_and_never_executed() {
     );
     refused(&home, 2, "no-terminal", "Vault password: there is no terminal", &never);
     let typing = [&import[..], &["typed.sealed.toml"]].concat();
-    for (typed, code) in [("hunter3\n", 4), ("\x03", 2), ("hunter2\n", 0)] {
+    for (typed, code) in [("hunter3\n", 4), ("\x03", 130), ("hunter2\n", 0)] {
         let ran = home.typed(&typing, &[], &[("*Vault password: ", typed)]);
         assert!(ran.code == code && !ran.out.contains("hunter"), "{typed:?}: {ran:?}");
         assert_eq!(home.at("typed.sealed.toml").exists(), code == 0, "{typed:?}");

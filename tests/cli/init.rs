@@ -23,13 +23,34 @@ fn init_makes_an_empty_vault_and_an_identity_if_there_is_none() {
     );
     assert_eq!(home.ok(&["list"]), "");
     assert_eq!(home.run(&["-q", "init", "-f", "b.sealed.toml"]).err, "");
-    let ran: Ran = home
-        .command(&["init", "-f", "c.sealed.toml"])
-        .env("USER", "not a name")
-        .output()
-        .unwrap()
-        .into();
-    assert!(ran.err.contains("writers: me\n"), "{}", ran.err);
+}
+
+#[cfg(unix)]
+#[test]
+fn without_a_login_name_the_writer_is_named_after_git_or_the_machine() {
+    let home = Home::new();
+    let host = std::process::Command::new("uname").arg("-n").output().unwrap();
+    let host = String::from_utf8(host.stdout).unwrap().trim().to_owned();
+    let made = |file: &str, user: &str| -> String {
+        let mut command = home.command(&["init", "-f", file]);
+        command.env("USER", user).env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        let ran: Ran = command.env("GIT_CONFIG_NOSYSTEM", "1").output().unwrap().into();
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        ran.err
+    };
+    let text = made("a.sealed.toml", "");
+    assert!(text.contains(&format!("writers: {host}\n")), "{text}");
+    home.write(".gitconfig", "[user]\n\tname = Ada Lövelace (dev)\n");
+    for (file, user) in [("b.sealed.toml", ""), ("c.sealed.toml", "not a name")] {
+        let text = made(file, user);
+        assert!(text.contains("writers: Ada-Lovelace-dev\n"), "{text}");
+        assert!(text.contains("bootseal access rename Ada-Lovelace-dev NEW"), "{text}");
+    }
+    // A name of which nothing is left is none.
+    home.write(".gitconfig", "[user]\n\tname = 李明\n");
+    let text = made("d.sealed.toml", "");
+    assert!(text.contains(&format!("writers: {host}\n")), "{text}");
+    assert!(!made("e.sealed.toml", "alice").contains("access rename"));
 }
 
 #[test]

@@ -130,6 +130,9 @@ fn documents() -> Documents {
         &with(&["access", "add", "bob", "--new-key", "bob2.key", "--writer", "--yes"]),
     );
     documents.of(&home, "access-list", &with(&["access", "list"]));
+    documents.of(&home, "access-rename", &with(&["access", "rename", "bob", "bob2"]));
+    documents.of(&home, "access-rename", &with(&["access", "rename", "bob2", "bob"]));
+    documents.of(&home, "access-request", &["access", "request"]);
     documents.of(&home, "access-pin", &with(&["access", "pin", "bob.key"]));
     documents.of(&home, "vaults", &["vaults"]);
     documents.of(&home, "vaults-add", &with(&["vaults", "add"]));
@@ -244,6 +247,11 @@ fn of_a_profile(documents: &mut Documents) {
         &home,
         "profile",
         &["profile", "acme", "--preset", "simplejwt", "--url", "http://127.0.0.1:9"],
+    );
+    documents.of(
+        &home,
+        "route",
+        &["route", "acme", "--listen", "127.0.0.1:9301", "--upstream", "http://127.0.0.1:9/v1"],
     );
     let vendor = Running::start(&home, &["acme", "--port", "0", "--json"]);
     let told: Value = serde_json::from_str(&vendor.origin).unwrap();

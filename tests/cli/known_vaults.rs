@@ -165,6 +165,43 @@ fn forgetting_the_new_id_leaves_the_old_one_handed_over() {
 }
 
 #[test]
+fn a_forgotten_vault_can_be_confirmed_again_although_a_second_place_knows_it() {
+    let home = team();
+    let copy = "copy/app.sealed.toml";
+    home.ok(&["access", "remove", "bob", "--yes"]);
+    let new = home.vault_id();
+    std::fs::create_dir(home.at("copy")).unwrap();
+    home.write(copy, home.read(FILE));
+    home.ok(&["vaults", "add", "--pin", &new, "-f", copy]);
+    home.ok(&["vaults", "forget", &new, "--yes"]);
+    home.ok(&["vaults", "add", "--pin", &new]);
+    home.ok_with(&["set", "acme.password"], b"x");
+    home.ok(&["exec", "--", "true"]);
+    // The other place must be confirmed too, and then works.
+    home.ok(&["vaults", "add", "--pin", &new, "-f", copy]);
+    home.ok_with(&["set", "acme.password", "-f", copy], b"x");
+}
+
+#[test]
+fn a_handover_that_a_person_adds_is_known_from_then_on() {
+    let home = team();
+    let (before, old) = (home.read(FILE), home.vault_id());
+    let copy = "copy/app.sealed.toml";
+    std::fs::create_dir(home.at("copy")).unwrap();
+    home.write(copy, &before);
+    let other = elsewhere(&home, &[], &before);
+    let key = home.read(".config/bootseal/identity.txt");
+    crate::support::team::private(&other, ".config/bootseal/identity.txt", key);
+    other.ok(&["vaults", "add", "--pin", &old]);
+    home.ok(&["access", "remove", "bob", "--yes"]);
+    other.write(FILE, home.read(FILE));
+    other.ok(&["vaults", "add", "--pin", &home.vault_id()]);
+    assert_eq!(listed(&other)[0]["vault"].as_str(), Some(&*home.vault_id()));
+    other.write(FILE, before);
+    assert_eq!(other.run_with(&["set", "acme.password"], b"x").code, 3);
+}
+
+#[test]
 fn removing_oneself_needs_the_name() {
     let home = team();
     let before = home.read(FILE);

@@ -23,20 +23,28 @@ mod clipboard;
 mod clock;
 #[cfg(unix)]
 mod crash;
+mod curl_copies;
 mod doctor;
 #[cfg(target_os = "linux")]
 mod edit;
+mod encodings;
+mod env_dialects;
 mod ergonomics;
 #[cfg(target_os = "linux")]
 mod exec;
 mod export;
+mod foreign_ciphertext;
 #[cfg(target_os = "linux")]
 mod full_disk;
 mod get;
 mod git;
 mod git_resolve;
 mod git_review;
+mod help;
 mod import;
+mod import_ansible;
+mod import_jasypt;
+mod import_sops;
 mod init;
 mod json_schema;
 mod keygen;
@@ -59,11 +67,13 @@ mod quoting;
 mod review;
 #[cfg(target_os = "linux")]
 mod rights;
+mod route;
 mod seal;
 mod seal_comments;
 mod seal_formats;
 mod seal_rules;
 mod set;
+mod set_types;
 mod shells;
 mod sign;
 #[cfg(unix)]
@@ -72,3 +82,4 @@ mod unknown_vaults;
 mod vendor;
 mod verify;
 mod which_file;
+mod yaml_dialects;

@@ -83,6 +83,14 @@ fn a_failing_file_does_not_stop_the_others_and_the_worst_sets_the_exit_code() {
         assert!(files[1..].iter().all(|row| row["error"].is_null()), "{verb:?}: {answer}");
     }
     assert_eq!([FILES[1], FILES[2]].map(|file| generation(&home, file)), [4, 2]);
+    // A verb that only reads says of no file that it was changed.
+    for verb in [&["verify"][..], &["list"], &["access", "list"]] {
+        let ran = home.run(&[verb, PATTERN].concat());
+        assert!(
+            !ran.err.contains("changed:") && !ran.out.contains("changed:"),
+            "{verb:?}: {ran:?}"
+        );
+    }
     // Exit code 3 is worse than that of a missing value.
     home.write("not.sealed.toml", "x = 1\n");
     let all = [&["list", "-f", "none.sealed.toml", "-f", "not.sealed.toml"], PATTERN].concat();

@@ -3,6 +3,8 @@
 #[cfg(unix)]
 use crate::answers::chmod;
 use crate::answers::{ACME, document, fails, fails_with};
+#[cfg(unix)]
+use crate::support::repo::Repo;
 use crate::support::{Home, Ran};
 
 #[test]
@@ -163,4 +165,109 @@ fn a_missing_file_is_reported_as_not_found() {
     ] {
         fails(&home, args, "not-found");
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn the_file_is_found_above_within_the_repository_only() {
+    let repo = Repo::new();
+    let home = &repo.home;
+    let deep = home.at("services/api");
+    std::fs::create_dir_all(&deep).unwrap();
+    let run = |folder: &std::path::Path, args: &[&str]| -> Ran {
+        let mut command = repo.command("alice", args);
+        command.current_dir(folder).output().unwrap().into()
+    };
+    let get = run(&deep, &["get", "acme.password"]);
+    assert_eq!((get.code, get.out.as_str()), (0, "first-password"), "{}", get.err);
+    // The path is shown relative to the current folder, by verbs that read, change and ask git.
+    let set = run(&deep, &["set", "acme.timeout", "--plain", "20s", "-v"]);
+    assert!(set.err.contains("../../app.sealed.toml: acme.timeout is readable"), "{}", set.err);
+    let verify = run(&deep, &["verify"]);
+    assert!(verify.out.starts_with("../../app.sealed.toml: "), "{}", verify.out);
+    assert!(run(&deep, &["diff"]).out.contains("acme.timeout"));
+    assert_eq!(run(&deep, &["exec", "--only", "acme", "--", "true"]).code, 0);
+    assert_eq!(run(&deep, &["git", "check"]).code, 0);
+    let missing = run(&deep, &["get", "acme.none"]);
+    assert!(missing.err.starts_with("bootseal: ../../app.sealed.toml: "), "{}", missing.err);
+    // The nearest folder wins, and a folder with several is not skipped.
+    let init = ["init", "-f", "services/a.sealed.toml"];
+    assert_eq!(run(home.path(), &init).code, 0);
+    assert!(run(&deep, &["verify"]).out.starts_with("../a.sealed.toml: "));
+    assert_eq!(run(home.path(), &["init", "-f", "services/b.sealed.toml"]).code, 0);
+    let two = run(&deep, &["list"]);
+    assert_eq!(two.code, 2);
+    let named = "the folder .. has several sealed files: ../a.sealed.toml, ../b.sealed.toml";
+    assert!(two.err.contains(named), "{}", two.err);
+    // A repository within the repository is another one.
+    repo.git_ok(&["init", "-q", "services/api"]);
+    let inner = run(&deep, &["list"]);
+    assert_eq!(inner.code, 1);
+    assert!(inner.err.contains("or above it in the git repository"), "{}", inner.err);
+    let below = deep.join("src");
+    std::fs::create_dir(&below).unwrap();
+    assert_eq!(run(&below, &["list"]).code, 1);
+}
+
+/// A stranger can create `.git` and a sealed file in a shared folder such as /tmp.
+#[cfg(unix)]
+#[test]
+fn a_file_above_is_not_used_outside_a_repository_or_in_one_of_another_user() {
+    let repo = Repo::new();
+    let deep = repo.home.at("deep");
+    std::fs::create_dir(&deep).unwrap();
+    let list = |variables: &[(&str, &str)]| -> Ran {
+        let mut command = repo.command("alice", &["list"]);
+        command.current_dir(&deep).envs(variables.iter().copied()).output().unwrap().into()
+    };
+    assert_eq!(list(&[]).code, 0);
+    // Git's own tests imitate a repository of another user in this way.
+    let other = list(&[("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")]);
+    assert_eq!(other.code, 1, "{}", other.out);
+    assert!(other.err.contains("The folders above were not searched: "), "{}", other.err);
+    assert!(other.err.contains("dubious ownership"), "{}", other.err);
+    std::fs::rename(repo.home.at(".git"), repo.home.at("git")).unwrap();
+    let none = list(&[]);
+    assert_eq!(none.code, 1, "{}", none.out);
+    assert!(none.err.contains("there is no *.sealed.toml in this folder\n"), "{}", none.err);
+}
+
+#[cfg(unix)]
+#[test]
+fn in_a_worktree_the_file_of_the_worktree_is_found() {
+    let repo = Repo::new();
+    repo.git_ok(&["worktree", "add", "-q", "tree", "-b", "other"]);
+    let tree = repo.home.at("tree");
+    let deep = tree.join("deep");
+    std::fs::create_dir(&deep).unwrap();
+    let mut command = repo.command("alice", &["set", "acme.timeout", "--plain", "20s", "--yes"]);
+    let id = repo.home.vault_id();
+    let ran: Ran = command.env("BOOTSEAL_PIN", &id).current_dir(&deep).output().unwrap().into();
+    let here = std::fs::read_to_string(tree.join("app.sealed.toml")).unwrap();
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(here.contains("timeout = \"20s\""));
+    assert!(repo.home.read("app.sealed.toml").contains("timeout = \"10s\""));
+}
+
+#[test]
+fn a_file_on_the_command_line_beats_the_variable() {
+    let home = Home::with_vault(ACME);
+    home.ok(&["init", "-f", "b.sealed.toml"]);
+    let pin = home.vault_id();
+    let run = |args: &[&str]| -> Ran {
+        let mut command = home.command(args);
+        command.env("BOOTSEAL_FILE", "b.sealed.toml").output().unwrap().into()
+    };
+    for args in [
+        &["verify", "app.sealed.toml"][..],
+        &["verify", "-f", "app.sealed.toml"],
+        &["verify", "--as-loader", "app.sealed.toml", "--pin", &pin],
+        &["verify", "--as-loader", "-f", "app.sealed.toml", "--pin", &pin],
+    ] {
+        let ran = run(args);
+        assert!(ran.out.starts_with("app.sealed.toml: "), "{args:?}: {ran:?}");
+    }
+    let text = format!("{pin}@999");
+    assert!(run(&["sign", "app.sealed.toml", "--pin", &text]).err.contains("app.sealed.toml"));
+    assert!(run(&["verify"]).out.starts_with("b.sealed.toml: "));
 }

@@ -1,6 +1,6 @@
 """Every byte of the worked example in docs/format.md follows from the rules above it.
 
-Takes each labelled block (```hex NAME, ```text NAME, ```toml NAME) out of the page and computes it anew: forwards as a writer does,
+Reads each labelled block (```hex NAME, ```text NAME, ```toml NAME) of the page and computes its content again: forwards as a writer does,
 and backwards from the file and the identity as a reader does. `pip install cryptography`, 50 or later, then `python3 format_example.py`.
 """
 import base64
@@ -25,7 +25,7 @@ from format1 import (additional_data, base64_raw, base64url, bech32_decode, bech
 
 
 def blocks(page):
-    """Label → bytes; None where the label stands twice, or hex is none."""
+    """Maps each label to the bytes of its block, or to None if the label occurs twice or the block is not valid hex."""
     found = {}
     for kind, label, body in re.findall(r"^```(hex|text|toml) (\S+)\n(.*?)^```$", page, re.M | re.S):
         good = label not in found and (kind != "hex" or re.fullmatch(r"(?:(?:[0-9a-f]{2})+\n)+", body))
@@ -40,7 +40,7 @@ def unbase64url(text):
 
 
 def age_open(armored, secret):
-    """The plaintext of an armored age file with one X25519 stanza for `secret` among others, and one chunk (C2SP age.md)."""
+    """The plaintext of an armored age file that has a single chunk, and an X25519 stanza for `secret` (C2SP age.md)."""
     first, *lines, last = armored.strip().split("\n")
     assert (first, last) == ("-----BEGIN AGE ENCRYPTED FILE-----", "-----END AGE ENCRYPTED FILE-----")
     data = base64.b64decode("".join(lines), validate=True)
@@ -57,11 +57,11 @@ def age_open(armored, secret):
         mac = hmac.digest(hkdf(file_key, None, "header"), data[:end], "sha256")
         assert mac_line == b" " + base64_raw(mac)
         return ChaCha20Poly1305(hkdf(file_key, payload[:16], "payload")).decrypt(bytes(11) + b"\x01", payload[16:], None)
-    raise ValueError("no stanza opens")
+    raise ValueError("the secret opens no stanza")
 
 
 def checks(page):
-    """Label and what it must be; computed from the vector and alice's key, never from the page."""
+    """Yields each label with the content that its block must have, computed from the vector and alice's key, never from the page."""
     text = (HERE / "vectors/good/minimal.sealed.toml").read_bytes()
     yield "file", text
     alice = next(line for line in (HERE / "vectors/alice.key").read_text().splitlines() if line.startswith("AGE-"))
@@ -108,9 +108,9 @@ def main():
     wanted = list(checks(page))
     wrong = [label for label, value in wanted if page.get(label) != value]
     passed = len(wanted) - len(wrong)
-    wrong += sorted(set(page) - {label for label, _ in wanted})   # a block that nothing here computes
+    wrong += sorted(set(page) - {label for label, _ in wanted})   # blocks that nothing here computes
     for label in wrong:
-        print(f"docs/format.md, block {label}: not what is computed", file=sys.stderr)
+        print(f"docs/format.md, block {label}: differs from what is computed, or occurs twice, or is not computed", file=sys.stderr)
     print(f"{passed} passed, {len(wrong)} failed")
     return 1 if wrong else 0
 

@@ -1,6 +1,6 @@
 """The reader built from docs/format.md alone reads every test vector as vectors.json says.
 
-Run with a Python that has `cryptography`: `python tests/core/reader_vectors.py`. Exits 1 where one row differs.
+Run it with a Python that has `cryptography`: `python tests/core/reader_vectors.py`. Exits with 1 if any row differs.
 """
 
 import json
@@ -10,11 +10,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(HERE / "support"))
 
-from reader import read  # noqa: E402  (its folder is no package)
+from reader import read  # noqa: E402  (its folder is not a package)
 
 
 def differs(row, got):
-    """What of the row did not come out; None where all did."""
+    """The first difference between the row and what the reader returned, or None."""
     kind = "ok" if got["ok"] else got["kind"]
     if kind != row["expect"]:
         return f"expected {row['expect']}, got {kind} ({got.get('why')})"
@@ -27,7 +27,7 @@ def differs(row, got):
         return f"other paths: {sorted(set(got['values']) ^ set(row['values']))}"
     for path, want in row["values"].items():
         have = got["values"][path]
-        # A readable value that is no string has no text here, and its spelling is left to the reader.
+        # The text of a readable value that is not a string is not compared: each reader may spell it in its own way.
         names = ("sealed", "kind") + (("value",) if want["sealed"] or want["kind"] == "text" else ())
         if any(have[n] != want[n] for n in names) or have["set_at"] != want.get("set_at"):
             return f"{path} is {have}"
@@ -37,7 +37,7 @@ def differs(row, got):
 def main():
     folder, passed, failed = HERE / "vectors", 0, 0
     for row in json.loads((folder / "vectors.json").read_text(encoding="utf-8")):
-        if "passphrase" in row:  # not in this reader: it has identities alone
+        if "passphrase" in row:  # this reader opens files only with identities
             continue
         identity = row["identity"] and (folder / row["identity"]).read_text(encoding="utf-8")
         fault = differs(row, read((folder / row["file"]).read_bytes(), [row["pin"]] if row["pin"] else [], identity))

@@ -8,6 +8,8 @@ mod support;
 
 mod attacks;
 mod passphrase;
+mod passphrase_writers;
+mod read_only_removal;
 #[cfg(unix)]
 mod recipients;
 mod remembered;

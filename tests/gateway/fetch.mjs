@@ -1,4 +1,4 @@
-// Calls the route that is named first with Node's own fetch: a body, a stream, many at once, one that is given up.
+// Calls the route whose URL is the first argument, with Node's own fetch: a body, a stream, many calls at once, and an aborted call.
 import assert from "node:assert/strict";
 
 const base = process.argv[2];

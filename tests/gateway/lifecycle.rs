@@ -161,7 +161,7 @@ fn a_changed_file_and_a_swapped_link_are_noticed() {
     };
     version("..1", &std::fs::read_to_string(usual.sealed.path()).unwrap());
     symlink("..data/app.sealed.toml", mount.join("app.sealed.toml")).unwrap();
-    let mut command = usual.sealed.command();
+    let mut command = usual.sealed.unnamed();
     command.env("BOOTSEAL_FILE", mount.join("app.sealed.toml"));
     let gateway = Gateway::run(command);
     let text = next("two");

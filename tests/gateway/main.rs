@@ -8,6 +8,7 @@
 mod support;
 
 mod calls;
+mod check_login;
 mod clients;
 mod handovers;
 mod http_edges;
@@ -15,5 +16,7 @@ mod kubernetes;
 mod lifecycle;
 mod locks;
 mod memory;
+mod pages;
 mod status_page;
 mod systemd;
+mod which_file;

@@ -1,4 +1,4 @@
-"""Calls the route that is named first with requests: a session, a body, a redirect."""
+"""Calls the route whose URL is the first argument, with the library `requests`: a session, bodies, a redirect."""
 
 import sys
 

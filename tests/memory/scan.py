@@ -1,20 +1,22 @@
 """Searches the memory of a process for secrets.
 
-  scan.py scan    asked on stdin, answers on stdout, both JSON: {"pid": 1, "images": ["memory"], "needles": {"password": ["<hex>", …]}}
-  scan.py prove   plants secrets in a process of its own and scans that; an error where anything else is found than was planted
+  scan.py scan    reads a request as JSON from stdin, for example
+                  {"pid": 1, "images": ["memory"], "needles": {"password": ["<hex>", …]}}, and prints the findings as JSON
+  scan.py prove   plants secrets in a process that it starts, and scans that process; fails if it does not find exactly what it planted
 
 | image          | is                                                                                                     |
 |----------------|--------------------------------------------------------------------------------------------------------|
-| "memory"       | every mapping, through /proc/PID/mem; what cannot be read is listed                                      |
-| "core"         | `gcore -a`: a core with everything in it, the registers of all threads too (its notes)                   |
-| "default core" | `gcore`: a core as the kernel would write it                                                             |
+| "memory"       | every mapping, read through /proc/PID/mem; mappings that cannot be read are listed                       |
+| "core"         | `gcore -a`: a core dump of all mappings, and of the registers of all threads (in its notes)              |
+| "default core" | `gcore`: a core dump as the kernel would write it                                                        |
 
-A core is written into a nameless file in memory, so that no secret gets to a disk. A needle may have several values, as a token that was
-renewed; it is looked for raw, in base64 (three alignments, both alphabets), hex (both cases), percent- and JSON-escaped, and UTF-16 (both
-orders). A place counts once: as "full" where the whole is there in one of these spellings, as "frag" for 16 bytes or more of it, which
-are 32 in hex and UTF-16.
+A core dump is written to an unnamed file in memory, so that no secret gets onto a disk. A needle may have several values, for example the
+old and new values of a renewed token. Each value is searched for raw, in base64 (three alignments, both alphabets), in hex (both cases),
+percent-escaped, JSON-escaped, and in UTF-16 (both byte orders). Each place counts once: as "full" if it contains the whole value in one
+of these spellings, and as "frag" if it contains at least 16 bytes of the raw value, 16 characters of an escaped or base64 spelling, or 32
+bytes of hex or UTF-16.
 
-Standard library only. It needs the right to trace the process, and gdb's `gcore`. Exit status 2: it could not look.
+The script uses only the standard library. It needs the right to trace the process, and gdb's `gcore`. Exit status 2: the search failed.
 """
 import base64, ctypes, json, mmap, os, platform, re, shutil, struct, subprocess, sys, tempfile, urllib.parse
 from array import array
@@ -24,7 +26,7 @@ LEAST = 16
 PAGE = mmap.PAGESIZE
 BLOCK = 64 * 1024
 NOTHING = bytes(BLOCK)
-ALLOW = "run as root, or allow tracing (in a container --cap-add SYS_PTRACE; on a host kernel.yama.ptrace_scope = 0)"
+ALLOW = "run as root, or allow tracing (in a container: --cap-add SYS_PTRACE; on a host: kernel.yama.ptrace_scope = 0)"
 MEMFD_SECRET = 447  # the number of the system call on every architecture that has it
 
 
@@ -32,15 +34,15 @@ class CannotLook(Exception):
     pass
 
 
-# ---- What is looked for
+# ---- What is searched for
 
 
 def spellings(value):
-    """(name, bytes, how many of them in a row count as a fragment)"""
+    """Yields tuples (name, bytes, the number of consecutive bytes that counts as a fragment)."""
     yield "raw", value, LEAST
     for before in range(3):
         encoded = base64.b64encode(bytes(before) + value)
-        # Characters at both ends that hold bits of the neighbours too are left away.
+        # Characters at either end that also contain bits of neighbouring bytes are left out.
         own = encoded[(0, 2, 3)[before] : len(encoded) - (0, 3, 2)[(before + len(value)) % 3]]
         yield "base64", own, LEAST
         yield "base64", own.replace(b"+", b"-").replace(b"/", b"_"), LEAST
@@ -59,15 +61,17 @@ def spellings(value):
 
 
 class Search:
-    """Sixteen bytes in a row, wherever they begin, hold eight that are aligned: so memory is taken as words of eight bytes, each looked
-    up among all that can occur, and only around a word that is known the bytes are compared."""
+    """Finds the patterns in memory.
+
+    Any 16 consecutive bytes contain a whole aligned word of 8 bytes. So each aligned word of the memory is looked up among all words
+    that occur in a pattern, and bytes are compared only around a word that is found there."""
 
     def __init__(self, needles):
         self.patterns = {}
         for name, values in needles.items():
             for value in values:
                 if len(value) < LEAST:
-                    raise CannotLook(f"{name} has less than {LEAST} bytes")
+                    raise CannotLook(f"{name} has fewer than {LEAST} bytes")
                 for spelling, pattern, least in spellings(value):
                     self.patterns.setdefault((name, pattern), (spelling, least))
         self.names = list(needles)
@@ -80,8 +84,8 @@ class Search:
         self.hits = []
 
     def look(self, memory, address, where):
-        """Notes what is in `memory`, which lies at `address`."""
-        runs = {}  # where a pattern would have to begin, to where it was found to end
+        """Records the patterns in `memory`, which begins at `address`."""
+        runs = {}  # (pattern, the position where it would begin) -> the position up to which it was compared
         for start in range(0, len(memory) - 7, BLOCK):
             block = bytes(memory[start : start + BLOCK])
             if block == NOTHING:
@@ -110,7 +114,8 @@ class Search:
         return begin + last
 
     def found(self):
-        """By needle. What overlaps is one place, as UTF-16 with a zero before it is UTF-16 of the other order too."""
+        """The findings for each needle. Overlapping hits are one place: UTF-16 after a zero byte, for example, is also UTF-16 in the
+        other byte order."""
         result = {name: {"full": 0, "frag": 0, "hits": []} for name in self.names}
         for name, one in result.items():
             places = []
@@ -131,7 +136,7 @@ class Search:
         return result
 
 
-# ---- Where it is looked for
+# ---- Where the needles are searched for
 
 
 def mappings(pid):
@@ -142,8 +147,8 @@ def mappings(pid):
 
 
 def pages(pid, low, high, of_file):
-    """The runs of pages that may hold something: of a file all, of anonymous memory those that were ever written, for the others are
-    zeros, and an arena of glibc's reserves 64 MiB of them."""
+    """Yields the ranges of pages that may contain data: all pages of a file, but only the pages of anonymous memory that were ever
+    written. The others are zeros, and each arena of glibc reserves 64 MiB of them."""
     if of_file:
         yield low, high
         return
@@ -151,7 +156,7 @@ def pages(pid, low, high, of_file):
         entries = array("Q", os.pread(pagemap.fileno(), (high - low) // PAGE * 8, low // PAGE * 8))
     start = None
     for page, entry in enumerate(entries):
-        there = entry >> 62  # present, or in swap
+        there = entry >> 62  # nonzero: in memory, or swapped out
         if there and start is None:
             start = page
         elif not there and start is not None:
@@ -167,7 +172,7 @@ def look_at_memory(pid, search):
     try:
         for low, high, access, of_file, path in mappings(pid):
             missed, label = 0, lambda _address: f"{path} {access}"
-            # vsyscall is the kernel's own page, at an address beyond what a file offset can say.
+            # vsyscall is a page of the kernel, at an address that is too large for a file offset.
             for begin, end in pages(pid, low, high, of_file) if path != "[vsyscall]" else ():
                 run, run_at = bytearray(), begin
                 while begin < end:
@@ -177,7 +182,7 @@ def look_at_memory(pid, search):
                         part = b""
                     run += part
                     begin += len(part)
-                    if not part:  # one page that cannot be read; then on behind it
+                    if not part:  # this page cannot be read; continue after it
                         search.look(run, run_at, label)
                         total += len(run)
                         missed += PAGE
@@ -194,7 +199,7 @@ def look_at_memory(pid, search):
 
 @contextmanager
 def core(pid, *options):
-    """The core of a process, in memory."""
+    """A core dump of the process, in memory."""
     held = os.memfd_create("core")
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -202,7 +207,7 @@ def core(pid, *options):
             command = ["gcore", *options, "-o", f"{folder}/core", str(pid)]
             ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         if ran.returncode != 0 or os.fstat(held).st_size == 0:
-            raise CannotLook(f"gcore made no core: {(ran.stdout + ran.stderr)[-500:]}\nWhere it was not permitted: {ALLOW}")
+            raise CannotLook(f"gcore wrote no core dump: {(ran.stdout + ran.stderr)[-500:]}\nIf it was not permitted: {ALLOW}")
         with mmap.mmap(held, 0, access=mmap.ACCESS_READ) as image:
             yield image
     finally:
@@ -213,14 +218,14 @@ def look_at_core(pid, search, *options):
     maps, total = list(mappings(pid)), 0
     def label(address):
         inside = (f"{path} {access}" for low, high, access, _, path in maps if low <= address < high)
-        return next(inside, "a mapping that is gone")
+        return next(inside, "a mapping that no longer exists")
     with core(pid, *options) as image:
         if image[:5] != b"\x7fELF\x02":
-            raise CannotLook("gcore's core is no 64-bit ELF file")
+            raise CannotLook("the core dump is not a 64-bit ELF file")
         headers, size, count = struct.unpack_from("=Q", image, 32)[0], *struct.unpack_from("=HH", image, 54)
         for number in range(count):
             kind, _, offset, address, _, length = struct.unpack_from("=IIQQQQ", image, headers + number * size)
-            notes = kind == 4  # PT_NOTE: a thread's registers, and what else the kernel knows
+            notes = kind == 4  # PT_NOTE: the registers of each thread, and other facts about the process
             search.look(image[offset : offset + length], address, (lambda _: "registers") if notes else label)
             total += length
     return {"bytes": total, "unreadable": []}
@@ -236,19 +241,19 @@ def scan(pid, images, needles):
             else:
                 answers[image] = look_at_core(pid, search, *(["-a"] if image == "core" else []))
         except PermissionError as error:
-            raise CannotLook(f"the memory of process {pid} may not be read ({error}): {ALLOW}") from None
+            raise CannotLook(f"no permission to read the memory of process {pid} ({error}): {ALLOW}") from None
         except (FileNotFoundError, ProcessLookupError) as error:
-            raise CannotLook(f"process {pid} is gone ({error})") from None
+            raise CannotLook(f"process {pid} no longer exists ({error})") from None
         answers[image]["found"] = search.found()
     return answers
 
 
-# ---- Whether that can be relied on
+# ---- Whether the scanner finds everything
 
 
 def hold():
-    """Is the process that secrets are planted in. They come disguised, and are put right only where they belong, so that no other copy
-    is made on the way."""
+    """The process in which secrets are planted. It receives them XORed, and decodes each one byte by byte at its final place, so that no
+    other copy of it exists."""
     libc = ctypes.CDLL(None, use_errno=True)
     places = []
     for plant in json.loads(sys.stdin.readline()):
@@ -269,11 +274,11 @@ def hold():
                 raise OSError(ctypes.get_errno(), "mprotect")
     print("planted", flush=True)
     sys.stdin.read()
-    os._exit(0)  # what was protected is not to be touched by destructors
+    os._exit(0)  # no destructor may touch the protected page
 
 
 def put_into_a_register(pid, value):
-    """As glibc's memcpy leaves it. Whoever waits in a system call keeps it there."""
+    """Leaves `value` in a register, as glibc's memcpy does. It stays there while the process waits in a system call."""
     register = {"x86_64": "$xmm5.v2_int64", "aarch64": "$v5.d.u"}.get(platform.machine())
     if register is None:
         return False
@@ -286,14 +291,14 @@ def put_into_a_register(pid, value):
 
 def prove():
     if shutil.which("gcore") is None:
-        raise CannotLook("there is no gcore: install gdb, or run `scripts/test`")
+        raise CannotLook("gcore was not found: install gdb, or run `scripts/test`")
     part = lambda: os.urandom(4).hex()
-    # Each has characters that are escaped, and no sixteen bytes in common with another.
+    # Each secret has characters that must be escaped, and shares no 16 consecutive bytes with another one.
     secrets = {name: f'{part()}"{part()}%{part()}ü/{part()}'.encode() for name in ("planted", "no access", "secret", "absent")}
     secrets["register"] = os.urandom(LEAST)
     value = secrets["planted"]
     whole = sorted({pattern for _, pattern, _ in spellings(value)})
-    # An odd place each, one over the end of a word, so that alignment does not matter.
+    # Each pattern begins one byte further than the last, so that every alignment occurs.
     plants = [{"page": "plain", "at": 13 + at, "bytes": pattern} for at, pattern in enumerate(whole)]
     fragments = [value[5 : 5 + LEAST], value.hex()[7 : 7 + 2 * LEAST].encode(), value.decode().encode("utf-16-le")[3 : 3 + 2 * LEAST]]
     plants += [{"page": "plain", "at": 3, "bytes": part} for part in fragments]
@@ -307,7 +312,7 @@ def prove():
         holder.stdin.write(json.dumps(plants) + "\n")
         holder.stdin.flush()
         if holder.stdout.readline() != "planted\n":
-            raise CannotLook("the process to plant secrets in did not start")
+            raise CannotLook("the process in which secrets are to be planted did not start")
         registers = put_into_a_register(holder.pid, secrets["register"])
         answers = scan(holder.pid, ["memory", "core", "default core"], {name: [value] for name, value in secrets.items()})
     finally:
@@ -317,17 +322,17 @@ def prove():
     for image, answer in answers.items():
         found = {name: (one["full"], one["frag"]) for name, one in answer["found"].items()}
         full, frag = found["register"]
-        found["register"] = (min(full, 1), frag)  # x86 has it in two notes, the one of old and the one with the wide registers
+        found["register"] = (min(full, 1), frag)  # on x86, two notes contain it: the older one, and the one with the wide registers
         expected = {
             "planted": (len(whole), len(fragments)),
-            # Some kernels keep /proc/PID/mem out of such pages; then they must be in the list.
+            # Some kernels do not let /proc/PID/mem read such pages; then they must be listed as unreadable.
             "no access": (0 if any("---p" in missed["place"] for missed in answer["unreadable"]) else 1, 0),
             "secret": (0, 0),
             "absent": (0, 0),
             "register": (1 if registers and image != "memory" else 0, 0),
         }
         if found != expected:
-            raise CannotLook(f"the scanner cannot be relied on: in {image} (full, frag) were {found}, and planted {expected}")
+            raise CannotLook(f"the scanner is not reliable: in {image}, the counts (full, frag) were {found}; expected: {expected}")
     return {"proved": True, "registers": registers}
 
 

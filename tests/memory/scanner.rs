@@ -1,4 +1,4 @@
-//! The findings of scan.py, which describes what it reads and what it counts.
+//! Runs scan.py and reads its findings. The head of scan.py describes what it searches and counts.
 
 use super::process::beside;
 use super::secrets::Needles;
@@ -68,8 +68,8 @@ pub(crate) fn scan(
     for &name in images {
         let image = answer.remove(name).unwrap();
         assert!(image.bytes > 1 << 20, "only {} bytes of {name} were read", image.bytes);
-        // Only secret pages and kernel mappings may be unreadable; any other gap would be memory
-        // that was not searched.
+        // Only secret pages and kernel mappings may be unreadable. In any other gap, a secret would
+        // not be found.
         let excused = ["/secretmem", "[vvar", "[vdso"];
         let missed = image
             .unreadable
@@ -81,7 +81,7 @@ pub(crate) fn scan(
     found
 }
 
-/// The kinds of places, a line each, to help find the cause.
+/// The kinds of places in which secrets were found, one a line, to help find the cause.
 pub(crate) fn places(found: &Found) -> String {
     let mut kinds: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     for (needle, finding) in found {

@@ -1,4 +1,4 @@
-"""Prints age files whose headers have odd stanzas, as JSON: name and armored text, all for the identity in argv."""
+"""Prints, as JSON, an identity, and age files for it whose headers have odd stanzas: each file's name and armored text."""
 
 import base64
 import hmac

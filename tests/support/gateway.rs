@@ -91,9 +91,15 @@ impl Sealed {
 
     /// The command that serves it.
     pub fn command(&self) -> Command {
+        let mut command = self.unnamed();
+        command.arg(self.path());
+        command
+    }
+
+    /// The command with its key and pin, but without a file.
+    pub fn unnamed(&self) -> Command {
         let mut command = Command::new(program());
         command
-            .arg(self.path())
             .env_clear()
             .env("BOOTSEAL_IDENTITY", self.at("app.key"))
             .env("BOOTSEAL_PIN", &self.vault)

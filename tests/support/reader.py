@@ -1,7 +1,7 @@
-"""A reader of sealed files, built from docs/format.md and the public specifications it names alone.
+"""A reader of sealed files, built only from docs/format.md and the public specifications that it names.
 
-`python reader.py FILE [--pin PIN]... [--identity IDENTITY_FILE]` prints one JSON object. A second implementation, to test the
-document and the first one: secrets are ordinary Python objects here, so it is no tool to keep real ones with.
+`python reader.py FILE [--pin PIN]... [--identity IDENTITY_FILE]` prints one JSON object. This is a second implementation, which tests
+both that page and the first implementation. Do not use it with real secrets: they are ordinary Python objects here.
 Needs Python 3.11 or later, and `cryptography`.
 """
 
@@ -31,7 +31,7 @@ SPACE = " \t\r\n\v\f"
 
 
 class Refused(Exception):
-    """The file is not taken: `kind` as in the format's table of errors, `why` for people."""
+    """The file is refused: `kind` is from the format's table of errors, `why` is for people."""
 
     def __init__(self, kind, why):
         super().__init__(why)
@@ -43,7 +43,7 @@ def need(holds, why, kind="malformed"):
         raise Refused(kind, why)
 
 
-# --- Spellings: each has one canonical form, so what was decoded is encoded again and compared.
+# --- Encodings: each value has one canonical form, so a decoded value is encoded again and compared with the text.
 
 def base64_of(text, alphabet=b"+/", padded=False):
     try:
@@ -51,7 +51,7 @@ def base64_of(text, alphabet=b"+/", padded=False):
     except ValueError:
         raise Refused("malformed", "not base64") from None
     again = base64.b64encode(raw, alphabet).decode()
-    need((again if padded else again.rstrip("=")) == text, "base64 that is not canonical")
+    need((again if padded else again.rstrip("=")) == text, "the base64 is not canonical")
     return raw
 
 
@@ -74,25 +74,25 @@ def bech32(prefix, raw):
 
 
 def bech32_of(prefix, text):
-    """The 32 bytes behind the text; only the spelling that an encoder makes is one."""
+    """The 32 bytes that the text encodes; only the canonical encoding is accepted."""
     body = text[len(prefix) + 1:-6]
-    need(len(body) == 52 and all(c in CHARSET for c in body), f"not a {prefix} text of 32 bytes")
+    need(len(body) == 52 and all(c in CHARSET for c in body), f"not 32 bytes in bech32 with the prefix {prefix}")
     number = 0
     for c in body:
         number = number << 5 | CHARSET.index(c)
     raw = (number >> 4).to_bytes(32)
-    need(bech32(prefix, raw) == text, f"a {prefix} text with a fault")
+    need(bech32(prefix, raw) == text, f"not valid bech32 with the prefix {prefix}")
     return raw
 
 
-# --- Ed25519, verified strictly. By hand: libraries differ in just the cases that the format rules out.
+# --- Ed25519, verified strictly. Written by hand, because libraries differ in exactly the cases that the format forbids.
 
 P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
 D, ROOT = -121665 * pow(121666, -1, P) % P, pow(2, (P - 1) // 4, P)
 
 
 def point(raw):
-    """The point (extended coordinates), or None where the bytes are no point, not canonical, or of small order."""
+    """The point in extended coordinates, or None if the bytes are not a point, not canonical, or a point of small order."""
     y, sign = int.from_bytes(raw, "little") & (1 << 255) - 1, raw[31] >> 7
     square = (y * y - 1) * pow(D * y * y + 1, -1, P) % P  # the divisor is never 0: -1/D is no square
     x = pow(square, (P + 3) // 8, P)
@@ -131,7 +131,7 @@ def verified(key, message, signature):
     return all((left[i] * right[2] - right[i] * left[2]) % P == 0 for i in (0, 1))
 
 
-# --- TOML: tomllib gives no positions and has no limits, so a scan finds headers and values, and counts keys and brackets.
+# --- TOML: tomllib reports no positions and has no limits, so a scan finds headers and values, and counts keys and brackets.
 
 BLANK = re.compile(r"[ \t\n]*(?:#[^\n]*[ \t\n]*)*+")
 KEY = re.compile(r"""[ \t]*(?:[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*')[ \t]*""")
@@ -140,14 +140,14 @@ LONG = {'"""': re.compile(r'\\.|"""("{0,2})', re.S), "'''": re.compile(r"'''('{0
 
 
 def keys(text, pos, ends):
-    """Passes over a dotted key and the sign that ends it: how many segments, and where it goes on."""
+    """Skips a dotted key and the characters `ends` after it; returns the number of segments, and the position after it."""
     count = 0
     while True:
         found = KEY.match(text, pos)
         need(found, "not TOML: a key is missing")
         count, pos = count + 1, found.end()
         if not text.startswith(".", pos):
-            need(text.startswith(ends, pos), "not TOML: a key has no end")
+            need(text.startswith(ends, pos), f"not TOML: a key is not followed by {ends}")
             return count, pos + len(ends)
         pos += 1
 
@@ -160,11 +160,11 @@ def scalar(text, pos, edits):
             pos = found.end()
             if found[0][0] != "\\":
                 return pos
-        raise Refused("malformed", "not TOML: a string has no end")
+        raise Refused("malformed", "not TOML: a string does not end")
     found = PLAIN.match(text, pos)
     need(found, "not TOML: a value is missing")
     token = found[0].rstrip()
-    # TOML has the second 60 and the year 0; Python's dates have not. Neighbours of the same length stand in for them.
+    # TOML allows the second 60 and the year 0; Python's dates do not. Similar values of the same length replace them.
     if ":60" in token or token.startswith("0000-"):
         new = re.sub(r"^((?:[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ])?[0-9]{2}:[0-9]{2}:)60", r"\g<1>59", token)
         edits.append((pos, re.sub(r"^0000(?=-[0-9]{2}-[0-9]{2})", "0004", new)))
@@ -172,7 +172,7 @@ def scalar(text, pos, edits):
 
 
 def value(text, pos, segments, edits):
-    """Passes over one value: where it begins and ends. `segments` is how many keys lead to it."""
+    """Skips one value; returns where it begins and ends. `segments` is the number of segments in the path of the value."""
     start = pos = re.compile(r"[ \t]*").match(text, pos).end()
     stack, wants_key = [], False
     while True:
@@ -191,7 +191,7 @@ def value(text, pos, segments, edits):
             continue
         elif sign and sign in "[{":
             stack.append((sign, segments))
-            need(len(stack) <= 64, "nested too deep")
+            need(len(stack) <= 64, "nested too deeply")
             pos, wants_key = pos + 1, sign == "{"
             continue
         else:
@@ -201,7 +201,7 @@ def value(text, pos, segments, edits):
 
 
 def scan(text):
-    """Where each table header begins, where each value begins and ends, and the text as tomllib can take it."""
+    """Returns where each table header begins, where each value begins and ends, and the text in a form that tomllib can parse."""
     heads, spans, edits, table, pos = [], [], [], 0, 0
     while (pos := BLANK.match(text, pos).end()) < len(text):
         if text[pos] == "[":
@@ -224,13 +224,13 @@ def scan(text):
 def toml(text):
     try:
         return tomllib.loads(text)
-    except (ValueError, RecursionError, OverflowError) as e:  # ValueError: not TOML, or a number of too many digits for Python
+    except (ValueError, RecursionError, OverflowError) as e:  # ValueError: not TOML, or a number with too many digits for Python
         raise Refused("malformed", f"not TOML: {e}") from None
 
 
 def check_tree(item, strings):
-    """Inside an array, or a value of kind 3: integers of 64 bits; where `strings` is set, none that looks sealed."""
-    todo = [item]  # no recursion: dotted keys in an array can lead deeper than Python's stack
+    """Checks an array or a value of kind 3: each integer fits 64 bits and, if `strings` is set, no string looks like a secret."""
+    todo = [item]  # no recursion: dotted keys in an array can nest deeper than Python's stack allows
     while todo:
         item = todo.pop()
         if isinstance(item, (dict, list)):
@@ -244,9 +244,9 @@ def check_tree(item, strings):
 # --- The document
 
 def shape(raw):
-    """Step 1: the text, its signed part, the vault id (as text and as bytes), and the signature."""
+    """Step 1. Returns the text, its signed part, the vault id (as text and as bytes), and the signature."""
     need(0 < len(raw) <= MAX_FILE, "empty, or more than 16 MiB")
-    need(not raw.startswith(b"\xef\xbb\xbf") and b"\0" not in raw, "a byte order mark, or a NUL")
+    need(not raw.startswith(b"\xef\xbb\xbf") and b"\0" not in raw, "a byte order mark or a NUL")
     try:
         text = raw.decode().replace("\r\n", "\n")
     except UnicodeDecodeError:
@@ -254,11 +254,11 @@ def shape(raw):
     need("\r" not in text, "a CR without LF")
     text += "" if text.endswith("\n") else "\n"
     last = text[:-1].rsplit("\n", 2)
-    need(len(last) > 1, "less than two lines")
+    need(len(last) > 1, "fewer than two lines")
     vault, sig = (re.fullmatch(f'{n} = "([^"]*)"', line) for n, line in zip(("vault", "signature"), last[-2:]))
-    need(vault and sig, "the last two lines are not vault and signature")
+    need(vault and sig, "the last two lines are not `vault` and `signature`")
     key, signature = bech32_of("vault", vault[1]), base64url_of(sig[1])
-    need(len(signature) == 64, "the signature is not of 64 bytes")
+    need(len(signature) == 64, "the signature is not 64 bytes long")
     return text, text[:-len(last[-1]) - 1].encode(), vault[1], key, signature
 
 
@@ -268,43 +268,43 @@ DATES = DATE(1970, 1, 1, tzinfo=datetime.UTC), DATE(9999, 12, 30, 22, tzinfo=dat
 
 
 def fields(table, types, optional=()):
-    need(type(table) is dict, "an entry is no table")
+    need(type(table) is dict, "an entry is not a table")
     need(set(types) - set(optional) <= set(table) <= set(types), "a key is missing or unknown")
-    need(all(type(v) is types[k] for k, v in table.items()), "a key is of another type")
+    need(all(type(v) is types[k] for k, v in table.items()), "the value of a key has the wrong type")
     for k in {"generation", "epoch"} & set(table):
-        need(1 <= table[k] <= MAX_COUNT, f"{k} out of range")
+        need(1 <= table[k] <= MAX_COUNT, f"{k} is out of range")
 
 
 def own_part(own, vault):
-    """What stands below [bootseal]: every key is known and in its limits."""
+    """Checks the table [bootseal]: every key is known, and every value is within its limits."""
     fields(own, {"format": int, "generation": int, "epoch": int, "access": list, "removed": list, "handover": list,
                  "read_key": str, "write_key": str, "vault": str, "signature": str}, ("removed", "handover"))
-    need(own["format"] == 1, "another format")
-    need(own["vault"] == vault, "the parsed vault is another")
+    need(own["format"] == 1, "the format is not 1")
+    need(own["vault"] == vault, "the parsed `vault` differs from the one in the last lines")
     need(all(len(own[k].encode()) <= MAX_BLOCK for k in ("read_key", "write_key")), "a key block is too large")
     access, removed, handover = (own.get(k, []) for k in ("access", "removed", "handover"))
     need(1 <= len(access) <= 256 and len(removed) <= 64 and len(handover) <= 64, "too few or too many entries")
     for entry in access:
         fields(entry, dict.fromkeys(("name", "role", "recipient", "passphrase"), str), ("passphrase",))
-        need(NAME.fullmatch(entry["name"]) and entry["role"] in ("reader", "writer"), "a name or role that may not be")
+        need(NAME.fullmatch(entry["name"]) and entry["role"] in ("reader", "writer"), "a name or a role is not valid")
         if "passphrase" in entry:
             profile, _, salt = entry["passphrase"].partition(":")
-            need(profile in ("argon2id-1", "argon2id-1s") and len(base64url_of(salt)) == 16, "a passphrase entry has a fault")
+            need(profile in ("argon2id-1", "argon2id-1s") and len(base64url_of(salt)) == 16, "a passphrase entry is not valid")
     for k in ("name", "recipient"):
-        need(len({entry[k] for entry in access}) == len(access), f"a {k} twice")
+        need(len({entry[k] for entry in access}) == len(access), f"two entries have the same {k}")
     need(any(entry["role"] == "writer" for entry in access), "no writer")
     for entry in removed:
         fields(entry, {"name": str, "at": DATE})
-        need(NAME.fullmatch(entry["name"]) and entry["at"].tzinfo, "a removed entry has a fault")
-        need(DATES[0] <= entry["at"].replace(microsecond=0) <= DATES[1], "a date out of range")
+        need(NAME.fullmatch(entry["name"]) and entry["at"].tzinfo, "an entry of `removed` is not valid")
+        need(DATES[0] <= entry["at"].replace(microsecond=0) <= DATES[1], "a date is out of range")
     for entry in handover:
         fields(entry, {"from": str, "generation": int, "signature": str})
         bech32_of("vault", entry["from"])
-        need(len(base64url_of(entry["signature"])) == 64, "the signature of a handover is not of 64 bytes")
+        need(len(base64url_of(entry["signature"])) == 64, "the signature of a handover is not 64 bytes long")
 
 
 def properties(table, path=()):
-    """Each property as (path, kind, value); a sealed one has kind None, and its bytes as value."""
+    """Yields each property as (path, kind, value). For a sealed property, `kind` is None and `value` is the encrypted bytes."""
     for name, item in table.items():
         here = *path, name
         if isinstance(item, dict):
@@ -313,7 +313,7 @@ def properties(table, path=()):
         need(len(".".join(here).encode()) <= 1024, "a path is too long")
         if isinstance(item, str) and item.startswith("sealed:"):
             box = base64url_of(item[7:])
-            need(len(box) > 40 and len(box) % 64 == 40, "a sealed value of a length that may not be")
+            need(len(box) > 40 and len(box) % 64 == 40, "the length of a sealed value is not valid")
             yield here, None, box
         elif isinstance(item, str):
             need(not item.startswith("secret:"), "a readable string begins with secret:")
@@ -327,7 +327,7 @@ MAX_PROPERTIES, MAX_TABLES, MAX_ELEMENTS, MAX_NAMES = 131_072, 131_072, 1_048_57
 
 
 def check_limits(user):
-    """How much the user's part may contain, all together."""
+    """Checks the limits on the user's part as a whole."""
     count, tables, elements, names, todo = 0, -1, 0, 0, [(user, (), False)]
     while todo:
         item, path, inside = todo.pop()
@@ -343,16 +343,16 @@ def check_limits(user):
             elements += len(item)
             todo += ((below, path, True) for below in item)
     need(count <= MAX_PROPERTIES and tables <= MAX_TABLES, "too many properties or tables")
-    need(elements <= MAX_ELEMENTS and names <= MAX_NAMES, "too many elements, or names that are too long together")
+    need(elements <= MAX_ELEMENTS and names <= MAX_NAMES, "too many elements, or the names together are too long")
 
 
 def document(text, vault):
-    """Step 4: the own part and the list of properties."""
+    """Step 4. Returns the file's own table [bootseal] and the list of properties."""
     heads, _, text = scan(text)
     at = heads[-1] if heads else 0
     need(text.startswith("[bootseal]\n", at) and text[at - 1:at] in ("", "\n"), "the last header is not [bootseal]")
     user, own = toml(text[:at]), toml(text[at:])
-    need("bootseal" not in user and set(own) == {"bootseal"}, "bootseal is defined elsewhere too")
+    need("bootseal" not in user and set(own) == {"bootseal"}, "`bootseal` is also defined elsewhere")
     own_part(own["bootseal"], vault)
     check_limits(user)
     return own["bootseal"], list(properties(user))
@@ -362,15 +362,15 @@ def document(text, vault):
 
 def pin_of(text):
     found = re.fullmatch(r"(vault1[a-z0-9]+)(?:@([0-9]+))?", text)
-    # The digits are cut of zeros and counted first: int() of very many is an error, and slow.
+    # Leading zeros are removed and the digits are counted first: for very many digits, int() is slow or fails.
     digits = (found[2] or "0").lstrip("0") or "0" if found else ""
-    need(found and len(digits) <= 20 and int(digits) < 2**64, "a pin has a fault")
+    need(found and len(digits) <= 20 and int(digits) < 2**64, "a pin is not valid")
     bech32_of("vault", found[1])
     return found[1], int(digits)
 
 
 def continues(pinned, own, key):
-    """Whether each handover from the pinned id to the end of the list holds."""
+    """Whether the signature of each handover from the pinned id to the end of the list is valid."""
     chain = own.get("handover", [])
     start = next((i for i, entry in enumerate(chain) if entry["from"] == pinned), None)
     if start is None:
@@ -382,23 +382,23 @@ def continues(pinned, own, key):
 
 def identity_file(text):
     """The secrets and the pins of an identity file."""
-    need(len(text.encode()) <= MAX_IDENTITY, "an identity file of more than 64 KiB")
+    need(len(text.encode()) <= MAX_IDENTITY, "the identity file is larger than 64 KiB")
     secrets, pins = [], []
     for line in (line.strip(SPACE) for line in text.split("\n")):
         if line.startswith("#"):
             words = line[1:].split()
             if words and words[0].lower().startswith("vault:"):
-                need(len(words) == 2 and words[0] == "vault:", "a pin line has a fault")
+                need(len(words) == 2 and words[0] == "vault:", "a pin line is not valid")
                 pin_of(words[1])
                 pins.append(words[1])
         elif line:
-            need(line == line.upper(), "an identity in lower case")
+            need(line == line.upper(), "an identity is not in upper case")
             secrets.append(X25519PrivateKey.from_private_bytes(bech32_of("age-secret-key-", line.lower())))
-    need(secrets, "an identity file without an identity")
+    need(secrets, "the identity file contains no identity")
     return secrets, pins
 
 
-# --- age, X25519 only
+# --- age, with X25519 recipients only
 
 def hkdf(key, salt, info):
     return HKDF(SHA256(), 32, salt, info).derive(key)
@@ -409,24 +409,24 @@ STANZA = re.compile(r"-> ([!-~]+(?: [!-~]+)*)\n((?:[A-Za-z0-9+/]{64}\n)*[A-Za-z0
 
 
 def age_open(block, secrets):
-    """The plaintext of an armored age file; `no-identity` where none of the secrets opens it."""
+    """The plaintext of an armored age file. Raises `no-identity` if none of the secrets opens it."""
     armor = ARMOR.fullmatch(block.strip(SPACE).replace("\r\n", "\n"))
-    need(armor, "a key block is no armored age file")
+    need(armor, "a key block is not an armored age file")
     raw = base64_of(armor[1].replace("\n", ""), padded=True)
     text, version, pos, stanzas = raw.decode("latin-1"), "age-encryption.org/v1\n", 0, []
-    need(text.startswith(version), "a key block is no age file")
+    need(text.startswith(version), "a key block is not an age file")
     pos = len(version)
     while found := STANZA.match(text, pos):
         stanzas.append((found[1].split(" "), base64_of(found[2].replace("\n", ""))))
         pos = found.end()
     end = re.compile(r"--- ([A-Za-z0-9+/]{43})\n").match(text, pos)
-    need(stanzas and end, "the header of a key block has a fault")
+    need(stanzas and end, "the header of a key block is not valid")
     need(len(stanzas) == 1 or all(args[0] != "scrypt" for args, _ in stanzas), "a passphrase stanza among others")
     file_key = None
     for args, body in stanzas:
         if args[0] != "X25519":
             continue
-        need(len(args) == 2 and len(body) == 32 and len(share := base64_of(args[1])) == 32, "an X25519 stanza has a fault")
+        need(len(args) == 2 and len(body) == 32 and len(share := base64_of(args[1])) == 32, "an X25519 stanza is not valid")
         for secret in secrets:
             public = secret.public_key().public_bytes_raw()
             try:
@@ -438,9 +438,9 @@ def age_open(block, secrets):
                 raise Refused("malformed", "an X25519 share of small order") from None
     need(file_key is not None, "no identity opens the key block", "no-identity")
     mac = hmac.digest(hkdf(file_key, b"", b"header"), raw[:pos + 3], "sha256")
-    need(hmac.compare_digest(mac, base64_of(end[1])), "the MAC of a key block does not hold")
+    need(hmac.compare_digest(mac, base64_of(end[1])), "the MAC of a key block is not valid")
     nonce, payload, out = raw[end.end():end.end() + 16], raw[end.end() + 16:], b""
-    need(len(nonce) == 16 and payload, "a key block is cut")
+    need(len(nonce) == 16 and payload, "a key block is truncated")
     stream, size = ChaCha20Poly1305(hkdf(file_key, nonce, b"payload")), 65536 + 16
     for n in range(-(-len(payload) // size)):
         chunk, last = payload[n * size:(n + 1) * size], (n + 1) * size >= len(payload)
@@ -448,21 +448,21 @@ def age_open(block, secrets):
         try:
             out += stream.decrypt(n.to_bytes(11) + bytes([last]), chunk, b"")
         except InvalidTag:
-            raise Refused("malformed", "the payload of a key block does not hold") from None
+            raise Refused("malformed", "the payload of a key block cannot be decrypted") from None
     return out
 
 
 def data_key_of(own, secrets, key):
-    """Step 6. For an identity that the list has as a writer, write_key is checked too, as the vectors ask."""
+    """Step 6. If the access list has the identity as a writer, write_key is also checked, as the vectors require."""
     data_key = age_open(own["read_key"], secrets)
-    need(len(data_key) == 32, "read_key does not hold 32 bytes")
+    need(len(data_key) == 32, "read_key does not contain 32 bytes")
     mine = {bech32("age", secret.public_key().public_bytes_raw()) for secret in secrets}
     if any(entry["role"] == "writer" and entry["recipient"] in mine for entry in own["access"]):
         both = age_open(own["write_key"], secrets)
-        need(len(both) == 64, "write_key does not hold 64 bytes")
+        need(len(both) == 64, "write_key does not contain 64 bytes")
         seed = Ed25519PrivateKey.from_private_bytes(both[:32])
-        need(seed.public_key().public_bytes_raw() == key, "the seed in write_key is not the vault id's")
-        need(both[32:] == data_key, "the two key blocks hold different data keys")
+        need(seed.public_key().public_bytes_raw() == key, "the seed in write_key does not belong to the vault id")
+        need(both[32:] == data_key, "the two key blocks contain different data keys")
     return data_key
 
 
@@ -484,8 +484,8 @@ def open_value(path, box, value_key, key):
         raise Refused("moved-value", f"{dotted(path)} does not open under this name") from None
     kind, set_at, length = struct.unpack("<BQI", plain[:13])
     payload, zeros = plain[13:13 + length], plain[13 + length:]
-    need(kind in (1, 2, 3), "a value of an unknown kind")
-    need(len(plain) == -(-(13 + length) // 64) * 64 and not any(zeros), "the length or padding of a value has a fault")
+    need(kind in (1, 2, 3), "the kind of a value is unknown")
+    need(len(plain) == -(-(13 + length) // 64) * 64 and not any(zeros), "the length or the padding of a value is not valid")
     if kind == 2:
         text = base64.urlsafe_b64encode(payload).decode().rstrip("=")
     else:
@@ -497,7 +497,7 @@ def open_value(path, box, value_key, key):
         line = "v=" + text.replace("\r\n", "\n")
         _, spans, fixed = scan(line)
         parsed = toml(fixed)
-        # That the one value takes up the whole text rules out blanks, comments and further lines around it.
+        # The one value must fill the whole text, so there are no blanks, comments or other lines around it.
         need(spans == [(2, len(line))] and set(parsed) == {"v"}, "a value is not exactly one TOML value")
         need(not isinstance(parsed["v"], str), "a TOML value is a string")
         check_tree(parsed["v"], False)
@@ -506,7 +506,7 @@ def open_value(path, box, value_key, key):
 
 def dotted(path):
     bare = re.compile(r"[A-Za-z0-9_-]+")
-    # JSON's escapes are TOML's too; only DEL is to be escaped in TOML and not in JSON.
+    # JSON's escapes are also valid in TOML. Only DEL must be escaped in TOML but not in JSON.
     return ".".join(s if bare.fullmatch(s) else json.dumps(s, ensure_ascii=False).replace("\x7f", "\\u007f") for s in path)
 
 
@@ -517,19 +517,19 @@ def steps(raw, pins, identity_text):
     secrets = [] if identity_text is None else identity_file(identity_text)[0]
     text, signed, vault, key, signature = shape(raw)
     message = b"bootseal 1 file\0" + hashlib.sha256(signed).digest()
-    need(verified(key, message, signature), "the signature does not hold", "forged")
+    need(verified(key, message, signature), "the signature is not valid", "forged")
     floors = [floor for pinned, floor in wanted if pinned == vault]
     direct = bool(floors) or not wanted
     try:
         own, props = document(text, vault)
     except Exception as e:
-        # Where only the document could say that this is a pinned vault, a fault in it says that it is not.
-        need(direct, f"another vault than the pinned one ({e})", "wrong-vault")
+        # Without a direct match, only the document's handovers could show that this is a pinned vault, and it cannot be read.
+        need(direct, f"a different vault from the pinned one ({e})", "wrong-vault")
         raise
     if not direct:
         floors = [floor for pinned, floor in wanted if continues(pinned, own, key)]
-        need(floors, "another vault than the pinned one", "wrong-vault")
-    need(own["generation"] >= max(floors, default=0), "an older generation than the pin asks for", "old-generation")
+        need(floors, "a different vault from the pinned one", "wrong-vault")
+    need(own["generation"] >= max(floors, default=0), "the generation is below the floor of the pin", "old-generation")
     value_key, values = hkdf(data_key_of(own, secrets, key), key, b"bootseal 1 value key"), {}
     for path, kind, item in props:
         values[dotted(path)] = open_value(path, item, value_key, key) if kind is None else {
@@ -538,18 +538,18 @@ def steps(raw, pins, identity_text):
 
 
 def read(raw, pins=(), identity_text=None):
-    """Reads the file and opens every value. Pin lines in the identity file are checked, but only `pins` count."""
+    """Reads the file and opens every value. Pin lines in the identity file must be valid, but only `pins` are applied."""
     try:
         return steps(raw, pins, identity_text)
     except Refused as e:
         return {"ok": False, "kind": e.kind, "why": e.why}
-    except Exception as e:  # too deep, too large, or a fault of this reader: never a traceback, never a value
+    except Exception as e:  # nested too deeply, too large, or a bug of this reader; no traceback and no value is printed
         return {"ok": False, "kind": "malformed", "why": f"{type(e).__name__}: {e}"}
 
 
 def contents(path, limit):
     try:
-        need(stat.S_ISREG(os.stat(path).st_mode), "no regular file", "io")
+        need(stat.S_ISREG(os.stat(path).st_mode), "not a regular file", "io")
         with open(path, "rb") as file:
             return file.read(limit + 1)
     except FileNotFoundError:
@@ -559,20 +559,20 @@ def contents(path, limit):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Reads a sealed file and prints what it holds as JSON.")
+    parser = argparse.ArgumentParser(description="Reads a sealed file and prints its content as JSON.")
     parser.add_argument("file")
     parser.add_argument("--pin", action="append", default=[])
     parser.add_argument("--identity")
     args = parser.parse_args()
     try:
-        # Not checked here: the file mode of the identity file, as test identities come out of a git checkout.
+        # The mode of the identity file is not checked, because test identities come from a git checkout.
         text = None if args.identity is None else contents(args.identity, MAX_IDENTITY).decode()
         pins = args.pin or (identity_file(text)[1] if text is not None else [])
         answer = read(contents(args.file, MAX_FILE), pins, text)
     except Refused as e:
         answer = {"ok": False, "kind": e.kind, "why": e.why}
     except ValueError:
-        answer = {"ok": False, "kind": "malformed", "why": "the identity file is not UTF-8, or has a fault"}
+        answer = {"ok": False, "kind": "malformed", "why": "the identity file is not UTF-8, or is not valid"}
     print(json.dumps(answer))
 
 

@@ -1,8 +1,9 @@
-"""A writer of sealed files, built from docs/format.md and the public specifications it names alone.
+"""A writer of sealed files, built only from docs/format.md and the public specifications that it names.
 
-`writer.py create FILE SPEC.json`, `set FILE PATH.json`, `add FILE NAME ROLE RECIPIENT`, `propose FILE PATH.json`: values come from
-stdin, PATH.json is `{"path": ["acme", "password"], "kind": "text"}`. Prints the vault id, or the proposal. A second implementation,
-to test the document and the first one: secrets are ordinary Python objects here, so it is no tool to keep real ones with.
+`writer.py create FILE SPEC.json`, `set FILE PATH.json`, `add FILE NAME ROLE RECIPIENT`, `propose FILE PATH.json`. `set` and `propose`
+read the value from stdin; PATH.json contains, for example, `{"path": ["acme", "password"], "kind": "text"}`. Prints the vault id, or the
+proposal. This is a second implementation, which tests both that page and the first implementation. Do not use it with real secrets: they
+are ordinary Python objects here.
 """
 
 import argparse
@@ -34,11 +35,11 @@ def base64url(raw):
 
 
 def quoted(text):
-    """A TOML basic string: JSON's escapes are TOML's, but for DEL."""
+    """A TOML basic string. JSON's escapes are also valid in TOML; only DEL must be escaped in TOML but not in JSON."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-# --- age, X25519 only
+# --- age, with X25519 recipients only
 
 def age_seal(plain, recipients):
     """An armored age file."""
@@ -49,7 +50,7 @@ def age_seal(plain, recipients):
         share = ephemeral.public_key().public_bytes_raw()
         wrap = hkdf(ephemeral.exchange(X25519PublicKey.from_public_bytes(public)), share + public, b"age-encryption.org/v1/X25519")
         body = ChaCha20Poly1305(wrap).encrypt(bytes(12), file_key, b"")
-        # 32 bytes are 43 characters: the body's one line, shorter than 64, ends it.
+        # The body of 32 bytes is one line of 43 characters. As the line is shorter than 64, it is the last.
         out += "-> X25519 " + "\n".join(base64.b64encode(part).decode().rstrip("=") for part in (share, body)) + "\n"
     out += "---"
     mac = hmac.digest(hkdf(file_key, b"", b"header"), out.encode(), "sha256")
@@ -67,7 +68,7 @@ def age_seal(plain, recipients):
 # --- A sealed value
 
 def xaes_seal(key, nonce, plain, extra):
-    """XAES-256-GCM (C2SP): the first half of the nonce makes a key for AES-GCM, by CMAC; the second is its nonce."""
+    """XAES-256-GCM (C2SP): CMAC derives a key for AES-GCM from the first half of the nonce; the second half is the nonce of AES-GCM."""
     aes = Cipher(algorithms.AES256(key), modes.ECB())
     block = int.from_bytes(aes.encryptor().update(bytes(16)))
     k1 = (block << 1 ^ (0x87 if block >> 127 else 0)) & (1 << 128) - 1
@@ -89,7 +90,7 @@ def seal(path, kind, payload, set_at, data_key, key):
 # --- The text
 
 def values_of(text):
-    """Every property of a part, as text that can be compared."""
+    """Every property in `text`, as strings that can be compared."""
     return {path: repr((kind, value) if value is not None else at(toml(text), path)) for path, kind, value in properties(toml(text))}
 
 
@@ -100,12 +101,13 @@ def at(tree, path):
 
 
 def span_of(text, path):
-    """Where the value of `path` stands. The scan knows no names: put a mark in the place of each value, and see whose it was."""
+    """The position of the value of `path`, or None. The scan finds no names, so this replaces one value after another with a mark, and
+    looks for the mark at `path`."""
     for start, end in scan(text)[1]:
         with contextlib.suppress(KeyError, TypeError):
             if at(toml(text[:start] + '"the mark"' + text[end:]), path) == "the mark" != at(toml(text), path):
                 return start, end
-    # In an inline table the scan sees the table alone.
+    # The scan does not find single values of an inline table, only the table.
     return None
 
 
@@ -115,10 +117,11 @@ def replaced(text, path, value):
 
 
 def with_property(text, path, value):
-    """The user's part in which `path` is `value`: in place, or wherever one more line makes it so and leaves all others as they were."""
+    """The user's part with the property `path` set to `value`. Replaces an existing value in place; otherwise adds the property at the
+    first place at which it changes no other property."""
     before = values_of(text)
     if path in before:
-        need(span_of(text, path), "a value in an inline table is not for this writer", "conflict")
+        need(span_of(text, path), "this writer cannot change a value in an inline table", "conflict")
         return replaced(text, path, value)
     gap = "" if not text or text.endswith("\n\n") else "\n"
     candidates = [f"{text}{gap}[{dotted(path[:-1])}]\n{dotted(path[-1:])} = {value}\n"] if len(path) > 1 else []
@@ -131,7 +134,7 @@ def with_property(text, path, value):
             after = values_of(candidate)
             if after.keys() == before.keys() | {path} and all(after[other] == before[other] for other in before):
                 return candidate
-    need(False, "there is no place for this name", "conflict")
+    need(False, "this property cannot be added anywhere", "conflict")
 
 
 def entry(name, role, recipient):
@@ -147,12 +150,12 @@ def to_whom(access):
 
 
 def signed(user, own, seed):
-    """The whole text. `own` ends with the line `vault`."""
+    """The whole text with its signature. `own` ends with the line `vault`."""
     gap = "" if not user or user.endswith("\n\n") else "\n"
     text = user + gap + own
     message = b"bootseal 1 file\0" + hashlib.sha256(text.encode()).digest()
     text += f'signature = "{base64url(Ed25519PrivateKey.from_private_bytes(seed).sign(message))}"\n'
-    need(len(text.encode()) <= MAX_FILE, "larger than 16 MiB")
+    need(len(text.encode()) <= MAX_FILE, "the file is larger than 16 MiB")
     return text
 
 
@@ -160,7 +163,7 @@ def signed(user, own, seed):
 
 @contextlib.contextmanager
 def locked(path):
-    """The folder of the real file, for this writer alone."""
+    """Locks the folder of the file, after symbolic links are resolved, so that no other writer changes the file meanwhile."""
     folder = os.open(os.path.dirname(os.path.realpath(path)), os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
@@ -207,7 +210,7 @@ class Opened:
         self.seed, self.data_key = both[:32], both[32:]
 
     def own_with(self, key, value):
-        # The own part is TOML by itself, without its last line too.
+        # The table [bootseal] without its last line, the signature, is valid TOML by itself.
         self.own_text = replaced(self.own_text, ("bootseal", key), value)
 
     def sealed_now(self, path, kind, payload):
@@ -234,7 +237,8 @@ class Opened:
 
 
 def create(spec, identity):
-    """`{"user": TOML text, "access": [{name, role, recipient}], "sealed": [{path, kind, value, set_at}]}`"""
+    """Returns the vault id and the text of a new file. `spec` is
+    `{"user": TOML text, "access": [{name, role, recipient}], "sealed": [{path, kind, value, set_at}]}`."""
     seed, data_key, access = secrets.token_bytes(32), secrets.token_bytes(32), spec["access"]
     key = Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
     vault, (readers, writers) = bech32("vault", key), to_whom(access)
@@ -257,7 +261,7 @@ def proposal(own, vault, path, kind, payload, note):
     value = base64url(payload) if kind == "bytes" else payload.decode()
     text = (f'vault = "{vault}"\npath = {quoted(dotted(path))}\nkind = "{kind}"\nproposed_at = {now}\n'
             f"note = {quoted(note)}\nvalue = {quoted(value)}\n")
-    need(len(text.encode()) <= 65536, "longer than 64 KiB", "conflict")
+    need(len(text.encode()) <= 65536, "the proposal is longer than 64 KiB", "conflict")
     return age_seal(text.encode(), to_whom(own["access"])[1])
 
 
@@ -274,12 +278,12 @@ def main():
         with open(args.identity, encoding="utf-8") as file:
             identity = file.read()
     if args.verb == "add":
-        need(re.fullmatch("reader|writer", args.words[1]) and bech32_of("age", args.words[2]), "no role, or no recipient", "usage")
+        need(re.fullmatch("reader|writer", args.words[1]) and bech32_of("age", args.words[2]), "the role or the recipient is not valid", "usage")
     else:
         with open(args.words[0], encoding="utf-8") as file:
             what = json.load(file)
     if args.verb == "propose":
-        # Without an identity nothing can be opened, and nothing is: verified down to the pin, for whom is what the access list says.
+        # A proposal needs no identity. The signature and the pin are checked, so the access list shows to whom to encrypt.
         with open(args.file, "rb") as file:
             raw = file.read(MAX_FILE + 1)
         answer = read(raw, args.pin)

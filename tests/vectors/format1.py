@@ -1,7 +1,7 @@
-"""Makes a format-1 file byte by byte, from the specifications alone.
+"""Makes a format-1 file byte by byte, only from the specifications.
 
-Written from format.md, BIP 173, C2SP age and XAES-256-GCM, RFC 5869, 8032 and 9106, without looking at the Rust code: the two
-must arrive at the same bytes on their own. Not for real secrets: nothing here is random, constant in time, or wiped.
+This was written from format.md, BIP 173, C2SP age and XAES-256-GCM, RFC 5869, 8032 and 9106, without a look at the Rust code. The two
+must give the same bytes. Do not use it with real secrets: nothing here is random, constant-time, or erased.
 """
 import base64
 import hashlib
@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 
 def fixed(label, size=32):
-    """Stands in for every random number, so that two runs give the same bytes."""
+    """Replaces every random number, so that two runs give the same bytes."""
     return hashlib.sha256(b"bootseal vectors: " + label.encode()).digest()[:size]
 
 
@@ -46,7 +46,8 @@ def bech32_checksum(prefix, values):
 
 
 def bech32_encode(prefix, data, constant=1, unused_bits=0):
-    """`constant` 0x2bc830a3 gives bech32m, `unused_bits` what canonical encoders leave zero: both only to be refused."""
+    """Encodes `data`. A `constant` of 0x2bc830a3 gives bech32m, and `unused_bits` sets bits that canonical encoders leave zero. Both are
+    only for files that must be refused."""
     bits = len(data) * 8
     number = int.from_bytes(data, "big") << (-bits % 5) | unused_bits
     count = (bits + 4) // 5
@@ -95,7 +96,7 @@ def age_stanza(recipient, file_key, ephemeral):
 
 
 def age_block(plaintext, recipients, label):
-    """The armored age file with `plaintext` for `recipients`; `label` stands for the randomness."""
+    """The armored age file with `plaintext` for `recipients`. What would be random is derived from `label`."""
     file_key, nonce = fixed(label + ", file key", 16), fixed(label + ", payload nonce", 16)
     header = b"age-encryption.org/v1\n"
     for i, recipient in enumerate(recipients):
@@ -110,7 +111,7 @@ def age_block(plaintext, recipients, label):
 
 
 def passphrase_identity(passphrase, profile, salt):
-    """The X25519 secret key of a passphrase entry: NFC, without one final newline."""
+    """The X25519 secret key of a passphrase entry, computed from the passphrase in NFC without one final newline."""
     memory_kib = {"argon2id-1": 256 * 1024, "argon2id-1s": 64 * 1024}[profile]
     text = unicodedata.normalize("NFC", passphrase.removesuffix("\n")).encode()
     return Argon2id(salt=salt, length=32, iterations=3, lanes=4, memory_cost=memory_kib).derive(text)
@@ -152,7 +153,7 @@ def seal_plaintext(vault, path, plaintext, nonce):
 # --- vault and file ---------------------------------------------------------------------------------------------------------
 
 class Vault:
-    """What one writer holds: signing seed and data key, and all that follows from the two."""
+    """What a writer has: the signing seed, the data key, and all that is derived from them."""
 
     def __init__(self, name, data_key=None, seed=None):
         self.seed, self.data_key = seed or fixed(name + ", signing seed"), data_key or fixed(name + ", data key")
@@ -173,7 +174,7 @@ def signature_input(text_before_signature):
 
 
 def bootseal_table(vault, name, access, generation=1, epoch=1, removed="", handover="", read_key=None, write_key=None):
-    """The text from `[bootseal]` to before the `vault` line; `access` is a list of (name, role, recipient, more)."""
+    """The text from the line `[bootseal]` up to, but not including, the `vault` line; `access` is a list of (name, role, recipient, more)."""
     readers = [recipient for _, _, recipient, _ in access]
     writers = [recipient for _, role, recipient, _ in access if role == "writer"]
     read_key = read_key or age_block(vault.data_key, readers, name + " read_key")
@@ -184,7 +185,7 @@ def bootseal_table(vault, name, access, generation=1, epoch=1, removed="", hando
 
 
 def signed(text, vault, last_lines='vault = "{id}"\nsignature = "{sig}"\n', vault_id=None, signature=None):
-    """`text` (up to before the `vault` line) with the two last lines. `signature` may make its own from (message)."""
+    """`text`, which ends before the `vault` line, with the last two lines added. `signature`, if given, makes the signature of a message."""
     text = text.encode() if isinstance(text, str) else text
     vault_line, signature_line = last_lines.replace("{id}", vault_id or vault.id).split("signature", 1)
     message = signature_input(text + vault_line.encode())
@@ -193,7 +194,7 @@ def signed(text, vault, last_lines='vault = "{id}"\nsignature = "{sig}"\n', vaul
     return text + vault_line.encode() + b"signature" + signature_line.replace("{sig}", made).encode()
 
 
-# --- Ed25519 by hand, for signatures that no honest signer makes ------------------------------------------------------------
+# --- Ed25519 written by hand, for signatures that no honest signer makes ----------------------------------------------------
 
 P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, -1, P) % P
@@ -238,6 +239,6 @@ def challenge(r, key, message):
 
 
 def signature_with(r_bytes, r_scalar, key, key_scalar, message):
-    """R ‖ S with S = r + h·a, for any encoding of R and of the key that one likes."""
+    """R ‖ S with S = r + h·a, for any encoding of R and of the key."""
     s = (r_scalar + challenge(r_bytes, key, message) * key_scalar) % L
     return r_bytes + s.to_bytes(32, "little")

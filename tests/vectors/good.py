@@ -1,4 +1,4 @@
-"""The files that a reader of format 1 must accept, and what it must find inside."""
+"""The files that a reader of format 1 must accept, and what it must find in them."""
 import json
 
 from format1 import (Vault, age_identity, age_recipient, base64url, bootseal_table, fixed, passphrase_identity, seal_plaintext, signed,
@@ -10,7 +10,7 @@ SECRET = {name: fixed(name + " identity") for name in ("alice", "bob", "payments
 RECIPIENT = {name: age_recipient(secret) for name, secret in SECRET.items()}
 ACME, MINIMAL, MALLORY, EMPTY = Vault("acme"), Vault("minimal"), Vault("mallory"), Vault("empty")
 OLD_A, OLD_B, NEW, PASS = Vault("handover a"), Vault("handover b"), Vault("handover c"), Vault("passphrase")
-SET_AT = 1_764_000_000                       # of every value; plus one for each that follows in its file
+SET_AT = 1_764_000_000                       # of the first property of a file; one second later for each further property
 ALICE, APP = ("alice", "writer", RECIPIENT["alice"], ""), ("payments-app", "reader", RECIPIENT["payments-app"], "")
 
 
@@ -26,7 +26,7 @@ def dotted(path):
 
 
 class User:
-    """The user's tables of a file under way: the text, and what a reader must find in it."""
+    """The user's part of a file, while it is made: its text, and what a reader must find in it."""
 
     def __init__(self, vault):
         self.vault, self.text, self.values = vault, "", {}
@@ -38,7 +38,7 @@ class User:
     def note(self, path, **value):
         self.values[dotted(path)] = value
 
-    # `table` is the header that stands above, `key` what stands on the line: each a list of segments
+    # `table` is the header above the line, and `key` is the key on the line. Both are lists of segments.
 
     def sealed(self, table, key, kind, payload, template="{key} = {value}"):
         path, at = table + key, SET_AT + len(self.values)
@@ -80,7 +80,7 @@ def acme_user(vault):
     u.sealed(a, ["username"], "text", "svc-payments", "{key} = {value}      # one value sealed")
     u.sealed(a, ["password"], "text", "correct horse, battery staple")
     u.text_value(a, ["timeout"], "10s").text_value(a, ["region"], "eu-west").text_value(a, ["note"], "")
-    motd = "Two lines,\n[bootseal]\none value.\n"  # the line in the middle is no header
+    motd = "Two lines,\n[bootseal]\none value.\n"  # the line in the middle is not a header
     u.note(a + ["motd"], sealed=False, kind="text", value=motd)
     u.line(f'motd = """\n{motd}"""')
     u.note(a + ["limits", "burst"], sealed=False, kind="toml", value="20")
@@ -105,8 +105,8 @@ def limits_file():
     user = User(vault).sealed([], [chr(ord("a") + i) for i in range(16)], "text", "sixteen segments")
     user.sealed([], ["k" * 1024], "text", "a name of 1024 bytes").toml_value([], ["nested"], "[" * 64 + "1" + "]" * 64).line("")
     table = bootseal_table(vault, "limits", access, 2**53, 2**53, f"removed = [\n{gone}\n]\n", f"handover = [\n{links}\n]\n")
-    good("limits", signed(user.text + table, vault), "Everything that has a limit, at it: 16 segments, 1024 bytes, 64 deep, 256 entries, "
-         "64 removed, 64 handovers, generation and epoch 2^53.", vault, user.values, 2**53, 2**53, pins=(vault.id, chain[0].id))
+    good("limits", signed(user.text + table, vault), "Each limit is reached: a path of 16 segments, a name of 1024 bytes, arrays nested 64 deep, "
+         "256 entries of `access`, 64 of `removed`, 64 of `handover`, generation and epoch 2^53.", vault, user.values, 2**53, 2**53, pins=(vault.id, chain[0].id))
 
 
 def handover_parts():
@@ -129,11 +129,11 @@ def good_files():
     as_acme("crlf", data.replace(b"\n", b"\r\n"), "The acme file with every LF as CR LF: the same text, the same values.")
     as_acme("no-final-newline", data[:-1], "The acme file without its last newline.")
     mixed = b"".join(line + (b"\r\n" if i % 3 else b"\n") for i, line in enumerate(data[:-1].split(b"\n")))
-    as_acme("mixed-line-ends", mixed, "Some lines of the acme file end in CR LF, within the key blocks and strings too.")
+    as_acme("mixed-line-ends", mixed, "Some lines of the acme file end in CR LF, also within the key blocks and strings.")
 
     user, removed, handover = handover_parts()
     good("removed-and-handover", signed(user.text + bootseal_table(NEW, "handover", [ALICE], 6, 3, removed, handover), NEW),
-         "Two handovers and a removal: who pins the newest or an older id of the chain accepts it.", NEW, user.values, 6, 3,
+         "Two handovers and a removal: a pin with the newest or an older id of the chain accepts the file.", NEW, user.values, 6, 3,
          pins=(NEW.id, OLD_B.id, OLD_A.id))
 
     salt = fixed("passphrase salt", 16)
@@ -142,7 +142,7 @@ def good_files():
     user = User(PASS).sealed([], ["password"], "text", "behind glass").line("")
     good("passphrase-entry", signed(user.text + bootseal_table(PASS, "passphrase", [ALICE, entry]), PASS),
          "An entry with a passphrase beside an ordinary one.", PASS, user.values)
-    VECTORS.append({**VECTORS[-1], "identity": None, "passphrase": "open sesame", "why": "The same, opened with the passphrase."})
+    VECTORS.append({**VECTORS[-1], "identity": None, "passphrase": "open sesame", "why": "The same file, opened with the passphrase."})
 
     vault = Vault("odd")
     u = User(vault).line("# Unusual, and allowed: a comment may say sealed: or secret:")
@@ -153,7 +153,7 @@ def good_files():
     table = table.replace('"""\nwrite_key', '"""\n# comments here are kept\nformat = 1 # so\nwrite_key').replace('"""', "'''")
     table = table.replace("access = [\n", "access = [ # and so\n") + 'epoch = 1\n"generation" = 1\nremoved = []\nhandover = []\n\n'
     good("odd-but-good", signed(u.text + table, vault), "Keys of [bootseal] in another order, literal strings, comments, a blank line "
-         "before the vault line, empty lists; names and strings that only look like sealed ones.", vault, u.values)
+         "before the vault line, empty lists; names and strings that only resemble sealed values.", vault, u.values)
     limits_file()
 
 

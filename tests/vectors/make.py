@@ -1,7 +1,7 @@
-"""Writes the vectors of format 1, or checks that those on disk are what the specification gives.
+"""Writes the vectors of format 1, or checks that the files on disk are what the specification requires.
 
-`python3 make.py` writes all of them anew, `python3 make.py --check` exits 1 where one differs. Needs `cryptography`, nothing else.
-How a file is made: format1.py. Which files there are: good.py, bad.py.
+`python3 make.py` writes every file that differs, `python3 make.py --check` exits with 1 if any differs. Needs only `cryptography`.
+format1.py makes a file; good.py and bad.py list the files.
 """
 import hashlib
 import json

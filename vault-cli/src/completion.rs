@@ -251,8 +251,10 @@ fn fill_arg(verb: &str, arg: Arg, names: &Names) -> Arg {
         ("list", "prefix") | ("exec" | "export", "only" | "prefix") => {
             arg.add(one_of([all(&names.tables, "table"), names.properties.clone()].concat()))
         }
-        ("add", "name") | ("remove", "names") => arg.add(one_of(all(&names.access, "in access"))),
-        ("login" | "vendor", "profile" | "name") | ("profile", "name") => {
+        ("add", "name") | ("remove", "names") | ("rename", "member") => {
+            arg.add(one_of(all(&names.access, "in access")))
+        }
+        ("login" | "vendor", "profile" | "name") | ("profile" | "route", "name") => {
             arg.add(one_of(all(&names.profiles, "profile")))
         }
         (_, "file")

@@ -35,9 +35,11 @@ mod formats;
 
 mod profile;
 
-mod git;
+mod basis;
 
 mod trust;
+
+mod git;
 
 mod context;
 mod ui;

@@ -1,10 +1,12 @@
 //! Runs one command line: parses it, calls the verb, and turns the outcome into an exit code.
 
+use crate::cli::other_words;
+use crate::cli::reference;
 use crate::cli::{Access, Cli, Git, GlobalOptions, VaultsChange, Verb};
 use crate::commands::{
     accept, access, clear_clipboard, completions, diff, doctor, edit, exec, export, get, git,
-    import, init, keygen, list, login, man, profile, propose, rename, resolve, rotate, seal, set,
-    sign, sweep, unset, vaults, vendor, verify,
+    import, init, keygen, list, login, man, profile, propose, rename, resolve, rotate, route, seal,
+    set, sign, sweep, unset, vaults, vendor, verify,
 };
 use crate::context::{Context, World};
 use crate::ui::failure::{Exit, Failure};
@@ -52,6 +54,8 @@ pub fn run<A: Into<OsString>>(args: impl IntoIterator<Item = A>, world: &mut Wor
         Verb::Access(Access::List) => access::list::run(context),
         Verb::Access(Access::Add(options)) => access::add::run(options, context),
         Verb::Access(Access::Remove(options)) => access::remove::run(options, context),
+        Verb::Access(Access::Rename(options)) => access::rename::run(options, context),
+        Verb::Access(Access::Request(options)) => access::request::run(options, context),
         Verb::Access(Access::Pin(options)) => access::pin::run(options, context),
         Verb::Vaults(options) => match &options.change {
             None => vaults::list::run(context),
@@ -67,6 +71,7 @@ pub fn run<A: Into<OsString>>(args: impl IntoIterator<Item = A>, world: &mut Wor
         Verb::Git(Git::Textconv(options)) => git::textconv::run(options, context),
         Verb::Git(Git::Merge(options)) => git::merge::run(options, context),
         Verb::Profile(options) => profile::run(options, context),
+        Verb::Route(options) => route::run(options, context),
         Verb::Login(options) => login::run(options, context),
         Verb::Export(options) => export::run(options, context),
         Verb::Import(options) => import::run(options, context),
@@ -91,7 +96,7 @@ pub fn run<A: Into<OsString>>(args: impl IntoIterator<Item = A>, world: &mut Wor
         Err(Exit::Reported(code)) => code,
         Err(Exit::Failed(failure)) => {
             context.ui.failure(&failure);
-            failure.kind().exit_code()
+            failure.exit_code()
         }
     }
 }
@@ -110,11 +115,15 @@ pub fn is_doctor<A: Into<OsString> + Clone>(args: impl IntoIterator<Item = A>) -
 
 fn usage(args: &[OsString], error: &clap::Error, world: &mut World<'_>) -> u8 {
     if !error.use_stderr() {
-        let _ = write!(world.stdout, "{error}");
+        let text = error.to_string();
+        let long = args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--help");
+        let short = error.kind() == clap::error::ErrorKind::DisplayHelp && !long;
+        let text = if short { reference::short(&text) } else { text };
+        let _ = write!(world.stdout, "{text}");
         return 0;
     }
     let known = choices(error)
-        .or_else(|| near_verb(error))
+        .or_else(|| near_verb(args, error))
         .or_else(|| wrong_value(error))
         .or_else(|| no_recipient(error));
     let text = match (known, names_only_options(error)) {
@@ -159,11 +168,21 @@ fn glued_to_help(arg: &OsString) -> bool {
 }
 
 /// Suggests verbs for an unknown word. The word itself is not shown: it could be a password.
-fn near_verb(error: &clap::Error) -> Option<String> {
+fn near_verb(args: &[OsString], error: &clap::Error) -> Option<String> {
     use clap::error::{ContextKind, ContextValue};
     let ContextValue::String(typed) = error.get(ContextKind::InvalidSubcommand)? else {
         return None;
     };
+    let parent = ["access", "vaults", "git"].into_iter().find(|verb| {
+        let before = args.iter().skip(1).take_while(|arg| *arg != typed.as_str());
+        before.into_iter().any(|arg| arg == verb)
+    });
+    let parent = parent.unwrap_or_default();
+    if let Some((word, ours)) = other_words::ours(parent, typed) {
+        return Some(format!(
+            "error: there is no such command. What other tools call '{word}' is here: {ours}\n\nFor more information, try '--help'.\n"
+        ));
+    }
     let near: Vec<String> = match error.get(ContextKind::SuggestedSubcommand) {
         Some(ContextValue::Strings(near)) => near.clone(),
         // Clap does not recognise two swapped letters in a short word.
@@ -213,6 +232,7 @@ fn wrong_value(error: &clap::Error) -> Option<String> {
     let takes = match option.rsplit_once('<').map(|(option, name)| (option.trim(), name)) {
         Some((_, "TIME>")) => "a time with a unit, such as 500ms, 30s or 5m",
         Some((_, "PORT>")) => "a number from 0 to 65535",
+        Some(("--take", _)) => "ours or theirs, or NAME=ours, NAME=theirs",
         Some(("--iterations", _)) => "a number from 1 to 10000000",
         _ => "a whole number",
     };

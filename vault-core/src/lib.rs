@@ -47,7 +47,7 @@ mod shown;
 
 // The sealed file, from untrusted to opened.
 pub use file::header::{Access, MAX_REAL, Role};
-pub use file::known_vaults::list::RememberedFile;
+pub use file::known_vaults::list::{ReadVault, RememberedFile};
 pub use file::known_vaults::{KnownFile, KnownVaults};
 pub use file::normalise::MAX_FILE;
 pub use file::sealed::{SealedFile, SignedFile};
@@ -69,7 +69,9 @@ pub use text::settings::seal::sealing_names;
 pub use access::identity::Identity;
 pub use access::identity_file::IdentityFile;
 pub use access::locked::LockedKey;
-pub use access::passphrase::{Cost, Derivation, read_passphrase, read_passphrase_from};
+pub use access::passphrase::{
+    Cost, Derivation, passphrase_length, read_passphrase, read_passphrase_from,
+};
 #[cfg(feature = "plugin")]
 pub use access::plugin::find::Plugins;
 #[cfg(feature = "plugin")]
@@ -103,7 +105,7 @@ pub use review::take_edit::Edited;
 // Files on disk.
 pub use disk::lock::FileLock;
 pub use disk::private_file::PrivateFile;
-pub use disk::source::open_source;
+pub use disk::source::{open_source, other_encoding};
 
 // Errors and messages.
 pub use error::{Error, Kind, Result};

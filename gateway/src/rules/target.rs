@@ -1,5 +1,5 @@
-//! Target of a call at the upstream: the route's prefix is replaced by the upstream's own path, and
-//! no call leaves that path.
+//! The URL of a call at the upstream. The upstream's own path replaces the route's prefix, and no
+//! call gets outside that path.
 
 use http::Uri;
 use url::Url;
@@ -16,8 +16,8 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Returns `None` for a URL that is not valid for HTTP, which reading the file has already
-    /// refused.
+    /// Returns `None` if the URL is not valid for HTTP. The file cannot contain such a URL: it was
+    /// checked when it was read.
     pub(crate) fn of(upstream: &Url, prefix: &str) -> Option<Target> {
         let uri: Uri = upstream.as_str().parse().ok()?;
         Some(Target {
@@ -50,7 +50,8 @@ impl Target {
     /// Returns the URL of a call at the upstream.
     ///
     /// # Errors
-    /// The reason why its path is refused: readers could disagree on what it means.
+    /// The reason why the call cannot be forwarded, for example because two servers could interpret
+    /// its path differently.
     pub(crate) fn uri(&self, asked: &Uri) -> Result<Uri, &'static str> {
         let path = asked.path();
         if !path.starts_with('/') {
@@ -78,8 +79,8 @@ fn or_root(rest: &str) -> &str {
     if rest.is_empty() { "/" } else { rest }
 }
 
-/// Whether any reader could find a `.` or `..` segment in this path, with `.`, `/` and `\` literal
-/// or percent-encoded.
+/// Whether any server could see a `.` or `..` segment in this path. The characters `.`, `/` and `\`
+/// of such a segment may be literal or percent-encoded.
 fn has_dot_segment(path: &str) -> bool {
     if !path.bytes().any(|byte| byte == b'.' || byte == b'%' || byte == b'\\') {
         return false;

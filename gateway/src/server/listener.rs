@@ -164,7 +164,7 @@ async fn acquire_slot(
             if logged.is_some_and(|last| last.elapsed() < LOG_INTERVAL) => {}
         Err(TryAcquireError::NoPermits) => {
             *logged = Some(Instant::now());
-            tracing::warn!(%listen, "all connection slots are in use, further connections wait; the limit on open files (ulimit -n, LimitNOFILE=) sets their number");
+            tracing::warn!(%listen, "all connection slots are in use, and new connections wait; the number of slots follows from the limit on open files (ulimit -n, LimitNOFILE=)");
         }
     }
     slots.clone().acquire_owned().await.ok()
@@ -259,7 +259,7 @@ impl<H: Handler> Server<H> {
                     .increment(1);
                 tracing::info!(
                     why,
-                    "a connection was closed: the caller broke the rules of HTTP/1.1"
+                    "closed a connection: the caller broke the rules of HTTP/1.1 or a time limit"
                 );
             }
         });

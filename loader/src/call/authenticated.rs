@@ -165,8 +165,8 @@ pub(crate) fn allow(profile: &Profile, url: &Url) -> Result<()> {
         url.origin().ascii_serialization()
     );
     Err(Error::new(Kind::Usage, text).with_help(format!(
-        "It is sent only to {}, over TLS. Add another host in the profile: [{}.login] hosts = [\"…\"]",
-        profile.hosts_display(),
+        "It is sent only to {}. Add another host in the profile: [{}.login] hosts = [\"…\"]",
+        profile.destinations(),
         profile.table
     )))
 }

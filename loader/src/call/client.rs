@@ -21,8 +21,8 @@ use std::sync::Arc;
 /// }
 /// ```
 ///
-/// - The token is sent only to the profile's hosts, over TLS. A call to another host is an error;
-///   it is not sent without the token.
+/// - The token is sent only to the profile's hosts, by https; by http only if the login uses it too.
+///   Any other call is an error; it is not sent without the token.
 /// - A redirect within one origin is followed with the token. A redirect to another origin is
 ///   returned as it is.
 /// - A response that rejects the token (`rejected_status`) causes one login for all callers, and

@@ -52,7 +52,7 @@ impl Connections {
         let account = source.account();
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if !Arc::ptr_eq(&made.0, &account) {
-            let same_hosts = made.0.profile.hosts_display() == account.profile.hosts_display();
+            let same_hosts = made.0.profile.destinations() == account.profile.destinations();
             if !same_hosts || !endpoint_of(&made.0).same_as(&endpoint_of(&account)) {
                 made.1 = make(&self.options, &account);
             }

@@ -38,6 +38,7 @@ pub(crate) const VALUE_VERBS: &[Verb] = &[
     Verb { args: &["edit"], editor: FAILS, code: 1, again: Again::Anew, ..VERB },
     Verb { args: &["edit", "--yes"], editor: FAILS, code: 1, prepare: draft, ..VERB },
     Verb { args: &["profile", "acme", "--preset", "simplejwt", "--url", "https://acme.example"], ..VERB },
+    Verb { args: &["route", "acme", "--listen", "127.0.0.1:9301", "--upstream", "https://acme.example"], prepare: a_profile, ..VERB },
     Verb { args: &["profile", "acme", "--from", "other.sealed.toml"], prepare: other_vault, ..VERB },
     Verb { args: &["profile", "curl", "--from-curl", "-", "--no-login"], stdin: "curl --json '{\"user\":\"marker-c\",\"password\":\"marker-c\"}' https://acme.example/login", ..VERB },
 ];
@@ -52,6 +53,7 @@ pub(crate) const ACCESS_VERBS: &[Verb] = &[
     Verb { args: &["access", "remove", "bob", "--yes"], ..VERB },
     Verb { args: &["access", "add", "web", "--new-key", "web.key", "--yes"], again: Again::Anew, ..VERB },
     Verb { args: &["access", "add", "app", "--new-key", "web.key", "--replace", "--yes"], again: Again::Anew, ..VERB },
+    Verb { args: &["access", "rename", "app", "shop"], ..VERB },
     Verb { args: &["access", "pin", "app.key", "web.key"], again: Again::Always, prepare: keys_to_pin, ..VERB },
 ];
 
@@ -70,6 +72,7 @@ pub(crate) const REVIEW_VERBS: &[Verb] = &[
 pub(crate) const NEW_FILE_VERBS: &[Verb] = &[
     Verb { args: &["init", "-f", "new.sealed.toml"], again: Again::Anew, ..VERB },
     Verb { args: &["init", "-f", "new.sealed.toml"], again: Again::Anew, prepare: without_identity, ..VERB },
+    Verb { args: &["access", "request"], again: Again::Always, prepare: without_identity, ..VERB },
     Verb { args: &["init", "-f", "new.sealed.toml", "--like", FILE], again: Again::Anew, ..VERB },
     Verb { args: &["seal", "more.env"], again: Again::Anew, prepare: |home| home.write("more.env", "MORE=marker-more\n"), ..VERB },
     Verb { args: &["seal", "shred.env", "--shred"], again: Again::Anew, prepare: |home| home.write("shred.env", "MORE=marker-more\n"), ..VERB },
@@ -100,6 +103,12 @@ fn draft(home: &Home) {
 
 fn input(home: &Home) {
     home.write("input", "marker-from-file");
+}
+
+/// A login profile in the vault itself.
+fn a_profile(home: &Home) {
+    let profile = ["profile", "acme", "--preset", "simplejwt", "--url", "https://acme.example"];
+    home.ok(&profile);
 }
 
 /// A second vault that alice knows, with a login profile.

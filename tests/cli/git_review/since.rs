@@ -450,3 +450,23 @@ fn a_replaced_commit_is_read_as_it_was_committed() {
     let ran = repo.run(&["verify", "--since", "HEAD"]);
     assert_eq!(ran.code, 3, "{}", ran.err);
 }
+
+#[test]
+fn since_finds_an_old_copy_under_any_name() {
+    for name in ["conf", "deploy/app.sealed", "README.md"] {
+        let repo = Repo::new();
+        let old = repo.text();
+        repo.set("acme.password", "new");
+        repo.commit("new");
+        repo.git_ok(&["rm", "-q", FILE]);
+        std::fs::create_dir_all(repo.home.at("deploy")).unwrap();
+        repo.home.write(name, &old);
+        repo.git_ok(&["add", name]);
+        let said = repo.fails(&["verify", "--since", "HEAD"], 3);
+        assert!(said.contains(name) && said.contains("an older or a different file"), "{said}");
+        // A copy of the present file is only a new name for it.
+        repo.home.write(name, repo.git_ok(&["show", &format!("HEAD:{FILE}")]));
+        repo.git_ok(&["add", name]);
+        repo.ok(&["verify", "--since", "HEAD"]);
+    }
+}

@@ -1,4 +1,4 @@
-// Prints what java.util.Properties reads on stdin: name and value a line, both in base64.
+// Prints the properties that java.util.Properties reads from stdin: on each line a name and its value, both in base64.
 import java.nio.charset.StandardCharsets;
 import java.util.*;
 

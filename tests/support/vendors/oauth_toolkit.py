@@ -1,8 +1,8 @@
-"""A vendor that speaks OAuth 2: django-oauth-toolkit. How it is run: serving.py.
+"""A vendor that speaks OAuth 2: django-oauth-toolkit. serving.py describes how to run it.
 
-Two clients have the secret `cl1ent:s%c+ret`: `people` for the grant of a user's password, with refresh
-tokens, and `machine` for its own credentials. The counts have also refreshes and refused_refreshes
-(a refresh token at the login's path), logouts and refused_logouts (/o/revoke_token/).
+Two clients have the secret `cl1ent:s%c+ret`: `people` uses the password grant and gets refresh tokens, and
+`machine` uses the client-credentials grant. The counts also include refreshes and refused_refreshes (a
+refresh token sent to the login's path), logouts and refused_logouts (/o/revoke_token/).
 """
 
 import datetime
@@ -15,7 +15,7 @@ serving.configure(
     OAUTH2_PROVIDER={"ACCESS_TOKEN_EXPIRE_SECONDS": serving.args.life, "PKCE_REQUIRED": False},
 )
 
-# Only from here on: these read the settings when they are imported.
+# Imported only after `configure`, because these modules read the settings when they are imported.
 from django.urls import include, path
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_application_model, get_refresh_token_model
@@ -46,7 +46,7 @@ def revoke_all():
 
 
 def expire():
-    """Every access token so far ran out, as if its life had passed: no test has to wait for it."""
+    """Makes every access token issued so far expire at once, so that no test has to wait for it."""
     get_access_token_model().objects.all().update(expires=timezone.now() - datetime.timedelta(seconds=1))
 
 

@@ -1,7 +1,7 @@
-"""A vendor whose tokens slide, and of which a user has only so many (--limit): django-rest-knox. How it is run: serving.py.
+"""A vendor that extends a token's lifetime at each use, and limits the tokens of a user (--limit): django-rest-knox.
 
-It says the end of a token with the offset of India, and wants `Authorization: Token …`. The counts have
-also logouts and refused_logouts (/api/auth/logout/).
+serving.py describes how to run it. It states the expiry of a token with India's UTC offset, and expects
+`Authorization: Token …`. The counts also include logouts and refused_logouts (/api/auth/logout/).
 """
 
 import serving
@@ -18,7 +18,7 @@ serving.configure(
     },
 )
 
-# Only from here on: these read the settings when they are imported.
+# Imported only after `configure`, because these modules read the settings when they are imported.
 from django.urls import path
 from knox.models import get_token_model
 from knox.views import LoginView, LogoutView

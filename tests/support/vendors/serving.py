@@ -1,19 +1,21 @@
 """The server that simplejwt.py, oauth_toolkit.py and rest_knox.py share.
 
-Django + Django REST framework in one process, on 127.0.0.1 and a free port, over TLS:
+It runs Django and Django REST framework in one process, on 127.0.0.1 and a free port, over TLS:
 
     python VENDOR.py --dir DIR [--life SECONDS] [--limit TOKENS]
 
-DIR/user.json holds {"username": …, "password": …}; database and certificates go to DIR as well.
-The first line on stdout is {"port": N, "ca": "<PEM>"}. Then every line of JSON on stdin is a command,
-answered by one line; the end of stdin ends the server.
+DIR/user.json contains {"username": …, "password": …}; the database and the certificate are also written to DIR.
+The first line on stdout is {"port": N, "ca": "<PEM>"}. Then each line on stdin is a command in JSON, and is
+answered by one line. The server ends at the end of stdin.
 
-    {"do": "deactivate"} {"do": "activate"}      the user, as an administrator would
-    {"do": "password", "password": …}            likewise
-    {"do": "revoke-all"}                         every token issued so far becomes worthless
-    {"do": "counts"}                             -> for each kind of request how many were answered with
-                                                 success, and how many were not: logins and refused (the
-                                                 login), calls and rejected (/api/whoami/, /api/echo/)
+    {"do": "deactivate"} {"do": "activate"}      deactivates or activates the user, as an administrator would
+    {"do": "password", "password": …}            changes the user's password, as an administrator would
+    {"do": "revoke-all"}                         revokes every token issued so far
+    {"do": "counts"}                             returns, for each kind of request, how many succeeded and how
+                                                 many did not: logins and refused (the login), calls and
+                                                 rejected (/api/whoami/, /api/echo/)
+
+oauth_toolkit.py has one more command, {"do": "expire"}.
 """
 
 import argparse
@@ -41,9 +43,9 @@ life = datetime.timedelta(seconds=args.life)
 counts = {"logins": 0, "refused": 0, "calls": 0, "rejected": 0}
 counts_lock = threading.Lock()
 CALLS = "calls", "rejected"
-# What is counted, by path: names of the two counts, or what finds them for a request.
+# The paths that are counted, each with the names of its two counts, or with a function that returns them for a request.
 counted = {"/api/whoami/": CALLS, "/api/echo/": CALLS}
-# What else a vendor does when it is told to: by name.
+# Further commands of one vendor, by name.
 orders = {}
 
 
@@ -62,7 +64,7 @@ def count(get_response):
 
 
 class HasToken:
-    """Where a client logs in for itself there is a token and no user."""
+    """Requires a token, but no user: a client that logs in with its own credentials has no user."""
 
     def has_permission(self, request, view):
         return request.auth is not None
@@ -79,8 +81,8 @@ def configure(apps, authentication, **more):
             "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": args.dir / "db.sqlite3", "OPTIONS": {"timeout": 20}}
         },
         DATA_UPLOAD_MAX_MEMORY_SIZE=None,
-        # Cheap, as Django advises for tests: its default takes about a second of a core for each password and client
-        # secret, and on a busy machine a login then takes longer than its caller waits.
+        # A cheap hash, as Django advises for tests. The default hash uses about a second of CPU time for each password and
+        # client secret, so that on a busy machine a login would take longer than its caller waits.
         PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
         USE_TZ=True,
         REST_FRAMEWORK={
@@ -91,19 +93,19 @@ def configure(apps, authentication, **more):
         LOGGING_CONFIG=None,
         **more,
     )
-    logging.disable(logging.WARNING)  # what breaks inside the server (status 500) still gets to stderr
+    logging.disable(logging.WARNING)  # errors inside the server (status 500) are still written to stderr
     django.setup()
 
 
 def calls():
-    """The interface that a token opens. Made after `configure`: what it imports reads the settings."""
+    """The paths that need a token. To be called after `configure`, because the imports here read the settings."""
     from django.urls import path
     from rest_framework.decorators import api_view
     from rest_framework.response import Response
 
     @api_view(["GET"])
     def whoami(request):
-        # A token of a client alone has no user.
+        # A token that a client got with its own credentials has no user.
         return Response({"user": request.user.get_username() if request.user else None})
 
     @api_view(["POST"])
@@ -146,7 +148,7 @@ def control(username, revoke_all):
         for line in sys.stdin.buffer:
             try:
                 answer = obey(json.loads(line), username, revoke_all)
-            except Exception as error:  # its text could quote the line, and so a password
+            except Exception as error:  # the text of the error could quote the line, and with it a password
                 answer = {"error": type(error).__name__}
             say(answer)
     finally:
@@ -155,7 +157,7 @@ def control(username, revoke_all):
 
 class TlsSocket(ssl.SSLSocket):
     def shutdown(self, how):
-        try:  # to say close_notify, without waiting for the other side's
+        try:  # to send close_notify, without waiting for the peer's
             self.settimeout(0)
             self.unwrap()
         except (OSError, ValueError):
@@ -164,7 +166,7 @@ class TlsSocket(ssl.SSLSocket):
 
 
 def certificates(directory):
-    """Makes a CA and a leaf for 127.0.0.1, and returns the CA's PEM and the server's TLS context."""
+    """Makes a CA and a certificate for 127.0.0.1, and returns the CA's PEM and the server's TLS context."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -196,7 +198,8 @@ def certificates(directory):
 
 
 def serve(login, names, revoke_all, prepare=lambda user: None):
-    """Serves until stdin ends. `login` is the path that is counted as `names`; `prepare` is given the user, in a database made new."""
+    """Serves until stdin ends. `login` is the path that is counted as `names`. `prepare` is called with the user once, before the
+    server starts."""
     from django.contrib.auth import get_user_model
     from django.core.management import call_command
     from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
@@ -211,7 +214,7 @@ def serve(login, names, revoke_all, prepare=lambda user: None):
 
     class Server(ThreadedWSGIServer):
         def handle_error(self, request, client_address):
-            # Clients that go away or dislike the certificate are part of the tests.
+            # Clients that disconnect, or do not trust the certificate, are part of the tests.
             if not isinstance(sys.exc_info()[1], OSError):
                 super().handle_error(request, client_address)
 
@@ -224,9 +227,9 @@ def serve(login, names, revoke_all, prepare=lambda user: None):
     prepare(user)
     server = Server(("127.0.0.1", 0), Handler)
     server.set_app(get_wsgi_application())
-    resolve(login)  # so that the first request does not pay for it
+    resolve(login)  # loads the URL patterns now, so that the first request is not slower
     ca, context = certificates(args.dir)
-    # The handshake belongs into the connection's own thread, not into the one that accepts.
+    # Each connection's own thread makes the handshake, not the thread that accepts connections.
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     say({"port": server.server_port, "ca": ca})
     threading.Thread(target=control, args=[user.username, revoke_all], daemon=True).start()

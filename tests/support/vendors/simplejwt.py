@@ -1,8 +1,8 @@
-"""A vendor whose tokens are JWTs that say their own end: djangorestframework-simplejwt. How it is run: serving.py.
+"""A vendor whose tokens are JWTs with the claim `exp`: djangorestframework-simplejwt. serving.py describes how to run it.
 
-`exp` is in whole seconds, rounded down: a token lives for --life seconds or up to one second less.
-A password is stripped of blanks at its ends by simplejwt itself, at the login only.
-A changed password makes every token worthless (CHECK_REVOKE_TOKEN is on).
+`exp` is in whole seconds, rounded down, so the lifetime of a token is --life seconds, or up to one second less.
+At the login, simplejwt removes blanks at both ends of the password; nothing else does.
+A change of the password revokes every token (CHECK_REVOKE_TOKEN is on).
 """
 
 import importlib
@@ -20,7 +20,7 @@ serving.configure(
     },
 )
 
-# Only from here on: these read the settings when they are imported.
+# Imported only after `configure`, because these modules read the settings when they are imported.
 from django.conf import settings
 from django.urls import path
 from rest_framework_simplejwt import state
@@ -31,9 +31,11 @@ urlpatterns = [path("api/token/", TokenObtainPairView.as_view()), *serving.calls
 
 
 def rotate_signing_key():
-    """simplejwt keeps the key in three places: its settings' cache, the backend made from them when
-    `state` was imported, and that backend's prepared key. A new backend gets rid of all of them, and
-    every token looks the backend up in `state` anew."""
+    """Replaces the key that signs tokens, so that no token issued before is valid.
+
+    simplejwt keeps the key in three places: the cache of its settings, the backend that is made from them
+    when `state` is imported, and that backend's prepared key. This clears the cache and makes a new backend.
+    Every token looks up the backend in `state` each time."""
     settings.SIMPLE_JWT["SIGNING_KEY"] = secrets.token_urlsafe(48)
     api_settings.__dict__.pop("SIGNING_KEY", None)
     before = state.token_backend

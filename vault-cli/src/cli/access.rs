@@ -10,6 +10,8 @@ pub(crate) enum Access {
     List,
     Add(AccessAdd),
     Remove(AccessRemove),
+    Rename(AccessRename),
+    Request(AccessRequest),
     Pin(AccessPin),
 }
 
@@ -51,6 +53,31 @@ pub(crate) struct AccessRemove {
     /// Confirm, with your own name, that you remove yourself; --yes is not enough for that
     #[arg(long, value_name = "NAME")]
     pub(crate) myself: Option<String>,
+}
+
+/// Give a member another name; nobody's access changes
+#[derive(Debug, Args)]
+#[command(after_help = include_str!("help/access_rename.txt").trim_end())]
+pub(crate) struct AccessRename {
+    /// The current name in the access list
+    #[arg(value_name = "OLD")]
+    pub(crate) member: String,
+    /// The new name
+    #[arg(value_name = "NEW")]
+    pub(crate) new_name: String,
+}
+
+/// Print the command with which a writer gives you access, after creating your identity if you have
+/// none
+#[derive(Debug, Args)]
+#[command(after_help = include_str!("help/access_request.txt").trim_end())]
+pub(crate) struct AccessRequest {
+    /// Your name in the access list [default: USER, else git's user.name, else the name of this
+    /// machine]
+    pub(crate) name: Option<String>,
+    /// Ask to be allowed to change the file as well
+    #[arg(long)]
+    pub(crate) writer: bool,
 }
 
 /// Write this vault's id into key files as their only pin, so that they open no other vault

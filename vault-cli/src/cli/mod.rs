@@ -19,11 +19,14 @@ mod keygen;
 mod list;
 mod login;
 mod man;
+pub(crate) mod other_words;
 mod profile;
 mod propose;
+pub(crate) mod reference;
 mod rename;
 mod resolve;
 mod rotate;
+mod route;
 mod seal;
 mod set;
 mod sign;
@@ -33,7 +36,7 @@ mod vendor;
 mod verify;
 
 pub(crate) use accept::Accept;
-pub(crate) use access::{Access, AccessAdd, AccessPin, AccessRemove};
+pub(crate) use access::{Access, AccessAdd, AccessPin, AccessRemove, AccessRename, AccessRequest};
 pub(crate) use clear_clipboard::ClearClipboard;
 pub(crate) use completions::{Completions, Shell};
 pub(crate) use diff::Diff;
@@ -52,10 +55,11 @@ pub(crate) use man::Man;
 pub(crate) use profile::Profile;
 pub(crate) use propose::Propose;
 pub(crate) use rename::Rename;
-pub(crate) use resolve::{Resolve, Which};
+pub(crate) use resolve::{Resolve, Take, Which};
 pub(crate) use rotate::Rotate;
-pub(crate) use seal::{Format, Seal};
-pub(crate) use set::Set;
+pub(crate) use route::Route;
+pub(crate) use seal::{Encoding, EnvDialect, Format, Null, Seal};
+pub(crate) use set::{Set, TypeOption};
 pub(crate) use sign::Sign;
 pub(crate) use unset::Unset;
 pub(crate) use vaults::{Vaults, VaultsChange, VaultsForget};
@@ -75,9 +79,7 @@ use std::path::PathBuf;
     arg_required_else_help = true,
     disable_help_subcommand = true
 )]
-#[command(
-    after_help = "To begin: bootseal init, bootseal set acme.password, bootseal access add web1 --new-key web1.key\nTo log in to a vendor: bootseal profile --help\nTo try this without credentials: bootseal vendor --help"
-)]
+#[command(after_help = reference::main_help())]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: GlobalOptions,
@@ -90,7 +92,8 @@ pub(crate) struct Cli {
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalOptions {
     /// The sealed file; some commands accept several files or a glob pattern [default:
-    /// BOOTSEAL_FILE, else the only *.sealed.toml in this folder]
+    /// BOOTSEAL_FILE, else the only *.sealed.toml in this folder, else in the nearest folder above
+    /// it that has one, up to the root of the git repository]
     #[arg(short, long, global = true, value_name = "FILE")]
     pub(crate) file: Vec<PathBuf>,
     /// A file with an age identity, a plugin identity or an SSH key; `-` for stdin; repeatable
@@ -156,6 +159,7 @@ pub(crate) enum Verb {
     #[command(subcommand, arg_required_else_help = true)]
     Git(Git),
     Profile(Profile),
+    Route(Route),
     Login(Login),
     Export(Export),
     Import(Import),

@@ -9,9 +9,10 @@ use std::path::PathBuf;
 pub(crate) struct Resolve {
     /// The file with the conflict markers
     pub(crate) file: PathBuf,
-    /// If both sides changed a property, take this side's value
-    #[arg(long, value_name = "SIDE")]
-    pub(crate) take: Option<Which>,
+    /// If both sides changed a property, take the value of this side: `ours` or `theirs` for all such
+    /// properties, or NAME=ours, NAME=theirs for one of them
+    #[arg(long, value_name = "[NAME=]SIDE", value_parser = take)]
+    pub(crate) take: Vec<Take>,
     /// The revision of our side [default: from git's merge state]
     #[arg(long, value_name = "REV", requires = "theirs")]
     pub(crate) ours: Option<String>,
@@ -22,6 +23,23 @@ pub(crate) struct Resolve {
     /// or the sides have no signed common version
     #[arg(long)]
     pub(crate) older: bool,
+}
+
+/// The side to take, for one property or for all others.
+#[derive(Clone, Debug)]
+pub(crate) struct Take {
+    pub(crate) property: Option<String>,
+    pub(crate) side: Which,
+}
+
+fn take(text: &str) -> Result<Take, String> {
+    // A name may contain `=` in quotes.
+    let (property, side) = match text.rsplit_once('=') {
+        Some((property, side)) => (Some(property.to_owned()), side),
+        None => (None, text),
+    };
+    let side = Which::from_str(side, false)?;
+    Ok(Take { property, side })
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

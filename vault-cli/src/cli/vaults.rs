@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 /// Show the vaults that this machine knows: for each file its id, generation and epoch, and its
-/// former ids
+/// former ids; and the handovers that it has only read
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/vaults.txt").trim_end())]
 pub(crate) struct Vaults {

@@ -1,18 +1,18 @@
 //! `bootseal import`: decrypts another tool's file, and seals its values.
 
 use crate::cli::{Import, Tool};
-use crate::commands::seal::{add, beside, by_rules, create, told};
+use crate::commands::seal::{add, beside, by_rules, create, reading, told};
 use crate::context::Context;
-use crate::formats::{Input, whole};
+use crate::formats::{Ciphertext, Findings, Input, Reading, by_name, text_of};
 use crate::import::{Imported, KeySource, Weak, ansible_vault, dotenvx, jasypt, sops, spring};
 use crate::trust::locate;
 use crate::trust::rules::Rules;
 use crate::trust::target::Target;
-use crate::ui::failure::{Exit, Failure, Result, unreadable};
-use bootseal_core::{Kind, MAX_FILE, PropertyPath, Shown, open_source};
+use crate::ui::failure::{Exit, Failure, Result};
+use crate::ui::output::some_names;
+use bootseal_core::{Kind, PropertyPath, Shown};
 use serde_json::json;
 use std::path::{Path, PathBuf};
-use zeroize::Zeroizing;
 
 const ADVICE: &str = "change these credentials at the vendor: anyone who has ever had the old file can guess passwords offline, at full speed";
 
@@ -24,13 +24,22 @@ pub(crate) fn run(options: &Import, context: &mut Context<'_>) -> Result<(), Exi
         )
         .into());
     }
+    if options.input == Path::new("-") {
+        if options.key_fd == Some(0) || context.passphrase_fd == Some(0) {
+            let text = "stdin cannot be both a key or passphrase and the input";
+            return Err(Failure::new(Kind::Usage, text).into());
+        }
+        context.ui.stdin_taken = true;
+    }
     let prefix = options.below.as_deref().map(str::parse::<PropertyPath>).transpose()?;
     let out = out(options, context)?;
     if out.1 {
         refuse_lists(options)?;
     }
-    let text = read(&options.input)?;
-    let imported = opened(&text, options, context)?;
+    let chosen = reading(options.null, options.document, options.flat, options.encoding);
+    let (path, format) = (options.input.as_path(), by_name(&options.input));
+    let (text, reading) = text_of(path, format, chosen, &mut context.ui.stdin)?;
+    let imported = opened(&text, reading, options, context)?;
     let Imported { properties, mut sealed, weak, left_out, remarks } = match &prefix {
         Some(prefix) => imported.below(prefix)?,
         None => imported,
@@ -38,14 +47,19 @@ pub(crate) fn run(options: &Import, context: &mut Context<'_>) -> Result<(), Exi
     for remark in &remarks {
         context.ui.warn(remark);
     }
-    for property in &properties {
+    let input = Input::of(properties);
+    let findings = Findings::of(&input)?;
+    for property in input.properties(|_| true) {
+        let property = property?;
         let holds = |text: &str| ["$(", "${", "{{"].iter().any(|what| text.contains(what));
         if property.value.expose_str(holds).unwrap_or(false) {
             let text = "the value contains `$(`, `${` or `{{`, which is taken literally; nothing is run or expanded";
             context.ui.warn(format_args!("{}: {text}", property.path));
         }
     }
-    let input = Input::of(properties);
+    for warning in findings.warnings() {
+        context.ui.warn(warning);
+    }
     let existing = match out.1 {
         true => Some(Target::find(context)?),
         false => None,
@@ -54,6 +68,8 @@ pub(crate) fn run(options: &Import, context: &mut Context<'_>) -> Result<(), Exi
         sealed.extend(by_rules(&input, &Rules::of_file(file)?));
     }
     let (names, readable) = told(&input, &sealed);
+    let table = Table { sealed: names, readable, weak, left_out, not_opened: findings.ciphertext };
+    table.refuse_unopened(options, context)?;
     match (&out.0, existing) {
         (path, Some(existing)) => add(path, &input, &sealed, existing, context)?,
         (path, None) => {
@@ -61,8 +77,7 @@ pub(crate) fn run(options: &Import, context: &mut Context<'_>) -> Result<(), Exi
             create(path, input, sealed, lists, false, context)?;
         }
     }
-    let table = Table { sealed: names, readable, weak, left_out };
-    context.ui.answer(&table.json(&out.0), table.text(&out.0))?;
+    context.ui.answer(&table.json(&out.0), table.text(&Shown::path(&out.0).to_string()))?;
     Ok(())
 }
 
@@ -97,15 +112,12 @@ fn refuse_lists(options: &Import) -> Result<()> {
     }
 }
 
-fn read(path: &Path) -> Result<Zeroizing<String>> {
-    let read = open_source(path).map_err(|error| unreadable(&error)).and_then(|mut file| {
-        let length = file.metadata().map_or(0, |meta| meta.len());
-        whole(&mut file, usize::try_from(length).unwrap_or(MAX_FILE))
-    });
-    read.map_err(|error| error.in_file(path).into())
-}
-
-fn opened(text: &str, options: &Import, context: &mut Context<'_>) -> Result<Imported> {
+fn opened(
+    text: &str,
+    reading: Reading,
+    options: &Import,
+    context: &mut Context<'_>,
+) -> Result<Imported> {
     let path = options.input.as_path();
     let keys = KeySource { files: &options.key_file, descriptor: options.key_fd };
     let only =
@@ -114,21 +126,30 @@ fn opened(text: &str, options: &Import, context: &mut Context<'_>) -> Result<Imp
             false => Ok(()),
         };
     only(&[Tool::Jasypt], options.algorithm.is_some(), "--algorithm")?;
+    only(&[Tool::Jasypt], options.iv_generator.is_some(), "--iv-generator")?;
     only(&[Tool::Jasypt], options.iterations.is_some(), "--iterations")?;
     only(&[Tool::Jasypt, Tool::Spring], options.salt.is_some(), "--salt")?;
+    let structured = [Tool::AnsibleVault, Tool::Jasypt, Tool::Spring];
+    only(&structured, options.document.is_some(), "--document")?;
+    only(&structured, options.null.is_some(), "--null")?;
+    only(&[Tool::Jasypt, Tool::Spring], options.flat, "--flat")?;
     match options.from {
         Tool::Sops => sops::import(text, path, &keys, context),
-        Tool::AnsibleVault => ansible_vault::import(text, path, &keys, context),
+        Tool::AnsibleVault => ansible_vault::import(text, path, reading, &keys, context),
         Tool::Jasypt => {
             let settings = jasypt::Settings {
                 algorithm: options.algorithm.as_deref(),
+                iv_generator: options.iv_generator.as_deref(),
                 iterations: options.iterations.unwrap_or(1000),
                 salt: options.salt.as_deref(),
+                reading,
             };
             jasypt::import(text, path, &settings, &keys, context)
         }
         Tool::Dotenvx => dotenvx::import(text, path, &keys, context),
-        Tool::Spring => spring::import(text, path, options.salt.as_deref(), &keys, context),
+        Tool::Spring => {
+            spring::import(text, path, options.salt.as_deref(), reading, &keys, context)
+        }
     }
 }
 
@@ -138,9 +159,34 @@ struct Table {
     readable: Vec<String>,
     weak: Vec<Weak>,
     left_out: Vec<(String, String)>,
+    /// The properties whose values contain ciphertext that the importer does not open in place.
+    not_opened: Vec<(PropertyPath, Ciphertext)>,
 }
 
 impl Table {
+    /// Reports ciphertext that was not opened in place, and fails unless it is to be kept.
+    fn refuse_unopened(&self, options: &Import, context: &mut Context<'_>) -> Result<(), Exit> {
+        if self.not_opened.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<String> = self.not_opened.iter().map(|(path, _)| path.to_string()).collect();
+        let names = some_names(&names);
+        if options.keep_ciphertext {
+            let text = "contains ciphertext that was not opened, and is imported as it is";
+            context.ui.warn(format_args!("{names}: {text}"));
+            return Ok(());
+        }
+        if !context.ui.style.json {
+            context.ui.line(self.text("none: nothing was written"))?;
+        }
+        let text = format!(
+            "{}: ciphertext in {names} cannot be opened in place; nothing was written",
+            Shown::path(&options.input)
+        );
+        let help = "Put the whole value into ENC(…), {cipher}… or after !vault, or decrypt it with the other tool. To import the ciphertext as it is, add --keep-ciphertext";
+        Err(Failure::new(Kind::Conflict, text).with_help(help).in_file(&options.input).into())
+    }
+
     fn json(&self, out: &Path) -> serde_json::Value {
         let weak =
             |weak: &Weak| json!({ "scheme": weak.scheme, "why": weak.why, "advice": ADVICE });
@@ -154,7 +200,7 @@ impl Table {
         })
     }
 
-    fn text(&self, out: &Path) -> String {
+    fn text(&self, file: &str) -> String {
         let names = |names: &[String]| {
             if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
         };
@@ -166,13 +212,18 @@ impl Table {
             .iter()
             .map(|Weak { scheme, why }| format!("{}: {why};\n           {ADVICE}", Shown(scheme)));
         let left_out = self.left_out.iter().map(|(name, why)| format!("{name}: {why}"));
-        format!(
-            "file       {}\nsealed     {}\nreadable   {}\nweak       {}\nleft out   {}",
-            Shown::path(out),
+        let mut text = format!(
+            "file       {file}\nsealed     {}\nreadable   {}\nweak       {}\nleft out   {}",
             names(&self.sealed),
             names(&self.readable),
             rows(weak.collect()),
             rows(left_out.collect())
-        )
+        );
+        if !self.not_opened.is_empty() {
+            let found =
+                self.not_opened.iter().map(|(path, found)| format!("{path}: {}", found.shown()));
+            text.push_str(&format!("\nnot opened {}", rows(found.collect())));
+        }
+        text
     }
 }

@@ -1,6 +1,7 @@
 //! `bootseal init`: creates an empty vault, and prints its id.
 
 use crate::cli::Init;
+use crate::commands::access::own_name::own_name;
 use crate::commands::keygen;
 use crate::context::Context;
 use crate::trust::keyring::{self, Keys};
@@ -88,24 +89,32 @@ pub(crate) fn access_list(
         );
     }
     if writers.is_empty() {
-        let keys = Keys::find(context)?;
-        let mut own = keys.identities.first().map(Identity::recipient);
-        if keys.named || keyring::own_identity_file(context).is_ok_and(|path| path.exists()) {
-            own = own.or_else(|| keys.locked.first().map(|key| Some(key.recipient().clone())));
-        } else {
-            // An SSH key that happens to exist must not become the only key of a vault.
-            let path = keyring::own_identity_file(context)?;
-            own = Some(keygen::make(&path, None)?.recipient());
-            context.ui.note(format_args!(
-                "you had no identity, so {} was made. Keep it: without it, nothing can be opened",
-                Shown::path(&path)
-            ));
-        }
-        let recipient =
-            own.ok_or_else(|| Failure::new(Kind::NoIdentity, "no identity for the first writer"))?;
-        list.insert(0, Access::new(&login_name(context), Role::Writer, recipient)?);
+        let name = own_name(context)?;
+        list.insert(0, Access::new(&name, Role::Writer, own_recipient(context)?)?);
     }
     Ok(list)
+}
+
+/// The recipient of the user's own identity, which is created if there is none; `None` if only a
+/// plugin knows the recipient.
+///
+/// # Errors
+/// [`Kind::NoIdentity`] if the named files contain no identity.
+pub(crate) fn own_recipient(context: &mut Context<'_>) -> Result<Option<Recipient>> {
+    let keys = Keys::find(context)?;
+    if keys.named || keyring::own_identity_file(context).is_ok_and(|path| path.exists()) {
+        let own = keys.identities.first().map(Identity::recipient);
+        let own = own.or_else(|| keys.locked.first().map(|key| Some(key.recipient().clone())));
+        return own.ok_or_else(|| Failure::new(Kind::NoIdentity, "no identity for the new member"));
+    }
+    // An SSH key that happens to exist must not become the only key of a vault.
+    let path = keyring::own_identity_file(context)?;
+    let made = keygen::make(&path, None)?.recipient();
+    context.ui.note(format_args!(
+        "you had no identity, so {} was made. Keep it: without it, nothing can be opened",
+        Shown::path(&path)
+    ));
+    Ok(made)
 }
 
 /// Refuses a name or a recipient that appears twice.
@@ -140,20 +149,6 @@ fn named(pair: &str, role: Role, context: &Context<'_>) -> Result<Access> {
         role,
         recipient.parse::<Recipient>()?.with_plugins(&plugins::at_hand(context)?),
     )?)
-}
-
-fn login_name(context: &Context<'_>) -> String {
-    let names = ["USER", "LOGNAME", "USERNAME"]
-        .into_iter()
-        .filter_map(|name| context.var(name)?.into_string().ok());
-    let plain = |name: &String| {
-        (1..=64).contains(&name.len())
-            && name
-                .bytes()
-                .enumerate()
-                .all(|(at, byte)| byte.is_ascii_alphanumeric() || at > 0 && b"._@-".contains(&byte))
-    };
-    names.into_iter().find(plain).unwrap_or_else(|| "me".into())
 }
 
 /// Copies the access list of another vault, and adds the named members. The other vault must be

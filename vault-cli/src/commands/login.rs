@@ -123,8 +123,8 @@ fn may_go(profile: &Profile, text: &str) -> Result<Url> {
     }
     let to = url.origin().ascii_serialization();
     Err(wrong(format!("names {to}, to which the token of {} must not be sent", profile.table)).with_help(format!(
-        "It may be sent to {}, over TLS. To allow another host, add it to the profile: [{}.login] hosts = [\"…\"]",
-        profile.hosts_display(),
+        "It may be sent to {}. To allow another host, add it to the profile: [{}.login] hosts = [\"…\"]",
+        profile.destinations(),
         profile.table
     )))
 }

@@ -1,10 +1,11 @@
 //! `bootseal sign`: signs a manual edit, on the basis of the newest version that verifies.
 
+use crate::basis::versions::Versions;
 use crate::cli::Sign;
 use crate::context::Context;
+use crate::git::history::in_git;
 use crate::git::named_version::bytes_of;
 use crate::git::version::Version;
-use crate::git::versions::{Versions, in_git};
 use crate::trust::keyring::Keys;
 use crate::trust::memory::Memory;
 use crate::trust::rules::Rules;

@@ -2,8 +2,11 @@
 //! read directly into guarded memory, never from argv.
 
 use crate::context::Context;
+use crate::formats::{ciphertext_in, remarks};
 use crate::ui::failure::{Failure, Result, unreadable};
-use bootseal_core::{Kind, PropertyPath, Secret, ValueKind, open_source, shell_word};
+use bootseal_core::{
+    Kind, PropertyPath, Secret, ValueKind, open_source, other_encoding, shell_word,
+};
 use bootseal_memory::SecretBuf;
 use std::io::Read;
 use std::path::Path;
@@ -55,7 +58,7 @@ impl Source<'_> {
             }
             without_newline(read(&mut context.ui.stdin)?)
         } else if context.ui.can_ask() {
-            context.ui.ask_secret(&path.to_string())?
+            context.ui.ask_value(path)?
         } else {
             return Err(Failure::new(
                 Kind::NoTerminal,
@@ -63,27 +66,19 @@ impl Source<'_> {
             )
             .with_help("Pipe it in, or name a file with --from-file."));
         };
-        let text = secret.expose_str(|text| {
-            let mut remarks = Vec::new();
-            if text.ends_with([' ', '\t']) || text.starts_with([' ', '\t']) {
-                remarks.push("begins or ends with a blank");
-            }
-            if text.contains('\u{a0}') {
-                remarks.push("contains a no-break space");
-            }
-            if text.ends_with(['\n', '\r']) {
-                remarks.push("ends with a line break");
-            }
-            if text.chars().any(|character| {
-                bootseal_core::is_hidden(character) && !"\n\r\t\u{a0}".contains(character)
-            }) {
-                remarks.push("contains an invisible character");
-            }
-            remarks
-        });
+        let text = secret.expose_str(|text| (remarks(text), ciphertext_in(text)));
         let kind = if text.is_ok() { ValueKind::Text } else { ValueKind::Bytes };
-        for remark in text.unwrap_or_default() {
+        if let Some(encoding) = secret.expose(other_encoding).filter(|_| self.from_file.is_none()) {
+            let what = format!("the value is in {encoding}, and is sealed as these bytes");
+            context.ui.warn(format_args!("{path}: {what}"));
+        }
+        let (remarks, ciphertext) = text.unwrap_or_default();
+        for remark in remarks {
             context.ui.warn(format_args!("{path}: the value {remark}"));
+        }
+        if let Some(ciphertext) = ciphertext {
+            let what = ciphertext.shown();
+            context.ui.warn(format_args!("{path}: the value contains {what}, which is not opened"));
         }
         if secret.is_empty() && !self.empty {
             return Err(Failure::new(Kind::Usage, "the value is empty; nothing was changed")
@@ -125,7 +120,8 @@ fn without_newline(mut page: SecretBuf) -> Secret {
     page.freeze()
 }
 
-fn generate(length: usize) -> Result<Secret> {
+/// A random value of letters and digits.
+pub(super) fn generate(length: usize) -> Result<Secret> {
     if !(8..=4096).contains(&length) {
         return Err(Failure::new(Kind::Usage, "--generate takes a length from 8 to 4096"));
     }

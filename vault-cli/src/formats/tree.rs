@@ -8,6 +8,7 @@ use std::fmt::Write;
 use zeroize::Zeroizing;
 
 /// A value of JSON or YAML.
+#[derive(Clone)]
 pub(crate) enum Node {
     Text(Zeroizing<String>),
     /// A number or a boolean, as TOML writes it.
@@ -18,6 +19,18 @@ pub(crate) enum Node {
     Null,
     /// The text after `!vault` in a file of Ansible; elsewhere a tag is an error.
     Vault(Zeroizing<String>),
+}
+
+impl Node {
+    /// Whether some text in this value is what `is` accepts.
+    pub(crate) fn any_text(&self, is: &mut impl FnMut(&str) -> bool) -> bool {
+        match self {
+            Node::Text(text) => is(text),
+            Node::Array(elements) => elements.iter().any(|element| element.any_text(is)),
+            Node::Table(table) => table.iter().any(|(_, node)| node.any_text(is)),
+            Node::Toml(_) | Node::Null | Node::Vault(_) => false,
+        }
+    }
 }
 
 pub(crate) type Table = Vec<(String, Node)>;

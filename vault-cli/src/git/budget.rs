@@ -8,17 +8,17 @@ pub(super) const MOST_BYTES: u64 = 4 << 30;
 pub(super) const LONGEST: Duration = Duration::from_secs(30);
 
 /// The rest of the work that is allowed for one file.
-pub(super) struct Budget {
+pub(crate) struct Budget {
     bytes: u64,
     until: Instant,
 }
 
 impl Budget {
-    pub(super) fn new() -> Budget {
+    pub(crate) fn new() -> Budget {
         Budget { bytes: MOST_BYTES, until: Instant::now() + LONGEST }
     }
 
-    pub(super) fn is_late(&self) -> bool {
+    pub(crate) fn is_late(&self) -> bool {
         Instant::now() > self.until
     }
 

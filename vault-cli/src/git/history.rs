@@ -7,12 +7,14 @@
 use crate::git::blobs::{Answer, Blobs};
 use crate::git::budget::{Budget, LONGEST, MOST_BYTES};
 use crate::git::command::Running;
+use crate::git::objects::is_sealed;
 use crate::git::repository::Repository;
 use crate::git::version::Version;
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Kind, SealedFile, Shown};
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::Stdio;
 
 /// The maximum number of versions that are checked, newest first.
@@ -73,11 +75,36 @@ impl History {
     }
 }
 
+/// The files whose versions are wanted.
+enum Files<'a> {
+    Named(&'a str),
+    /// Those that are sealed files by their name, and those with one of these names.
+    Sealed(&'a [String]),
+}
+
+impl Files<'_> {
+    /// Whether the file of a line of `git log --raw` is wanted. Git puts unusual names into quotes.
+    fn contain(&self, line: &str) -> bool {
+        let Files::Sealed(names) = self else { return true };
+        let name = line.rsplit_once('\t').map_or("", |(_, name)| name.trim_matches('"'));
+        is_sealed(name) || names.iter().any(|other| other == name)
+    }
+}
+
 impl Repository {
     /// Reads the signed versions of a file in the history of `commit`.
     pub(crate) fn history(&self, commit: &str, name: &str) -> Result<History> {
         let mut budget = Budget::new();
-        let (ids, unlisted) = self.ids(commit, name, &budget)?;
+        let (ids, unlisted) = self.ids(commit, &Files::Named(name), &budget)?;
+        let (versions, unread) = self.signed(ids, &mut budget)?;
+        Ok(History { versions, gap: unlisted.or(unread) })
+    }
+
+    /// Reads the signed versions of all files of all branches and tags that are sealed files by
+    /// their name, or have one of these names: a branch can rename a file.
+    pub(super) fn all_sealed(&self, names: &[String]) -> Result<History> {
+        let mut budget = Budget::new();
+        let (ids, unlisted) = self.ids("--all", &Files::Sealed(names), &budget)?;
         let (versions, unread) = self.signed(ids, &mut budget)?;
         Ok(History { versions, gap: unlisted.or(unread) })
     }
@@ -86,8 +113,8 @@ impl Repository {
     /// tags, which include the former.
     pub(crate) fn histories(&self, commit: &str, name: &str) -> Result<(History, History)> {
         let mut budget = Budget::new();
-        let (here, here_unlisted) = self.ids(commit, name, &budget)?;
-        let (all, all_unlisted) = self.ids("--all", name, &budget)?;
+        let (here, here_unlisted) = self.ids(commit, &Files::Named(name), &budget)?;
+        let (all, all_unlisted) = self.ids("--all", &Files::Named(name), &budget)?;
         let (versions, here_unread) = self.signed(here.clone(), &mut budget)?;
         let here_history = History { versions, gap: here_unlisted.or(here_unread) };
         // Each version is checked once.
@@ -107,7 +134,12 @@ impl Repository {
     }
 
     /// Lists the ids of the versions. Also returns why the list is incomplete, if it is.
-    fn ids(&self, from: &str, name: &str, budget: &Budget) -> Result<(Vec<String>, Option<Gap>)> {
+    fn ids(
+        &self,
+        from: &str,
+        files: &Files<'_>,
+        budget: &Budget,
+    ) -> Result<(Vec<String>, Option<Gap>)> {
         let cannot = |error: std::io::Error| Failure::new(Kind::Io, format!("git log: {error}"));
         let mut gap = self.is_shallow()?.then_some(Gap::Shallow);
         // A version may be only in a merge commit, which the user's settings could hide.
@@ -120,14 +152,18 @@ impl Repository {
             "--no-renames",
         ];
         let mut command = self.command(&log)?;
-        command.args(["--format=", from, "--", name]);
+        command.args(["--format=", from, "--"]);
+        if let Files::Named(name) = files {
+            command.arg(name);
+        }
         command.stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = Running(command.spawn().map_err(cannot)?);
         let Some(out) = child.0.stdout.take() else { return Ok((Vec::new(), Some(Gap::Missing))) };
         let (mut seen, mut ids) = (HashSet::new(), Vec::new());
         for line in BufReader::new(out).split(b'\n') {
             let line = line.map_err(cannot)?;
-            for id in versions_in(&String::from_utf8_lossy(&line)) {
+            let line = String::from_utf8_lossy(&line);
+            for id in versions_in(&line).filter(|_| files.contain(&line)) {
                 if seen.insert(id.to_owned()) {
                     ids.push(id.to_owned());
                 }
@@ -168,6 +204,25 @@ impl Repository {
         }
         Ok((kept, gap))
     }
+}
+
+/// The signed versions of a file in git: those in the history of HEAD, and all of them. Outside a
+/// repository, and before the first commit, there are none.
+///
+/// # Errors
+/// If the file belongs to another repository than the current folder, or if git fails.
+pub(crate) fn in_git(path: &Path) -> Result<(History, History)> {
+    let repository = match Repository::of(path) {
+        Ok(repository) => repository,
+        Err(failure) if failure.kind() == Kind::NotFound => return Ok(Default::default()),
+        Err(failure) => return Err(failure),
+    };
+    let name = repository.name_of(path)?;
+    let Some(head) = repository.head()? else { return Ok(Default::default()) };
+    let (mut here, all) = repository.histories(&head, &name)?;
+    // A staged version may be newer than any commit.
+    here.versions.extend(repository.blob(":0", &name)?.and_then(Version::of_text));
+    Ok((here, all))
 }
 
 /// The ids of the files in a line of `git log --raw`, ":100644 100644 OLD NEW M\tname", the newer one

@@ -29,11 +29,12 @@ fn folder_of(path: &Path) -> &Path {
 /// The nearest of this folder and those above it that has a `.git`; git never tracks anything of
 /// that name. A folder that only looks like a bare repository does not count: any branch can
 /// contain one.
-fn nearest(folder: &Path) -> Option<PathBuf> {
-    folder
-        .ancestors()
-        .find(|folder| folder.join(".git").symlink_metadata().is_ok())
-        .map(Path::to_path_buf)
+pub(crate) fn nearest(folder: &Path) -> Option<PathBuf> {
+    folder.ancestors().find(|folder| is_start(folder)).map(Path::to_path_buf)
+}
+
+fn is_start(folder: &Path) -> bool {
+    folder.join(".git").symlink_metadata().is_ok()
 }
 
 /// The working tree that git assigns to a folder; the inner error is git's message.
@@ -94,6 +95,35 @@ impl Repository {
                 .with_help("Remove the setting core.worktree: git config --unset core.worktree"));
         }
         Ok(Repository { top: top.into() })
+    }
+
+    /// All repositories that contain a file, or the link to it: its own one, and those around that
+    /// one, since a branch can turn a folder into a submodule. The current folder does not matter.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] if git cannot be run, or refuses one of them.
+    pub(super) fn around(path: &Path) -> Result<Vec<Repository>> {
+        if std::env::var_os("GIT_DIR").is_some() {
+            return Ok(vec![Repository::of(path)?]);
+        }
+        let real = path.canonicalize().ok();
+        let folders = [
+            folder_of(path).canonicalize().ok(),
+            real.as_deref().map(|real| folder_of(real).to_path_buf()),
+        ];
+        let mut starts: Vec<PathBuf> = Vec::new();
+        for folder in folders.into_iter().flatten() {
+            for above in folder.ancestors().filter(|above| is_start(above)) {
+                if !starts.iter().any(|other| other == above) {
+                    starts.push(above.to_path_buf());
+                }
+            }
+        }
+        let opened = starts.iter().map(|start| {
+            let top = toplevel(start)?.map_err(|message| failed("rev-parse", &message))?;
+            Ok(Repository { top: top.into() })
+        });
+        opened.collect()
     }
 
     pub(crate) fn top(&self) -> &Path {

@@ -41,7 +41,7 @@ impl Version {
     ///
     /// # Errors
     /// If git cannot be run, or no longer has the version.
-    pub(super) fn text(&self) -> Result<Vec<u8>> {
+    pub(crate) fn text(&self) -> Result<Vec<u8>> {
         match &self.place {
             Place::Text(text) => Ok(text.clone()),
             Place::Blob(repository, id) => repository.ask(&["cat-file", "blob", id]),

@@ -18,9 +18,9 @@ pub(crate) mod spring;
 
 pub(crate) use key_source::KeySource;
 
-use crate::formats::{Entries, InputProperty, Node, property, shown};
+use crate::formats::{Entries, InputProperty, Node, ciphertext_in, merged, property, shown};
 use bootseal_core::{Error, Kind, PropertyPath, Result, Secret, ValueKind};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use zeroize::Zeroizing;
 
 /// The maximum number of password derivations: each takes some milliseconds, and a file of 16 MiB
@@ -53,6 +53,8 @@ pub(crate) enum Leaf {
     Opened(Node),
     /// Bytes that were encrypted, and are not text.
     OpenedBytes(Zeroizing<Vec<u8>>),
+    /// A comment that the tool keeps among the values.
+    Comment,
 }
 
 impl Leaf {
@@ -73,12 +75,17 @@ impl Imported {
         mut open: impl FnMut(&[String], Node) -> Result<Leaf>,
     ) -> Result<Imported> {
         let mut imported = Imported { remarks: entries.remarks, ..Imported::default() };
-        let mut seen = HashSet::new();
+        let mut seen: HashMap<PropertyPath, (usize, bool)> = HashMap::new();
+        let (merge, mut comments) = (entries.merge_keys, entries.comments);
         for (path, node) in entries.values {
             let mut names = path.clone();
-            let mut walk = Walk { open: &mut open, sealed: false, null: false };
+            let mut walk =
+                Walk { open: &mut open, merge, sealed: false, null: false, comments: false };
             let property = match node {
-                Node::Array(_) => Leaf::Readable(walk.inside(&mut names, node)?),
+                Node::Array(_) => match walk.inside(&mut names, node)? {
+                    Some(array) => Leaf::Readable(array),
+                    None => continue,
+                },
                 Node::Null => {
                     imported.left_out.push((shown(&path), "null, which TOML does not have".into()));
                     continue;
@@ -86,18 +93,28 @@ impl Imported {
                 leaf => (walk.open)(&names, leaf)?,
             };
             let (sealed, null) = (walk.sealed, walk.null);
+            comments |= walk.comments;
             if null {
                 imported
                     .left_out
                     .push((shown(&path), "contains null, which TOML does not have".into()));
                 continue;
             }
-            let path = PropertyPath::new(path)?;
-            if !seen.insert(path.clone()) {
-                let what =
-                    "appears twice, perhaps in several documents of one file; nothing was written";
-                return Err(Error::new(Kind::Conflict, what).at(&path));
-            }
+            let merged = merge && path.iter().any(|name| name == "<<");
+            let path = PropertyPath::new(match merged {
+                true => path.into_iter().filter(|name| name != "<<").collect(),
+                false => path,
+            })?;
+            // The mapping's own values win over those that are merged into it.
+            let replaced = match seen.get(&path) {
+                Some(_) if merged => continue,
+                Some((index, true)) => Some(*index),
+                Some((_, false)) => {
+                    let what = "appears twice, perhaps in several documents of one file; nothing was written";
+                    return Err(Error::new(Kind::Conflict, what).at(&path));
+                }
+                None => None,
+            };
             let (property, sealed) = match property {
                 Leaf::Readable(node) => (property_of(path, &node)?, sealed),
                 Leaf::Opened(node) => (property_of(path, &node)?, true),
@@ -105,21 +122,41 @@ impl Imported {
                     let value = Secret::copy_of(&bytes)?;
                     (InputProperty { path, kind: ValueKind::Bytes, value, marked: false }, true)
                 }
+                Leaf::Comment => {
+                    comments = true;
+                    continue;
+                }
             };
-            if sealed {
-                imported.sealed.insert(property.path.clone());
+            match sealed {
+                true => imported.sealed.insert(property.path.clone()),
+                false => imported.sealed.remove(&property.path),
+            };
+            let index = replaced.unwrap_or(imported.properties.len());
+            seen.insert(property.path.clone(), (index, merged));
+            match replaced {
+                Some(index) => imported.properties[index] = property,
+                None => imported.properties.push(property),
             }
-            imported.properties.push(property);
         }
         let empty = entries
             .empty
             .iter()
             .map(|path| (shown(path), "an empty table, which contains no property".into()));
         imported.left_out.extend(empty);
-        if entries.comments {
+        if comments {
             imported.left_out.push(("comments".into(), "they may contain old values".into()));
         }
         Ok(imported)
+    }
+
+    /// Returns the entries as they are, if ciphertext of some tool is in their values although
+    /// the importer finds none that it can open.
+    fn unopened(entries: Entries) -> Result<Option<Imported>> {
+        let mut is = |text: &str| ciphertext_in(text).is_some();
+        if !entries.values.iter().any(|(_, node)| node.any_text(&mut is)) {
+            return Ok(None);
+        }
+        Imported::of(entries, |_, node| Ok(Leaf::Readable(node))).map(Some)
     }
 
     /// Puts all properties below `prefix`.
@@ -141,26 +178,35 @@ fn property_of(path: PropertyPath, node: &Node) -> Result<InputProperty> {
 /// Opens the values in an array; if one of them was encrypted, the whole array is sealed.
 struct Walk<'a, F> {
     open: &'a mut F,
+    merge: bool,
     sealed: bool,
     null: bool,
+    comments: bool,
 }
 
 impl<F: FnMut(&[String], Node) -> Result<Leaf>> Walk<'_, F> {
-    fn inside(&mut self, names: &mut Vec<String>, node: Node) -> Result<Node> {
-        Ok(match node {
+    /// Opens a value; `None` for a comment among the values.
+    fn inside(&mut self, names: &mut Vec<String>, node: Node) -> Result<Option<Node>> {
+        Ok(Some(match node {
             Node::Array(elements) => {
                 let elements = elements.into_iter().map(|element| self.inside(names, element));
-                Node::Array(elements.collect::<Result<_>>()?)
+                Node::Array(elements.filter_map(Result::transpose).collect::<Result<_>>()?)
             }
             Node::Table(table) => {
-                let mut opened = Vec::with_capacity(table.len());
+                let (mut opened, mut merges) = (Vec::with_capacity(table.len()), Vec::new());
                 for (key, value) in table {
                     names.push(key.clone());
                     let value = self.inside(names, value);
                     names.pop();
-                    opened.push((key, value?));
+                    match value? {
+                        Some(Node::Table(merged)) if self.merge && key == "<<" => {
+                            merges.push(merged)
+                        }
+                        value => opened.extend(value.map(|value| (key, value))),
+                    }
                 }
-                Node::Table(opened)
+                merges.push(opened);
+                Node::Table(if merges.len() > 1 { merged(merges) } else { merges.remove(0) })
             }
             Node::Null => {
                 self.null = true;
@@ -172,6 +218,10 @@ impl<F: FnMut(&[String], Node) -> Result<Leaf>> Walk<'_, F> {
                     self.sealed = true;
                     node
                 }
+                Leaf::Comment => {
+                    self.comments = true;
+                    return Ok(None);
+                }
                 Leaf::OpenedBytes(_) => {
                     return Err(Error::new(
                         Kind::Malformed,
@@ -180,7 +230,7 @@ impl<F: FnMut(&[String], Node) -> Result<Leaf>> Walk<'_, F> {
                     .at(&PropertyPath::new(names.clone())?));
                 }
             },
-        })
+        }))
     }
 }
 

@@ -13,7 +13,7 @@ use aes_gcm::aead::consts::{U12, U32};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bootseal_core::{
-    Error, Identity, IdentityFile, Kind, LockedKey, Plugins, Secret, open_age_file,
+    Error, Identity, IdentityFile, Kind, LockedKey, Plugins, Secret, Shown, open_age_file,
 };
 use sha2::{Digest, Sha256, Sha512};
 use std::path::{Path, PathBuf};
@@ -66,13 +66,20 @@ pub(crate) fn import(
                 names,
             )
         })?;
+        // A comment is encrypted like a value, and is not covered by the MAC.
+        if sealed.kind == "comment" {
+            return Ok(Leaf::Comment);
+        }
         mac.update(&*plain);
         typed(plain, sealed.kind, json).ok_or_else(|| {
-            wrong(
-                Kind::Malformed,
-                "opens to a value that its type does not allow; the type is not authenticated",
-                names,
-            )
+            let what = match TYPES.contains(&sealed.kind) {
+                true => {
+                    "opens to a value that its type does not allow; the type is not authenticated"
+                        .into()
+                }
+                false => format!("has the type `{}`, which sops does not know", Shown(sealed.kind)),
+            };
+            wrong(Kind::Malformed, what, names)
         })
     })
     .map_err(|error| error.in_file(path))?;
@@ -87,7 +94,7 @@ pub(crate) fn import(
     {
         imported.remarks.push(format!(
             "{} was encrypted as a binary file; it becomes one value, data",
-            bootseal_core::Shown(name)
+            Shown(name)
         ));
     }
     Ok(imported)
@@ -144,12 +151,15 @@ fn check(computed: &str, file: &SopsFile, key: &[u8], path: &Path) -> Result<()>
     .into())
 }
 
+/// The types of values that sops writes.
+const TYPES: [&str; 7] = ["str", "int", "int64", "float", "bool", "bytes", "time"];
+
 /// Converts a value by the type that sops recorded.
 fn typed(plain: Zeroizing<Vec<u8>>, kind: &str, json: bool) -> Option<Leaf> {
     let toml = |text: String| Leaf::Opened(Node::Toml(Zeroizing::new(text)));
     let text = || std::str::from_utf8(&plain).ok();
     match kind {
-        "int" => match text()?.parse::<i64>() {
+        "int" | "int64" => match text()?.parse::<i64>() {
             Ok(number) => Some(toml(number.to_string())),
             // Beyond TOML's 64 bits; kept as text.
             Err(_) => text()?.parse::<u128>().ok().map(|_| Leaf::opened(plain.clone())),
@@ -167,7 +177,8 @@ fn typed(plain: Zeroizing<Vec<u8>>, kind: &str, json: bool) -> Option<Leaf> {
             "False" | "false" => Some(toml("false".into())),
             _ => None,
         },
-        _ => Some(Leaf::opened(plain)),
+        "str" | "bytes" | "time" => Some(Leaf::opened(plain)),
+        _ => None,
     }
 }
 
@@ -361,7 +372,7 @@ impl Search {
             if let Ok(secret) = key_source::from_file(&path)
                 && let Ok(file) = parse(&secret)
             {
-                self.tried.push(bootseal_core::Shown::path(&path).to_string());
+                self.tried.push(Shown::path(&path).to_string());
                 self.take(file);
             }
         }

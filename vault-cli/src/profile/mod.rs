@@ -1,4 +1,4 @@
-//! Writes login profiles: presets, curl commands and the login table.
+//! Builds login profiles from presets, curl commands and login responses, and writes their tables.
 
 pub(crate) mod answer_guess;
 pub(crate) mod curl;

@@ -19,7 +19,26 @@ pub(crate) struct Answer {
 pub(crate) fn each<T>(
     files: Vec<(PathBuf, Result<T>)>,
     context: &mut Context<'_>,
+    verb: impl FnMut(T, &mut Context<'_>) -> Result<Answer>,
+) -> Result<(), Exit> {
+    run(files, context, verb, true)
+}
+
+/// Does the same as [`each`] for a command that changes nothing, and prints one answer for all
+/// files.
+pub(crate) fn gather<T>(
+    files: Vec<(PathBuf, Result<T>)>,
+    context: &mut Context<'_>,
+    verb: impl FnMut(T, &mut Context<'_>) -> Result<Answer>,
+) -> Result<(), Exit> {
+    run(files, context, verb, false)
+}
+
+fn run<T>(
+    files: Vec<(PathBuf, Result<T>)>,
+    context: &mut Context<'_>,
     mut verb: impl FnMut(T, &mut Context<'_>) -> Result<Answer>,
+    changes: bool,
 ) -> Result<(), Exit> {
     let several = files.len() > 1;
     let (mut documents, mut worst, mut quiet) = (Vec::new(), 0, Vec::new());
@@ -28,7 +47,7 @@ pub(crate) fn each<T>(
         {
             Err(failure) if !several => return Err(failure.into()),
             Err(failure) => {
-                worst = worse(worst, failure.kind().exit_code());
+                worst = worse(worst, failure.exit_code());
                 match context.ui.style.json {
                     true => documents
                         .push(json!({ "file": path.to_string_lossy(), "error": failure.json() })),
@@ -49,7 +68,7 @@ pub(crate) fn each<T>(
         }
     }
     // With several files, the changed ones are listed, because others may have failed.
-    if several && !quiet.is_empty() {
+    if changes && several && !quiet.is_empty() {
         context.ui.note(format_args!("changed: {}", quiet.join(", ")));
     }
     if context.ui.style.json {

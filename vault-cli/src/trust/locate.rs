@@ -1,13 +1,14 @@
 //! Finds and verifies the sealed file of a command: `-f`, `BOOTSEAL_FILE`, or the only
-//! `*.sealed.toml` in this folder.
+//! `*.sealed.toml` in this folder, else in the nearest folder above it in the git repository.
 
 use crate::context::Context;
+use crate::git::repository::{Repository, nearest};
 use crate::trust::keyring::Keys;
-use crate::trust::memory::Memory;
+use crate::trust::memory::{Memory, record_reading};
 use crate::trust::pins;
 use crate::trust::vouch::verified;
 use crate::ui::failure::{Failure, Result};
-use bootseal_core::{Kind, Pin, SealedFile, Shown, VerifiedFile};
+use bootseal_core::{Kind, Pin, SealedFile, Shown, Trust, VerifiedFile};
 use std::path::{Path, PathBuf};
 
 /// A file that was found and verified, with the keys and pins for it.
@@ -55,9 +56,13 @@ pub(crate) fn find_at(
     pins: Vec<Pin>,
     context: &mut Context<'_>,
 ) -> Result<OpenedFile> {
-    let memory = Memory::of(path, context)?;
+    let mut memory = Memory::of(path, context)?;
     let file = verified(SealedFile::read(path)?, path, &memory, &pins, context)?
         .with_plugins(&keys.plugins);
+    // A pin on the command line may name a doubtful file, to read it nevertheless.
+    if file.trust() != Trust::Unverified && context.options.pin.is_empty() {
+        memory = record_reading(&file, path, memory, context)?;
+    }
     Ok(OpenedFile { path: path.to_path_buf(), keys, pins, memory, file })
 }
 
@@ -78,30 +83,79 @@ pub(crate) fn named_file(context: &Context<'_>) -> Result<Option<PathBuf>> {
     }
 }
 
-/// Returns the path from `-f` or `BOOTSEAL_FILE`, or the only `*.sealed.toml` in this folder.
+/// Returns the path from `-f` or `BOOTSEAL_FILE`, or the only `*.sealed.toml` in the nearest
+/// searched folder that has one: see [`folders`].
 pub(crate) fn sealed_file(context: &Context<'_>) -> Result<PathBuf> {
     if let Some(path) = named_file(context)? {
         return Ok(path);
     }
-    let mut found: Vec<PathBuf> =
-        glob::glob("*.sealed.toml").into_iter().flatten().flatten().collect();
-    match found.len() {
-        1 => Ok(found.remove(0)),
-        0 => Err(Failure::new(
-            Kind::NotFound,
-            "no file was named, and there is no *.sealed.toml in this folder",
-        )
-        .with_help("Name it with -f FILE or BOOTSEAL_FILE, or create one: bootseal init")),
-        _ => {
-            let names: Vec<String> =
-                found.iter().map(|path| Shown::path(path).to_string()).collect();
-            Err(Failure::new(
-                Kind::Usage,
-                format!("this folder has several sealed files: {}", names.join(", ")),
-            )
-            .with_help("Name one with -f FILE"))
+    let (mut folders, mut top) = (vec![PathBuf::new()], None);
+    let mut at = 0;
+    while let Some(folder) = folders.get(at) {
+        let mut found = sealed_in(folder);
+        match found.len() {
+            0 => {}
+            1 => return Ok(found.remove(0)),
+            _ => return Err(several(folder, &found)),
         }
+        if at == 0 {
+            // Git is started only if this folder has no file.
+            top = above(&mut folders);
+        }
+        at += 1;
     }
+    let place = match &top {
+        Some(Ok(top)) => {
+            format!("in this folder or above it in the git repository {}", Shown::path(top))
+        }
+        _ => "in this folder".to_owned(),
+    };
+    let failure = Failure::new(
+        Kind::NotFound,
+        format!("no file was named, and there is no *.sealed.toml {place}"),
+    )
+    .with_help("Name it with -f FILE or BOOTSEAL_FILE, or create one: bootseal init");
+    Err(match top {
+        Some(Err(why)) => {
+            failure.and_help(&format!("The folders above were not searched: {}", why.text()))
+        }
+        _ => failure,
+    })
+}
+
+/// Adds the folders above this one, up to the root of the git repository that it belongs to, and
+/// returns this root. Git decides what belongs to a repository, and refuses one of another user: a
+/// stranger's `.git` and sealed file in a folder above, such as `/tmp`, must not be used.
+fn above(folders: &mut Vec<PathBuf>) -> Option<Result<PathBuf>> {
+    let here = std::env::current_dir().ok()?;
+    nearest(&here)?;
+    let top = match Repository::of(Path::new(".")) {
+        Ok(repository) => repository.top().to_path_buf(),
+        Err(failure) => return Some(Err(failure)),
+    };
+    let depth =
+        here.canonicalize().ok()?.strip_prefix(top.canonicalize().ok()?).ok()?.components().count();
+    let mut folder = PathBuf::new();
+    for _ in 0..depth {
+        folder.push("..");
+        folders.push(folder.clone());
+    }
+    Some(Ok(top))
+}
+
+fn sealed_in(folder: &Path) -> Vec<PathBuf> {
+    let pattern = folder.join("*.sealed.toml");
+    glob::glob(&pattern.to_string_lossy()).into_iter().flatten().flatten().collect()
+}
+
+fn several(folder: &Path, found: &[PathBuf]) -> Failure {
+    let names: Vec<String> = found.iter().map(|path| Shown::path(path).to_string()).collect();
+    let folder = match folder.as_os_str().is_empty() {
+        true => "this folder".to_owned(),
+        false => format!("the folder {}", Shown::path(folder)),
+    };
+    Failure::new(Kind::Usage, format!("{folder} has several sealed files: {}", names.join(", ")))
+        .with_help("Name one with -f FILE")
 }
 
 /// Expands patterns in paths to the files that they match, each once and sorted; an existing name

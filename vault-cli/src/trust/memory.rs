@@ -2,6 +2,7 @@
 //! and epoch that were seen.
 
 use crate::context::Context;
+use crate::git::forks::{Compared, compare};
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::{
     Kind, KnownFile, KnownVaults, Shown, SignedFile, SignedVersion, VaultId, VerifiedFile,
@@ -56,6 +57,16 @@ impl Memory {
     /// Whether exactly this text is the newest that was seen of the file.
     pub(crate) fn was_seen(&self, file: &VerifiedFile) -> bool {
         self.0.as_ref().is_some_and(|(known, place)| known.was_seen(file, place))
+    }
+
+    /// Compares the handovers of a file that this machine has not confirmed with those in git.
+    ///
+    /// # Errors
+    /// The errors of git.
+    pub(crate) fn compare(&self, file: &VerifiedFile, path: &Path) -> Result<Option<Compared>> {
+        let known = self.0.as_ref().map(|(known, _)| known);
+        let is_decided = |id: &VaultId| known.is_some_and(|known| known.is_former(id));
+        compare(file, path, self.vault_id(), is_decided)
     }
 
     pub(crate) fn vault_id(&self) -> Option<VaultId> {
@@ -121,6 +132,36 @@ pub(crate) fn note_older(
         ));
     }
     Ok(())
+}
+
+/// Records what was read in a trusted file: nothing is sealed later into a file from before a
+/// removal that was only read here. A handover that is new here is compared with those in git.
+/// Returns the known vaults as they are afterwards.
+pub(crate) fn record_reading(
+    file: &VerifiedFile,
+    path: &Path,
+    memory: Memory,
+    context: &mut Context<'_>,
+) -> Result<Memory> {
+    let Some((known, _)) = &memory.0 else { return Ok(memory) };
+    if !known.is_new_handover(file) && known.epoch_of(&file.vault_id()).max(1) >= file.epoch() {
+        return Ok(memory);
+    }
+    let store = known_vaults(context)?;
+    let record = || -> Result<()> {
+        KnownVaults::record_reading(&store, file)?;
+        let compared = memory.compare(file, path)?;
+        if let Some((_, version)) = compared.and_then(|compared| compared.fork) {
+            KnownVaults::record_contradiction(&store, &version)?;
+        }
+        Ok(())
+    };
+    // This is not an error: a machine that cannot store it cannot store its own changes either, and
+    // is told so then. Verbs that write, and those that pass values on, compare again.
+    if let Err(failure) = record() {
+        context.ui.detail(format_args!("what was read was not recorded: {}", failure.text()));
+    }
+    Memory::of(path, context)
 }
 
 /// Adds a trusted file to the known vaults; after a handover, under its new vault id.

@@ -77,6 +77,9 @@ fn known_or_confirmed(
     context: &mut Context<'_>,
 ) -> Result<()> {
     if file.trust() != Trust::Unverified {
+        if let Some(compared) = memory.compare(file, path)? {
+            compared.require(file, path)?;
+        }
         // A handover is added to the known vaults only when the file is next written, not when it
         // is read.
         if memory
@@ -102,7 +105,7 @@ pub(crate) fn vouch_for_use(
 ) -> Result<()> {
     match (memory.refuse_handed_over(file), file.trust()) {
         (Ok(()), Trust::Unverified) => confirm_unknown(file, path, context),
-        (Ok(()), _) => Ok(()),
+        (Ok(()), _) => follow_in_use(file, memory, path, context),
         (Err(_), _) if accepted_anyway(file, memory, context) => {
             warn_of_handover(file, memory, context);
             Ok(())
@@ -118,16 +121,44 @@ pub(crate) fn vouch_for_use(
     }
 }
 
+/// Compares the handovers that the file would make this machine follow with those in git, and records
+/// them if there is no other one. A machine without git, or without all branches, goes on: the
+/// application needs its values.
+fn follow_in_use(
+    file: &VerifiedFile,
+    memory: &Memory,
+    path: &Path,
+    context: &mut Context<'_>,
+) -> Result<()> {
+    match memory.compare(file, path) {
+        Ok(None) => {}
+        Ok(Some(compared)) => {
+            compared.refuse_fork(file, path)?;
+            if compared.gap.is_none() {
+                remember(path, file, context);
+            }
+        }
+        Err(failure) => context.ui.warn(format_args!(
+            "{}: the handover to {} was not compared with those in git: {}",
+            Shown::path(path),
+            file.vault_id(),
+            failure.text()
+        )),
+    }
+    Ok(())
+}
+
 /// Like [`vouch_for_use`], for a trusted file that has changed while a program uses its values: the
 /// user is not asked.
 pub(crate) fn vouch_for_next_use(
     file: &VerifiedFile,
     memory: &Memory,
-    context: &Context<'_>,
+    path: &Path,
+    context: &mut Context<'_>,
 ) -> Result<()> {
     match memory.refuse_handed_over(file) {
         Err(doubt) if !accepted_anyway(file, memory, context) => Err(doubt.into()),
-        _ => Ok(()),
+        _ => follow_in_use(file, memory, path, context),
     }
 }
 
@@ -179,7 +210,12 @@ pub(crate) fn warn_of_handover(
     context: &mut Context<'_>,
 ) -> bool {
     let Err(doubt) = memory.refuse_handed_over(file) else { return false };
-    context.ui.warn(format_args!("{}. {MERGE}", doubt_of(&doubt)));
+    // Of two handovers, either may be the wrong one, so a merge is no answer.
+    let help = match doubt.kind() {
+        Kind::OldGeneration => MERGE,
+        _ => doubt.help().unwrap_or_default(),
+    };
+    context.ui.warn(format_args!("{}. {help}", doubt_of(&doubt)));
     true
 }
 

@@ -112,3 +112,28 @@ pub(crate) fn to_json(value: &toml::Value) -> Value {
         other => json!(other.to_string()),
     }
 }
+
+/// The maximum number of names that are shown.
+pub(crate) const MOST_NAMES: usize = 20;
+
+/// Joins the names with commas; of more than [`MOST_NAMES`], the rest is only counted.
+pub(crate) fn some_names(names: &[String]) -> String {
+    let shown = names[..names.len().min(MOST_NAMES)].join(", ");
+    match names.len().checked_sub(MOST_NAMES) {
+        None | Some(0) => shown,
+        Some(more) => format!("{shown}, … and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_list_is_cut_and_counted() {
+        let names = |count: usize| -> Vec<String> { (0..count).map(|at| at.to_string()).collect() };
+        assert_eq!(some_names(&names(2)), "0, 1");
+        assert!(some_names(&names(20)).ends_with("18, 19"));
+        assert!(some_names(&names(10_000)).ends_with("18, 19, … and 9980 more"));
+    }
+}

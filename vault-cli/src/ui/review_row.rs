@@ -1,15 +1,16 @@
-//! One line of a review, which is cut to a width without losing its name, its host or its end.
+//! One line of a review. If it is too wide, the long parts lose their middle and keep both ends.
 
-/// The columns of a part in a review of any length: no value of a file may fill a screen.
+/// The maximum width of one part, even where the line has room for more, so that no value of a
+/// file can fill a screen.
 const LONGEST_PART: usize = 400;
-/// The columns that even the shortest cut of a part has.
+/// The minimum width to which a long part is cut.
 const SHORTEST_PART: usize = 24;
 
 /// One line of a review.
 #[derive(Clone, Default)]
 pub(crate) struct Row {
     parts: Vec<Part>,
-    /// The rows that are shown first, if not all can be shown, have the lowest rank.
+    /// If not all rows fit, those with the lowest ranks are shown.
     pub(crate) rank: u8,
     /// Whether it only introduces the rows below it, and is not counted.
     pub(crate) is_caption: bool,
@@ -55,7 +56,8 @@ impl Row {
         Row { rank, ..self }
     }
 
-    /// The line, in at most about this many columns.
+    /// The line, cut to this many columns, or to more if its fixed parts and the minimum widths
+    /// need more.
     pub(crate) fn line(&self, columns: usize) -> String {
         let fixed: usize = self.parts.iter().map(|part| part.fixed_width()).sum();
         let mut widths: Vec<usize> = self.parts.iter().filter_map(Part::long_width).collect();
@@ -76,7 +78,7 @@ impl Row {
         parts.collect()
     }
 
-    /// The whole line, with every part.
+    /// The line with nothing cut.
     pub(crate) fn uncut(&self) -> String {
         let parts = self.parts.iter().map(|part| match part {
             Part::Fixed(text) | Part::Long(text) => text.as_str(),
@@ -84,7 +86,7 @@ impl Row {
         parts.collect()
     }
 
-    /// The whole line; only very long parts are cut.
+    /// The line of any width, in which only parts longer than [`LONGEST_PART`] are cut.
     pub(crate) fn whole(&self) -> String {
         self.line(usize::MAX)
     }
@@ -105,8 +107,8 @@ pub(crate) fn width(text: &str) -> usize {
     text.chars().map(|next| if next.is_ascii() { 1 } else { 2 }).sum()
 }
 
-/// The text in at most `columns` columns. The end of a text is kept: a host's last labels decide
-/// whose it is, and the last segment of a name what it sets.
+/// The text in at most `columns` columns. If it is cut, it keeps its end, because the last labels
+/// of a host show whose host it is, and the last segment of a name shows what the name sets.
 pub(crate) fn cut(text: &str, columns: usize) -> String {
     if width(text) <= columns {
         return text.to_owned();

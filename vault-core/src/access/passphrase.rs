@@ -2,7 +2,7 @@
 
 use crate::access::identity::Identity;
 use crate::access::key_file::check_mode;
-use crate::disk::source::open_source;
+use crate::disk::source::{UTF8_MARK, open_source, other_encoding};
 use crate::error::{Error, Kind, Result};
 use crate::keys::random::random;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
@@ -10,6 +10,8 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bootseal_memory::{Arena, Room, Secret, SecretBuf};
 use icu_normalizer::ComposingNormalizerBorrowed;
+use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
+use icu_properties::{CodePointMapData, CodePointSetData};
 use std::fmt;
 use std::path::Path;
 
@@ -144,11 +146,12 @@ impl fmt::Display for Derivation {
     }
 }
 
-/// Reads a passphrase from a file onto a guarded page; a final newline is not part of it.
+/// Reads a passphrase from a file onto a guarded page; a final newline, LF or CR LF, and a byte
+/// order mark are not part of it.
 ///
 /// # Errors
 /// The errors of [`IdentityFile::read`](crate::IdentityFile::read); [`Kind::Usage`] if the file is
-/// larger than 4 KiB.
+/// larger than 4 KiB, or in UTF-16.
 pub fn read_passphrase(path: &Path) -> Result<Secret> {
     let read = || {
         let mut file = open_source(path).map_err(|error| match error.kind() {
@@ -161,6 +164,26 @@ pub fn read_passphrase(path: &Path) -> Result<Secret> {
     read().map_err(|error: Error| error.in_file(path))
 }
 
+/// Removes the line end CR LF and a byte order mark, which editors on Windows add. No passphrase
+/// contains them, because no entry is made for one with a control or invisible character.
+fn as_saved_by_an_editor(page: SecretBuf) -> Result<Secret> {
+    let (encoding, marked, ends) = page.expose(|bytes| {
+        let ends = bytes.ends_with(b"\r\n");
+        (other_encoding(bytes), bytes.starts_with(UTF8_MARK), ends)
+    });
+    if let Some(encoding) = encoding {
+        return Err(Error::new(Kind::Usage, format!("the passphrase is in {encoding}"))
+            .with_help("Save it as UTF-8."));
+    }
+    if !marked && !ends {
+        return Ok(page.freeze());
+    }
+    page.expose(|bytes| {
+        let bytes = bytes.strip_prefix(UTF8_MARK).unwrap_or(bytes);
+        Ok(Secret::copy_of(bytes.strip_suffix(b"\r\n").unwrap_or(bytes))?)
+    })
+}
+
 /// Like [`read_passphrase`], but reads a pipe or a descriptor to its end.
 ///
 /// # Errors
@@ -168,7 +191,7 @@ pub fn read_passphrase(path: &Path) -> Result<Secret> {
 pub fn read_passphrase_from(source: &mut impl std::io::Read) -> Result<Secret> {
     let mut page = SecretBuf::with_capacity(256)?;
     match page.read_to_end(source, MAX_PASSPHRASE) {
-        Ok(true) => Ok(page.freeze()),
+        Ok(true) => as_saved_by_an_editor(page),
         Ok(false) => Err(Error::new(Kind::Usage, "longer than 4 KiB: this is not a passphrase")),
         Err(error) => Err(Error::new(Kind::Io, format!("the passphrase cannot be read: {error}"))),
     }
@@ -191,6 +214,36 @@ impl Text {
             _ => Err(Error::new(Kind::Usage, "the passphrase is not UTF-8")),
         }
     }
+}
+
+/// The number of characters of a passphrase that somebody who guesses has to find: of its normalised
+/// form, from which the key is derived, without its final newline. Characters of no width, such as
+/// combining marks and zero-width spaces, do not count.
+///
+/// # Errors
+/// [`Kind::Usage`] if the passphrase is not UTF-8; [`Kind::Io`] if there is not enough memory.
+///
+/// ```
+/// use bootseal_core::{Secret, passphrase_length};
+/// let length = |text: &str| passphrase_length(&Secret::copy_of(text.as_bytes())?);
+/// assert_eq!(length("gru\u{308}n\n")?, 4);
+/// assert_eq!(length("a\u{200b}b\u{301}\u{302}")?, 2);
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
+pub fn passphrase_length(passphrase: &Secret) -> Result<usize> {
+    let counted = |text: &str| text.chars().filter(|character| has_width(*character)).count();
+    Text::of(passphrase)?
+        .0
+        .expose_str(counted)
+        .map_err(|_| Error::new(Kind::Usage, "the passphrase is not UTF-8"))
+}
+
+/// Whether a character takes space of its own.
+fn has_width(character: char) -> bool {
+    use GeneralCategory::{Control, EnclosingMark, Format, NonspacingMark};
+    let category = CodePointMapData::<GeneralCategory>::new().get(character);
+    !matches!(category, Control | EnclosingMark | Format | NonspacingMark)
+        && !CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character)
 }
 
 struct Page {

@@ -236,8 +236,9 @@ impl Profile {
         named.filter(|name| !captured.contains(name) && !["token", "totp"].contains(name)).collect()
     }
 
-    /// Whether the token may be sent to `url`: it must be https (or a literal loopback address, or
-    /// allowed by `allow_http`), and one of `hosts`.
+    /// Whether the token may be sent to `url`: its host must be one of `hosts`, and its scheme
+    /// https. If the login uses http, http is allowed too, but only to a literal loopback address
+    /// or with `allow_http`.
     ///
     /// ```
     /// # use bootseal_fixtures::profile;
@@ -263,11 +264,21 @@ impl Profile {
             })
     }
 
-    /// The origins that the token may be sent to, for messages: `api.acme.example,
-    /// api.acme.example:8443`.
-    pub fn hosts_display(&self) -> String {
+    /// The hosts that the token may be sent to, and how, for messages: `api.acme.example by https,
+    /// 127.0.0.1:8080 by http or https`.
+    ///
+    /// ```
+    /// let profile = bootseal_fixtures::profile("url = \"http://127.0.0.1:8080/login\"\nbasic = true\n");
+    /// assert_eq!(profile.destinations(), "127.0.0.1:8080 by http or https");
+    /// ```
+    pub fn destinations(&self) -> String {
         let hosts = self.hosts.iter().map(|(host, port)| {
-            if *port == 443 { host.to_string() } else { format!("{host}:{port}") }
+            let place = if *port == 443 { host.to_string() } else { format!("{host}:{port}") };
+            let clear = Url::parse(&format!("http://{host}:{port}/"));
+            match clear.is_ok_and(|url| self.allows(&url)) {
+                true => format!("{place} by http or https"),
+                false => format!("{place} by https"),
+            }
         });
         hosts.collect::<Vec<_>>().join(", ")
     }

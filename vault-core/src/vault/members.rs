@@ -119,10 +119,10 @@ impl Vault<CanWrite> {
     /// recipient, this is an addition. Any other change is a removal and an addition in one step,
     /// with the effects and the return value of [`Vault::remove_access`]. If the recipient stays
     /// the same, no value is returned or marked as known, because the member can still read all of
-    /// them.
+    /// them, and the member keeps a passphrase.
     ///
     /// # Errors
-    /// As [`Vault::remove_access`] and [`Vault::add_access`].
+    /// As [`Vault::remove_access`], [`Vault::add_access`] and [`Access::in_place_of`].
     ///
     /// ```
     /// # let mut vault = bootseal_fixtures::vault("");
@@ -137,6 +137,7 @@ impl Vault<CanWrite> {
         let at = self.position(&access.name)?;
         self.refuse_taken(&access, Some(at))?;
         let mut list = self.file.header.access.clone();
+        let access = access.in_place_of(&list[at])?;
         let before = std::mem::replace(&mut list[at], access.clone());
         if !list.iter().any(|access| access.role == Role::Writer) {
             return Err(Error::new(
@@ -204,12 +205,27 @@ impl Vault<CanWrite> {
         Ok(())
     }
 
-    /// Renames an entry of the access list; its keys stay the same.
-    pub(crate) fn rename_access(&mut self, old: &str, access: &Access) -> Result<()> {
+    /// Gives a member another name. The keys stay the same, so the member can open and change what it
+    /// could before.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] if no member is called `old`; [`Kind::Exists`] if another member is called
+    /// `new`; [`Kind::Usage`] if `new` is not a valid name.
+    ///
+    /// ```
+    /// # let mut vault = bootseal_fixtures::vault("");
+    /// vault.rename_access("alice", "alice@laptop")?;
+    /// assert_eq!(vault.file().access()[0].name, "alice@laptop");
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn rename_access(&mut self, old: &str, new: &str) -> Result<()> {
         let at = self.position(old)?;
-        self.refuse_taken(access, Some(at))?;
-        self.file.own = edit::replace_access(&self.file.own, at, access)?.into();
-        self.file.header.access[at] = access.clone();
+        let before = self.file.header.access[at].clone();
+        let valid = Access::new(new, before.role, before.recipient.clone())?;
+        self.refuse_taken(&valid, Some(at))?;
+        let access = Access { name: valid.name, ..before };
+        self.file.own = edit::replace_access(&self.file.own, at, &access)?.into();
+        self.file.header.access[at] = access;
         Ok(())
     }
 }

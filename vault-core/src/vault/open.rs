@@ -114,7 +114,7 @@ impl VerifiedFile {
         );
         let passphrases = self.passphrase_help();
         self.placed(Error::new(Kind::NoIdentity, what).with_help(format!(
-            "It can be opened by: {}.{passphrases} To add a member, on a writer's machine: bootseal access add NAME RECIPIENT",
+            "It can be opened by: {}.{passphrases} To ask a writer for access: bootseal access request",
             self.header.who()
         )))
     }

@@ -24,7 +24,8 @@ struct Seen {
 }
 
 impl Vendor {
-    /// Advances the clock while it waits, because a handle on the old token may still exist.
+    /// Waits for `count` requests. Meanwhile it advances the clock, because a token of which a
+    /// handle still exists is logged out only after a minute.
     fn wait_for(&self, count: usize) -> Vec<String> {
         let mut seen = self.0.0.lock().unwrap();
         while seen.sent.len() < count {
@@ -205,7 +206,7 @@ fn a_login_during_a_file_change_is_repeated_and_its_first_token_is_logged_out() 
 }
 
 #[test]
-fn a_logout_during_a_login_ends_its_token_too() {
+fn a_logout_during_a_login_also_ends_the_new_token() {
     let (source, vendor, _) = acme();
     vendor.change(|seen| seen.held = true);
     let ours = source.clone();

@@ -1,9 +1,9 @@
-// A vendor whose token is a cookie that slides with each answer: pouchdb-server's parts, CouchDB's interface, all in memory.
+// A vendor whose token is a cookie that each response renews: parts of pouchdb-server with CouchDB's API, all in memory.
 //
 //     node server.js --dir DIR [--life SECONDS]
 //
-// On 127.0.0.1 and a free port, in clear. Files, commands and counts as serving.py has them; the login is POST /_session, and
-// /orders is what a session opens.
+// Listens on 127.0.0.1 and a free port, without TLS. The files, commands and counts are those of serving.py. The login is
+// POST /_session; calls go to /orders.
 const crypto = require("crypto"), fs = require("fs"), path = require("path"), readline = require("readline");
 const option = (name, otherwise) => {
   const at = process.argv.indexOf(name);
@@ -52,7 +52,7 @@ const server = app.listen(0, "127.0.0.1", async () => {
     ask("PUT", document, { _id: "org.couchdb.user:" + user.username, type: "user", name: user.username, roles: [], password, ...more });
   const orders = {
     deactivate: remove,
-    // It may be there, and active.
+    // The user may exist already, and then is active.
     activate: () => ask("GET", document).catch(() => put(user.password)),
     password: async (order) => put(order.password, { _rev: (await ask("GET", document))._rev }),
     "revoke-all": () => set("couch_httpd_auth", "secret", crypto.randomBytes(16).toString("hex")),

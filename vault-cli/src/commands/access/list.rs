@@ -29,7 +29,7 @@ fn over_many(
     context: &mut Context<'_>,
 ) -> Result<(), Exit> {
     let mut rows: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
-    let done = each_file::each(found, context, |found, _| {
+    let done = each_file::gather(found, context, |found, _| {
         let file = Shown::path(&found.path).to_string();
         for access in found.file.access() {
             let what = format!("{} of {file}", access.role);

@@ -2,5 +2,8 @@
 
 pub(crate) mod add;
 pub(crate) mod list;
+pub(crate) mod own_name;
 pub(crate) mod pin;
 pub(crate) mod remove;
+pub(crate) mod rename;
+pub(crate) mod request;

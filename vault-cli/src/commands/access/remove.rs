@@ -56,7 +56,7 @@ pub(crate) fn run(options: &AccessRemove, context: &mut Context<'_>) -> Result<(
 
 /// Leaves out the files that have none of these members, and reports them. A name that no file
 /// has is an error: otherwise a mistyped name would look like a success.
-fn leave_out_absent(
+pub(crate) fn leave_out_absent(
     names: &[String],
     targets: &mut Targets,
     context: &mut Context<'_>,

@@ -24,6 +24,13 @@ pub(super) enum Ask {
     Unchanged,
 }
 
+impl Mistake {
+    /// Where the mistake is, in the text below bootseal's own lines.
+    pub(super) fn place_in_text(&self) -> Option<String> {
+        self.place.map(|(line, column)| format!("line {line}, column {column} of the edited text"))
+    }
+}
+
 impl From<Failure> for Mistake {
     fn from(failure: Failure) -> Mistake {
         Mistake { failure, place: None, asks: None, instead: None }

@@ -1,5 +1,5 @@
 //! One `edit` session: opens the editor, reads the text back, checks it and writes it into the
-//! file; after a mistake, the editor opens again.
+//! file; after a mistake, it asks whether to open the editor again.
 
 use crate::commands::edit::banner::{Ask, CONFIRM, Mistake, on_top, own_lines};
 use crate::commands::edit::text::{Text, TextBuffer};
@@ -92,10 +92,7 @@ impl<'a> Session<'a> {
             match last.take() {
                 // Closing the editor without a change cancels the edit.
                 Some(mistake) if !changed && !readable && !unchanged => {
-                    return Err(mistake
-                        .failure
-                        .within(&Shown::path(self.target.path()).to_string())
-                        .into());
+                    return Err(self.given_up(mistake).into());
                 }
                 None if !changed => {
                     self.unwritten = None;
@@ -122,10 +119,20 @@ impl<'a> Session<'a> {
                         text = instead;
                     }
                     top = on_top(&mistake);
+                    if !edits_again(&mistake, context)? {
+                        return Err(self.given_up(mistake).into());
+                    }
                     last = Some(mistake);
                 }
             }
         }
+    }
+
+    /// The failure of an edit that ends with this mistake.
+    fn given_up(&self, mistake: Mistake) -> Failure {
+        let place = mistake.place_in_text().map(|place| format!(": {place}")).unwrap_or_default();
+        let file = Shown::path(self.target.path());
+        mistake.failure.within(&format!("{file}{place}"))
     }
 
     /// Returns the first lines above the text, and the mistake that they explain, if any: a text
@@ -348,4 +355,14 @@ impl<'a> Session<'a> {
             .with_plugins(&self.target.keys().plugins)
             .open_for_writing(&self.target.keys().identities)?)
     }
+}
+
+/// Asks whether to open the editor again, after showing the mistake; without a terminal, the answer
+/// is no: an editor that is a script could make the same mistake for ever.
+fn edits_again(mistake: &Mistake, context: &mut Context<'_>) -> Result<bool> {
+    if !context.ui.can_ask() {
+        return Ok(false);
+    }
+    let place = mistake.place_in_text().map(|place| format!("{place}: ")).unwrap_or_default();
+    context.ui.ask_unless_no(&format!("{place}{}\nEdit the text again?", mistake.failure.text()))
 }

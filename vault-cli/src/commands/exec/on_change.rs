@@ -26,7 +26,7 @@ impl Reopen {
         let (vault, floor) = self.seen;
         let found =
             locate::find_at(&self.path, self.keys.clone(), vec![Pin { vault, floor }], context)?;
-        vouch_for_next_use(&found.file, &found.memory, context)?;
+        vouch_for_next_use(&found.file, &found.memory, &self.path, context)?;
         let seen = (found.file.vault_id(), found.file.generation());
         let values = self.selection.values_of(found.file, &self.keys)?;
         self.seen = seen;

@@ -1,20 +1,21 @@
 //! `bootseal git merge`: git's merge driver. It merges only if all three versions belong to this
 //! vault; otherwise it leaves a conflict.
 
+use crate::basis::sides::{Judged, judge, side};
 use crate::cli::GitMerge;
 use crate::commands::git::read;
 use crate::context::Context;
 use crate::git::command::{cannot_run, git};
 use crate::git::repository::Repository;
-use crate::git::sides::{Judged, judge, side};
 use crate::trust::keyring::Keys;
+use crate::trust::memory::Memory;
 use crate::trust::pins;
 use crate::trust::save::save;
 use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::review_row::cut;
 use bootseal_core::{
-    FileLock, Kind, Pin, SealedFile, Shown, Side, Taken, VerifiedFile, goes_on_from, is_older,
-    shell_path,
+    Clash, FileLock, Kind, Merged, Pin, SealedFile, Shown, Side, Taken, VerifiedFile, goes_on_from,
+    is_older, shell_path,
 };
 use std::path::Path;
 
@@ -47,6 +48,12 @@ fn merge(options: &GitMerge, context: &mut Context<'_>) -> Result<u64> {
         Judged::Trusted(file) => *file,
         other => return Err(untrusted("our", other)),
     };
+    let memory = Memory::of(&options.path, context)?;
+    let refuse_forked = |file: &VerifiedFile| match memory.compare(file, &options.path)? {
+        Some(compared) => compared.require(file, &options.path),
+        None => Ok(()),
+    };
+    refuse_forked(&ours)?;
     // The other versions must belong to our side's vault, or to a vault that it was handed over to.
     let pin = Pin::from(ours.vault_id());
     let verified = |bytes: Vec<u8>, which: &str| -> Result<VerifiedFile> {
@@ -71,7 +78,7 @@ fn merge(options: &GitMerge, context: &mut Context<'_>) -> Result<u64> {
     let into_theirs = goes_on_from(&ours, &theirs) == Some(Taken::Theirs);
     if into_theirs {
         match judge(theirs.text().as_bytes(), &options.path, &keys, &pins, context)? {
-            Judged::Trusted(_) => {}
+            Judged::Trusted(file) => refuse_forked(&file)?,
             other => return Err(untrusted("their", other)),
         }
     }
@@ -95,8 +102,27 @@ fn merge(options: &GitMerge, context: &mut Context<'_>) -> Result<u64> {
             (vault, ours, side(theirs, &mut keys, context)?)
         }
     };
+    refuse_clashes(&vault.clashes(&base, &one, &other)?)?;
     let now = context.now();
     let merged = vault.merge(&base, &one, &other, |_| None, now)?;
+    refuse_losses(&merged)?;
+    let file = save(vault, above, &options.path, context, |text| {
+        Ok(FileLock::acquire(&options.ours)?.write(text)?)
+    })?;
+    Ok(file.generation())
+}
+
+fn refuse_clashes(clashes: &[Clash]) -> Result<()> {
+    if clashes.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = clashes.iter().map(|clash| clash.path.to_string()).collect();
+    let text = format!("both sides changed {}", cut(&names.join(", "), 400));
+    Err(Failure::new(Kind::Conflict, text))
+}
+
+/// Refuses a merge that would leave out a member or a comment of one side: a person decides.
+fn refuse_losses(merged: &Merged) -> Result<()> {
     if let Some(access) = merged.not_let_in.first() {
         let text = format!(
             "one side gives {} access, but was made before the other side renewed the keys",
@@ -109,10 +135,7 @@ fn merge(options: &GitMerge, context: &mut Context<'_>) -> Result<u64> {
         let text = format!("both sides changed comments; theirs has: {comment}");
         return Err(Failure::new(Kind::Conflict, text));
     }
-    let file = save(vault, above, &options.path, context, |text| {
-        Ok(FileLock::acquire(&options.ours)?.write(text)?)
-    })?;
-    Ok(file.generation())
+    Ok(())
 }
 
 /// Whether a version in the history of HEAD has the same signed text.

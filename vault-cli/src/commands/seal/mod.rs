@@ -3,13 +3,14 @@
 mod choose;
 mod comments;
 mod content;
+mod foreign;
 mod list;
 mod suggest;
 mod uses;
 mod wanted;
 mod warnings;
 
-use crate::cli::Seal;
+use crate::cli::{Encoding, Null, Seal};
 use crate::commands::init::{access_list, exists, refuse_existing, refuse_twice, report_created};
 use crate::commands::seal::choose::Choice;
 pub(crate) use crate::commands::seal::choose::by_rules;
@@ -18,7 +19,7 @@ use crate::commands::seal::wanted::{Rest, Wanted};
 use crate::commands::seal::warnings::{profile_warnings, unexpanded};
 use crate::commands::shred::Shred;
 use crate::context::Context;
-use crate::formats::{Input, read};
+use crate::formats::{Documents, Findings, Input, Nulls, Reading, read};
 use crate::trust::rules::{Pattern, Rules};
 use crate::trust::save::save;
 use crate::trust::special_tables::SpecialTables;
@@ -43,10 +44,18 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
         true => Some(Shred::of(&options.input)?),
         false => None,
     };
-    let input = read(&options.input, options.format, context)?;
+    let reading = reading(options.null, options.document, options.flat, options.encoding);
+    let reading = Reading { dialect: options.dialect, ..reading };
+    let input = read(&options.input, options.format, reading, context)?;
     for remark in &input.remarks {
         context.ui.warn(remark);
     }
+    let findings = Findings::of(&input)?;
+    foreign::refuse(&findings, &options.input, options.keep_ciphertext)?;
+    for warning in foreign::warnings(&findings).chain(findings.warnings()) {
+        context.ui.warn(warning);
+    }
+    drop(findings);
     let special = special_tables(&input);
     for path in unexpanded(&input, &special)? {
         let text = "the value contains `${` or `$(`, which is taken literally; nothing is expanded";
@@ -150,6 +159,22 @@ fn rules_of(input: &Input) -> Result<Rules> {
         input.names().map(|(path, _)| path).filter(|path| path.is_in_seal_table()).collect();
     let find = input.finder();
     Rules::of(sealing_names(names.iter().map(|path| &**path), |path| find(path).map(Cow::Owned)))
+}
+
+/// The user's choices for reading an input.
+pub(crate) fn reading(
+    null: Option<Null>,
+    document: Option<usize>,
+    flat: bool,
+    encoding: Option<Encoding>,
+) -> Reading {
+    let nulls = match null {
+        None => Nulls::Refuse,
+        Some(Null::Skip) => Nulls::Skip,
+        Some(Null::Empty) => Nulls::Empty,
+    };
+    let documents = document.map_or(Documents::One, Documents::Number);
+    Reading { nulls, documents, flat, encoding, dialect: None }
 }
 
 /// Refuses to add to a file with options that would set its access list.

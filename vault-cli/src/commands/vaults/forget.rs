@@ -10,7 +10,9 @@ use crate::ui::prompt::Consent;
 use crate::ui::review::Review;
 use crate::ui::review_row::Row;
 use crate::ui::tables;
-use bootseal_core::{Kind, KnownVaults, RememberedFile, SealedFile, Shown, VaultId, VerifiedFile};
+use bootseal_core::{
+    Kind, KnownVaults, ReadVault, RememberedFile, SealedFile, Shown, VaultId, VerifiedFile,
+};
 use serde_json::json;
 use std::collections::HashSet;
 use std::path::Path;
@@ -20,13 +22,14 @@ pub(crate) fn run(options: &VaultsForget, context: &mut Context<'_>) -> Result<(
     let store = known_vaults(context)?;
     let known = KnownVaults::load(&store)?;
     let files: Vec<RememberedFile> = known.files().filter(|file| file.mentions(&id)).collect();
-    if files.is_empty() {
+    let read = known.readings().find(|read| read.mentions(&id));
+    if files.is_empty() && read.is_none() {
         return Err(Failure::new(Kind::NotFound, format!("this machine does not know {id}"))
             .with_help("bootseal vaults shows all that it knows.")
             .into());
     }
     let consent = Consent {
-        shown: described(&id, &files),
+        shown: described(&id, &files, read.as_ref()),
         question: &format!("Forget {id}?"),
         what: "forgetting a vault",
         declined: "not forgotten",
@@ -45,11 +48,18 @@ pub(crate) fn run(options: &VaultsForget, context: &mut Context<'_>) -> Result<(
 
 /// Describes what is forgotten, and who can read what is sealed next into the files that are there
 /// now.
-fn described(id: &VaultId, files: &[RememberedFile]) -> Review {
+fn described(id: &VaultId, files: &[RememberedFile], read: Option<&ReadVault>) -> Review {
     let mut review = Review::new(
         Row::fixed(format!("this machine forgets what it has seen of {id}:")),
         "To see all: bootseal vaults, bootseal access list.",
     );
+    if let Some(read) = read {
+        let text = match read.vault == *id {
+            true => format!("  what was read of {id} and not confirmed"),
+            false => format!("  that {} was handed over to {id}, which was read", read.vault),
+        };
+        review.minor("readings", Row::fixed(text));
+    }
     let (mut rows, mut seen) = (Vec::new(), HashSet::new());
     for file in files {
         let path = file.path();

@@ -3,18 +3,22 @@
 use crate::context::Context;
 use crate::trust::memory::known_vaults;
 use crate::ui::failure::{Exit, Result};
-use bootseal_core::{KnownVaults, RememberedFile, Shown};
+use bootseal_core::{KnownVaults, ReadVault, RememberedFile, Shown};
 use serde_json::{Value, json};
 
 pub(crate) fn run(context: &mut Context<'_>) -> Result<(), Exit> {
     let known = KnownVaults::load(&known_vaults(context)?)?;
     let files: Vec<RememberedFile> = known.files().collect();
-    let document = json!({ "vaults": files.iter().map(document).collect::<Vec<_>>() });
-    if files.is_empty() && !context.ui.style.json {
+    let readings: Vec<ReadVault> = known.readings().collect();
+    let document = json!({
+        "vaults": files.iter().map(document).collect::<Vec<_>>(),
+        "read": readings.iter().map(read_document).collect::<Vec<_>>(),
+    });
+    if files.is_empty() && readings.is_empty() && !context.ui.style.json {
         context.ui.note("this machine knows no vault yet; to add one: bootseal vaults add");
         return Ok(());
     }
-    let text: Vec<String> = files.iter().map(text).collect();
+    let text: Vec<String> = files.iter().map(text).chain(readings.iter().map(read_text)).collect();
     Ok(context.ui.answer(&document, text.join("\n"))?)
 }
 
@@ -24,6 +28,20 @@ fn document(file: &RememberedFile) -> Value {
         "path": file.path().to_string_lossy(), "vault": file.vault.to_string(),
         "generation": file.generation, "epoch": epoch(file), "former": former,
     })
+}
+
+fn read_document(read: &ReadVault) -> Value {
+    let successors: Vec<String> = read.successors.iter().map(ToString::to_string).collect();
+    json!({ "vault": read.vault.to_string(), "epoch": read.epoch, "successors": successors })
+}
+
+fn read_text(read: &ReadVault) -> String {
+    let mut lines = vec![format!("read, but not confirmed: {}", read.vault)];
+    if read.epoch > 0 {
+        lines.push(format!("  epoch {}", read.epoch));
+    }
+    lines.extend(read.successors.iter().map(|id| format!("  handed over to {id}")));
+    lines.join("\n")
 }
 
 fn text(file: &RememberedFile) -> String {

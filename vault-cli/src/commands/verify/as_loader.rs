@@ -24,6 +24,8 @@ const VARIABLES: &[&str] = &[
 ];
 
 pub(crate) fn run(files: &[PathBuf], context: &mut Context<'_>) -> Result<(), Exit> {
+    // The user named a file, so it is not replaced by the one in BOOTSEAL_FILE.
+    let named = !files.is_empty() || !context.options.file.is_empty();
     let path = match files {
         [] => locate::sealed_file(context)?,
         [path] => path.clone(),
@@ -39,7 +41,8 @@ pub(crate) fn run(files: &[PathBuf], context: &mut Context<'_>) -> Result<(), Ex
         .iter()
         .filter_map(|name| Some(((*name).to_owned(), context.var(name)?)))
         .collect();
-    let mut loader = Loader::new(&path).environment(variables);
+    let loader = if named { Loader::exactly(&path) } else { Loader::new(&path) };
+    let mut loader = loader.environment(variables);
     if let [identity] = context.options.identity.as_slice() {
         loader = loader.identity_file(identity);
     } else if !context.options.identity.is_empty() {

@@ -2,7 +2,7 @@
 
 use crate::git::command::not_here;
 use crate::git::history::Gap;
-use crate::git::objects::{Entry, is_sealed, staged};
+use crate::git::objects::{Entry, is_sealed};
 use crate::git::repository::Repository;
 use crate::git::version::Version;
 use crate::ui::failure::{Failure, Result};
@@ -12,9 +12,9 @@ use std::collections::{BTreeMap, HashSet};
 
 /// The files of a commit.
 pub(super) struct Base {
-    repository: Repository,
+    pub(super) repository: Repository,
     commit: String,
-    files: BTreeMap<String, Entry>,
+    pub(super) files: BTreeMap<String, Entry>,
     sealed: OnceCell<Vec<Version>>,
 }
 
@@ -34,6 +34,11 @@ impl Base {
 
     pub(super) fn has(&self, name: &str) -> bool {
         self.files.get(name).is_some_and(Entry::is_blob)
+    }
+
+    /// Whether the commit has this entry under this name.
+    pub(super) fn has_same(&self, name: &str, entry: &Entry) -> bool {
+        self.files.get(name).is_some_and(|old| old.is_same(entry))
     }
 
     /// The files that are sealed files by their name.
@@ -67,8 +72,8 @@ impl Base {
         Ok(there.any(|(other, entry)| is_sealed(other) || sealed.contains(entry.id.as_str())))
     }
 
-    /// The signed versions that a new file may be a copy of: those in files that end in `.toml`, and
-    /// in files that are gone or changed in the index, whatever their names are.
+    /// The signed versions that a new file may be a copy of: those in all files, whatever their names
+    /// are.
     ///
     /// # Errors
     /// [`Kind::Io`] if git does not have one of these files in this clone; [`Kind::WrongVault`] if
@@ -77,28 +82,25 @@ impl Base {
         if let Some(known) = self.sealed.get() {
             return Ok(known);
         }
-        let list = self.repository.ask(&["ls-files", "--stage", "-z"])?;
-        let here: BTreeMap<String, String> =
-            staged(&list).into_iter().map(|(name, _, entry)| (name, entry.id)).collect();
-        let is_candidate = |name: &String, entry: &Entry| {
-            name.to_lowercase().ends_with(".toml") || here.get(name) != Some(&entry.id)
-        };
-        let candidates = self
-            .files
-            .iter()
-            .filter(|(name, entry)| entry.is_regular() && is_candidate(name, entry));
-        let ids: HashSet<String> = candidates.map(|(_, entry)| entry.id.clone()).collect();
+        let candidates = self.files.values().filter(|entry| entry.may_be_sealed());
+        let ids: HashSet<String> = candidates.map(|entry| entry.id.clone()).collect();
         let found = self.repository.signed_among(ids.into_iter().collect())?;
-        match found.gap {
-            None => Ok(self.sealed.get_or_init(|| found.versions)),
-            Some(Gap::Limits) => Err(Failure::new(
-                Kind::WrongVault,
-                format!(
-                    "the files of {} are too large to compare a new file with all of them",
-                    Shown(&self.commit)
-                ),
-            )),
-            Some(_) => Err(not_here(&format!("every file of {}", self.commit))),
-        }
+        complete(found.gap, &self.commit)?;
+        Ok(self.sealed.get_or_init(|| found.versions))
+    }
+}
+
+/// Refuses to go on if some files of `place` were not read.
+pub(super) fn complete(gap: Option<Gap>, place: &str) -> Result<()> {
+    match gap {
+        None => Ok(()),
+        Some(Gap::Limits) => Err(Failure::new(
+            Kind::WrongVault,
+            format!(
+                "the files of {} are too large to find all sealed files among them",
+                Shown(place)
+            ),
+        )),
+        Some(_) => Err(not_here(&format!("every file of {place}"))),
     }
 }

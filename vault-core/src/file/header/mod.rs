@@ -80,12 +80,7 @@ impl Access {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn new(name: &str, role: Role, recipient: impl Into<Option<Recipient>>) -> Result<Access> {
-        if !is_name(name) {
-            return Err(Error::new(Kind::Usage, format!("{} is not a valid name for the access list", Typed(name)))
-                .with_help(
-                    "A name begins with a letter or digit and has letters, digits, `.`, `_`, `@`, `-`; at most 64.",
-                ));
-        }
+        Access::check_name(name)?;
         let recipient = recipient.into().ok_or_else(|| {
             Error::new(
                 Kind::Usage,
@@ -97,6 +92,19 @@ impl Access {
             .with_help("The plugin printed the recipient when it created the identity; add it: NAME=RECIPIENT.")
         })?;
         Ok(Access { name: name.to_owned(), role, recipient, passphrase: None })
+    }
+
+    /// Checks a name before anything is asked for or created.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] if `name` is not of the form `[A-Za-z0-9][A-Za-z0-9._@-]{0,63}`.
+    pub fn check_name(name: &str) -> Result<()> {
+        if is_name(name) {
+            return Ok(());
+        }
+        let what = format!("{} is not a valid name for the access list", Typed(name));
+        let help = "A name begins with a letter or digit and has letters, digits, `.`, `_`, `@`, `-`; at most 64.";
+        Err(Error::new(Kind::Usage, what).with_help(help))
     }
 
     /// Creates an entry for a member with a passphrase instead of a key, with a fresh salt. The
@@ -136,6 +144,41 @@ impl Access {
         let how = Derivation::fresh(cost)?;
         let access = Access::new(name, role, how.identity(&text)?.recipient())?;
         Ok(Access { passphrase: Some(how), ..access })
+    }
+
+    /// This entry in place of `before`. If both have the same recipient, and this entry names no
+    /// passphrase, the member keeps the passphrase from which the recipient is derived.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] if a reader with a passphrase would become a writer with the same recipient:
+    /// nobody knows whether the passphrase is long enough for a writer, unless it is typed again.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// let passphrase = Secret::copy_of(b"correct horse battery staple")?;
+    /// let before = Access::by_passphrase("web1", Role::Reader, Cost::Small, &passphrase)?;
+    /// let named = |role| Access::new("web1", role, before.recipient.clone());
+    /// assert_eq!(named(Role::Reader)?.in_place_of(&before)?, before);
+    /// assert_eq!(named(Role::Writer)?.in_place_of(&before).unwrap_err().kind(), Kind::Usage);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn in_place_of(self, before: &Access) -> Result<Access> {
+        if self.recipient != before.recipient || before.passphrase.is_none() {
+            return Ok(self);
+        }
+        if self.role == Role::Writer && before.role == Role::Reader {
+            let what = format!(
+                "{} opens the file with a passphrase, which must be typed and checked before it can sign",
+                before.name
+            );
+            let help = format!(
+                "To make {0} a writer: bootseal access add {0} --passphrase --writer --replace",
+                before.name
+            );
+            return Err(Error::new(Kind::Usage, what).with_help(help));
+        }
+        let passphrase = self.passphrase.or_else(|| before.passphrase.clone());
+        Ok(Access { passphrase, ..self })
     }
 }
 

@@ -28,7 +28,9 @@ impl Header {
                 return Err(Error::malformed(format!(
                     "format {other} is not supported: this version reads format 1"
                 ))
-                .with_help("Install the version of bootseal that wrote it, or a newer one."));
+                .with_help(
+                    "Install the version of bootseal that wrote the file, or a newer version.",
+                ));
             }
         }
         let generation = count(&mut fields, "generation")?;
@@ -154,7 +156,13 @@ fn removed(fields: &mut Fields) -> Result<Vec<Removed>> {
                 .and_then(|at| u64::try_from(at.as_second()).ok()),
             _ => None,
         };
-        let at = at.ok_or_else(|| entry.error("at", "must be a date and time with an offset"))?;
+        let at = at.ok_or_else(|| {
+            entry.error(
+                "at",
+                "must be a date and time with an offset, from 1970-01-01T00:00:00Z to \
+                 9999-12-30T22:00:00Z",
+            )
+        })?;
         entry.finish()?;
         list.push(Removed { name, at });
     }

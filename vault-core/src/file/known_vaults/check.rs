@@ -116,7 +116,7 @@ impl KnownVaults {
                 return Err(older_than_elsewhere(what, place));
             }
         }
-        Ok(())
+        self.refuse_older_than_read(file, place)
     }
 
     pub(super) fn elsewhere<'a>(

@@ -1,6 +1,5 @@
 //! Forgets an id at every path, so that an older file of the vault can be confirmed again.
 
-use crate::disk::lock::FileLock;
 use crate::error::Result;
 use crate::file::known_vaults::KnownVaults;
 use crate::keys::vault_id::VaultId;
@@ -27,20 +26,26 @@ impl KnownVaults {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn forget(store: &Path, id: &VaultId) -> Result<usize> {
-        if KnownVaults::load(store)?.without(id).1 == 0 {
+        if KnownVaults::load(store)?.drop_id(id) == 0 {
             return Ok(0);
         }
-        let lock = FileLock::acquire(store)?;
-        let (memory, changed) = KnownVaults::load(store)?.without(id);
-        if changed > 0 {
-            lock.write(&memory.to_text())?;
-        }
+        let mut changed = 0;
+        KnownVaults::update(store, |known| {
+            changed = known.drop_id(id);
+            changed > 0
+        })?;
         Ok(changed)
     }
 
-    /// The records without this id, and the number of those that changed.
-    fn without(mut self, id: &VaultId) -> (KnownVaults, usize) {
-        let mut changed = 0;
+    /// Removes this id from all records; returns the number of those that changed.
+    fn drop_id(&mut self, id: &VaultId) -> usize {
+        let mut changed = usize::from(self.seen.remove(id).is_some());
+        self.seen.retain(|_, seen| {
+            let before = seen.successors.len();
+            seen.successors.retain(|other| other != id);
+            changed += usize::from(seen.successors.len() < before);
+            seen.epoch > 0 || !seen.successors.is_empty()
+        });
         self.known.retain(|_, known| {
             let (present, former) = (known.vault == *id, known.former.len());
             known.former.retain(|other| other != id);
@@ -54,7 +59,7 @@ impl KnownVaults {
             (known.vault, known.generation, known.text) = (*left, 0, None);
             true
         });
-        (self, changed)
+        changed
     }
 }
 
@@ -83,7 +88,7 @@ mod tests {
             ("/b".to_owned(), known(two, &[one, three])),
             ("/c".to_owned(), known(three, &[])),
         ]);
-        let memory = KnownVaults { store: store.clone(), known: all.clone() };
+        let memory = KnownVaults { known: all.clone(), seen: BTreeMap::new() };
         std::fs::write(&store, memory.to_text()).unwrap();
         assert_eq!(KnownVaults::forget(&store, &one).unwrap(), 2);
         let left = KnownVaults::load(&store).unwrap().known;

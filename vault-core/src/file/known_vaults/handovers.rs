@@ -10,11 +10,12 @@ use crate::shown::Shown;
 impl KnownVaults {
     /// Refuses a file whose id was handed over, at this path or at any other, or which hands a former
     /// id over to another id than the one seen at any path: a former writer may have made it. A pin
-    /// of the old id makes no difference.
+    /// of the old id makes no difference. A handover that was only read counts too.
     ///
     /// # Errors
-    /// [`Kind::WrongVault`]; [`Kind::OldGeneration`] for an id that was handed over at another path,
-    /// where this file may belong to a branch that has not merged the handover yet.
+    /// [`Kind::WrongVault`]; [`Kind::OldGeneration`] for an id that was handed over at another path, or
+    /// in a version that was only read: this file may belong to a branch that has not merged the
+    /// handover yet.
     ///
     /// ```
     /// # let ((_folder, store), (alice, [old, file])) = (bootseal_fixtures::path("known_vaults"), bootseal_fixtures::file_twice(""));
@@ -50,7 +51,8 @@ impl KnownVaults {
                 return Err(older_than_elsewhere(what, place));
             }
         }
-        self.refuse_second_handover(file, place)
+        self.refuse_second_handover(file, place)?;
+        self.refuse_before_reading(file, place)
     }
 
     /// Whether exactly this text is the newest that was seen at this path.
@@ -105,7 +107,7 @@ impl KnownVaults {
         id: &VaultId,
         former: &[VaultId],
     ) -> Option<(&String, &Known, VaultId)> {
-        self.known.iter().find_map(|(path, known)| {
+        let judge = |known: &Known| {
             // The last one decides: earlier ones lead to it.
             let at = former.iter().rposition(|old| known.former.contains(old))?;
             let same = |next: &VaultId| {
@@ -114,8 +116,16 @@ impl KnownVaults {
                     // The path may belong to another vault by now.
                     || known.epochs.contains_key(next)
             };
-            let continued = former[at + 1..].iter().chain([id]).any(same);
-            (!continued).then_some((path, known, former[at]))
+            Some((former[at], former[at + 1..].iter().chain([id]).any(same)))
+        };
+        let confirmed = |old: VaultId| {
+            self.known.values().any(|known| judge(known).is_some_and(|other| other == (old, true)))
+        };
+        self.known.iter().find_map(|(path, known)| {
+            let (old, continued) = judge(known)?;
+            // A record whose vault was forgotten does not know what its id was handed over to.
+            let agrees = continued || known.is_forgotten() && confirmed(old);
+            (!agrees).then_some((path, known, old))
         })
     }
 }
@@ -135,7 +145,7 @@ pub(super) fn refuse_former(known: &Known, file: &VerifiedFile, place: &KnownFil
         false => format!("; replace a pin of the old id with {}", known.vault),
     };
     Err(Error::new(Kind::WrongVault, what).in_file(&place.shown).with_help(format!(
-        "Deploy the newest file. To restore older content, sign it again with `bootseal sign`{pin}."
+        "Merge or deploy the newest file: git merge BRANCH, or git pull. To restore older content, sign it again with `bootseal sign`{pin}."
     )))
 }
 
@@ -187,7 +197,7 @@ mod tests {
                 ("/x".to_owned(), known(other, &[other], &[])),
                 ("/y".to_owned(), record.clone()),
             ]);
-            let memory = KnownVaults { store: "/none".into(), known: all };
+            let memory = KnownVaults { known: all, seen: BTreeMap::new() };
             let found = memory.second_handover(&id, former).map(|(_, _, old)| old);
             assert_eq!(found, refused, "{former:?} {id}");
         }

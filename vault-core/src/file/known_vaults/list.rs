@@ -49,6 +49,38 @@ impl RememberedFile {
     }
 }
 
+/// What was read of one id in trusted files, and is not confirmed.
+///
+/// ```
+/// # let ((_folder, store), (alice, [_, file])) = (bootseal_fixtures::path("known_vaults"), bootseal_fixtures::file_twice(""));
+/// use bootseal_core::KnownVaults;
+/// let mut vault = file.open_for_writing(&[alice])?;
+/// vault.rotate(false)?; // a new epoch
+/// let (_, file) = vault.sign_above(0)?;
+/// KnownVaults::record_reading(&store, &file)?;
+/// let known = KnownVaults::load(&store)?;
+/// let read = known.readings().next().unwrap();
+/// assert_eq!((read.vault, read.epoch, read.successors.len()), (file.vault_id(), file.epoch(), 0));
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReadVault {
+    /// The id.
+    pub vault: VaultId,
+    /// Its highest epoch; 0 if none was read.
+    pub epoch: u64,
+    /// The ids that it was handed over to: at most two.
+    pub successors: Vec<VaultId>,
+}
+
+impl ReadVault {
+    /// Whether anything is remembered of this id.
+    pub fn mentions(&self, id: &VaultId) -> bool {
+        self.vault == *id || self.successors.contains(id)
+    }
+}
+
 #[cfg(unix)]
 fn from_bytes(bytes: Vec<u8>) -> Option<PathBuf> {
     use std::os::unix::ffi::OsStringExt;
@@ -72,12 +104,22 @@ impl KnownVaults {
         })
     }
 
+    /// What was only read, id by id.
+    pub fn readings(&self) -> impl Iterator<Item = ReadVault> {
+        self.seen.iter().map(|(vault, seen)| ReadVault {
+            vault: *vault,
+            epoch: seen.epoch,
+            successors: seen.successors.clone(),
+        })
+    }
+
     /// Whether something newer than `file` is remembered of its id, at any path: a higher epoch, or
     /// a handover to another id. [`KnownVaults::forget`] is the way back to such a file.
     pub fn has_newer_keys(&self, file: &VerifiedFile) -> bool {
         let id = file.vault_id();
         self.epoch_of(&id) > file.epoch()
             || self.known.values().any(|known| known.former.contains(&id))
+            || self.seen.get(&id).is_some_and(|seen| !seen.successors.is_empty())
     }
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod forget;
 pub(crate) mod handovers;
 pub(crate) mod list;
 pub(crate) mod remember;
+pub(crate) mod seen;
 pub(crate) mod text;
 
 use crate::disk::paths::real_path;
@@ -98,8 +99,9 @@ fn key(path: &Path) -> String {
 /// ```
 #[derive(Debug)]
 pub struct KnownVaults {
-    store: PathBuf,
     known: BTreeMap<String, Known>,
+    /// What was only read, by id.
+    seen: BTreeMap<VaultId, Seen>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,6 +115,16 @@ struct Known {
     /// Former ids of the file, which were handed over. A new file that is signed with one of them
     /// comes from a former writer.
     former: Vec<VaultId>,
+}
+
+/// What was read of one id.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Seen {
+    /// The highest epoch; 0 if none was read.
+    epoch: u64,
+    /// The ids that it was handed over to. More than one means that a former writer made one of the
+    /// handovers, so no more than two are kept.
+    successors: Vec<VaultId>,
 }
 
 impl Known {
@@ -148,12 +160,13 @@ impl KnownVaults {
     pub fn load(store: &Path) -> Result<KnownVaults> {
         let bytes = PrivateFile::read(store, LARGEST)?.unwrap_or_default();
         let text = String::from_utf8(bytes).map_err(|_| Error::malformed("is not UTF-8"));
-        let known = text.and_then(|text| KnownVaults::parse(&text)).map_err(|error| {
+        let parsed = text.and_then(|text| KnownVaults::parse(&text));
+        let (known, seen) = parsed.map_err(|error| {
             error
                 .in_file(store)
                 .with_help("bootseal records in this file which vault each sealed file is. Fix it, or move it away to start over.")
         })?;
-        Ok(KnownVaults { store: store.to_path_buf(), known })
+        Ok(KnownVaults { known, seen })
     }
 
     /// The id that is known for the file.
@@ -168,8 +181,9 @@ impl KnownVaults {
 
     /// The highest epoch of this vault that was seen in any file; 0 if none was.
     pub fn epoch_of(&self, vault: &VaultId) -> u64 {
-        let seen = self.known.values().filter_map(|known| known.epochs.get(vault));
-        seen.copied().max().unwrap_or_default()
+        let known = self.known.values().filter_map(|known| known.epochs.get(vault));
+        let read = self.seen.get(vault).map(|seen| &seen.epoch);
+        known.chain(read).copied().max().unwrap_or_default()
     }
 
     /// A file is recognised by its first key, but the entry for any of its keys can refuse it.

@@ -1,8 +1,6 @@
 //! Records a confirmed file in the known vaults.
 
-use crate::disk::lock::FileLock;
-use crate::disk::paths::create_private_parent;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::file::known_vaults::{Known, KnownFile, KnownVaults};
 use crate::file::verified::VerifiedFile;
 use crate::keys::vault_id::VaultId;
@@ -18,7 +16,7 @@ impl KnownVaults {
     /// handed over is not recorded as the file's id again.
     ///
     /// # Errors
-    /// [`Kind::Io`] if the store cannot be locked or written; the errors of [`KnownVaults::load`].
+    /// [`Kind::Io`](crate::Kind::Io) if the store cannot be locked or written; the errors of [`KnownVaults::load`].
     ///
     /// ```
     /// # let ((_folder, store), [first, other]) = (bootseal_fixtures::path("known_vaults"), bootseal_fixtures::two_vaults());
@@ -33,25 +31,18 @@ impl KnownVaults {
         place: &KnownFile,
         file: &VerifiedFile,
     ) -> Result<Option<VaultId>> {
-        create_private_parent(store).map_err(|error| {
-            Error::new(Kind::Io, format!("cannot be created: {error}"))
-                .in_file(store.parent().unwrap_or(store))
-        })?;
         // Nothing is written if nothing has changed, so that a full disk does not prevent reading.
         if KnownVaults::load(store)?.learned(place, file).is_empty() {
             return Ok(None);
         }
-        let lock = FileLock::acquire(store)?;
-        let mut memory = KnownVaults::load(store)?;
-        let before = memory.vault_of(place);
-        let learned = memory.learned(place, file);
-        memory.known.extend(learned);
-        let text = memory.to_text();
-        if memory.store.exists() {
-            lock.write(&text)?
-        } else {
-            lock.create(&text)?
-        }
+        let mut before = None;
+        KnownVaults::update(store, |memory| {
+            before = memory.vault_of(place);
+            let learned = memory.learned(place, file);
+            memory.known.extend(learned);
+            memory.drop_confirmed();
+            true
+        })?;
         Ok(before.filter(|before| *before != file.vault_id()))
     }
 

@@ -1,7 +1,8 @@
 //! The file format of the known vaults: TOML with one table for each sealed file.
 
 use crate::error::{Error, Result};
-use crate::file::known_vaults::{Known, KnownVaults};
+use crate::file::known_vaults::{Known, KnownVaults, Seen};
+use crate::keys::vault_id::VaultId;
 use crate::text::path::BasicString;
 use crate::text::table_reader::Fields;
 use crate::text::toml_value::{parse_toml, to_value};
@@ -30,25 +31,60 @@ impl KnownVaults {
                 known.epochs.iter().map(|(id, epoch)| format!("{id} = {epoch}")).collect();
             text.push_str(&format!("epochs = {{ {} }}\n", epochs.join(", ")));
             if !known.former.is_empty() {
-                let former: Vec<String> =
-                    known.former.iter().map(|id| format!("\"{id}\"")).collect();
-                text.push_str(&format!("former = [{}]\n", former.join(", ")));
+                text.push_str(&format!("former = [{}]\n", quoted(&known.former)));
+            }
+        }
+        for (id, seen) in &self.seen {
+            text.push_str(&format!("\n[[seen]]\nvault = \"{id}\"\n"));
+            if seen.epoch > 0 {
+                text.push_str(&format!("epoch = {}\n", seen.epoch));
+            }
+            if !seen.successors.is_empty() {
+                text.push_str(&format!("successors = [{}]\n", quoted(&seen.successors)));
             }
         }
         text
     }
 
-    /// Parses the entries, by the keys of their files.
-    pub(super) fn parse(text: &str) -> Result<BTreeMap<String, Known>> {
+    /// Parses the records: those of files, by their keys, and what was only read, by id.
+    pub(super) fn parse(text: &str) -> Result<(BTreeMap<String, Known>, BTreeMap<VaultId, Seen>)> {
         let Some(Value::Table(table)) = to_value(&DeValue::Table(parse_toml(text)?.into_inner()))
         else {
             return Err(Error::malformed("cannot be read"));
         };
         let mut fields = Fields::of("known_vaults", table);
         let files = fields.array("file")?.unwrap_or_default();
+        let seen = fields.array("seen")?.unwrap_or_default();
         fields.finish()?;
-        files.into_iter().map(entry).collect()
+        let known = files.into_iter().map(entry).collect::<Result<_>>()?;
+        Ok((known, seen.into_iter().map(reading).collect::<Result<_>>()?))
     }
+}
+
+fn quoted(ids: &[VaultId]) -> String {
+    ids.iter().map(|id| format!("\"{id}\"")).collect::<Vec<_>>().join(", ")
+}
+
+fn ids(values: Option<Vec<Value>>) -> Result<Vec<VaultId>> {
+    let values = values.unwrap_or_default();
+    values.iter().map(|id| id.as_str().unwrap_or_default().parse()).collect()
+}
+
+fn count(value: i64) -> Result<u64> {
+    u64::try_from(value).map_err(|_| Error::malformed("a negative count"))
+}
+
+fn reading(seen: Value) -> Result<(VaultId, Seen)> {
+    let Value::Table(seen) = seen else {
+        return Err(Error::malformed("`seen` must contain only tables"));
+    };
+    let mut fields = Fields::of("seen", seen);
+    let vault = fields.string("vault")?;
+    let vault = fields.required("vault", vault)?.parse()?;
+    let epoch = count(fields.integer("epoch")?.unwrap_or_default())?;
+    let successors = ids(fields.array("successors")?)?;
+    fields.finish()?;
+    Ok((vault, Seen { epoch, successors }))
 }
 
 fn entry(file: Value) -> Result<(String, Known)> {
@@ -60,7 +96,6 @@ fn entry(file: Value) -> Result<(String, Known)> {
     let path = file.required("path", path)?;
     let vault = file.string("vault")?;
     let vault = file.required("vault", vault)?.parse()?;
-    let count = |value: i64| u64::try_from(value).map_err(|_| Error::malformed("a negative count"));
     // Older versions did not record generations.
     let generation = count(file.integer("generation")?.unwrap_or_default())?;
     let text = match file.string("text")? {
@@ -76,9 +111,7 @@ fn entry(file: Value) -> Result<(String, Known)> {
         .iter()
         .map(|(id, epoch)| Ok((id.parse()?, count(epoch.as_integer().unwrap_or(-1))?)));
     let epochs = epochs.collect::<Result<_>>()?;
-    let former = file.array("former")?.unwrap_or_default();
-    let former =
-        former.iter().map(|id| id.as_str().unwrap_or_default().parse()).collect::<Result<_>>()?;
+    let former = ids(file.array("former")?)?;
     file.finish()?;
     Ok((path, Known { vault, generation, text, epochs, former }))
 }

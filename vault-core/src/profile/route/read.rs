@@ -208,8 +208,8 @@ fn upstream(fields: &mut Fields, profile: &Profile) -> Result<Url> {
             ),
         );
         return Err(error.with_help(format!(
-            "The token is sent only to {}, and only over TLS unless the login uses http too. Add another host in the profile: [{}.login] hosts = [\"{host}\"]",
-            profile.hosts_display(),
+            "The token is sent only to {}. Add another host in the profile: [{}.login] hosts = [\"{host}\"]",
+            profile.destinations(),
             profile.table
         )));
     }

@@ -4,6 +4,7 @@ use crate::access::recipient::Recipient;
 use crate::error::{Error, Kind, Result};
 use crate::file::header::Access;
 use crate::review::changes::find;
+use crate::review::merge::renames::with_all_renames;
 use crate::review::merge::side::{Side, Signed};
 use crate::vault::{CanWrite, Vault};
 
@@ -17,7 +18,7 @@ impl Vault<CanWrite> {
         now: u64,
     ) -> Result<Vec<Access>> {
         let current = self.file.header.access.clone();
-        let (result, not_let_in) = match (&ours.signed, &theirs.signed) {
+        let (result, mut not_let_in) = match (&ours.signed, &theirs.signed) {
             (Some(ours), Some(theirs)) => self.joined(base.signed.as_ref(), ours, theirs)?,
             // A hand edit contributes only properties.
             _ => (current.clone(), Vec::new()),
@@ -32,7 +33,7 @@ impl Vault<CanWrite> {
             match (find(&current, &entry.name), same_key) {
                 (None, Some(old)) if old.role == entry.role => {
                     renamed.push(old.name.clone());
-                    self.rename_access(&old.name, entry)?;
+                    self.rename_access(&old.name, &entry.name)?;
                 }
                 (None, Some(old)) => {
                     let what = format!(
@@ -42,6 +43,10 @@ impl Vault<CanWrite> {
                     return Err(self.placed(Error::new(Kind::Conflict, what)));
                 }
                 (None, None) => self.add_access(entry.clone())?,
+                // The side that made this reader a writer has not checked the passphrase.
+                (Some(before), _) if entry.clone().in_place_of(&before).is_err() => {
+                    not_let_in.push(entry.clone());
+                }
                 (Some(before), _) if before != *entry => {
                     drop(self.replace_access(entry.clone(), now)?)
                 }
@@ -78,7 +83,9 @@ impl Vault<CanWrite> {
         let has = |list: &[Access], recipient: &Recipient| {
             list.iter().any(|access| access.recipient == *recipient)
         };
-        let (mine, other) = (&ours.access, &theirs.access);
+        let base_list = base.map_or(&[][..], |base| &base.access);
+        let [base_list, mine, other] = &with_all_renames([base_list, &ours.access, &theirs.access])
+            .map_err(|error| self.placed(error))?;
         let conflict = |name: &str| {
             let what = format!("both sides changed the role or recipient of {name} in access");
             self.placed(Error::new(Kind::Conflict, what))
@@ -89,7 +96,7 @@ impl Vault<CanWrite> {
         {
             let name = &access.name;
             let (a, b) = (find(mine, name), find(other, name));
-            let Some(base) = base else {
+            if base.is_none() {
                 match (a, b) {
                     (Some(a), Some(b)) if a == b => result.push(a),
                     (Some(_), Some(_)) => return Err(conflict(name)),
@@ -98,10 +105,10 @@ impl Vault<CanWrite> {
                     (a, b) => not_let_in.extend(a.or(b)),
                 }
                 continue;
-            };
+            }
             // A side that is older than the other side's new keys may be a restored old version, so
             // its additions are not accepted.
-            let entry = match (find(&base.access, name), a, b) {
+            let entry = match (find(base_list, name), a, b) {
                 (_, Some(a), Some(b)) if a == b => a,
                 (Some(one), Some(a), Some(b)) if one == b && ours.keys_as_new_as(theirs) => a,
                 (Some(one), Some(a), Some(b)) if one == a && theirs.keys_as_new_as(ours) => b,
@@ -123,7 +130,7 @@ impl Vault<CanWrite> {
             };
             // Recipients are compared as well, because one side may have removed an entry that the
             // other side only renamed.
-            let was = has(&base.access, &entry.recipient);
+            let was = has(base_list, &entry.recipient);
             if !was || has(mine, &entry.recipient) && has(other, &entry.recipient) {
                 result.push(entry);
             }
@@ -311,7 +318,7 @@ mod tests {
         let mut team = team;
         team.base = team.branch(|vault| vault.add_access(access("web1")).unwrap());
         let removed = team.branch(|vault| drop(vault.remove_access("web1", 200).unwrap()));
-        let renamed = team.branch(|vault| vault.rename_access("web1", &access("web-1")).unwrap());
+        let renamed = team.branch(|vault| vault.rename_access("web1", "web-1").unwrap());
         for (ours, theirs) in [(&removed, &renamed), (&renamed, &removed)] {
             let (vault, _) = team.merge(ours, theirs).unwrap();
             assert!(read(&vault.file().text()).open(&[web1.clone()]).is_err());
@@ -323,6 +330,51 @@ mod tests {
         });
         let (vault, _) = team.merge(&both, &renamed).unwrap();
         assert!(read(&vault.file().text()).open(&[web1.clone()]).is_ok());
+    }
+
+    #[test]
+    fn a_new_name_on_one_side_and_a_new_key_or_role_on_the_other_are_both_kept() {
+        let mut team = Team::new();
+        let (old, new) = (Identity::generate().unwrap(), Identity::generate().unwrap());
+        let member =
+            |name: &str, role, who: &Identity| Access::new(name, role, who.recipient()).unwrap();
+        let reader = member("web1", Role::Reader, &old);
+        team.base = team.branch(|vault| vault.add_access(reader.clone()).unwrap());
+        let renamed = team.branch(|vault| vault.rename_access("web1", "web-1").unwrap());
+        for (role, who) in [(Role::Writer, &old), (Role::Reader, &new)] {
+            let changed = member("web1", role, who);
+            let changed =
+                team.branch(|vault| drop(vault.replace_access(changed.clone(), 200).unwrap()));
+            for (ours, theirs) in [(&renamed, &changed), (&changed, &renamed)] {
+                let (vault, merged) = team.merge(ours, theirs).unwrap();
+                let last = vault.file().access().last().unwrap();
+                assert_eq!(*last, member("web-1", role, who));
+                assert!(merged.not_let_in.is_empty());
+                assert_eq!(
+                    read(&vault.file().text()).open(&[old.clone()]).is_ok(),
+                    who.recipient() == old.recipient()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn two_new_names_of_one_member_and_one_name_of_two_members_are_conflicts() {
+        let mut team = Team::new();
+        let (web1, web2) = (Identity::generate().unwrap(), Identity::generate().unwrap());
+        let access =
+            |name: &str, who: &Identity| Access::new(name, Role::Reader, who.recipient()).unwrap();
+        team.base = team.branch(|vault| vault.add_access(access("web1", &web1)).unwrap());
+        let one = team.branch(|vault| vault.rename_access("web1", "web-1").unwrap());
+        let other = team.branch(|vault| vault.rename_access("web1", "shop").unwrap());
+        let added = team.branch(|vault| vault.add_access(access("web-1", &web2)).unwrap());
+        for (ours, theirs, word) in [(&one, &other, "web1"), (&one, &added, "web-1")] {
+            for (ours, theirs) in [(ours, theirs), (theirs, ours)] {
+                let error = team.merge(ours, theirs).unwrap_err();
+                assert_eq!(error.kind(), Kind::Conflict, "{error}");
+                assert!(error.to_string().contains(word), "{error}");
+            }
+        }
     }
 
     #[test]

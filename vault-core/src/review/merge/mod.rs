@@ -3,6 +3,7 @@
 
 pub(crate) mod access;
 pub(crate) mod assemble;
+mod renames;
 pub(crate) mod side;
 
 use crate::error::{Error, Kind, Result};
@@ -110,6 +111,36 @@ impl Vault<CanWrite> {
         header.generation = header.generation.max(generation);
         let access = access_changes(&before, &header.access);
         Ok(Merged { took, access, left_out, not_let_in })
+    }
+
+    /// Lists the properties that both sides changed differently: a merge asks for a choice for each.
+    ///
+    /// # Errors
+    /// [`Kind::WrongVault`] and [`Kind::OldGeneration`] as for [`Vault::merge`].
+    ///
+    /// ```
+    /// # let (alice, text) = bootseal_fixtures::sealed("a = 1\n");
+    /// use bootseal_core::{SealedFile, Side};
+    /// let base = || SealedFile::parse(text.clone().into_bytes())?.verify(&[])?.open_for_writing(&[alice.clone()]);
+    /// let (mut ours, mut theirs) = (base()?, base()?);
+    /// ours.set_readable(&"a".parse()?, &2.into())?;
+    /// theirs.set_readable(&"a".parse()?, &3.into())?;
+    ///
+    /// let (base, mine, theirs) = (Side::of(&base()?)?, Side::of(&ours)?, Side::of(&theirs)?);
+    /// assert_eq!(ours.clashes(&base, &mine, &theirs)?[0].path.to_string(), "a");
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn clashes(&self, base: &Side, ours: &Side, theirs: &Side) -> Result<Vec<Clash>> {
+        self.check_sides(base, ours, theirs)?;
+        let mut clashes = Vec::new();
+        let (before, mine, other) =
+            (by_name(&base.values), by_name(&ours.values), by_name(&theirs.values));
+        let mut note = |clash: &Clash| {
+            clashes.push(clash.clone());
+            Some(Taken::Ours)
+        };
+        self.decide(base, (ours, &mine), (theirs, &other), &before, &mut note)?;
+        Ok(clashes)
     }
 
     /// Makes the three-way decision for each property. Returns the properties taken and those of

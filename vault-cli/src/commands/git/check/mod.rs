@@ -13,7 +13,7 @@ use crate::commands::git::check::values::{Found, Values};
 use crate::commands::verify::since::Since;
 use crate::context::Context;
 use crate::formats::parse_named;
-use crate::git::objects::is_sealed;
+use crate::git::objects::{Entry, is_sealed};
 use crate::git::repository::Repository;
 use crate::trust::rules::Rules;
 use crate::ui::failure::{Exit, Failure, Result};
@@ -24,6 +24,10 @@ use std::path::{Path, PathBuf};
 
 /// The number of bytes of a plain settings file that are parsed.
 const PARSED: usize = 1 << 20;
+/// How the last line of a sealed file begins.
+const SIGNATURE: &[u8] = b"\nsignature = \"";
+/// The number of bytes at the end of a file that contain its last line, if it is a sealed file.
+const LAST_LINE: usize = 128;
 
 type Findings = Vec<(String, Failure)>;
 
@@ -44,6 +48,10 @@ pub(crate) fn run(options: &GitCheck, context: &mut Context<'_>) -> Result<(), E
     for name in &names {
         let Some(bytes) = files.content(name)? else { continue };
         findings.extend(in_clear(name, &bytes, &known, &values).map(|what| (name.clone(), what)));
+        if !is_sealed(name) {
+            let failure = checked.unlike_head(name, files.entry(name), bytes).err();
+            findings.extend(failure.map(|failure| (name.clone(), failure)));
+        }
     }
     report(findings, context)
 }
@@ -113,6 +121,22 @@ impl Checked<'_> {
     fn older(&self, name: &str, file: &VerifiedFile) -> Result<()> {
         let path = self.repository.top().join(name);
         self.since.map_or(Ok(()), |since| since.check_named(name, &path, file).map(drop))
+    }
+
+    /// Checks a file of any name that has the form of a sealed file, and that HEAD lacks or has with
+    /// other content: a branch decides the names.
+    fn unlike_head(&self, name: &str, entry: Option<&Entry>, bytes: Vec<u8>) -> Result<()> {
+        let Some(since) = self.since else { return Ok(()) };
+        let tail = &bytes[bytes.len().saturating_sub(LAST_LINE)..];
+        let has_signature = tail.windows(SIGNATURE.len()).any(|window| window == SIGNATURE);
+        if !has_signature || since.is_same(name, entry, &bytes)? {
+            return Ok(());
+        }
+        match SealedFile::parse(bytes) {
+            Ok(file) => self.older(name, &file.verify(&[])?),
+            // Any text may contain such a line.
+            Err(_) => Ok(()),
+        }
     }
 
     /// Finds values that are readable against the file's own rules: a new one is a finding, and one

@@ -1,12 +1,17 @@
 //! `bootseal resolve`: resolves a merge conflict that git left in a sealed file. Both sides are
 //! read from git, never from the text with the markers.
 
-use crate::cli::{Resolve, Which};
+mod choices;
+mod sides;
+
+use crate::basis::sides::{Judged, edited, judge, side};
+use crate::basis::versions::Versions;
+use crate::cli::Resolve;
+use crate::commands::resolve::choices::Choices;
+use crate::commands::resolve::sides::Sides;
 use crate::commands::sign::refuse_dates;
 use crate::context::Context;
 use crate::git::repository::Repository;
-use crate::git::sides::{Judged, edited, judge, side};
-use crate::git::versions::Versions;
 use crate::trust::keyring::Keys;
 use crate::trust::memory::Memory;
 use crate::trust::pins;
@@ -14,13 +19,12 @@ use crate::trust::save::save;
 use crate::trust::vouch::vouch;
 use crate::ui::change_report;
 use crate::ui::failure::{Exit, Failure, Result};
-use crate::ui::output::timestamp;
 use crate::ui::prompt::Consent;
 use crate::ui::review::Review;
 use crate::ui::review_row::Row;
 use bootseal_core::{
-    CanWrite, Changes, Clash, FileLock, HandEdit, Kind, MergePlan, MergeSide, Merged, Property,
-    SealedFile, Shown, Side, Taken, Vault, VerifiedFile, shell_path,
+    CanWrite, Changes, FileLock, HandEdit, Kind, MergePlan, MergeSide, Merged, SealedFile, Shown,
+    Side, Taken, Vault, VerifiedFile, shell_path,
 };
 use serde_json::json;
 use std::path::Path;
@@ -83,18 +87,11 @@ pub(crate) fn run(options: &Resolve, context: &mut Context<'_>) -> Result<(), Ex
         (None, None) => Side::empty(),
     };
     let (ours, theirs) = if into_theirs { (two, one) } else { (one, two) };
-    let mut undecided = None;
+    let clashes = vault.clashes(&base, &ours, &theirs).map_err(|error| error.in_file(path))?;
+    let choices = Choices::make(&clashes, &options.take, &sides, context)
+        .map_err(|failure| failure.in_file(path))?;
     let now = context.now();
-    let merged = vault.merge(
-        &base,
-        &ours,
-        &theirs,
-        |clash| choose(clash, options, &mut undecided, context),
-        now,
-    );
-    if let Some(failure) = undecided {
-        return Err(Failure::into(failure));
-    }
+    let merged = vault.merge(&base, &ours, &theirs, |clash| choices.of(clash), now);
     let merged = merged.map_err(|error| error.in_file(path))?;
 
     let before_merge = SealedFile::parse(old.into_bytes())?.verify(&[])?;
@@ -155,116 +152,6 @@ fn report(
         }))?;
     }
     Ok(())
-}
-
-/// The three versions of the merge, from git.
-struct Sides {
-    base: Option<Vec<u8>>,
-    ours: Vec<u8>,
-    theirs: Vec<u8>,
-}
-
-impl Sides {
-    /// Reads the versions from the revisions that were named, else from the index during a merge,
-    /// else from the parents if HEAD is a merge commit.
-    fn of(repository: &Repository, name: &str, options: &Resolve) -> Result<Sides> {
-        let missing = |which: &str| {
-            Failure::new(Kind::NotFound, format!("{which} has no {}", Shown(name)))
-                .with_help("Name the two sides: bootseal resolve FILE --ours REV --theirs REV")
-        };
-        if let (Some(ours), Some(theirs)) = (&options.ours, &options.theirs) {
-            return Sides::at(
-                repository,
-                name,
-                &repository.commit(ours)?,
-                &repository.commit(theirs)?,
-                missing,
-            );
-        }
-        let unmerged = repository.ask(&["ls-files", "-u", "-z", "--", name])?;
-        if !unmerged.is_empty() {
-            return Ok(Sides {
-                base: repository.blob(":1", name)?,
-                ours: repository.blob(":2", name)?.ok_or_else(|| missing("our side"))?,
-                theirs: repository.blob(":3", name)?.ok_or_else(|| missing("their side"))?,
-            });
-        }
-        match (repository.commit("HEAD^1"), repository.commit("HEAD^2")) {
-            (Ok(ours), Ok(theirs)) => Sides::at(repository, name, &ours, &theirs, missing),
-            _ => Err(Failure::new(
-                Kind::NotFound,
-                "no merge is in progress, and HEAD is not a merge commit, so there are no two sides",
-            )
-            .with_help(
-                "Name them: bootseal resolve FILE --ours REV --theirs REV. After a manual edit: bootseal sign",
-            )),
-        }
-    }
-
-    fn at(
-        repository: &Repository,
-        name: &str,
-        ours: &str,
-        theirs: &str,
-        missing: impl Fn(&str) -> Failure,
-    ) -> Result<Sides> {
-        let base = repository.merge_base(ours, theirs)?;
-        Ok(Sides {
-            base: base.map(|base| repository.blob(&base, name)).transpose()?.flatten(),
-            ours: repository.blob(ours, name)?.ok_or_else(|| missing("our side"))?,
-            theirs: repository.blob(theirs, name)?.ok_or_else(|| missing("their side"))?,
-        })
-    }
-}
-
-/// Chooses the side for a property that both sides changed.
-fn choose(
-    clash: &Clash,
-    options: &Resolve,
-    undecided: &mut Option<Failure>,
-    context: &mut Context<'_>,
-) -> Option<Taken> {
-    match options.take {
-        Some(Which::Ours) => return Some(Taken::Ours),
-        Some(Which::Theirs) => return Some(Taken::Theirs),
-        None => {}
-    }
-    let described = |(property, at): &(Option<Property>, Option<u64>)| match property {
-        None => Row::fixed("removed"),
-        Some(Property::Readable(value)) => {
-            change_report::cell(&clash.path, value, &Changes::default())
-        }
-        Some(Property::Sealed(_)) => {
-            let at = at.map_or("at an unknown time".into(), timestamp);
-            Row::fixed(format!("sealed, set {at}"))
-        }
-    };
-    let rows = [
-        Row::default().long(clash.path.to_string()).and(": both sides changed it"),
-        Row::fixed("  ours:   ").then(described(&clash.ours)),
-        Row::fixed("  theirs: ").then(described(&clash.theirs)),
-    ];
-    let text = rows.map(|row| row.whole()).join("\n");
-    if !context.ui.can_ask() {
-        let failure = Failure::new(Kind::NoTerminal, text)
-            .with_help("Choose one side for all of them: --take ours, or --take theirs");
-        undecided.get_or_insert(failure);
-        return None;
-    }
-    loop {
-        match context.ui.ask_word(&format!("{text}\nTake ours or theirs? [o/t] ")).as_deref() {
-            Ok("o" | "ours") => return Some(Taken::Ours),
-            Ok("t" | "theirs") => return Some(Taken::Theirs),
-            Ok(_) => {}
-            Err(_) => {
-                undecided.get_or_insert(Failure::new(
-                    Kind::NoTerminal,
-                    "no answer from the terminal; nothing was changed",
-                ));
-                return None;
-            }
-        }
-    }
 }
 
 fn described(path: &Path, merged: &Merged, changes: &Changes) -> Review {

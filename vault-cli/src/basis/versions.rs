@@ -1,15 +1,13 @@
 //! The versions of a file that git has, and the newest one that can be trusted.
 
 use crate::git::budget::Budget;
-use crate::git::history::History;
-use crate::git::repository::Repository;
+use crate::git::forks::Fork;
 use crate::git::version::Version;
 use crate::trust::keyring::Keys;
 use crate::trust::memory::Memory;
 use crate::ui::failure::Result;
 use bootseal_core::{
-    CanRead, Kind, Pin, Property, PropertyPath, SealedFile, SignedVersion, Vault, VaultId,
-    VerifiedFile,
+    CanRead, Pin, Property, PropertyPath, SealedFile, SignedVersion, Vault, VaultId, VerifiedFile,
 };
 use std::cmp::Reverse;
 use std::collections::HashSet;
@@ -34,14 +32,8 @@ impl Versions {
             [] => memory.accepts(&version.signed),
             pins => version.signed.is_accepted(pins),
         });
-        if let Some((one, other)) = fork(&found) {
-            let what = format!(
-                "this vault was handed over twice, to {one} and to {other}: a former writer may have made one of them"
-            );
-            return Err(bootseal_core::Error::new(Kind::WrongVault, what)
-                .in_file(path)
-                .with_help("Choose the right one: --pin VAULT. Ask the person who removed the last writer.")
-                .into());
+        if let Some(fork) = Fork::among(&found) {
+            return Err(fork.error(path));
         }
         let first = found.first().map(|first| first.signed.clone());
         Ok(Versions(first.map_or(Vec::new(), |first| line_of(&first, found))))
@@ -192,44 +184,9 @@ fn handed_over(found: &[Version]) -> HashSet<VaultId> {
     found.iter().flat_map(|version| version.signed.former_ids()).copied().collect()
 }
 
-/// Finds two current ids that both succeed the same former id. One of the two handovers was made by
-/// a removed writer.
-fn fork(found: &[Version]) -> Option<(VaultId, VaultId)> {
-    let dead = handed_over(found);
-    let mut live: Vec<&SignedVersion> = found.iter().map(|version| &version.signed).collect();
-    let mut seen = HashSet::new();
-    live.retain(|one| !dead.contains(&one.vault_id()) && seen.insert(one.vault_id()));
-    let shares = |one: &SignedVersion, other: &SignedVersion| {
-        one.former_ids().iter().any(|id| other.former_ids().contains(id))
-    };
-    live.iter().enumerate().find_map(|(at, one)| {
-        let other = live[at + 1..].iter().find(|other| shares(one, other))?;
-        Some((one.vault_id(), other.vault_id()))
-    })
-}
-
 /// Whether a version and a vault share one lineage: the same id, a former id, or a successor.
 fn is_related(version: &SignedVersion, vault: VaultId, former: &[VaultId]) -> bool {
     version.vault_id() == vault
         || former.contains(&version.vault_id())
         || version.former_ids().contains(&vault)
-}
-
-/// The signed versions of a file in git: those in the history of HEAD, and all of them. Outside a
-/// repository, and before the first commit, there are none.
-///
-/// # Errors
-/// If the file belongs to another repository than the current folder, or if git fails.
-pub(crate) fn in_git(path: &Path) -> Result<(History, History)> {
-    let repository = match Repository::of(path) {
-        Ok(repository) => repository,
-        Err(failure) if failure.kind() == Kind::NotFound => return Ok(Default::default()),
-        Err(failure) => return Err(failure),
-    };
-    let name = repository.name_of(path)?;
-    let Some(head) = repository.head()? else { return Ok(Default::default()) };
-    let (mut here, all) = repository.histories(&head, &name)?;
-    // A staged version may be newer than any commit.
-    here.versions.extend(repository.blob(":0", &name)?.and_then(Version::of_text));
-    Ok((here, all))
 }
