@@ -61,6 +61,7 @@ pub use text::document::Property;
 pub use text::elements::names::{Element, elements};
 pub use text::elements::path::ElementPath;
 pub use text::host::AddressHost;
+pub use text::parse::value_parts::{ValuePart, value_parts};
 pub use text::path::{BasicString, PropertyPath};
 pub use text::plain::{PlainContent, PlainDocument, PlainProperty};
 pub use text::settings::seal::sealing_names;

@@ -316,7 +316,7 @@ mod tests {
         for (name, property) in file.properties() {
             if let Property::Sealed(text) = property {
                 assert_eq!(
-                    value::open(&old.key, &file.vault_id(), name, text).unwrap_err().kind(),
+                    value::open(&old.key, &file.vault_id(), &name, &text).unwrap_err().kind(),
                     Kind::MovedValue
                 );
             }

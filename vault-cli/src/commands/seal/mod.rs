@@ -27,7 +27,7 @@ use crate::trust::target::Target;
 use crate::trust::{locate, pins};
 use crate::ui::failure::{Exit, Failure, Result};
 use bootseal_core::{
-    FileLock, Kind, Property, PropertyPath, Shown, ValueKind, Vault, VerifiedFile, sealing_names,
+    FileLock, Kind, PropertyPath, Shown, ValueKind, Vault, VerifiedFile, sealing_names,
 };
 use serde_json::json;
 use std::borrow::Cow;
@@ -300,7 +300,7 @@ pub(crate) fn add(
     context: &mut Context<'_>,
 ) -> Result<()> {
     for (name, _) in input.names().filter(|(name, _)| !sealed.contains(&**name)) {
-        if matches!(file.property(&name), Some(Property::Sealed(_))) {
+        if file.is_sealed(&name) == Some(true) {
             let text =
                 format!("{name} is sealed in {}, and would become readable", Shown::path(path));
             return Err(Failure::new(Kind::Conflict, text).with_help(
@@ -308,7 +308,7 @@ pub(crate) fn add(
             ));
         }
     }
-    let there = input.names().filter(|(path, _)| file.property(path).is_some());
+    let there = input.names().filter(|(path, _)| file.is_sealed(path).is_some());
     let there: Vec<String> = there.map(|(path, _)| path.to_string()).collect();
     target.check_writer(file)?;
     let now = context.now();

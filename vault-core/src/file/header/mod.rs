@@ -207,7 +207,7 @@ pub(crate) struct Handover {
     pub(crate) signature: [u8; 64],
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Header {
     pub(crate) generation: u64,
     pub(crate) epoch: u64,

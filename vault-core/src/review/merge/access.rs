@@ -233,7 +233,7 @@ mod tests {
         }
         for (name, property) in vault.file().properties() {
             if let Property::Sealed(text) = property {
-                assert!(value::open(&leaked.key, &vault.file().vault_id(), name, text).is_err());
+                assert!(value::open(&leaked.key, &vault.file().vault_id(), &name, &text).is_err());
             }
         }
     }
