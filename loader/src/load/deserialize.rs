@@ -347,6 +347,24 @@ mod tests {
     }
 
     #[test]
+    fn rules_for_what_is_sealed_are_no_settings_of_the_application() {
+        let tables = |text: &str| -> Vec<String> {
+            let vault = crate::testing::vault([("a.password", "canary")], text).unwrap();
+            let whole: BTreeMap<String, serde::de::IgnoredAny> = vault.deserialize("").unwrap();
+            whole.into_keys().collect()
+        };
+        assert_eq!(tables("b = 1\n[seal]\nnames = ['*password*']\n"), ["a", "b"]);
+        assert_eq!(tables("[seal]\nnames = ['*x*']\ncolour = 'grey'\n"), ["a", "seal"]);
+        #[derive(Deserialize)]
+        struct Rules {
+            names: Vec<String>,
+        }
+        let text = "[seal]\nnames = ['*password*']\n";
+        let vault = crate::testing::vault([("a.password", "canary")], text).unwrap();
+        assert_eq!(vault.deserialize::<Rules>("seal").unwrap().names, ["*password*"]);
+    }
+
+    #[test]
     fn a_secret_field_needs_a_sealed_value_and_any_other_field_a_readable_or_exposed_one() {
         #[derive(Deserialize, Debug)]
         #[allow(dead_code)]
