@@ -18,7 +18,7 @@ fn basis() -> Vault<CanWrite> {
 }
 
 fn readable(file: &VerifiedFile) -> Vec<(String, Property)> {
-    file.properties().map(|(path, property)| (path.to_string(), property.clone())).collect()
+    file.properties().map(|(path, property)| (path.to_string(), property)).collect()
 }
 
 fuzz_target!(|bytes: Vec<u8>| {
@@ -29,7 +29,7 @@ fuzz_target!(|bytes: Vec<u8>| {
         return;
     }
     assert_eq!((vault.file().vault_id(), vault.file().access()), (id, access.as_slice()));
-    let paths: Vec<_> = vault.file().properties().map(|(path, _)| path.clone()).collect();
+    let paths: Vec<_> = vault.file().names().map(|(path, _)| path).collect();
     for path in paths.iter().take(4) {
         let mut vault = basis();
         vault.adopt(&edit, &[]).expect("it was taken a moment ago");

@@ -127,6 +127,72 @@ fn sealing_as_much_as_is_allowed_takes_little_memory() {
     within_mib(WITHOUT_OPTIMISATION, &home, &args, 0, "");
 }
 
+/// A vault of this home with as many readable properties, array elements and `[[blocks]]` as a file
+/// may have, in three files; `many` has a new value for each property.
+fn large(home: &Home) -> [&'static str; 3] {
+    let properties = |value: &str| -> String {
+        let lines = (0..most(130_000)).map(|at| format!("k{at:x} = \"{}\"\n", value.repeat(100)));
+        lines.collect()
+    };
+    let array: String = (0..most(1_000_000)).map(|at| format!("'{at:x}',\n")).collect();
+    let blocks = "[[a]]\nb = 1\n".repeat(most(500_000));
+    for (name, text) in [
+        ("many", properties("v")),
+        ("other", properties("w")),
+        ("array", format!("k0 = 1\na = [{array}]\n")),
+        ("blocks", format!("k0 = 1\n{blocks}")),
+    ] {
+        home.write("in.toml", text);
+        home.ok(&["seal", "in.toml", "--plain", "*", "-o", &format!("{name}.sealed.toml"), "-q"]);
+    }
+    ["many.sealed.toml", "array.sealed.toml", "blocks.sealed.toml"]
+}
+
+/// The limit for a part of what is allowed is lower, because a program that builds all of it would
+/// stay below the whole limit.
+fn limit() -> u64 {
+    if is_whole() { WITHOUT_OPTIMISATION } else { 40 }
+}
+
+#[test]
+fn printing_as_much_as_is_allowed_takes_little_memory() {
+    let home = Home::with_vault("a = 1\n");
+    for file in large(&home) {
+        let name = if file.starts_with("many") { "k0" } else { "a" };
+        let run = |args: &[&str]| within_mib(limit(), &home, args, 0, "");
+        run(&["get", name, "-f", file]);
+        run(&["get", name, "--json", "-f", file]);
+        run(&["list", "--json", "-f", file]);
+        for format in ["json", "yaml", "toml", "properties", "env", "sh"] {
+            run(&["export", "--format", format, "--force", "-f", file]);
+        }
+        run(&["git", "textconv", file]);
+        if is_whole() || file.starts_with("many") {
+            run(&["exec", "-f", file, "--only", "k0", "--", "true"]);
+        }
+    }
+}
+
+#[test]
+fn a_diff_of_as_much_as_is_allowed_takes_little_memory() {
+    let home = Home::with_vault("a = 1\n");
+    large(&home);
+    for args in [&["diff"][..], &["diff", "--json"], &["diff", "--reveal"]] {
+        let args = [args, &["many.sealed.toml", "other.sealed.toml"]].concat();
+        within_mib(limit(), &home, &args, 0, "");
+    }
+}
+
+#[test]
+fn a_change_in_a_file_with_as_much_as_is_allowed_takes_little_memory() {
+    let home = Home::with_vault("a = 1\n");
+    for file in large(&home) {
+        for args in [&["set", "z", "--plain", "1"][..], &["rename", "z", "y"], &["unset", "y"]] {
+            within_mib(limit(), &home, &[args, &["-f", file]].concat(), 0, "");
+        }
+    }
+}
+
 #[test]
 fn a_huge_array_in_a_login_table_is_refused_before_it_is_built() {
     let home = Home::with_vault("a = 1\n");

@@ -691,6 +691,9 @@ fn a_line_of_an_env_file_sets_no_variable_that_is_a_program() {
         "GIT_SSH_COMMAND=x",
         "http_proxy=http://x",
         "MAKEFILES=x.mk",
+        "PAYMENTS_OPTS=-javaagent:x.jar",
+        "OTEL_JAVAAGENT_EXTENSIONS=x.jar",
+        "PASSWORD_STORE_KEY=x",
     ] {
         let ran = exec(line, &["--", "true"]);
         assert_eq!((ran.code, ran.out.as_str()), (125, ""), "{line}: {ran:?}");

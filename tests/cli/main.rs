@@ -28,6 +28,7 @@ mod doctor;
 #[cfg(target_os = "linux")]
 mod edit;
 mod encodings;
+mod env_dialects;
 mod ergonomics;
 #[cfg(target_os = "linux")]
 mod exec;

@@ -526,7 +526,8 @@ fn a_new_name_is_accepted_only_when_allowed_and_never_as_a_program() {
     // A name that exists needs no permission.
     scene.forged_at(&from_now(5));
     scene.alice.ok(&["accept", "proposal", "--yes"]);
-    for path in ["node.options", "ld.preload", "prompt.command", "env"] {
+    for path in ["node.options", "ld.preload", "prompt.command", "env", "payments.opts", "jre.home"]
+    {
         scene.propose(path, &[], b"canary");
         let ran = scene.alice.run(&["accept", "proposal", "--yes", "--new"]);
         silent(&ran);

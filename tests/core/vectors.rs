@@ -50,11 +50,11 @@ fn read(row: &Value) -> Result<(u64, u64, String, Values), (Kind, String)> {
     for (path, property) in vault.file().properties() {
         values.push(match property {
             Property::Readable(toml::Value::String(text)) => {
-                (path.to_string(), false, "text", Some(text.clone()), None)
+                (path.to_string(), false, "text", Some(text), None)
             }
             Property::Readable(_) => (path.to_string(), false, "toml", None, None),
             Property::Sealed(_) => {
-                let OpenedValue { kind, set_at, secret } = vault.open(path).map_err(fail)?;
+                let OpenedValue { kind, set_at, secret } = vault.open(&path).map_err(fail)?;
                 let text = secret.expose(|bytes| match kind {
                     ValueKind::Bytes => BASE64_URL_SAFE_NO_PAD.encode(bytes),
                     _ => String::from_utf8(bytes.to_vec()).unwrap(),

@@ -44,6 +44,8 @@ mod git;
 mod context;
 mod ui;
 
+mod value_writer;
+
 mod cli;
 
 pub use context::{World, system_time};

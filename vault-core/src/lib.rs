@@ -61,6 +61,7 @@ pub use text::document::Property;
 pub use text::elements::names::{Element, elements};
 pub use text::elements::path::ElementPath;
 pub use text::host::AddressHost;
+pub use text::parse::value_parts::{ValuePart, value_parts};
 pub use text::path::{BasicString, PropertyPath};
 pub use text::plain::{PlainContent, PlainDocument, PlainProperty};
 pub use text::settings::seal::sealing_names;
@@ -69,7 +70,9 @@ pub use text::settings::seal::sealing_names;
 pub use access::identity::Identity;
 pub use access::identity_file::IdentityFile;
 pub use access::locked::LockedKey;
-pub use access::passphrase::{Cost, Derivation, read_passphrase, read_passphrase_from};
+pub use access::passphrase::{
+    Cost, Derivation, passphrase_length, read_passphrase, read_passphrase_from,
+};
 #[cfg(feature = "plugin")]
 pub use access::plugin::find::Plugins;
 #[cfg(feature = "plugin")]

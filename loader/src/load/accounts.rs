@@ -144,7 +144,7 @@ impl Snapshot {
     ) -> Result<Option<(Profile, BTreeMap<String, Secret>)>> {
         let Some(profile) = self.profiles.get(table) else { return Ok(None) };
         let is_there =
-            |name: &&str| table.child(name).is_ok_and(|path| self.file.property(&path).is_some());
+            |name: &&str| table.child(name).is_ok_and(|path| self.file.is_sealed(&path).is_some());
         let names = profile.value_names().into_iter().chain(profile.spare_names().filter(is_there));
         let values =
             names.map(|name| Ok((name.to_owned(), self.login_value(&table.child(name)?)?)));

@@ -34,7 +34,7 @@ pub(crate) struct Wrong {
 /// Reads the properties below `table` into `T`; all of them if `table` has no segments.
 pub(crate) fn read<'a, T: serde::de::DeserializeOwned>(
     table: &[String],
-    properties: impl Iterator<Item = (&'a PropertyPath, &'a Property)>,
+    properties: &'a [(PropertyPath, Property)],
     opened: impl Fn(&PropertyPath) -> Option<&'a OpenedValue>,
 ) -> Result<T, Wrong> {
     let mut whole: BTreeMap<&str, Node<'_>> = BTreeMap::new();

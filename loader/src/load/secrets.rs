@@ -99,7 +99,7 @@ impl Secrets {
         if let Some(value) = now.values.get(&path) {
             return Ok(value.secret.clone());
         }
-        if now.file.property(&path).is_none() {
+        if now.file.is_sealed(&path).is_none() {
             return Err(now.placed(now.file.not_found(&path)));
         }
         let error = Error::new(
@@ -131,7 +131,7 @@ impl Secrets {
         let path: PropertyPath = path.parse()?;
         let now = self.now();
         let error = match now.file.property(&path) {
-            Some(Property::Readable(toml::Value::String(text))) => return Ok(text.clone()),
+            Some(Property::Readable(toml::Value::String(text))) => return Ok(text),
             Some(Property::Sealed(_)) => {
                 Error::new(Kind::Conflict, "this property is sealed; readable text was asked for")
                     .at(&path)
@@ -179,10 +179,13 @@ impl Secrets {
         };
         let now = self.now();
         // Rules for what is sealed are no settings of the application.
-        let has_rules = segments.is_empty() && now.file.sealing_names().is_some();
-        let properties = now.file.properties();
-        let properties = properties.filter(|(path, _)| !(has_rules && path.is_in_seal_table()));
-        let read = deserialize::read(&segments, properties, |path| now.values.get(path));
+        let has_rules = segments.is_empty() && now.file.has_rules();
+        let names = now.file.names().map(|(path, _)| path);
+        let names = names
+            .filter(|path| path.starts_with(&segments) && !(has_rules && path.is_in_seal_table()));
+        let read = |path: PropertyPath| now.file.property(&path).map(|property| (path, property));
+        let properties: Vec<_> = names.filter_map(read).collect();
+        let read = deserialize::read(&segments, &properties, |path| now.values.get(path));
         read.map_err(|wrong| {
             let mut error = Error::new(wrong.kind, wrong.text);
             if let Some(path) = wrong.path.and_then(|path| path.parse::<PropertyPath>().ok()) {

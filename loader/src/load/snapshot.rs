@@ -45,16 +45,16 @@ impl Snapshot {
     pub(crate) fn changes(&self, newer: &Snapshot) -> Vec<String> {
         let same = |path: &PropertyPath| match (self.values.get(path), newer.values.get(path)) {
             (Some(old), Some(new)) => old.kind == new.kind && old.secret.same_as(&new.secret),
-            (None, None) => self.file.property(path) == newer.file.property(path),
+            (None, None) => self.file.has_same(path, &newer.file),
             _ => false,
         };
-        let old = self.file.properties().map(|(path, _)| path);
+        let old = self.file.names().map(|(path, _)| path);
         let added = newer
             .file
-            .properties()
+            .names()
             .map(|(path, _)| path)
-            .filter(|path| self.file.property(path).is_none());
-        old.chain(added).filter(|path| !same(path)).map(ToString::to_string).collect()
+            .filter(|path| self.file.is_sealed(path).is_none());
+        old.chain(added).filter(|path| !same(path)).map(|path| path.to_string()).collect()
     }
 
     /// Adds the path of the file to the error.

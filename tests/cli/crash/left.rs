@@ -203,7 +203,7 @@ fn contents(bytes: Vec<u8>, pins: &[Pin], alice: &[Identity]) -> (Vec<u64>, Vec<
         let value = match property {
             Property::Readable(value) => value.to_string(),
             Property::Sealed(_) => {
-                vault.open(path).unwrap().secret.expose_str(str::to_owned).unwrap()
+                vault.open(&path).unwrap().secret.expose_str(str::to_owned).unwrap()
             }
         };
         (path.to_string(), value)

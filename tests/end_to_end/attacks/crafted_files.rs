@@ -123,11 +123,11 @@ fn a_reader_cannot_change_the_file() {
     let plain =
         opened.file().properties().filter(|(_, property)| matches!(property, Property::Sealed(_)));
     let values: Vec<(PropertyPath, ValueKind, Secret)> = plain
-        .map(|(path, _)| (path.clone(), ValueKind::Text, opened.open(path).unwrap().secret))
+        .map(|(path, _)| (path.clone(), ValueKind::Text, opened.open(&path).unwrap().secret))
         .collect();
     let cleared = values.iter().fold(user.to_owned(), |text, (path, ..)| {
         let Some(Property::Sealed(old)) = opened.file().property(path) else { panic!("{path}") };
-        edit(&text, old, "")
+        edit(&text, &old, "")
     });
     let mut copy = Vault::create(opened.file().access().to_vec(), &cleared).unwrap();
     copy.set_all(values.into_iter().map(Ok), 1).unwrap();

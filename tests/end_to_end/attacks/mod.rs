@@ -114,7 +114,7 @@ impl Scene {
         let values = vault.file().properties().map(|(path, property)| {
             let value = match property {
                 Property::Readable(value) => value.to_string(),
-                Property::Sealed(_) => vault.open(path)?.secret.expose_str(str::to_owned).unwrap(),
+                Property::Sealed(_) => vault.open(&path)?.secret.expose_str(str::to_owned).unwrap(),
             };
             Ok((path.to_string(), value))
         });

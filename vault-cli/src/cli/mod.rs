@@ -58,7 +58,7 @@ pub(crate) use rename::Rename;
 pub(crate) use resolve::{Resolve, Take, Which};
 pub(crate) use rotate::Rotate;
 pub(crate) use route::Route;
-pub(crate) use seal::{Encoding, Format, Null, Seal};
+pub(crate) use seal::{Encoding, EnvDialect, Format, Null, Seal};
 pub(crate) use set::{Set, TypeOption};
 pub(crate) use sign::Sign;
 pub(crate) use unset::Unset;

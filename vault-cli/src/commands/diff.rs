@@ -5,15 +5,14 @@ use crate::context::Context;
 use crate::git::named_version::{Named, bytes_at, bytes_of, bytes_of_file, named_version};
 use crate::trust::keyring::Keys;
 use crate::trust::locate;
-use crate::ui::change_report;
+use crate::ui::change_report::{self, Document, Revealed, touches_sealed};
 use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::shown_value;
 use bootseal_core::{
-    Changes, HandEdit, Kind, OpenedValue, Property, PropertyPath, SealedFile, Secret, ValueKind,
-    VerifiedFile,
+    Change, Changes, HandEdit, Kind, OpenedValue, PropertyPath, Secret, ValueKind, VerifiedFile,
 };
-use serde_json::{Value, json};
-use std::collections::HashSet;
+use serde_json::json;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 pub(crate) fn run(options: &Diff, context: &mut Context<'_>) -> Result<(), Exit> {
@@ -65,14 +64,14 @@ fn compare(options: &Diff, context: &mut Context<'_>) -> Result<(), Exit> {
     };
     let mut version =
         |(name, bytes): (String, Vec<u8>), context: &mut Context<'_>| -> Result<Version> {
-            let verified = SealedFile::parse(bytes.clone()).and_then(|file| file.verify(&[]));
+            let (verified, edit) = HandEdit::parse_version(bytes);
             if let Err(error) = &verified {
                 context.ui.warn(format_args!(
                     "{name} does not verify, and is shown unverified: {}",
                     error.what()
                 ));
             }
-            let edit = HandEdit::parse(bytes).map_err(|error| error.in_file(Path::new(&name)))?;
+            let edit = edit.map_err(|error| error.in_file(Path::new(&name)))?;
             let verified = verified.ok();
             let values = match &verified {
                 Some(file) => values(file, &mut keys, context)?,
@@ -94,17 +93,25 @@ fn compare(options: &Diff, context: &mut Context<'_>) -> Result<(), Exit> {
         }
         _ => old.edit.changes_to(&new.edit),
     };
-    let mut document = change_report::document(&changes);
-    document["old"] = json!(old.name);
-    document["new"] = json!(new.name);
-    let mut text = change_report::review(&changes).whole();
-    if options.reveal {
-        reveal(&changes, &old, &new, &mut document, &mut text)?;
-    }
+    let revealed = if options.reveal { Some(reveal(&old, &new)?) } else { None };
     if context.ui.style.json {
-        context.ui.document(&document)?;
-    } else if !text.is_empty() {
-        context.ui.line(text)?;
+        let document = Document {
+            versions: Some((&old.name, &new.name)),
+            revealed: revealed.as_ref().map(|revealed| revealed as _),
+            ..change_report::document(&changes)
+        };
+        return Ok(context.ui.document(&document)?);
+    }
+    change_report::print(&changes, &mut context.ui)?;
+    let Some(revealed) = revealed else { return Ok(()) };
+    for change in changes.properties().filter(touches_sealed) {
+        let (before, after) = revealed(&change);
+        for (sign, value) in [("-", before), ("+", after)] {
+            if let Some(value) = value {
+                let value = shown_value(&value);
+                context.ui.line(format_args!("{sign} {} = {value}", change.path))?;
+            }
+        }
     }
     Ok(())
 }
@@ -120,20 +127,15 @@ fn values(
     if file.role_of(&keys.identities).is_none() {
         return Ok(None);
     }
-    let again = SealedFile::parse(file.text().into_bytes())?.verify(&[])?;
-    Ok(again.open(&keys.identities).and_then(|vault| vault.open_all()).ok())
+    Ok(file.clone().open(&keys.identities).and_then(|vault| vault.open_all()).ok())
 }
 
 fn names(old: &Version, new: &Version, context: &mut Context<'_>) -> Result<(), Exit> {
-    let all = |version: &Version| -> Vec<String> {
-        version.edit.names().map(ToString::to_string).collect()
+    let missing = |one: &HandEdit, other: &HandEdit| -> Vec<String> {
+        let only = one.names().filter(|name| !other.contains(name));
+        only.map(|name| name.to_string()).collect()
     };
-    let (before, after) = (all(old), all(new));
-    let missing = |one: &[String], other: &[String]| -> Vec<String> {
-        let there: HashSet<&String> = other.iter().collect();
-        one.iter().filter(|name| !there.contains(name)).cloned().collect()
-    };
-    let (gone, came) = (missing(&before, &after), missing(&after, &before));
+    let (gone, came) = (missing(&old.edit, &new.edit), missing(&new.edit, &old.edit));
     if context.ui.style.json {
         context.ui.document(
             &json!({ "old": old.name, "new": new.name, "only_old": gone, "only_new": came }),
@@ -148,14 +150,8 @@ fn names(old: &Version, new: &Version, context: &mut Context<'_>) -> Result<(), 
     if gone.is_empty() && came.is_empty() { Ok(()) } else { Err(Exit::Reported(1)) }
 }
 
-/// Adds the changed sealed values in the clear, for `--reveal`.
-fn reveal(
-    changes: &Changes,
-    old: &Version,
-    new: &Version,
-    document: &mut Value,
-    text: &mut String,
-) -> Result<()> {
+/// Returns a function that opens the sealed values of a change, for `--reveal`.
+fn reveal<'a>(old: &'a Version, new: &'a Version) -> Result<impl Fn(&Change) -> Revealed + 'a> {
     let (Some(before), Some(after)) = (&old.values, &new.values) else {
         return Err(Failure::new(
             Kind::NoIdentity,
@@ -163,25 +159,15 @@ fn reveal(
         )
         .with_help("Name it with -i FILE."));
     };
-    let find = |values: &[(PropertyPath, OpenedValue)], path: &PropertyPath| {
-        let found = values.iter().find(|(other, _)| other == path);
-        found.map(|(_, value)| clear(&value.secret, value.kind))
+    type Values<'a> = HashMap<&'a PropertyPath, &'a OpenedValue>;
+    let by_name = |values: &'a [(PropertyPath, OpenedValue)]| -> Values<'a> {
+        values.iter().map(|(path, value)| (path, value)).collect()
     };
-    let sealed = |property: &Option<Property>| matches!(property, Some(Property::Sealed(_)));
-    for (index, change) in changes.properties.iter().enumerate() {
-        if !sealed(&change.before) && !sealed(&change.after) {
-            continue;
-        }
-        let (one, other) = (find(before, &change.path), find(after, &change.path));
-        for (sign, value) in [("-", &one), ("+", &other)] {
-            if let Some(value) = value {
-                text.push_str(&format!("\n{sign} {} = {}", change.path, shown_value(value)));
-            }
-        }
-        document["properties"][index]["revealed_before"] = json!(one);
-        document["properties"][index]["revealed_after"] = json!(other);
-    }
-    Ok(())
+    let (before, after) = (by_name(before), by_name(after));
+    let find = |values: &Values<'a>, path: &PropertyPath| {
+        values.get(path).map(|value| clear(&value.secret, value.kind))
+    };
+    Ok(move |change: &Change| (find(&before, &change.path), find(&after, &change.path)))
 }
 
 fn clear(secret: &Secret, kind: ValueKind) -> String {

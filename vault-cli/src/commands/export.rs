@@ -2,19 +2,14 @@
 
 use crate::cli::{Export, ExportFormat};
 use crate::context::Context;
-use crate::export::{self, Clear};
+use crate::export::{self, Values};
 use crate::trust::locate::{self, OpenedFile};
 use crate::trust::special_tables::SpecialTables;
-use crate::trust::value_name::{Scope, ValueName, readable_in};
+use crate::trust::value_name::{Scope, ValueName};
 use crate::trust::variable;
 use crate::trust::vouch::vouch_for_use;
 use crate::ui::failure::{Exit, Failure, Result};
-use bootseal_core::{
-    CanRead, Error, Kind, OpenedValue, Property, PropertyPath, ValueKind, Vault, VerifiedFile,
-    shell_word,
-};
-use toml::Value;
-use zeroize::Zeroizing;
+use bootseal_core::{ElementPath, Error, Kind, PropertyPath, VerifiedFile, shell_word};
 
 pub(crate) fn run(options: &Export, context: &mut Context<'_>) -> Result<(), Exit> {
     let format = match (options.format, context.ui.style.json) {
@@ -49,7 +44,7 @@ pub(crate) fn run(options: &Export, context: &mut Context<'_>) -> Result<(), Exi
     let scope = Scope::of(&only, &file)?;
     let mut wanted = wanted(&file, &scope);
     if matches!(format, ExportFormat::Env | ExportFormat::Sh) {
-        wanted.retain(|(path, _)| {
+        wanted.retain(|path| {
             let left_out = variable::is_left_out(path);
             if left_out {
                 context.ui.warn(variable::left_out(path));
@@ -58,67 +53,25 @@ pub(crate) fn run(options: &Export, context: &mut Context<'_>) -> Result<(), Exi
         });
     }
     let vault = file.open(&keys.identities)?;
-    let elements = elements(&scope, format, &vault, context)?;
-    let mut values: Vec<Clear> = Vec::with_capacity(wanted.len());
-    for (path, readable) in wanted {
-        let value = match readable {
-            Some(value) => Some(value),
-            None => clear(&path, &vault.open(&path)?)?,
-        };
-        match value {
-            Some(value) => values.push((path, value)),
-            None => context.ui.warn(format_args!(
-                "{path} contains bytes, which a text format cannot represent, and is left out; to write the bytes to a file: bootseal get {} --out FILE",
-                shell_word(&path)
-            )),
-        }
-    }
-    values.extend(elements);
-    let text = match format {
-        ExportFormat::Toml => export::toml(&values),
-        ExportFormat::Properties => export::properties(&values),
-        ExportFormat::Env => export::env(&values),
-        ExportFormat::Sh => export::sh(&values),
-        ExportFormat::Json => export::json(&values),
-        ExportFormat::Yaml => export::yaml(&values),
-    };
-    let text = text?;
-    match context.ui.stdout.write_all(text.as_bytes()) {
-        // The reader, `head` for example, may close the pipe early.
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
-    }
+    let elements = elements(&scope, format, vault.file(), context)?;
+    let values = Values::of(vault, wanted, elements, |path| {
+        context.ui.warn(format_args!(
+            "{path} contains bytes, which a text format cannot represent, and is left out; to write the bytes to a file: bootseal get {} --out FILE",
+            shell_word(path)
+        ));
+    })?;
+    Ok(export::write(format, &values, context.ui.stdout)?)
 }
 
-/// Returns the value in the clear; `None` for bytes.
-fn clear(path: &PropertyPath, opened: &OpenedValue) -> Result<Option<Value>> {
-    let malformed = |what| Error::new(Kind::Malformed, what).at(path);
-    match opened.kind {
-        ValueKind::Text => {
-            let text =
-                opened.secret.expose_str(str::to_owned).map_err(|_| malformed("is not text"))?;
-            Ok(Some(Value::String(text)))
-        }
-        ValueKind::Toml => {
-            let text = opened.secret.expose_str(|text| Zeroizing::new(format!("v = {text}")));
-            let text = text.map_err(|_| malformed("is not text"))?;
-            let mut table: toml::Table =
-                toml::from_str(&text).map_err(|_| malformed("is not TOML"))?;
-            Ok(table.remove("v"))
-        }
-        _ => Ok(None),
-    }
-}
-
-/// The values inside arrays that --only names, in a name that the format can have.
+/// The values inside arrays that --only names, each with a name that the format can have.
 fn elements(
     scope: &Scope,
     format: ExportFormat,
-    vault: &Vault<CanRead>,
+    file: &VerifiedFile,
     context: &mut Context<'_>,
-) -> Result<Vec<Clear>> {
-    let mut values = Vec::with_capacity(scope.elements.len());
-    let special = SpecialTables::of_file(vault.file());
+) -> Result<Vec<(PropertyPath, ElementPath)>> {
+    let mut named = Vec::with_capacity(scope.elements.len());
+    let special = SpecialTables::of_file(file);
     for element in scope.elements.iter().filter(|element| !special.hold(element.property())) {
         let is_variable = matches!(format, ExportFormat::Env | ExportFormat::Sh);
         let path = match element.literal_names().first() {
@@ -129,24 +82,14 @@ fn elements(
             context.ui.warn(variable::left_out(&path));
             continue;
         }
-        let name = ValueName::Element(element.clone());
-        let value = match readable_in(&name, vault.file())? {
-            Some(value) => value,
-            None => name.of(vault.open(name.property())?)?,
-        };
-        values.extend(clear(&path, &value)?.map(|value| (path, value)));
+        named.push((path, element.clone()));
     }
-    Ok(values)
+    Ok(named)
 }
 
-/// Returns the properties to print, with the values of readable properties.
-fn wanted(file: &VerifiedFile, scope: &Scope) -> Vec<(PropertyPath, Option<Value>)> {
+/// Returns the properties to print.
+fn wanted(file: &VerifiedFile, scope: &Scope) -> Vec<PropertyPath> {
     let special = SpecialTables::of_file(file);
     let meant = |path: &PropertyPath| !special.hold(path) && scope.holds(path);
-    let each =
-        file.properties().filter(|(path, _)| meant(path)).map(|(path, property)| match property {
-            Property::Readable(value) => (path.clone(), Some(value.clone())),
-            Property::Sealed(_) => (path.clone(), None),
-        });
-    each.collect()
+    file.names().map(|(path, _)| path).filter(meant).collect()
 }

@@ -5,11 +5,14 @@ use crate::context::Context;
 use crate::trust::locate::{self, OpenedFile};
 use crate::trust::value_name::{ValueName, readable_in};
 use crate::trust::vouch::{or_read_anyway, warn_if_doubtful};
+use crate::ui::Ui;
 use crate::ui::clipboard::{Clipboard, clear_later};
 use crate::ui::failure::{Exit, Failure, Result};
-use crate::ui::output::{shown_value, to_json};
-use bootseal_core::{Kind, OpenedValue, PrivateFile, Secret, ValueKind};
+use crate::ui::output::{shown_value, to_json, unless_closed, write_json};
+use crate::value_writer::write_parts;
+use bootseal_core::{Kind, OpenedValue, PrivateFile, ValueKind, value_parts};
 use serde_json::json;
+use std::io::Write;
 
 pub(crate) fn run(options: &Get, context: &mut Context<'_>) -> Result<(), Exit> {
     let property: ValueName = options.path.parse()?;
@@ -49,7 +52,7 @@ pub(crate) fn run(options: &Get, context: &mut Context<'_>) -> Result<(), Exit> 
         return Ok(());
     }
     if context.ui.style.json {
-        return Ok(context.ui.document(&document(&property, &value)?)?);
+        return Ok(print_document(&property, &value, &mut context.ui)?);
     }
     let printed = if context.ui.stdout_is_terminal {
         let text = value.secret.expose(|bytes| String::from_utf8_lossy(bytes).into_owned());
@@ -69,23 +72,35 @@ pub(crate) fn run(options: &Get, context: &mut Context<'_>) -> Result<(), Exit> 
     }
 }
 
-fn document(property: &ValueName, value: &OpenedValue) -> Result<serde_json::Value> {
+/// Prints the document of `--json`, without a copy of the value in memory.
+fn print_document(property: &ValueName, value: &OpenedValue, ui: &mut Ui<'_>) -> Result<()> {
+    #[derive(serde::Serialize)]
+    struct Text<'a> {
+        name: &'a str,
+        value: &'a str,
+    }
     let name = property.to_string();
-    let text = |secret: &Secret| {
-        secret
-            .expose_str(str::to_owned)
-            .map_err(|_| Failure::new(Kind::Malformed, "the value is not text"))
-    };
-    Ok(match value.kind {
-        ValueKind::Text => json!({ "name": name, "value": text(&value.secret)? }),
-        ValueKind::Toml => {
-            let parsed: toml::Table = toml::from_str(&format!("v = {}", text(&value.secret)?))
-                .map_err(|_| Failure::new(Kind::Malformed, "the value is not TOML"))?;
-            json!({ "name": name, "value": parsed.get("v").map(to_json) })
-        }
+    let malformed = |what| Failure::new(Kind::Malformed, what);
+    if value.kind == ValueKind::Bytes {
+        use base64::Engine;
+        let text = value.secret.expose(|bytes| base64::prelude::BASE64_STANDARD.encode(bytes));
+        return ui.document(&json!({ "name": name, "base64": text }));
+    }
+    let printed = value.secret.expose_str(|text| match value.kind {
+        ValueKind::Text => ui.document(&Text { name: &name, value: text }),
+        _ if !value_parts(text, &mut |_| {}) => Err(malformed("the value is not TOML")),
         _ => {
-            use base64::Engine;
-            json!({ "name": name, "base64": value.secret.expose(|bytes| base64::prelude::BASE64_STANDARD.encode(bytes)) })
+            ui.text("{\"name\":")?;
+            ui.json(&name)?;
+            ui.text(",\"value\":")?;
+            let value = |value: &toml::Value, out: &mut dyn Write| {
+                write_json(out, &to_json(value)).map_err(Into::into)
+            };
+            unless_closed(write_parts(&mut ui.stdout, ",", value, |each| {
+                value_parts(text, each);
+            }))?;
+            ui.text("}\n")
         }
-    })
+    });
+    printed.map_err(|_| malformed("the value is not text"))?
 }

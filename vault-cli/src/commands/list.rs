@@ -3,13 +3,13 @@
 
 use crate::cli::List;
 use crate::context::Context;
-use crate::trust::each_file::{self, Answer};
+use crate::trust::each_file::{self, Answer, Document};
 use crate::trust::locate::{self, OpenedFile};
 use crate::trust::vouch::{or_read_anyway, warn_if_doubtful};
 use crate::ui::failure::{Exit, Result};
 use crate::ui::output::timestamp;
 use bootseal_core::{PropertyPath, Shown, VerifiedFile};
-use serde_json::{Value, json};
+use serde::ser::{Serialize, SerializeMap, Serializer};
 
 pub(crate) fn run(options: &List, context: &mut Context<'_>) -> Result<(), Exit> {
     let prefix = options.prefix.as_deref().map(str::parse::<PropertyPath>).transpose()?;
@@ -26,8 +26,7 @@ pub(crate) fn run(options: &List, context: &mut Context<'_>) -> Result<(), Exit>
         let heading = several.then(|| format!("{}:", Shown::path(&found.path)));
         let list = Rows::of(found, prefix.as_ref())?;
         if context.ui.style.json {
-            let rows: Vec<_> = list.rows().map(document).collect();
-            return Ok(Answer { document: json!({ "properties": rows }), text: String::new() });
+            return Ok(Answer { document: list, text: String::new() });
         }
         // Each row is printed at once, because a file can have very many.
         let width = list.rows().map(|row| row.name.chars().count()).max().unwrap_or_default();
@@ -38,12 +37,14 @@ pub(crate) fn run(options: &List, context: &mut Context<'_>) -> Result<(), Exit>
             }
             last = line(&row, width);
         }
-        Ok(Answer { document: Value::Null, text: last })
+        Ok(Answer { document: list, text: last })
     })
 }
 
 /// The properties that are listed.
 struct Rows<'a> {
+    /// The name of the file, if there are several.
+    name: Option<String>,
     prefix: Option<&'a PropertyPath>,
     file: VerifiedFile,
     /// Whether there is an identity for the file, and the date of each sealed value.
@@ -51,12 +52,40 @@ struct Rows<'a> {
     dates: Vec<u64>,
 }
 
+/// The fields are in the order in which `--json` prints them.
+#[derive(serde::Serialize)]
 struct Row {
-    name: String,
-    sealed: bool,
-    set_at: Option<u64>,
     /// The removed members who know the value; `None` without an identity.
     known_to: Option<Vec<String>>,
+    name: String,
+    sealed: bool,
+    set_at: Option<String>,
+}
+
+impl Document for Rows<'_> {
+    fn with_file(self, file: String) -> Self {
+        Rows { name: Some(file), ..self }
+    }
+}
+
+/// Each row is printed when it is made, because a file can have very many.
+impl Serialize for Rows<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        if let Some(name) = &self.name {
+            map.serialize_entry("file", name)?;
+        }
+        map.serialize_entry("properties", &Properties(self))?;
+        map.end()
+    }
+}
+
+struct Properties<'a>(&'a Rows<'a>);
+
+impl Serialize for Properties<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.rows())
+    }
 }
 
 impl<'a> Rows<'a> {
@@ -69,13 +98,13 @@ impl<'a> Rows<'a> {
         }
         // The dates are encrypted with the values, so that reading them needs an identity.
         if file.role_of(&keys.identities).is_none() {
-            return Ok(Rows { prefix, file, opened: false, dates: Vec::new() });
+            return Ok(Rows { name: None, prefix, file, opened: false, dates: Vec::new() });
         }
         let vault = file.open(&keys.identities)?;
         let sealed = names(vault.file(), prefix).filter(|(_, sealed)| *sealed);
         let dates = sealed.map(|(path, _)| vault.open(&path).map(|opened| opened.set_at));
         let dates = dates.collect::<std::result::Result<_, _>>()?;
-        Ok(Rows { prefix, file: vault.into_file(), opened: true, dates })
+        Ok(Rows { name: None, prefix, file: vault.into_file(), opened: true, dates })
     }
 
     fn rows(&self) -> impl Iterator<Item = Row> {
@@ -86,7 +115,7 @@ impl<'a> Rows<'a> {
                 let names = set_at.map(|at| self.file.known_to(at)).unwrap_or_default();
                 names.into_iter().map(str::to_owned).collect()
             });
-            Row { name: path.to_string(), sealed, set_at, known_to }
+            Row { known_to, name: path.to_string(), sealed, set_at: set_at.map(timestamp) }
         })
     }
 }
@@ -99,14 +128,10 @@ fn names(
         .filter(move |(path, _)| prefix.is_none_or(|prefix| path.starts_with(prefix.segments())))
 }
 
-fn document(row: Row) -> Value {
-    json!({ "name": row.name, "sealed": row.sealed, "set_at": row.set_at.map(timestamp), "known_to": row.known_to })
-}
-
 fn line(row: &Row, width: usize) -> String {
     let kind = if row.sealed { "sealed" } else { "readable" };
     let known = row.known_to.as_ref().filter(|names| !names.is_empty());
     let known = known.map_or(String::new(), |names| format!("  known to {}", names.join(", ")));
-    let date = row.set_at.map_or(String::new(), timestamp);
+    let date = row.set_at.as_deref().unwrap_or_default();
     format!("{:width$}  {kind:8}  {date}{known}", row.name).trim_end().to_owned()
 }

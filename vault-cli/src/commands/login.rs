@@ -8,7 +8,7 @@ use crate::trust::vouch::vouch_for_use;
 use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::timestamp;
 use bootseal::{Loader, TokenSource};
-use bootseal_core::{CanRead, Kind, OpenedValue, Profile, Property, Vault, is_hidden, shell_word};
+use bootseal_core::{CanRead, Kind, OpenedValue, Profile, Vault, is_hidden, shell_word};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -193,7 +193,7 @@ fn looked_at(source: &TokenSource, opened: &Vault<CanRead>, now: u64) -> Vec<Loo
     let mut values = Vec::new();
     for name in profile.value_names() {
         let Ok(path) = profile.table.child(name) else { continue };
-        if !matches!(opened.file().property(&path), Some(Property::Sealed(_))) {
+        if opened.file().is_sealed(&path) != Some(true) {
             continue;
         }
         if let Ok(OpenedValue { set_at, secret, .. }) = opened.open(&path) {

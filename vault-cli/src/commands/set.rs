@@ -9,7 +9,7 @@ use crate::trust::rules::{Rules, ends_rules};
 use crate::trust::target::{Target, Targets, files};
 use crate::trust::value_name::{ValueName, whole_property};
 use crate::ui::failure::{Exit, Result};
-use bootseal_core::{Kind, Property, PropertyPath, Shown, VerifiedFile, near_names, shell_word};
+use bootseal_core::{Kind, PropertyPath, Shown, VerifiedFile, near_names, shell_word};
 use serde_json::json;
 
 /// The length of a part of a name from which a similar one may be a misspelling.
@@ -75,7 +75,7 @@ pub(crate) fn run(options: &Set, context: &mut Context<'_>) -> Result<(), Exit> 
             Ok(())
         })?;
         let sealed = value.is_some();
-        if sealed && matches!(before, Some(Property::Readable(_))) {
+        if sealed && before == Some(false) {
             let text =
                 "was readable until now: its old value is in git's history, so use a new one";
             context.ui.note(format_args!("{path} {text}"));
@@ -141,7 +141,7 @@ pub(crate) fn having(
     }
     let (with, without): (Targets, Targets) = targets
         .into_iter()
-        .partition(|(_, found)| !matches!(found, Ok((_, file)) if file.property(path).is_none()));
+        .partition(|(_, found)| !matches!(found, Ok((_, file)) if file.is_sealed(path).is_none()));
     if with.is_empty() {
         let error =
             bootseal_core::Error::new(Kind::NotFound, "none of these files has this property")
@@ -156,21 +156,21 @@ pub(crate) fn having(
     Ok(with)
 }
 
-/// Returns the current property, after checking that the options may replace it.
+/// Returns whether the current property is sealed, after checking that the options may replace it.
 fn check(
     options: &Set,
     path: &PropertyPath,
     target: &Target,
     file: VerifiedFile,
     context: &mut Context<'_>,
-) -> Result<Option<Property>> {
-    let before = file.property(path).cloned();
+) -> Result<Option<bool>> {
+    let before = file.is_sealed(path);
     if before.is_none() {
         note_near(path, &file, context);
     }
     let refuse =
         |kind, what: &str| bootseal_core::Error::new(kind, what).at(path).in_file(target.path());
-    if path.is_in_seal_table() && file.sealing_names().is_some() {
+    if path.is_in_seal_table() && file.has_rules() {
         return Err(ends_rules(path).in_file(target.path()).into());
     }
     if let Some(text) = &options.plain {
@@ -178,7 +178,7 @@ fn check(
             let refused = Rules::of_file(&file)?.refuse_plain(path, text, &file);
             refused.map_err(|error| error.in_file(target.path()))?;
         }
-        if matches!(before, Some(Property::Sealed(_))) && !options.force {
+        if before == Some(true) && !options.force {
             let what = "is sealed; --plain would make it readable for anyone who has the file";
             return Err(refuse(Kind::Conflict, what)
                 .with_help("If that is what you want, add --force.")

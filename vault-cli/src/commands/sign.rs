@@ -238,7 +238,7 @@ fn headline(
 pub(crate) fn refuse_dates(changes: &Changes, allowed: bool, now: u64, path: &Path) -> Result<()> {
     const AHEAD: u64 = 300;
     if let Some(change) =
-        changes.properties.iter().find(|change| change.set_at.1.is_some_and(|at| at > now + AHEAD))
+        changes.properties().find(|change| change.set_at.1.is_some_and(|at| at > now + AHEAD))
     {
         let what = format!(
             "is dated {}, which is in the future",
@@ -250,7 +250,7 @@ pub(crate) fn refuse_dates(changes: &Changes, allowed: bool, now: u64, path: &Pa
             .with_help("The date was changed manually. Leave the value out, and set it again: bootseal set")
             .into());
     }
-    let older = changes.properties.iter().filter(|change| change.is_older());
+    let older = changes.properties().filter(|change| change.is_older());
     let mut older: Vec<String> = older
         .map(|change| {
             let date = |at: Option<u64>| at.map_or(String::new(), timestamp);

@@ -52,7 +52,7 @@ impl Required {
             return Some(option.into());
         }
         let sort = match vault.file().property(path)? {
-            Property::Readable(value) => ValueType::of(value),
+            Property::Readable(value) => ValueType::of(&value),
             Property::Sealed(_) => {
                 let opened = vault.open(path).ok()?;
                 match opened.kind {

@@ -1,10 +1,11 @@
 //! The input of `seal`: its properties, in any format.
 
-use crate::cli::{Encoding, Format};
+use crate::cli::{Encoding, EnvDialect, Format};
 use crate::context::Context;
 use crate::formats::ciphertext::ciphertext_in;
 use crate::formats::comments::{Comment, comments};
 use crate::formats::encoding::decoded;
+use crate::formats::env::{dialects, differences};
 use crate::formats::input_property::InputProperty;
 use crate::formats::reading::Reading;
 use crate::formats::{env, json, problems, properties, tree, yaml};
@@ -192,7 +193,7 @@ pub(super) fn parse(text: &str, path: &Path, format: Format, reading: Reading) -
     match format {
         Format::Toml => from_toml(text.to_owned(), path),
         Format::Properties => from_properties(text, path, reading),
-        Format::Env => from_env(text).map_err(in_file),
+        Format::Env => from_env(text, reading.dialect).map_err(in_file),
         Format::Json => json::parse(text, reading.nulls)
             .and_then(|(root, skipped)| {
                 from_tree(vec![root], problems::skipped(&skipped).into_iter().collect())
@@ -312,9 +313,18 @@ fn unlike_java(names: &[String], encoding: Option<Encoding>) -> Option<String> {
     }
 }
 
-fn from_env(text: &str) -> Result<Input, Error> {
+fn from_env(text: &str, dialect: Option<EnvDialect>) -> Result<Input, Error> {
     let (mut found, mut cut) = (Found::default(), Vec::new());
-    for pair in env::parse(text)? {
+    let pairs = match dialect {
+        Some(dialect) => dialects::parse(text, dialect)?,
+        None => env::parse(text).map_err(|error| {
+            error.with_help("If another program reads this file: --dialect python-dotenv, node, compose or dotenvx. If not, write the value in single quotes.")
+        })?,
+    };
+    if dialect.is_none() {
+        found.remarks.extend(differences::remarks(text, &pairs));
+    }
+    for pair in pairs {
         let property =
             PropertyPath::new(vec![pair.name]).map_err(|error| error.at_line(pair.line, 1))?;
         if pair.comment_cut {

@@ -19,6 +19,7 @@ pub(crate) use ciphertext::{Ciphertext, ciphertext_in};
 pub(crate) use comments::Comment;
 pub(crate) use encoding::decoded;
 pub(crate) use entries::{Entries, WrittenBy, documents, entries, shown};
+pub(crate) use env::dialects::dotenvx_pairs;
 pub(crate) use findings::{Findings, remarks};
 pub(crate) use input::{Input, by_name, parse_named, read, text_of};
 pub(crate) use input_property::InputProperty;

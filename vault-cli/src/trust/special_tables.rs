@@ -56,7 +56,7 @@ impl SpecialTables {
     pub(crate) fn of_file(file: &VerifiedFile) -> SpecialTables {
         let names = file.names().map(|(path, _)| path);
         let settings: Vec<_> = names.filter(PropertyPath::may_be_setting).collect();
-        SpecialTables::of(settings.iter(), |path| file.property(path).map(Cow::Borrowed))
+        SpecialTables::of(settings.iter(), |path| file.property(path).map(Cow::Owned))
     }
 
     pub(crate) fn of_edit(edit: &ClearText) -> SpecialTables {

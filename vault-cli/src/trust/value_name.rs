@@ -1,8 +1,9 @@
 //! The value that a user names: a property, or a value inside an array, as `users[0].password`.
 
 use crate::ui::failure::Result;
+use crate::value_writer::readable_text;
 use bootseal_core::{
-    ElementPath, Error, Kind, OpenedValue, Property, PropertyPath, Secret, ValueKind, VerifiedFile,
+    ElementPath, Error, Kind, OpenedValue, PropertyPath, Secret, ValueKind, VerifiedFile,
 };
 use std::str::FromStr;
 use zeroize::Zeroizing;
@@ -41,7 +42,7 @@ impl ValueName {
     /// # Errors
     /// [`Kind::NotFound`] if the file has no such property.
     pub(crate) fn in_file(&self, file: &VerifiedFile) -> Result<ValueName, Error> {
-        let known = |path: &PropertyPath| file.property(path).is_some();
+        let known = |path: &PropertyPath| file.is_sealed(path).is_some();
         match self {
             ValueName::Property(path) if known(path) => Ok(self.clone()),
             ValueName::Property(path) => Err(file.not_found(path)),
@@ -79,22 +80,6 @@ impl ValueName {
     }
 }
 
-/// A readable property's value, in the form of an opened one.
-pub(crate) fn readable(value: &toml::Value) -> Result<OpenedValue, Error> {
-    match value {
-        toml::Value::String(text) => Ok(OpenedValue {
-            kind: ValueKind::Text,
-            set_at: 0,
-            secret: Secret::copy_of(text.as_bytes())?,
-        }),
-        other => Ok(OpenedValue {
-            kind: ValueKind::Toml,
-            set_at: 0,
-            secret: Secret::copy_of(other.to_string().as_bytes())?,
-        }),
-    }
-}
-
 fn opened(value: toml::Value, set_at: u64) -> Result<OpenedValue, Error> {
     let (kind, text) = match value {
         toml::Value::String(text) => (ValueKind::Text, Zeroizing::new(text)),
@@ -116,7 +101,7 @@ pub(crate) fn whole_property<'a>(
         ValueName::Property(path) => return Ok(path.clone()),
         ValueName::Element(path) => path,
     };
-    let known = |path: &PropertyPath| files.clone().any(|file| file.property(path).is_some());
+    let known = |path: &PropertyPath| files.clone().any(|file| file.is_sealed(path).is_some());
     if let Some(literal) = path.literal_names().iter().find(|path| known(path)) {
         return Ok(literal.clone());
     }
@@ -142,10 +127,13 @@ pub(crate) fn readable_in(
     name: &ValueName,
     file: &VerifiedFile,
 ) -> Result<Option<OpenedValue>, Error> {
-    match file.property(name.property()) {
-        Some(Property::Readable(value)) => name.of(readable(value)?).map(Some),
-        _ => Ok(None),
+    let path = name.property();
+    if file.is_sealed(path) != Some(false) {
+        return Ok(None);
     }
+    let kind = if file.is_text(path) { ValueKind::Text } else { ValueKind::Toml };
+    let secret = Secret::copy_of(&readable_text(file, path))?;
+    name.of(OpenedValue { kind, set_at: 0, secret }).map(Some)
 }
 
 /// The names of --only in one file. An element of an array is selected by itself.
@@ -172,8 +160,10 @@ impl Scope {
                 ValueName::Element(path) => {
                     match path.literal_names().iter().find(|name| below(name)) {
                         Some(literal) => scope.only.push(literal.clone()),
-                        None if file.property(path.property()).is_some() => {
-                            scope.elements.push(path.clone());
+                        None if file.is_sealed(path.property()).is_some() => {
+                            if !scope.elements.contains(path) {
+                                scope.elements.push(path.clone());
+                            }
                         }
                         None => return Err(file.not_found(path.property())),
                     }

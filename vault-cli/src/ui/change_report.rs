@@ -2,18 +2,20 @@
 //! dates and members, with invisible characters escaped.
 
 use crate::ui::output::{timestamp, to_json};
-use crate::ui::review::Review;
+use crate::ui::review::{Kinds, Review, counts};
 use crate::ui::review_row::{Row, cut, width};
+use crate::ui::{Ui, failure};
 use bootseal_core::{
     Access, AddressHost, BasicString, Change, Changes, Property, PropertyPath, Shown,
 };
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 
 /// Reports all changes as lines of text, with those that decide where a secret is sent, marked with
 /// `!`, above the other properties.
 pub(crate) fn text(changes: &Changes) -> String {
-    entries(changes).iter().map(|entry| entry.row().whole()).collect::<Vec<_>>().join("\n")
+    entries(changes).map(|entry| entry.row().whole()).collect::<Vec<_>>().join("\n")
 }
 
 /// Adds the changes to a review.
@@ -23,18 +25,18 @@ pub(crate) fn fill(review: &mut Review, changes: &Changes) {
 
 /// Adds the whole content of a file to a review; `changes` are from an empty file.
 pub(crate) fn fill_content(review: &mut Review, changes: &Changes) {
-    let mut content = entries(changes);
-    for (entry, change) in content.iter_mut().zip(&changes.properties) {
-        entry.what = match &change.after {
+    let properties = changes.properties().map(|change| {
+        let what = match &change.after {
             Some(Property::Readable(value)) => cell(&change.path, value, changes),
             _ => Row::fixed("sealed"),
         };
-        entry.what = entry.what.clone().and(remark(changes, &entry.name));
-    }
-    add(review, content);
+        let entry = property(&change, changes);
+        Entry { what: what.and(remark(changes, &entry.name)), ..entry }
+    });
+    add(review, properties.chain(minor_entries(changes)));
 }
 
-fn add(review: &mut Review, entries: Vec<Entry>) {
+fn add(review: &mut Review, entries: impl Iterator<Item = Entry>) {
     let mut has_rules = false;
     for entry in entries {
         match entry.part {
@@ -53,11 +55,32 @@ fn add(review: &mut Review, entries: Vec<Entry>) {
     }
 }
 
-/// The changes alone, with those that decide where a secret is sent last.
-pub(crate) fn review(changes: &Changes) -> Review {
-    let mut review = Review::default();
-    fill(&mut review, changes);
-    review
+/// Prints the changes alone, with those that decide where a secret is sent last. The rows are made
+/// one at a time, in three passes, because there can be very many.
+pub(crate) fn print(changes: &Changes, ui: &mut Ui<'_>) -> failure::Result<()> {
+    if let Some(rules) = changes.properties().next().filter(|change| change.rules) {
+        ui.line(property(&rules, changes).row().whole())?;
+    }
+    let (mut kinds, mut is_all) = (Kinds::new(), true);
+    for entry in entries(changes) {
+        match entry.part {
+            Part::Minor(kind) => {
+                *kinds.entry(kind).or_default() += 1;
+                ui.line(entry.row().whole())?;
+            }
+            _ => is_all = false,
+        }
+    }
+    if let Some(counts) = counts(&kinds, kinds.values().sum(), is_all, "") {
+        ui.line(counts)?;
+    }
+    for is_marked in [false, true] {
+        let decides = |entry: &Entry| !is_all && !matches!(entry.part, Part::Minor(_));
+        for entry in entries(changes).filter(decides).filter(|it| it.is_marked() == is_marked) {
+            ui.line(entry.row().whole())?;
+        }
+    }
+    Ok(())
 }
 
 /// The part of a review that a change belongs to.
@@ -95,7 +118,13 @@ impl Entry {
     }
 }
 
-fn entries(changes: &Changes) -> Vec<Entry> {
+fn entries(changes: &Changes) -> impl Iterator<Item = Entry> {
+    let properties = changes.properties().map(|change| property(&change, changes));
+    access_entries(changes).into_iter().chain(properties).chain(minor_entries(changes))
+}
+
+/// The entries for the vault, its keys and its members.
+fn access_entries(changes: &Changes) -> Vec<Entry> {
     let mut rows: Vec<Entry> = Vec::new();
     if let Some((old, new)) = changes.vault {
         let what = Row::fixed(format!("{old} is replaced by {new}"));
@@ -111,20 +140,29 @@ fn entries(changes: &Changes) -> Vec<Entry> {
         let what = Row::fixed(format!("{}{note} ", access.name)).then(what);
         rows.push(Entry::new(Part::Access, "access", what));
     }
-    rows.extend(changes.properties.iter().map(|change| property(change, changes)));
-    let mut plain = |kind, name, what: Row| rows.push(Entry::new(Part::Minor(kind), name, what));
-    let shown = |text: &str| Row::default().long(Shown(text).to_string());
-    let (gone, came) = &changes.comments;
-    gone.iter().for_each(|comment| plain("comments", "comment gone", shown(comment)));
-    came.iter().for_each(|comment| plain("comments", "comment new", shown(comment)));
-    for (comment, from, to) in &changes.moved {
-        let what = shown(comment).and(", from ").then(shown(from)).and(" to ").then(shown(to));
-        plain("comments", "comment moved", what);
-    }
-    let (gone, came) = &changes.empty_tables;
-    gone.iter().for_each(|table| plain("empty tables", "empty table gone", shown(table)));
-    came.iter().for_each(|table| plain("empty tables", "empty table new", shown(table)));
     rows
+}
+
+/// The entries for comments and empty tables.
+fn minor_entries(changes: &Changes) -> impl Iterator<Item = Entry> {
+    let shown = |text: &str| Row::default().long(Shown(text).to_string());
+    let moved = move |(comment, from, to): &(String, String, String)| {
+        shown(comment).and(", from ").then(shown(from)).and(" to ").then(shown(to))
+    };
+    let list = move |list: &'_ [String], kind, name| {
+        let list: Vec<Entry> =
+            list.iter().map(|text| Entry::new(Part::Minor(kind), name, shown(text))).collect();
+        list
+    };
+    let ((gone, came), (tables, new)) = (&changes.comments, &changes.empty_tables);
+    let moved = changes.moved.iter().map(moved);
+    let moved = moved.map(|what| Entry::new(Part::Minor("comments"), "comment moved", what));
+    list(gone, "comments", "comment gone")
+        .into_iter()
+        .chain(list(came, "comments", "comment new"))
+        .chain(moved)
+        .chain(list(tables, "empty tables", "empty table gone"))
+        .chain(list(new, "empty tables", "empty table new"))
 }
 
 fn property(change: &Change, changes: &Changes) -> Entry {
@@ -143,12 +181,10 @@ fn property(change: &Change, changes: &Changes) -> Entry {
         (None, true, _) => (Part::Access, u8::from(change.what() == "sealed")),
         // The application itself sends something there.
         (None, false, true) => (Part::Access, 2),
-        (None, false, false) => {
-            let sealed =
-                |property: &Option<Property>| matches!(property, Some(Property::Sealed(_)));
-            let sealed = sealed(&change.before) || sealed(&change.after);
-            (Part::Minor(if sealed { "sealed values" } else { "readable values" }), 0)
-        }
+        (None, false, false) => (
+            Part::Minor(if touches_sealed(change) { "sealed values" } else { "readable values" }),
+            0,
+        ),
     };
     let rules = match change.ends_rules() {
         true => "; with another key than `names`, the table [seal] has no rules",
@@ -302,41 +338,106 @@ pub(crate) fn readable(value: &toml::Value) -> String {
     }
 }
 
-/// Reports changes as the document of `--json`.
-pub(crate) fn document(changes: &Changes) -> Value {
-    let property = |property: &Option<Property>| match property {
-        Some(Property::Readable(value)) => to_json(value),
-        _ => Value::Null,
-    };
+/// Reports changes as the document of `--json`, or as a part of it.
+pub(crate) fn document(changes: &Changes) -> Document<'_> {
+    Document { changes, versions: None, revealed: None }
+}
+
+/// The changes as JSON. It is made while it is printed, because there can be very many. The fields
+/// are in alphabetical order.
+pub(crate) struct Document<'a> {
+    pub(crate) changes: &'a Changes,
+    /// The names of the old and the new version.
+    pub(crate) versions: Option<(&'a str, &'a str)>,
+    /// Opens the sealed values of a change.
+    pub(crate) revealed: Option<&'a dyn Fn(&Change) -> Revealed>,
+}
+
+/// The old and the new value in the clear.
+pub(crate) type Revealed = (Option<String>, Option<String>);
+
+impl Serialize for Document<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let changes = self.changes;
+        let entry = |access: &Option<Access>| {
+            access
+                .as_ref()
+                .map(|access| json!({ "role": access.role.to_string(), "recipient": access.recipient.to_string() }))
+        };
+        let access = changes
+            .access
+            .iter()
+            .map(|change| json!({ "name": change.name, "before": entry(&change.before), "after": entry(&change.after) }));
+        let (gone, came) = &changes.comments;
+        let moved = changes
+            .moved
+            .iter()
+            .map(|(comment, from, to)| json!({ "comment": comment, "from": from, "to": to }));
+        let tables = &changes.empty_tables;
+        let vault = changes.vault;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("access", &access.collect::<Vec<_>>())?;
+        let comments = Comments { added: came, moved: moved.collect(), removed: gone };
+        map.serialize_entry("comments", &comments)?;
+        map.serialize_entry("empty_tables", &Tables { added: &tables.1, removed: &tables.0 })?;
+        if let Some((old, new)) = self.versions {
+            map.serialize_entry("new", new)?;
+            map.serialize_entry("old", old)?;
+        }
+        map.serialize_entry("properties", &Properties(self))?;
+        map.serialize_entry("rotated", &changes.rotated)?;
+        let vault =
+            vault.map(|(old, new)| json!({ "before": old.to_string(), "after": new.to_string() }));
+        map.serialize_entry("vault", &vault)?;
+        map.end()
+    }
+}
+
+#[derive(serde::Serialize)]
+struct Comments<'a> {
+    added: &'a [String],
+    moved: Vec<Value>,
+    removed: &'a [String],
+}
+
+#[derive(serde::Serialize)]
+struct Tables<'a> {
+    added: &'a [String],
+    removed: &'a [String],
+}
+
+struct Properties<'a>(&'a Document<'a>);
+
+impl Serialize for Properties<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Document { changes, revealed, .. } = self.0;
+        let value = |property: &Option<Property>| match property {
+            Some(Property::Readable(value)) => to_json(value),
+            _ => Value::Null,
+        };
+        let sealed = |property: &Option<Property>| matches!(property, Some(Property::Sealed(_)));
+        serializer.collect_seq(changes.properties().map(|change| {
+            let mut document = json!({
+                "name": change.path.to_string(), "change": change.what(),
+                "before": value(&change.before), "after": value(&change.after),
+                "sealed_before": sealed(&change.before), "sealed_after": sealed(&change.after),
+                "set_at_before": change.set_at.0.map(timestamp), "set_at_after": change.set_at.1.map(timestamp),
+                "older": change.is_older(), "says_where": change.path.settings_table().is_some(),
+            });
+            if let Some(revealed) = revealed.filter(|_| touches_sealed(&change)) {
+                let (before, after) = revealed(&change);
+                document["revealed_before"] = json!(before);
+                document["revealed_after"] = json!(after);
+            }
+            document
+        }))
+    }
+}
+
+/// Whether the old or the new value is sealed.
+pub(crate) fn touches_sealed(change: &Change) -> bool {
     let sealed = |property: &Option<Property>| matches!(property, Some(Property::Sealed(_)));
-    let properties = changes.properties.iter().map(|change| {
-        json!({
-            "name": change.path.to_string(), "change": change.what(),
-            "before": property(&change.before), "after": property(&change.after),
-            "sealed_before": sealed(&change.before), "sealed_after": sealed(&change.after),
-            "set_at_before": change.set_at.0.map(timestamp), "set_at_after": change.set_at.1.map(timestamp),
-            "older": change.is_older(), "says_where": change.path.settings_table().is_some(),
-        })
-    });
-    let entry = |access: &Option<Access>| {
-        access
-            .as_ref()
-            .map(|access| json!({ "role": access.role.to_string(), "recipient": access.recipient.to_string() }))
-    };
-    let access = changes
-        .access
-        .iter()
-        .map(|change| json!({ "name": change.name, "before": entry(&change.before), "after": entry(&change.after) }));
-    let (gone, came) = &changes.comments;
-    json!({
-        "properties": properties.collect::<Vec<_>>(), "access": access.collect::<Vec<_>>(),
-        "comments": {
-            "removed": gone, "added": came,
-            "moved": changes.moved.iter().map(|(comment, from, to)| json!({ "comment": comment, "from": from, "to": to })).collect::<Vec<_>>(),
-        },
-        "empty_tables": { "removed": changes.empty_tables.0, "added": changes.empty_tables.1 }, "rotated": changes.rotated,
-        "vault": changes.vault.map(|(old, new)| json!({ "before": old.to_string(), "after": new.to_string() })),
-    })
+    sealed(&change.before) || sealed(&change.after)
 }
 
 /// Reports changes as Markdown for a pull request. Everything from the file is in code spans, so it

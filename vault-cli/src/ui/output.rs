@@ -4,25 +4,40 @@
 use crate::ui::failure::{Failure, Result};
 use crate::ui::{Style, Ui};
 use bootseal_core::{Shown, is_hidden};
+use serde::Serialize;
+use serde_json::ser::{Formatter, Serializer};
 use serde_json::{Value, json};
+use std::io::Write;
 
 impl Ui<'_> {
     /// Prints one line of the result.
     pub(crate) fn line(&mut self, text: impl std::fmt::Display) -> Result<()> {
-        match writeln!(self.stdout, "{text}") {
-            // The reader, `head` for example, may close the pipe early.
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-            other => Ok(other?),
-        }
+        unless_closed(writeln!(self.stdout, "{text}"))
     }
 
     /// Prints the one document of a `--json` run.
-    pub(crate) fn document(&mut self, document: &Value) -> Result<()> {
-        self.line(ascii_safe(document))
+    pub(crate) fn document(&mut self, document: &impl Serialize) -> Result<()> {
+        self.json(document)?;
+        self.text("\n")
+    }
+
+    /// Prints a part of the document of a `--json` run. It is written while it is made, so that a
+    /// long one does not have to fit into memory.
+    pub(crate) fn json(&mut self, part: &impl Serialize) -> Result<()> {
+        unless_closed(write_json(&mut self.stdout, part).map_err(std::io::Error::from))
+    }
+
+    /// Prints text without a line end.
+    pub(crate) fn text(&mut self, text: &str) -> Result<()> {
+        unless_closed(self.stdout.write_all(text.as_bytes()))
     }
 
     /// Prints the result: the document with `--json`, else the text.
-    pub(crate) fn answer(&mut self, document: &Value, text: impl std::fmt::Display) -> Result<()> {
+    pub(crate) fn answer(
+        &mut self,
+        document: &impl Serialize,
+        text: impl std::fmt::Display,
+    ) -> Result<()> {
         if self.style.json { self.document(document) } else { self.line(text) }
     }
 
@@ -67,20 +82,45 @@ fn paint(style: Style, code: &str, word: &str) -> String {
     if style.colour { format!("\x1b[{code}m{word}\x1b[0m") } else { word.to_owned() }
 }
 
+/// The reader, `head` for example, may close the pipe early.
+pub(crate) fn unless_closed(written: std::io::Result<()>) -> Result<()> {
+    match written {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}
+
 /// Writes JSON with invisible characters as escapes: the same document, but it cannot manipulate a
 /// terminal.
+pub(crate) fn write_json(out: impl Write, part: &impl Serialize) -> serde_json::Result<()> {
+    part.serialize(&mut Serializer::with_formatter(out, AsciiSafe))
+}
+
 fn ascii_safe(document: &Value) -> String {
-    let mut safe = String::new();
-    for next in document.to_string().chars() {
-        match is_hidden(next) {
-            true => next
-                .encode_utf16(&mut [0; 2])
-                .iter()
-                .for_each(|unit| safe.push_str(&format!("\\u{unit:04x}"))),
-            false => safe.push(next),
+    let mut safe = Vec::new();
+    let _ = write_json(&mut safe, document);
+    String::from_utf8(safe).unwrap_or_default()
+}
+
+/// Compact JSON in which invisible characters are escaped.
+struct AsciiSafe;
+
+impl Formatter for AsciiSafe {
+    fn write_string_fragment<W: Write + ?Sized>(
+        &mut self,
+        out: &mut W,
+        fragment: &str,
+    ) -> std::io::Result<()> {
+        let mut done = 0;
+        for (at, next) in fragment.char_indices().filter(|(_, next)| is_hidden(*next)) {
+            out.write_all(&fragment.as_bytes()[done..at])?;
+            for unit in next.encode_utf16(&mut [0; 2]) {
+                write!(out, "\\u{unit:04x}")?;
+            }
+            done = at + next.len_utf8();
         }
+        out.write_all(&fragment.as_bytes()[done..])
     }
-    safe
 }
 
 /// Formats seconds since 1970-01-01 UTC as RFC 3339.

@@ -125,27 +125,37 @@ impl Review {
 
     /// The line that counts the minor rows, below them, if it is needed.
     fn counts(&self, shown: usize) -> Option<String> {
-        let all = self.counted();
-        if all == 0 || shown == all && self.access.is_empty() && self.destinations.is_empty() {
-            return None;
-        }
-        let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut kinds = Kinds::new();
         for kind in self.minor.iter().filter_map(|(kind, _)| *kind) {
             *kinds.entry(kind).or_default() += 1;
         }
-        let kinds: Vec<String> = kinds
-            .into_iter()
-            .map(|(kind, count)| match count {
-                1 => format!("1 {}", kind.strip_suffix('s').unwrap_or(kind)),
-                _ => format!("{count} {kind}"),
-            })
-            .collect();
-        let kinds = kinds.join(", ");
-        Some(match shown == all {
-            true => format!("(above: {kinds})"),
-            false => format!("(above: {shown} of {all} other changes: {kinds}. {})", self.see_all),
-        })
+        let is_all = self.access.is_empty() && self.destinations.is_empty();
+        counts(&kinds, shown, is_all, self.see_all)
     }
+}
+
+/// The numbers of minor rows, by the plural noun of their kind.
+pub(crate) type Kinds = BTreeMap<&'static str, usize>;
+
+/// The line that counts the minor rows, below them, if it is needed. `is_all` says that no other
+/// rows come after it.
+pub(crate) fn counts(kinds: &Kinds, shown: usize, is_all: bool, see_all: &str) -> Option<String> {
+    let all: usize = kinds.values().sum();
+    if all == 0 || shown == all && is_all {
+        return None;
+    }
+    let kinds: Vec<String> = kinds
+        .iter()
+        .map(|(kind, count)| match count {
+            1 => format!("1 {}", kind.strip_suffix('s').unwrap_or(kind)),
+            _ => format!("{count} {kind}"),
+        })
+        .collect();
+    let kinds = kinds.join(", ");
+    Some(match shown == all {
+        true => format!("(above: {kinds})"),
+        false => format!("(above: {shown} of {all} other changes: {kinds}. {see_all})"),
+    })
 }
 
 /// The rows that fit into so many lines of a screen: all, if they can be cut to fit, else those of

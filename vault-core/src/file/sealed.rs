@@ -90,11 +90,16 @@ impl SealedFile {
     /// assert!(error.to_string().contains("byte order mark"));
     /// ```
     pub fn parse(bytes: Vec<u8>) -> Result<SealedFile> {
-        SealedFile::parse_shape(bytes).map_err(|error| error.or_help(BRING_BACK))
+        let text = text_of(bytes).map_err(|error| error.or_help(BRING_BACK))?;
+        SealedFile::of_text(text.into())
     }
 
-    fn parse_shape(bytes: Vec<u8>) -> Result<SealedFile> {
-        let text = SharedText::from(text_of(bytes)?);
+    /// Like `parse`, for a text that is normalised already.
+    pub(crate) fn of_text(text: SharedText) -> Result<SealedFile> {
+        SealedFile::of_shape(text).map_err(|error| error.or_help(BRING_BACK))
+    }
+
+    fn of_shape(text: SharedText) -> Result<SealedFile> {
         let unsealed = || {
             if conflict_marker(&text).is_some() {
                 return Error::malformed("contains git conflict markers").with_help(RESOLVE);

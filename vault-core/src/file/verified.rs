@@ -7,6 +7,7 @@ use crate::keys::vault_id::VaultId;
 use crate::shown::shell_word;
 use crate::text::document::{Document, Property};
 use crate::text::nearest::near_names;
+use crate::text::parse::value_parts::ValuePart;
 use crate::text::path::PropertyPath;
 use crate::text::shared_text::SharedText;
 use std::path::{Path, PathBuf};
@@ -49,6 +50,7 @@ pub enum Trust {
 /// let vault = file.open(&[alice])?; // now values can be opened
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```
+#[derive(Clone)]
 pub struct VerifiedFile {
     pub(crate) document: Document,
     /// The text of `[bootseal]`, to the end of the file.
@@ -88,6 +90,11 @@ impl VerifiedFile {
     /// The text of the file.
     pub fn text(&self) -> String {
         [self.document.text(), &self.own].concat()
+    }
+
+    /// The text above `[bootseal]`.
+    pub fn user_text(&self) -> &str {
+        self.document.text()
     }
 
     /// The SHA-256 of the signed text.
@@ -153,13 +160,14 @@ impl VerifiedFile {
         self.file.as_deref()
     }
 
-    /// All properties, in the order of the file; a sealed property is returned as ciphertext.
-    pub fn properties(&self) -> impl Iterator<Item = (&PropertyPath, &Property)> {
+    /// All properties, in the order of the file; a sealed property is returned as ciphertext. Each
+    /// is read from the text when the iterator reaches it.
+    pub fn properties(&self) -> impl Iterator<Item = (PropertyPath, Property)> {
         self.document.iter()
     }
 
-    /// The name of each property in the order of the file, and whether it is sealed. For a file with
-    /// very many properties, this takes less memory than [`VerifiedFile::properties`].
+    /// The name of each property in the order of the file, and whether it is sealed. Unlike
+    /// [`VerifiedFile::properties`], this reads no value.
     ///
     /// ```
     /// # let (_, file) = bootseal_fixtures::file("[acme]\nuser = \"bob\"\n");
@@ -176,9 +184,53 @@ impl VerifiedFile {
         self.document.counts()
     }
 
-    /// One property; `None` if no property has this name, or if the name is a table.
-    pub fn property(&self, path: &PropertyPath) -> Option<&Property> {
+    /// One property, read from the text; `None` if no property has this name, or if the name is a
+    /// table.
+    pub fn property(&self, path: &PropertyPath) -> Option<Property> {
         self.document.get(path)
+    }
+
+    /// Whether the property is sealed; `None` if no property has this name. This reads no value.
+    ///
+    /// ```
+    /// # let (_, file) = bootseal_fixtures::with_password("timeout = \"10s\"\n");
+    /// assert_eq!(file.is_sealed(&"acme.password".parse()?), Some(true));
+    /// assert_eq!(file.is_sealed(&"timeout".parse()?), Some(false));
+    /// assert_eq!(file.is_sealed(&"acme".parse()?), None);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn is_sealed(&self, path: &PropertyPath) -> Option<bool> {
+        self.document.contains(path).then(|| self.document.is_sealed(path))
+    }
+
+    /// Whether the property is readable and a string. This reads no value.
+    pub fn is_text(&self, path: &PropertyPath) -> bool {
+        self.document.is_text(path)
+    }
+
+    /// Whether both files have the same value for a property, as a reader sees it, or neither has
+    /// the property.
+    pub fn has_same(&self, path: &PropertyPath, other: &VerifiedFile) -> bool {
+        self.document.has_same(path, &other.document)
+    }
+
+    /// Calls `each` with the parts of a property's value: the elements of an array, one at a time,
+    /// so that a long one is never in memory as a whole. A missing property has no parts.
+    ///
+    /// ```
+    /// # let (_, file) = bootseal_fixtures::file("hosts = [\"a\", \"b\"]\n");
+    /// use bootseal_core::ValuePart;
+    /// let mut hosts = Vec::new();
+    /// file.parts(&"hosts".parse()?, &mut |part| {
+    ///     if let ValuePart::Value(host) = part {
+    ///         hosts.push(host);
+    ///     }
+    /// });
+    /// assert_eq!(hosts.len(), 2);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn parts(&self, path: &PropertyPath, each: &mut dyn FnMut(ValuePart)) {
+        self.document.parts(path, each);
     }
 
     /// The patterns of the names whose values must be sealed: see
@@ -191,6 +243,11 @@ impl VerifiedFile {
     /// ```
     pub fn sealing_names(&self) -> Option<Vec<String>> {
         self.document.sealing_names()
+    }
+
+    /// Whether the file has rules for what is sealed.
+    pub fn has_rules(&self) -> bool {
+        self.document.has_rules()
     }
 
     /// The names of removed members who know a value that was set at `set_at`, in seconds since

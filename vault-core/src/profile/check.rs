@@ -63,7 +63,7 @@ impl Profile {
             .chain(captured(&self.refresh))
             .collect();
         for name in &after {
-            if file.property(&self.table.child(name)?).is_some() {
+            if file.is_sealed(&self.table.child(name)?).is_some() {
                 return Err(fields.error(
                     "capture",
                     format_args!(

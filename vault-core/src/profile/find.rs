@@ -94,7 +94,7 @@ impl VerifiedFile {
         let names: Vec<_> =
             self.names().map(|(path, _)| path).filter(|path| below_login(path)).collect();
         let names: Vec<_> = names.iter().collect();
-        Profile::tables(&names, |path| self.property(path).map(Cow::Borrowed))
+        Profile::tables(&names, |path| self.property(path).map(Cow::Owned))
     }
 
     /// All properties below `table`, as TOML; `None` if there are none. Fails if one of them is
@@ -110,7 +110,7 @@ impl VerifiedFile {
         for (path, property) in self.document.below(table.segments()) {
             let Some(inner) = path.segments().strip_prefix(table.segments()) else { continue };
             let Property::Readable(value) = property else {
-                return Err(Error::malformed("is sealed; login profiles and routes must be readable, so that a review sees where a password is sent").at(path));
+                return Err(Error::malformed("is sealed; login profiles and routes must be readable, so that a review sees where a password is sent").at(&path));
             };
             let Some((last, above)) = inner.split_last() else { continue };
             let mut at = &mut whole;
@@ -118,11 +118,11 @@ impl VerifiedFile {
                 let Value::Table(next) =
                     at.entry(segment.clone()).or_insert_with(|| Value::Table(Table::new()))
                 else {
-                    return Err(Error::malformed("is both a value and a table").at(path));
+                    return Err(Error::malformed("is both a value and a table").at(&path));
                 };
                 at = next;
             }
-            at.insert(last.clone(), value.clone());
+            at.insert(last.clone(), value);
         }
         // Empty tables are included, because `callers = {}` is a mistake to report, not a missing
         // key.

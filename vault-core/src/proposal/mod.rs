@@ -12,7 +12,6 @@ use crate::error::{Error, Kind, Result};
 use crate::file::header::Role;
 use crate::file::verified::VerifiedFile;
 use crate::keys::vault_id::VaultId;
-use crate::text::document::Property;
 use crate::text::path::PropertyPath;
 use crate::text::settings::tables::AT_THE_TOP;
 use crate::vault::value::ValueKind;
@@ -67,13 +66,13 @@ impl VerifiedFile {
     /// ```
     pub fn may_be_proposed(&self, path: &PropertyPath) -> Result<()> {
         check_place(path)?;
-        let has_rules = self.document.sealing_names().is_some();
+        let has_rules = self.document.has_rules();
         if path.is_in_seal_table() && has_rules || self.document.would_begin_rules(path) {
             return Err(refused(path, "belongs to the rules for what is sealed"));
         }
         // The property is readable on purpose, so a secret proposed for it is a mistake or a trap.
-        match self.property(path) {
-            Some(Property::Readable(_)) => Err(Error::new(
+        match self.is_sealed(path) {
+            Some(false) => Err(Error::new(
                 Kind::Conflict,
                 "is readable, and a proposal cannot change a readable property",
             )
@@ -220,7 +219,7 @@ impl Vault<CanWrite> {
                 "the proposal has a time in the future; one of the two clocks is wrong",
             );
         }
-        if self.file().property(&proposal.path).is_none() {
+        if self.file().is_sealed(&proposal.path).is_none() {
             return Ok(None);
         }
         let set_at = self.open(&proposal.path)?.set_at;

@@ -8,6 +8,8 @@ use crate::text::document::{Document, Property};
 use crate::text::path::PropertyPath;
 use crate::vault::value::OpenedValue;
 use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroU32;
+use std::rc::Rc;
 
 /// The changes between two versions of a file.
 ///
@@ -18,16 +20,21 @@ use std::collections::{BTreeMap, HashMap};
 /// vault.set(&"acme.password".parse()?, ValueKind::Text, &Secret::copy_of(b"hunter2")?, 1_700_000_000)?;
 /// let (_, new) = vault.sign_above(0)?;
 /// let changes = Changes::between(&old, &new);
-/// assert_eq!(changes.properties[0].path.to_string(), "acme.password");
-/// assert_eq!(changes.properties[0].what(), "added");
+/// let change = changes.properties().next().unwrap();
+/// assert_eq!((change.path.to_string().as_str(), change.what()), ("acme.password", "added"));
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Changes {
-    /// The changed properties. Those in login, route and fleet tables come first, because they
-    /// decide where a secret is sent.
-    pub properties: Vec<Change>,
+    old: Document,
+    new: Document,
+    /// The changed properties: the position of each in the old and in the new version.
+    properties: Vec<(Option<NonZeroU32>, Option<NonZeroU32>)>,
+    /// Whether the old or the new version has rules for what is sealed.
+    has_rules: bool,
+    /// The dates of their values, if the values could be opened.
+    dates: Vec<Dates>,
     /// Members who were added or removed, or who have another role or recipient.
     pub access: Vec<AccessChange>,
     /// Comment lines that were removed and added.
@@ -57,11 +64,14 @@ pub struct Change {
     pub after: Option<Property>,
     /// The times at which the old and the new sealed value were set, in seconds since 1970-01-01
     /// UTC, if they could be opened.
-    pub set_at: (Option<u64>, Option<u64>),
+    pub set_at: Dates,
     /// Whether it is in the table `[seal]`, which has rules for what is sealed before or after the
     /// change: see [`sealing_names`](crate::sealing_names).
     pub rules: bool,
 }
+
+/// The times at which the old and the new value were set.
+type Dates = (Option<u64>, Option<u64>);
 
 /// One name of the access list that changed.
 ///
@@ -152,11 +162,30 @@ impl Changes {
                 }
                 _ => false,
             });
-        for change in &mut changes.properties {
-            let date = |values: &Values<'_>| values.get(&change.path).map(|value| value.set_at);
-            change.set_at = (date(before), date(after));
-        }
+        let date = |values: &Values<'_>, path: &PropertyPath| Some(values.get(path)?.set_at);
+        changes.dates =
+            changes.paths().map(|path| (date(before, &path), date(after, &path))).collect();
         changes
+    }
+
+    /// The names of the changed properties, in the order of [`Changes::properties`].
+    pub(crate) fn paths(&self) -> impl Iterator<Item = PropertyPath> {
+        self.properties.iter().filter_map(|(before, after)| {
+            path_of(&self.old, before.map(at)).or_else(|| path_of(&self.new, after.map(at)))
+        })
+    }
+
+    /// The changed properties, each read from the texts when the iterator reaches it. The rules
+    /// for what is sealed come first, and then login, route and fleet tables, because they decide
+    /// where a secret is sent.
+    pub fn properties(&self) -> impl Iterator<Item = Change> {
+        self.paths().enumerate().map(|(index, path)| Change {
+            before: self.old.get(&path),
+            after: self.new.get(&path),
+            set_at: self.dates.get(index).copied().unwrap_or_default(),
+            rules: self.has_rules && path.is_in_seal_table(),
+            path,
+        })
     }
 
     /// Whether nothing but the generation changed.
@@ -179,43 +208,46 @@ impl Changes {
         new: &Document,
         same: impl Fn(&PropertyPath, &str, &str) -> bool,
     ) -> Changes {
-        let mut properties = Vec::new();
-        let has_rules = old.sealing_names().is_some() || new.sealing_names().is_some();
-        let change = |path: &PropertyPath, before, after| Change {
-            rules: has_rules && path.is_in_seal_table(),
-            path: path.clone(),
-            before,
-            after,
-            set_at: (None, None),
-        };
-        let unchanged =
-            |path: &PropertyPath, before: &Property, after: &Property| match (before, after) {
-                (Property::Sealed(before), Property::Sealed(after)) => {
-                    before == after || same(path, before, after)
+        let unchanged = |path: &PropertyPath| {
+            old.has_same(path, new)
+                || match (old.get(path), new.get(path)) {
+                    (Some(Property::Sealed(before)), Some(Property::Sealed(after))) => {
+                        same(path, &before, &after)
+                    }
+                    _ => false,
                 }
-                _ => before == after,
+        };
+        let has_rules = old.has_rules() || new.has_rules();
+        let (mut rules, mut settings, mut properties) = (Vec::new(), Vec::new(), Vec::new());
+        let mut add = |path: &PropertyPath| {
+            let list = match path.settings_table() {
+                _ if has_rules && path.is_in_seal_table() => &mut rules,
+                Some(_) => &mut settings,
+                None => &mut properties,
             };
-        for (path, before) in old.iter() {
-            let after = new.get(path);
-            if !after.is_some_and(|after| unchanged(path, before, after)) {
-                properties.push(change(path, Some(before.clone()), after.cloned()));
-            }
-        }
-        for (path, after) in new.iter().filter(|(path, _)| old.get(path).is_none()) {
-            properties.push(change(path, None, Some(after.clone())));
-        }
-        properties.sort_by_key(|change| (!change.rules, change.path.settings_table().is_none()));
+            list.push((number(old, path), number(new, path)));
+        };
+        old.names().filter(|(path, _)| !unchanged(path)).for_each(|(path, _)| add(&path));
+        new.names().filter(|(path, _)| !old.contains(path)).for_each(|(path, _)| add(&path));
+        rules.append(&mut settings);
+        rules.append(&mut properties);
         let (before, after) = (old.comments(), new.comments());
+        let comments = (missing(&before, &after), missing(&after, &before));
         let (tables, now) = (old.empty_tables(), new.empty_tables());
-        let changed: Vec<&PropertyPath> = properties.iter().map(|change| &change.path).collect();
-        Changes {
-            lookalikes: of_properties(&changed, old, new),
-            properties,
-            comments: (missing(&before, &after), missing(&after, &before)),
-            moved: moved(old, new),
+        let moved =
+            if before.is_empty() || after.is_empty() { Vec::new() } else { moved(old, new) };
+        let mut changes = Changes {
+            properties: rules,
+            has_rules,
+            comments,
+            moved,
             empty_tables: (missing(&tables, &now), missing(&now, &tables)),
+            old: old.clone(),
+            new: new.clone(),
             ..Changes::default()
-        }
+        };
+        changes.lookalikes = of_properties(changes.paths(), old, new);
+        changes
     }
 
     fn headers(&mut self, old: &Header, new: &Header) {
@@ -225,6 +257,19 @@ impl Changes {
         let changed: Vec<&str> = self.access.iter().map(|change| change.name.as_str()).collect();
         self.lookalikes.extend(of_members(&changed, &old.access, &new.access));
     }
+}
+
+/// The number of a property in its document, from 1; a list of pairs is then half as long.
+fn number(document: &Document, path: &PropertyPath) -> Option<NonZeroU32> {
+    NonZeroU32::new(document.position(path)? as u32 + 1)
+}
+
+fn at(number: NonZeroU32) -> usize {
+    number.get() as usize - 1
+}
+
+fn path_of(document: &Document, at: Option<usize>) -> Option<PropertyPath> {
+    document.path_at(at?)
 }
 
 /// The members who were added, removed or changed between two access lists, in the order of the old
@@ -274,26 +319,22 @@ fn moved(old: &Document, new: &Document) -> Vec<(String, String, String)> {
     }
     before.sort();
     after.sort();
-    type Placed<'a> = (&'a str, String);
+    type Placed<'a> = (&'a str, Rc<str>);
     fn only<'a, 'b>(one: &'b [Placed<'a>], other: &[Placed<'a>]) -> Vec<&'b Placed<'a>> {
         one.iter().filter(|pair| other.binary_search(pair).is_err()).collect()
     }
     let (gone, came) = (only(&before, &after), only(&after, &before));
-    let now: HashMap<&str, &String> =
+    let now: HashMap<&str, &Rc<str>> =
         came.iter().rev().map(|(comment, to)| (*comment, to)).collect();
     let place = |(comment, from): &&Placed<'_>| {
-        Some(((*comment).to_owned(), from.clone(), (*now.get(comment)?).clone()))
+        Some(((*comment).to_owned(), from.to_string(), now.get(comment)?.to_string()))
     };
     let mut stays: Vec<(String, String, String)> = gone.iter().filter_map(place).collect();
     // If the property of the comment was removed, or another was inserted between them, that change
     // is reported already.
-    let names = |document: &Document| -> std::collections::HashSet<String> {
-        document.iter().map(|(path, _)| path.to_string()).collect()
+    let holds = |document: &Document, name: &str| {
+        name.starts_with('[') || name.parse().is_ok_and(|path| document.contains(&path))
     };
-    let (before, after) = (names(old), names(new));
-    stays.retain(|(_, from, to)| {
-        (after.contains(from) || from.starts_with('['))
-            && (before.contains(to) || to.starts_with('['))
-    });
+    stays.retain(|(_, from, to)| holds(new, from) && holds(old, to));
     stays
 }

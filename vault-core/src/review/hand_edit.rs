@@ -5,13 +5,14 @@ use crate::disk::paths::open;
 use crate::error::{Error, Kind, Result};
 use crate::file::header::Header;
 use crate::file::normalise::{RESOLVE, conflict_marker, text_of};
-use crate::file::sealed::bytes_of;
+use crate::file::sealed::{SealedFile, bytes_of};
 use crate::file::verified::VerifiedFile;
 use crate::keys::vault_id::VaultId;
 use crate::review::changes::Changes;
 use crate::text::document::Document;
 use crate::text::outline::Outline;
 use crate::text::path::PropertyPath;
+use crate::text::shared_text::SharedText;
 use std::path::Path;
 
 /// An edited file whose user's part can be parsed. Nothing in the file is trusted, and its
@@ -24,13 +25,13 @@ use std::path::Path;
 /// let file = SealedFile::parse(text.into_bytes())?.verify(&[])?; // the basis: the newest version that verifies
 /// let mut vault = file.open_for_writing(&[alice])?;
 /// let changes = vault.adopt(&edit, &[])?;
-/// assert_eq!(changes.properties[0].what(), "changed");
+/// assert_eq!(changes.properties().next().unwrap().what(), "changed");
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```
 #[derive(Debug, PartialEq)]
 pub struct HandEdit {
     pub(crate) document: Document,
-    pub(super) own: String,
+    pub(super) own: SharedText,
 }
 
 impl HandEdit {
@@ -68,19 +69,40 @@ impl HandEdit {
     /// assert_eq!(HandEdit::parse(b"<<<<<<< HEAD\n".to_vec()).unwrap_err().kind(), Kind::Malformed);
     /// ```
     pub fn parse(bytes: Vec<u8>) -> Result<HandEdit> {
-        let text = text_of(bytes)?;
+        HandEdit::of_text(&text_of(bytes)?.into())
+    }
+
+    /// Reads a version of a file, signed or not: as a verified file, without a pin, and as a hand
+    /// edit. Both share one copy of the text.
+    ///
+    /// # Errors
+    /// The errors of [`SealedFile::parse`] and [`SealedFile::verify`] for the first, and those of
+    /// [`HandEdit::parse`] for the second.
+    pub fn parse_version(bytes: Vec<u8>) -> (Result<VerifiedFile>, Result<HandEdit>) {
+        let text: SharedText = match text_of(bytes) {
+            Ok(text) => text.into(),
+            Err(error) => return (Err(error.clone()), Err(error)),
+        };
+        let verified = SealedFile::of_text(text.clone()).and_then(|file| file.verify(&[]));
+        let edit = match &verified {
+            Ok(file) => Ok(HandEdit { document: file.document.clone(), own: file.own.clone() }),
+            Err(_) => HandEdit::of_text(&text),
+        };
+        (verified, edit)
+    }
+
+    fn of_text(text: &SharedText) -> Result<HandEdit> {
         // Markers are reported only if parsing fails, because a multi-line string may contain a
         // similar line.
-        let marker = conflict_marker(&text);
-        HandEdit::split(&text).map_err(|error| match marker {
+        HandEdit::split(text).map_err(|error| match conflict_marker(text) {
             Some(at) => Error::malformed("contains git conflict markers")
-                .at_offset(&text, at)
+                .at_offset(text, at)
                 .with_help(RESOLVE),
             None => error,
         })
     }
 
-    fn split(text: &str) -> Result<HandEdit> {
+    fn split(text: &SharedText) -> Result<HandEdit> {
         let outline = Outline::bounds(text)?;
         let own = outline.sections.iter().position(|section| section.path == ["bootseal"]);
         let at = match own {
@@ -94,8 +116,8 @@ impl HandEdit {
             }
             None => text.len(),
         };
-        let (user, own) = text.split_at(at);
-        Ok(HandEdit { document: Document::parse(user.to_owned())?, own: own.to_owned() })
+        let (user, own) = (text.part(0..at), text.part(at..text.len()));
+        Ok(HandEdit { document: Document::parse_bounded(user)?, own })
     }
 }
 
@@ -111,8 +133,13 @@ impl HandEdit {
     }
 
     /// The names of its properties, in the order of the text.
-    pub fn names(&self) -> impl Iterator<Item = &PropertyPath> {
-        self.document.iter().map(|(path, _)| path)
+    pub fn names(&self) -> impl Iterator<Item = PropertyPath> {
+        self.document.names().map(|(path, _)| path)
+    }
+
+    /// Whether it has a property of this name.
+    pub fn contains(&self, path: &PropertyPath) -> bool {
+        self.document.contains(path)
     }
 
     /// The properties and comments that changed between this text and `new`. Neither text needs a
@@ -122,7 +149,7 @@ impl HandEdit {
     /// use bootseal_core::HandEdit;
     /// let (old, new) = (HandEdit::parse(b"a = 1\n".to_vec())?, HandEdit::parse(b"a = 2 # why\n".to_vec())?);
     /// let changes = old.changes_to(&new);
-    /// assert_eq!((changes.properties.len(), changes.comments.1), (1, vec!["# why".to_owned()]));
+    /// assert_eq!((changes.properties().count(), changes.comments.1), (1, vec!["# why".to_owned()]));
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn changes_to(&self, new: &HandEdit) -> Changes {

@@ -3,10 +3,11 @@
 
 use crate::file::header::Access;
 use crate::file::verified::VerifiedFile;
-use crate::text::document::{Document, Property};
+use crate::text::document::Document;
 use crate::text::host::AddressHost;
+use crate::text::parse::value_parts::ValuePart;
 use crate::text::path::{DottedKey, PropertyPath};
-use std::collections::hash_map::{Entry, RandomState};
+use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasher;
 use unicode_security::MixedScript;
@@ -18,24 +19,33 @@ pub(crate) type Remarks = BTreeMap<String, String>;
 const MIXED: &str = "mixes scripts";
 
 /// The remarks on these properties and on the hosts in them, compared with both versions.
-pub(super) fn of_properties(changed: &[&PropertyPath], old: &Document, new: &Document) -> Remarks {
+pub(super) fn of_properties(
+    changed: impl Iterator<Item = PropertyPath>,
+    old: &Document,
+    new: &Document,
+) -> Remarks {
     let mut remarks = Remarks::new();
-    if changed.is_empty() {
+    let mut changed = changed.peekable();
+    if changed.peek().is_none() {
         return remarks;
     }
-    let names = Names::of(old.iter().chain(new.iter()).map(|(path, _)| path));
+    let names = Names::of(vec![old, new]);
     let mut hosts = Confusable::default();
-    for (path, property) in old.iter().chain(new.iter()) {
-        hosts_of(path, Some(property)).into_iter().for_each(|host| hosts.add(host.unicode()));
+    for document in [old, new] {
+        for (path, _) in document.names() {
+            each_host(&path, document, &mut |host| hosts.add(host.unicode()));
+        }
     }
     for path in changed {
-        if let Some(remark) = names.remark(path) {
+        if let Some(remark) = names.remark(&path) {
             remarks.insert(path.to_string(), remark);
         }
-        for host in [old, new].into_iter().flat_map(|text| hosts_of(path, text.get(path))) {
-            if let Some(remark) = hosts.remark(&host.unicode()) {
-                remarks.insert(host.effective, remark);
-            }
+        for document in [old, new] {
+            each_host(&path, document, &mut |host| {
+                if let Some(remark) = hosts.remark(&host.unicode()) {
+                    remarks.insert(host.effective, remark);
+                }
+            });
         }
     }
     remarks
@@ -60,15 +70,17 @@ impl VerifiedFile {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn lookalike_of(&self, path: &PropertyPath) -> Option<String> {
-        let names = self.properties().map(|(path, _)| path);
-        Names::of(names.chain([path])).remark(path)
+        Names::of(vec![&self.document]).remark(path)
     }
 }
 
-fn hosts_of(path: &PropertyPath, property: Option<&Property>) -> Vec<AddressHost> {
-    match property {
-        Some(Property::Readable(value)) => AddressHost::all_in(path, value),
-        _ => Vec::new(),
+fn each_host(path: &PropertyPath, document: &Document, each: &mut dyn FnMut(AddressHost)) {
+    if !document.is_sealed(path) {
+        document.parts(path, &mut |part| {
+            if let ValuePart::Value(value) = part {
+                AddressHost::each_in(path, &value, each);
+            }
+        });
     }
 }
 
@@ -106,28 +118,35 @@ fn remark(mixed: bool, other: Option<&str>) -> Option<String> {
     }
 }
 
-/// The tables and properties of a file, by the hashes of their skeletons: a lookalike of a table is
+/// The tables and properties of files, by the hashes of their skeletons: a lookalike of a table is
 /// found even if no whole name has a lookalike. Hashes need no copy of each name for each table.
 struct Names<'a> {
     state: RandomState,
-    alike: HashMap<u64, [Option<Seen<'a>>; 2]>,
+    documents: Vec<&'a Document>,
+    /// The first name with a skeleton, and the first one that differs from it.
+    first: HashMap<u64, Seen>,
+    second: HashMap<u64, Seen>,
 }
 
-/// The hash of a name, and the name.
-type Seen<'a> = (u64, &'a [String]);
+/// A name: its hash, and the document and the property that it was found in.
+#[derive(Clone, Copy)]
+struct Seen {
+    exact: u64,
+    document: u32,
+    at: u32,
+}
 
 impl<'a> Names<'a> {
-    fn of(paths: impl Iterator<Item = &'a PropertyPath>) -> Names<'a> {
-        let mut names = Names { state: RandomState::new(), alike: HashMap::new() };
-        for path in paths {
-            for (looks, exact, name) in names.prefixes(path.segments()) {
-                match names.alike.entry(looks) {
-                    Entry::Vacant(free) => drop(free.insert([Some((exact, name)), None])),
-                    Entry::Occupied(mut taken) => {
-                        let [first, second] = taken.get_mut();
-                        if second.is_none() && first.is_some_and(|(hash, _)| hash != exact) {
-                            *second = Some((exact, name));
-                        }
+    fn of(documents: Vec<&'a Document>) -> Names<'a> {
+        let (first, second) = (HashMap::new(), HashMap::new());
+        let mut names = Names { state: RandomState::new(), documents, first, second };
+        for (document, text) in names.documents.clone().into_iter().enumerate() {
+            for (at, (path, _)) in text.names().enumerate() {
+                for (looks, exact, _) in names.prefixes(path.segments()) {
+                    let seen = Seen { exact, document: document as u32, at: at as u32 };
+                    let first = names.first.entry(looks).or_insert(seen);
+                    if first.exact != exact {
+                        names.second.entry(looks).or_insert(seen);
                     }
                 }
             }
@@ -135,8 +154,13 @@ impl<'a> Names<'a> {
         names
     }
 
-    /// For each table that contains the property, and for the property itself: the hash of its
-    /// skeleton, the hash of its text, and its segments.
+    fn name(&self, seen: Seen) -> Option<String> {
+        let path = self.documents.get(seen.document as usize)?.path_at(seen.at as usize)?;
+        let mut prefixes = self.prefixes(path.segments()).into_iter();
+        let (_, _, name) = prefixes.find(|(_, exact, _)| *exact == seen.exact)?;
+        Some(DottedKey(name).to_string())
+    }
+
     fn prefixes<'b>(&self, segments: &'b [String]) -> Vec<(u64, u64, &'b [String])> {
         let (mut looks, mut exact) = (0, 0);
         let each = segments.iter().enumerate().map(|(at, segment)| {
@@ -150,10 +174,10 @@ impl<'a> Names<'a> {
     fn remark(&self, path: &PropertyPath) -> Option<String> {
         let mixed = path.segments().iter().any(|segment| is_mixed(segment));
         let other = self.prefixes(path.segments()).into_iter().find_map(|(looks, exact, _)| {
-            let alike = self.alike.get(&looks)?.iter().flatten();
-            alike.copied().find(|(other, _)| *other != exact).map(|(_, name)| name)
+            let alike = [self.first.get(&looks), self.second.get(&looks)];
+            alike.into_iter().flatten().copied().find(|other| other.exact != exact)
         });
-        remark(mixed, other.map(|name| DottedKey(name).to_string()).as_deref())
+        remark(mixed, other.and_then(|seen| self.name(seen)).as_deref())
     }
 }
 

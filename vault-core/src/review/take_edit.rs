@@ -50,7 +50,7 @@ impl Vault<CanWrite> {
     /// use bootseal_core::ClearText;
     /// let edit = ClearText::parse("user = \"bob\"\npassword = \"secret:hunter2\" # new\n".into())?;
     /// let edited = vault.take_edit(&edit, 1_700_000_000)?;
-    /// assert_eq!(edited.changes.properties[0].what(), "added");
+    /// assert_eq!(edited.changes.properties().next().unwrap().what(), "added");
     /// assert!(vault.open(&"password".parse()?)?.secret.expose(|bytes| bytes == b"hunter2"));
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
@@ -72,7 +72,7 @@ impl Vault<CanWrite> {
                     old.is_some() || text.len() >= TELLING && known.find(text).is_some();
                 if was_sealed
                     && self.file.document.get(path)
-                        != Some(&Property::Readable(property.value.clone()))
+                        != Some(Property::Readable(property.value.clone()))
                 {
                     made_readable.push(path.clone());
                 }
@@ -299,7 +299,7 @@ mod tests {
             .replace("[1, 2]", "[1, 2, 3]")
             .replace("/wA=", "/wD/");
         let edited = take(&mut vault, &text).unwrap();
-        assert_eq!(edited.changes.properties.len(), 3);
+        assert_eq!(edited.changes.properties().count(), 3);
         assert_eq!(value(&vault, "a"), (ValueKind::Text, 200, b"hunter3".to_vec()));
         assert_eq!(value(&vault, "n"), (ValueKind::Toml, 200, b"[1, 2, 3]".to_vec()));
         assert_eq!(value(&vault, "b"), (ValueKind::Bytes, 200, b"\xff\0\xff".to_vec()));

@@ -65,7 +65,7 @@ impl Vault<CanWrite> {
         refuse_unclear_hosts(&Document::default(), &document)?;
         let file = VerifiedFile {
             document,
-            own: edit.own.clone().into(),
+            own: edit.own.clone(),
             header,
             trust: Trust::Unverified,
             handed_over_from: None,

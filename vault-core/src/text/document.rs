@@ -2,16 +2,17 @@
 //! as a separate text. Names and values stay in the text until they are requested.
 
 use crate::error::{Error, Result};
-use crate::text::outline::Outline;
+use crate::text::outline::{Outline, Section};
 use crate::text::parse::index::{Index, Rules};
+use crate::text::parse::value_parts::ValuePart;
 use crate::text::path::{DottedKey, PropertyPath};
 use crate::text::shared_text::SharedText;
 use indexmap::IndexSet;
-use sha2::Digest;
+use sha2::{Digest, Sha256};
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::rc::Rc;
+use std::sync::Arc;
 
 /// The value of a property.
 ///
@@ -64,12 +65,48 @@ fn same_value(one: &toml::Value, other: &toml::Value) -> bool {
     }
 }
 
-#[derive(Default)]
+/// Hashes a value so that two values have the same hash if and only if they are equal as in
+/// [`same_value`].
+fn hash_value(value: &toml::Value, hash: &mut Sha256) {
+    match value {
+        toml::Value::Float(float) => {
+            let float = if float.is_nan() { f64::NAN } else { *float };
+            hash.update(b"f");
+            hash.update(float.to_bits().to_be_bytes());
+        }
+        toml::Value::Array(array) => {
+            hash.update(b"[");
+            array.iter().for_each(|value| hash_value(value, hash));
+            hash.update(b"]");
+        }
+        toml::Value::Table(table) => {
+            let mut pairs: Vec<_> = table.iter().collect();
+            pairs.sort_by_key(|(key, _)| *key);
+            hash.update(b"{");
+            for (key, value) in pairs {
+                hash_text(b'k', key, hash);
+                hash_value(value, hash);
+            }
+            hash.update(b"}");
+        }
+        toml::Value::String(text) => hash_text(b's', text, hash),
+        toml::Value::Integer(integer) => hash_text(b'i', &integer.to_string(), hash),
+        toml::Value::Boolean(boolean) => hash_text(b'b', &boolean.to_string(), hash),
+        toml::Value::Datetime(time) => hash_text(b'd', &time.to_string(), hash),
+    }
+}
+
+fn hash_text(kind: u8, text: &str, hash: &mut Sha256) {
+    hash.update([kind]);
+    hash.update((text.len() as u64).to_be_bytes());
+    hash.update(text);
+}
+
+/// Clones share the text and its index.
+#[derive(Clone, Default)]
 pub(crate) struct Document {
     pub(super) text: SharedText,
-    index: Index,
-    /// The properties that were requested, in the order of the text.
-    read: Vec<OnceLock<Box<(PropertyPath, Property)>>>,
+    index: Arc<Index>,
 }
 
 impl std::fmt::Debug for Document {
@@ -100,38 +137,60 @@ impl Document {
                 "the table `bootseal` belongs to the format and must occur once, as the last table of the file",
             ));
         }
-        let read = std::iter::repeat_with(OnceLock::new).take(index.entries.len()).collect();
-        Ok(Document { text, index, read })
+        Ok(Document { text, index: Arc::new(index) })
     }
 
-    /// The property at a position, which is read from the text when it is requested first.
-    fn property(&self, at: usize) -> Option<&(PropertyPath, Property)> {
-        let read = self.read.get(at)?;
-        if let Some(read) = read.get() {
-            return Some(read);
-        }
-        let path = self.index.property_path(&self.text, at)?;
-        let property = self.read_at(at)?;
-        Some(read.get_or_init(|| Box::new((path, property))))
-    }
-
-    fn read_at(&self, at: usize) -> Option<Property> {
+    /// The property at a position in the order of the text.
+    pub(crate) fn property(&self, at: usize) -> Option<Property> {
         Some(match (self.index.is_sealed(at), self.index.value(&self.text, at)?) {
             (true, toml::Value::String(text)) => Property::Sealed(text),
             (_, value) => Property::Readable(value),
         })
     }
 
-    /// Like `get`, but keeps nothing in memory: for passes over very many properties.
-    pub(crate) fn read(&self, path: &PropertyPath) -> Option<Property> {
-        self.read_at(self.position(path)?)
+    /// Calls `each` with the parts of a property's value, without building an array in memory.
+    pub(crate) fn parts(&self, path: &PropertyPath, each: &mut dyn FnMut(ValuePart)) {
+        if let Some(at) = self.position(path) {
+            self.index.parts(&self.text, at, each);
+        }
+    }
+
+    /// Whether a reader cannot distinguish this property from that of another document, or both
+    /// documents do not have it. No array is built in memory for it.
+    pub(crate) fn has_same(&self, path: &PropertyPath, other: &Document) -> bool {
+        let (one, two) = match (self.position(path), other.position(path)) {
+            (Some(one), Some(two)) => (one, two),
+            (None, None) => return true,
+            _ => return false,
+        };
+        let texts = self.index.texts(&self.text, one);
+        texts.eq(other.index.texts(&other.text, two))
+            || self.index.is_sealed(one) == other.index.is_sealed(two)
+                && self.fingerprint(one) == other.fingerprint(two)
+    }
+
+    /// The hash of what a reader can distinguish in a value.
+    fn fingerprint(&self, at: usize) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        self.index.parts(&self.text, at, &mut |part| match part {
+            ValuePart::ArrayStart => hash.update(b"["),
+            ValuePart::ArrayEnd => hash.update(b"]"),
+            ValuePart::Value(value) => hash_value(&value, &mut hash),
+        });
+        hash.finalize().into()
     }
 
     pub(crate) fn is_sealed(&self, path: &PropertyPath) -> bool {
         self.position(path).is_some_and(|at| self.index.is_sealed(at))
     }
 
-    fn position(&self, path: &PropertyPath) -> Option<usize> {
+    /// Whether the property is readable and a string.
+    pub(crate) fn is_text(&self, path: &PropertyPath) -> bool {
+        self.position(path)
+            .is_some_and(|at| self.index.is_string(&self.text, at) && !self.index.is_sealed(at))
+    }
+
+    pub(crate) fn position(&self, path: &PropertyPath) -> Option<usize> {
         self.index.position(&self.text, path.segments())
     }
 
@@ -146,14 +205,14 @@ impl Document {
 
     /// The number of properties, and how many of them are sealed.
     pub(crate) fn counts(&self) -> (usize, usize) {
-        let sealed = (0..self.read.len()).filter(|at| self.index.is_sealed(*at)).count();
-        (self.read.len(), sealed)
+        let sealed = (0..self.index.entries.len()).filter(|at| self.index.is_sealed(*at)).count();
+        (self.index.entries.len(), sealed)
     }
 
     /// The name of each property in the order of the text, and whether it is sealed. Unlike
-    /// [`Document::iter`], this keeps nothing in memory.
+    /// [`Document::iter`], this reads no value.
     pub(crate) fn names(&self) -> impl Iterator<Item = (PropertyPath, bool)> {
-        (0..self.read.len()).filter_map(|at| {
+        (0..self.index.entries.len()).filter_map(|at| {
             Some((self.index.property_path(&self.text, at)?, self.index.is_sealed(at)))
         })
     }
@@ -162,8 +221,9 @@ impl Document {
         &self.text
     }
 
-    pub(crate) fn get(&self, path: &PropertyPath) -> Option<&Property> {
-        self.property(self.position(path)?).map(|(_, property)| property)
+    /// The property, read from the text.
+    pub(crate) fn get(&self, path: &PropertyPath) -> Option<Property> {
+        self.property(self.position(path)?)
     }
 
     /// The value of a property as it is written.
@@ -174,7 +234,7 @@ impl Document {
     /// The comments, each without surrounding blanks. If there are very many, one text with their
     /// number and their hash stands for the last ones, so that a change in them still shows.
     pub(crate) fn comments(&self) -> Vec<Cow<'_, str>> {
-        let outline = Outline::of(&self.text).unwrap_or_default();
+        let outline = Outline::layout(&self.text).unwrap_or_default();
         let listed = outline.comments.into_iter().map(|span| Cow::from(self.text[span].trim()));
         let (count, hash) = outline.more_comments;
         let more = (count > 0).then(|| {
@@ -186,31 +246,10 @@ impl Document {
 
     /// Each comment, with the property or header that it is about. This is the property or header
     /// on the line of the comment or, if there is none, the next one below.
-    pub(crate) fn placed_comments(&self) -> Vec<(&str, String)> {
-        let Ok(outline) = Outline::of(&self.text) else { return Vec::new() };
-        let name = |path: &[String]| DottedKey(path).to_string();
-        let mut places: Vec<(usize, String)> = outline
-            .entries
-            .iter()
-            .map(|entry| (entry.line_end, name(&entry.path)))
-            .chain(outline.sections.iter().skip(1).map(|section| {
-                (self.line_end(section.start), format!("[{}]", name(&section.path)))
-            }))
-            .collect();
-        places.sort();
-        let place = |at: usize| {
-            let next = places.partition_point(|(end, _)| *end <= at);
-            places.get(next).map_or(String::new(), |(_, name)| name.clone())
-        };
-        outline
-            .comments
-            .iter()
-            .map(|span| (self.text[span.clone()].trim(), place(span.start)))
-            .collect()
-    }
-
-    fn line_end(&self, at: usize) -> usize {
-        self.text[at..].find('\n').map_or(self.text.len(), |newline| at + newline + 1)
+    pub(crate) fn placed_comments(&self) -> Vec<(&str, Rc<str>)> {
+        let outline = Outline::layout(&self.text).unwrap_or_default();
+        let texts = outline.comments.into_iter().map(|span| self.text[span].trim());
+        texts.zip(outline.about).collect()
     }
 
     /// The length of all values below a table, in bytes.
@@ -220,12 +259,15 @@ impl Document {
     }
 
     /// The properties below a table, in the order of the text.
-    pub(crate) fn below(
-        &self,
-        table: &[String],
-    ) -> impl Iterator<Item = (&PropertyPath, &Property)> {
+    pub(crate) fn below(&self, table: &[String]) -> impl Iterator<Item = (PropertyPath, Property)> {
         let positions = self.index.positions_below(&self.text, table).into_iter();
-        positions.filter_map(|at| self.property(at).map(|(path, property)| (path, property)))
+        positions.filter_map(|at| self.named(at))
+    }
+
+    /// The names of the properties below a table, in the order of the text.
+    pub(crate) fn names_below(&self, table: &[String]) -> impl Iterator<Item = PropertyPath> {
+        let positions = self.index.positions_below(&self.text, table).into_iter();
+        positions.filter_map(|at| self.path_at(at))
     }
 
     /// The paths of the empty tables below a table.
@@ -235,15 +277,11 @@ impl Document {
 
     /// The names of tables without any property: headers, and `key = {}`.
     pub(crate) fn empty_tables(&self) -> Vec<String> {
-        let Ok(outline) = Outline::of(&self.text) else { return Vec::new() };
-        let full: HashSet<Vec<String>> = self
-            .names()
-            .flat_map(|(path, _)| {
-                let prefixes = 1..=path.segments().len();
-                prefixes.map(move |length| path.segments()[..length].to_vec()).collect::<Vec<_>>()
-            })
-            .collect();
-        let empty = |section: &&crate::text::outline::Section| !full.contains(&section.path);
+        let Ok(outline) = Outline::layout(&self.text) else { return Vec::new() };
+        let empty = |section: &&Section| {
+            let path = section.path.as_slice();
+            !self.is_table(path) && self.index.position(&self.text, path).is_none()
+        };
         let headers = outline.sections.iter().skip(1).filter(empty).map(|section| &section.path);
         let inline = self.empty_below(&[]);
         let names: IndexSet<String> =
@@ -251,10 +289,18 @@ impl Document {
         names.into_iter().collect()
     }
 
-    /// All properties, in the order of the text.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&PropertyPath, &Property)> {
-        (0..self.read.len())
-            .filter_map(|at| self.property(at).map(|(path, property)| (path, property)))
+    /// All properties, in the order of the text, each read when the iterator reaches it.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (PropertyPath, Property)> {
+        (0..self.index.entries.len()).filter_map(|at| self.named(at))
+    }
+
+    /// The name of the property at a position in the order of the text.
+    pub(crate) fn path_at(&self, at: usize) -> Option<PropertyPath> {
+        self.index.property_path(&self.text, at)
+    }
+
+    fn named(&self, at: usize) -> Option<(PropertyPath, Property)> {
+        Some((self.index.property_path(&self.text, at)?, self.property(at)?))
     }
 
     /// Whether `path` is a table with properties.

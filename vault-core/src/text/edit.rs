@@ -9,12 +9,13 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 impl Document {
-    /// The text in which the property `path` has the TOML value `value`; a missing property is
+    /// The document in which the property `path` has the TOML value `value`; a missing property is
     /// added.
-    pub(crate) fn with(&self, path: &PropertyPath, value: &str) -> Result<String> {
+    pub(crate) fn with(&self, path: &PropertyPath, value: &str) -> Result<Document> {
         if let Some(span) = self.span(path) {
             self.refuse_blocks(path, &span)?;
-            return Ok([&self.text[..span.start], value, &self.text[span.end..]].concat());
+            let text = [&self.text[..span.start], value, &self.text[span.end..]].concat();
+            return Document::parse(text);
         }
         if self.is_table(path.segments()) {
             return Err(
@@ -34,33 +35,28 @@ impl Document {
         self.with_new(&[(path, value)])
     }
 
-    /// The text without the property `path` and the comment on its line; comments above it stay.
-    pub(crate) fn without(&self, path: &PropertyPath) -> Result<String> {
+    /// The document without the property `path` and the comment on its line; comments above it
+    /// stay.
+    pub(crate) fn without(&self, path: &PropertyPath) -> Result<Document> {
         self.without_all(&[path])
     }
 
     /// Like `without`, for several properties.
-    pub(crate) fn without_all(&self, paths: &[&PropertyPath]) -> Result<String> {
+    pub(crate) fn without_all(&self, paths: &[&PropertyPath]) -> Result<Document> {
         for path in paths {
             let Some(span) = self.span(path) else {
                 return Err(Error::new(Kind::NotFound, "no such property").at(path));
             };
             self.refuse_blocks(path, &span)?;
         }
-        let outline = Outline::of(&self.text)?;
         let wanted: HashSet<&[String]> = paths.iter().map(|path| path.segments()).collect();
+        let outline = Outline::near(&self.text, &|path| wanted.contains(path))?;
         let line = |entry: &Entry| self.line_start(entry.key.start)..entry.line_end;
-        let lines: Vec<(&Entry, Range<usize>)> = outline
-            .entries
-            .iter()
-            .filter(|entry| wanted.contains(entry.path.as_slice()))
-            .map(|entry| (entry, line(entry)))
-            .collect();
-        let inline = paths
-            .iter()
-            .filter(|path| !lines.iter().any(|(entry, _)| entry.path == path.segments()));
-        let inline: Vec<&&PropertyPath> =
-            if lines.len() == paths.len() { Vec::new() } else { inline.collect() };
+        let lines: Vec<(&Entry, Range<usize>)> =
+            outline.entries.iter().map(|entry| (entry, line(entry))).collect();
+        let found: HashSet<&[String]> = lines.iter().map(|(entry, _)| &entry.path[..]).collect();
+        let (whole, inline): (Vec<&PropertyPath>, Vec<_>) =
+            paths.iter().copied().partition(|path| found.contains(path.segments()));
         let mut text = String::with_capacity(self.text.len());
         let mut done = 0;
         for (_, span) in &lines {
@@ -68,21 +64,16 @@ impl Document {
             done = span.end;
         }
         text.push_str(&self.text[done..]);
-        let whole: Vec<&PropertyPath> = paths
-            .iter()
-            .copied()
-            .filter(|path| !inline.iter().any(|other| **other == *path))
-            .collect();
-        if !self.reads_as(&text, &whole, &[]) {
-            return Err(Document::cannot(paths.first().copied()));
-        }
+        let changed = self
+            .read_as(text, &whole, &[])
+            .ok_or_else(|| Document::cannot(paths.first().copied()))?;
         // A member of an inline table is removed together with its comma, so members are removed
         // one at a time.
-        inline.into_iter().try_fold(text, |text, path| Document::parse(text)?.without_member(path))
+        inline.into_iter().try_fold(changed, |document, path| document.without_member(path))
     }
 
-    fn without_member(&self, path: &PropertyPath) -> Result<String> {
-        let outline = Outline::of(&self.text)?;
+    fn without_member(&self, path: &PropertyPath) -> Result<Document> {
+        let outline = Outline::near(&self.text, &|table| path.starts_with(table))?;
         let span = outline.inline_tables.iter().find_map(|inline| {
             let at = inline.members.iter().position(|(member, _)| member == path.segments())?;
             let span = inline.members[at].1.clone();
@@ -94,20 +85,20 @@ impl Document {
         });
         let changed = span.map(|span| [&self.text[..span.start], &self.text[span.end..]].concat());
         changed
-            .filter(|changed| self.reads_as(changed, &[path], &[]))
+            .and_then(|changed| self.read_as(changed, &[path], &[]))
             .ok_or_else(|| Document::cannot(Some(path)))
     }
 
-    /// The text in which `old` is renamed to `new`, in the same place and with its comments if the
+    /// The document in which `old` is renamed to `new`, in the same place and with its comments if the
     /// tables allow it.
     pub(crate) fn renamed(
         &self,
         old: &PropertyPath,
         new: &PropertyPath,
         value: &str,
-    ) -> Result<String> {
-        let outline = Outline::of(&self.text)?;
-        if let Some(entry) = outline.entries.iter().find(|entry| entry.path == old.segments()) {
+    ) -> Result<Document> {
+        let outline = Outline::near(&self.text, &|path| path == old.segments())?;
+        if let Some(entry) = outline.entries.first() {
             let header = &outline.sections[entry.section].path;
             if let Some(below) =
                 new.segments().strip_prefix(header.as_slice()).filter(|below| !below.is_empty())
@@ -121,29 +112,30 @@ impl Document {
                     &self.text[entry.value.end..],
                 ]
                 .concat();
-                if self.reads_as(&changed, &[old], &[new]) {
+                if let Some(changed) = self.read_as(changed, &[old], &[new]) {
                     return Ok(changed);
                 }
             }
         }
-        Document::parse(self.without(old)?)?.with(new, value)
+        self.without(old)?.with(new, value)
     }
 
-    /// Whether `changed` has exactly the intended effect. TOML's rules for tables determine the
-    /// meaning of an inserted line, so the text is parsed again. It must then contain the same
-    /// properties as before, without `gone` and with `new`.
-    pub(super) fn reads_as(
+    /// The changed document, if it has exactly the intended effect. TOML's rules for tables
+    /// determine the meaning of an inserted line, so the text is parsed again. It must then contain
+    /// the same properties as before, without `gone` and with `new`.
+    pub(super) fn read_as(
         &self,
-        changed: &str,
+        changed: String,
         gone: &[&PropertyPath],
         new: &[&PropertyPath],
-    ) -> bool {
-        let Ok(read) = Document::parse(changed.to_owned()) else { return false };
+    ) -> Option<Document> {
+        let read = Document::parse(changed).ok()?;
         let moved: HashSet<&PropertyPath> = gone.iter().chain(new).copied().collect();
-        let kept = || self.iter().map(|(path, _)| path).filter(|path| !moved.contains(path));
-        read.counts().0 == kept().count() + new.len()
+        let kept = || self.names().map(|(path, _)| path).filter(|path| !moved.contains(path));
+        let is_intended = read.counts().0 == kept().count() + new.len()
             && new.iter().all(|new| read.contains(new))
-            && kept().all(|path| self.get(path) == read.get(path))
+            && kept().all(|path| self.has_same(&path, &read));
+        is_intended.then_some(read)
     }
 
     pub(super) fn cannot(path: Option<&PropertyPath>) -> Error {
@@ -217,7 +209,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn with(text: &str, path: &str, value: &str) -> Result<String> {
-        Document::parse(text.into()).unwrap().with(&path.parse().unwrap(), value)
+        let document = Document::parse(text.into()).unwrap();
+        document.with(&path.parse().unwrap(), value).map(|changed| changed.text().to_owned())
     }
 
     #[test]
@@ -302,10 +295,11 @@ mod tests {
             let Ok(before) = Document::parse(text.clone()) else { return Ok(()) };
             let path = PropertyPath::new(path).unwrap();
             let Ok(after) = before.with(&path, "77") else { return Ok(()) };
-            let read = Document::parse(after.clone()).unwrap();
-            prop_assert_eq!(read.get(&path), Some(&Property::Readable(toml::Value::Integer(77))));
-            for (other, property) in before.iter().filter(|(other, _)| **other != path) {
-                prop_assert_eq!(read.get(other), Some(property));
+            let after = after.text();
+            let read = Document::parse(after.to_owned()).unwrap();
+            prop_assert_eq!(read.get(&path), Some(Property::Readable(toml::Value::Integer(77))));
+            for (other, property) in before.iter().filter(|(other, _)| *other != path) {
+                prop_assert_eq!(read.get(&other), Some(property));
             }
             let kept = |line: &&str| !line.contains("77");
             if before.get(&path).is_none() && !text.contains('{') {
@@ -335,7 +329,7 @@ mod tests {
             ("t = { u.a = 1, u.b = [1, 2] }\n", "t.u.b", "t = { u.a = 1 }\n"),
         ] {
             let document = Document::parse(before.into()).unwrap();
-            assert_eq!(document.without(&path.parse().unwrap()).unwrap(), after);
+            assert_eq!(document.without(&path.parse().unwrap()).unwrap().text(), after);
         }
         let blocks = Document::parse("[[t]]\na = 1\n".into()).unwrap();
         assert_eq!(blocks.without(&"t".parse().unwrap()).unwrap_err().kind(), Kind::Conflict);
@@ -357,7 +351,7 @@ mod tests {
             let document = Document::parse(before.into()).unwrap();
             let renamed =
                 document.renamed(&old.parse().unwrap(), &new.parse().unwrap(), "1").unwrap();
-            assert_eq!(renamed, after);
+            assert_eq!(renamed.text(), after);
         }
     }
 
@@ -389,9 +383,9 @@ mod tests {
             let Ok(document) = Document::parse(text) else { return Ok(()) };
             let new: PropertyPath = new.parse().unwrap();
             let paths: Vec<PropertyPath> = document.names().map(|(path, _)| path).collect();
-            let others = |changed: Result<String>, but: &[&PropertyPath]| -> std::result::Result<(), TestCaseError> {
+            let others = |changed: Result<Document>, but: &[&PropertyPath]| -> std::result::Result<(), TestCaseError> {
                 let Ok(changed) = changed else { return Ok(()) };
-                let read = Document::parse(changed).map_err(|error| TestCaseError::fail(error.to_string()))?;
+                let read = Document::parse(changed.text().to_owned()).map_err(|error| TestCaseError::fail(error.to_string()))?;
                 for path in paths.iter().filter(|path| !but.contains(path)) {
                     prop_assert_eq!(document.get(path), read.get(path));
                 }

@@ -39,17 +39,22 @@ impl AddressHost {
     /// The hosts of all addresses in `value`: URLs, the entries of a key `hosts` and, outside of
     /// settings tables, whatever looks like a host name or an IPv4 address.
     pub fn all_in(path: &PropertyPath, value: &Value) -> Vec<AddressHost> {
+        let mut found = Vec::new();
+        AddressHost::each_in(path, value, &mut |host| found.push(host));
+        found
+    }
+
+    /// Calls `each` with the hosts of all addresses in `value`.
+    pub(crate) fn each_in(path: &PropertyPath, value: &Value, each: &mut dyn FnMut(AddressHost)) {
         let bare = is_setting(path) && path.segments().last().is_some_and(|key| key == "hosts");
         let is_setting = path.settings_table().is_some();
-        let mut found = Vec::new();
         strings(value, &mut |text| match AddressHost::of(text, bare) {
-            Some(host) => found.push(host),
+            Some(host) => each(host),
             // A setting is a URL, or one of the hosts in a list. For any other value, it is not
             // known what an application takes for an address.
             None if is_setting => {}
-            None => found.extend(AddressHost::inside(text)),
+            None => AddressHost::inside(text).for_each(&mut *each),
         });
-        found
     }
 
     /// The hosts in a text that is not a URL: `jdbc:postgresql://db.example/app`, `db.example:5432`,
@@ -148,9 +153,9 @@ fn host_in(word: &str, is_named: bool) -> Option<AddressHost> {
 /// [`Kind::Conflict`], with the ASCII form of the host.
 pub(crate) fn refuse_unclear_hosts(old: &Document, new: &Document) -> Result<()> {
     for (path, _) in new.names().filter(|(path, _)| decides_a_host(path)) {
-        let property = new.read(&path);
+        let property = new.get(&path);
         let Some(Property::Readable(value)) = &property else { continue };
-        if old.read(&path) == property {
+        if old.has_same(&path, new) {
             continue;
         }
         let bare = path.segments().last().is_some_and(|key| key == "hosts");

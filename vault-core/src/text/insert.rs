@@ -6,28 +6,38 @@ use crate::text::document::Document;
 use crate::text::outline::{InlineTable, Outline};
 use crate::text::path::{DottedKey, PropertyPath};
 use indexmap::IndexMap;
+use std::collections::HashSet;
 
 impl Document {
-    /// The text with these new properties and their values.
-    pub(crate) fn with_new(&self, list: &[(&PropertyPath, &str)]) -> Result<String> {
+    /// The document with these new properties and their values.
+    pub(crate) fn with_new(&self, list: &[(&PropertyPath, &str)]) -> Result<Document> {
         let new: Vec<&PropertyPath> = list.iter().map(|(path, _)| *path).collect();
-        let text = self.placed_at_once(list)?;
-        if self.reads_as(&text, &[], &new) {
-            return Ok(text);
+        if let Some(changed) = self.read_as(self.placed_at_once(list)?, &[], &new) {
+            return Ok(changed);
         }
         match list {
             [_] => Err(Document::cannot(new.first().copied())),
             // One property may need a table that another one creates.
-            several => several.iter().try_fold(self.text.to_string(), |text, (path, value)| {
-                Document::parse(text)?.with(path, value)
-            }),
+            several => several
+                .iter()
+                .try_fold(self.clone(), |document, (path, value)| document.with(path, value)),
         }
     }
 
     /// Inserts each property at its place in the outline of the current text; properties that need
     /// a new table come last.
     fn placed_at_once(&self, list: &[(&PropertyPath, &str)]) -> Result<String> {
-        let outline = Outline::of(&self.text)?;
+        // What defines the tables of the new properties: inline tables around them, and dotted keys
+        // below them.
+        let tables: HashSet<&[String]> = list
+            .iter()
+            .map(|(path, _)| path.segments().split_last().map_or(&[][..], |(_, table)| table))
+            .collect();
+        let around: HashSet<&[String]> =
+            tables.iter().flat_map(|table| (1..=table.len()).map(|at| &table[..at])).collect();
+        let outline = Outline::near(&self.text, &|path| {
+            around.contains(path) || (1..path.len()).any(|at| tables.contains(&path[..at]))
+        })?;
         let mut splices: Vec<(usize, String)> = Vec::new();
         let mut tables: IndexMap<&[String], String> = IndexMap::new();
         let (mut bare, mut tight) = (false, Vec::new());

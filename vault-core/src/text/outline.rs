@@ -4,12 +4,15 @@
 //! It is built in one pass over the events of the text, which also finds what the index does not
 //! report: the length of keys, and syntax that only TOML 1.1 allows.
 
+mod toml_1_1;
+
 use crate::error::{Error, Result};
+use crate::text::outline::toml_1_1::{newer_escape, time_without_seconds};
 use crate::text::parse::stream::stream_document;
-use crate::text::parse::toml_1_1::{newer_escape, time_without_seconds};
-use crate::text::path::{MAX_SEGMENTS, decode_key};
+use crate::text::path::{DottedKey, MAX_SEGMENTS, decode_key};
 use sha2::{Digest, Sha256};
 use std::ops::Range;
+use std::rc::Rc;
 use toml_parser::decoder::Encoding;
 use toml_parser::parser::EventReceiver;
 use toml_parser::{ErrorSink, ParseError, Source, Span};
@@ -27,6 +30,9 @@ pub(crate) struct Outline {
     pub(crate) inline_tables: Vec<InlineTable>,
     /// The span of each comment, for the first [`MAX_COMMENTS`] comments.
     pub(crate) comments: Vec<Range<usize>>,
+    /// What each of these comments is about: the property or header on its line or, if there is
+    /// none, the next one below. Empty if there is none below either.
+    pub(crate) about: Vec<Rc<str>>,
     /// The number of further comments, and the hash of their texts.
     pub(crate) more_comments: (usize, Sha256),
     /// The first use of syntax that TOML 1.0 does not have, and its offset.
@@ -72,19 +78,30 @@ pub(crate) struct InlineTable {
 }
 
 impl Outline {
-    /// The full outline, for an edit.
+    /// The full outline of a short text.
     pub(crate) fn of(text: &str) -> Result<Outline> {
-        Outline::scan(text, true)
+        Outline::scan(text, Detail::Everything)
+    }
+
+    /// The sections, and the entries and inline tables whose path is `near` the place of an edit.
+    /// A text can have too many of them to list them all.
+    pub(crate) fn near(text: &str, near: &dyn Fn(&[String]) -> bool) -> Result<Outline> {
+        Outline::scan(text, Detail::Near(near))
+    }
+
+    /// The sections and the comments.
+    pub(crate) fn layout(text: &str) -> Result<Outline> {
+        Outline::scan(text, Detail::Layout)
     }
 
     /// The outline with only these sections: the part before the first header, the first
     /// `[bootseal]` and the section after it, and the last section. All bounds are checked. This is
     /// enough for a reader, and needs hardly any memory.
     pub(crate) fn bounds(text: &str) -> Result<Outline> {
-        Outline::scan(text, false)
+        Outline::scan(text, Detail::Bounds)
     }
 
-    fn scan(text: &str, detail: bool) -> Result<Outline> {
+    fn scan(text: &str, detail: Detail<'_>) -> Result<Outline> {
         let source = Source::new(text);
         let mut scan = Scan {
             source,
@@ -103,6 +120,9 @@ impl Outline {
             array: None,
             element_start: 0,
             elements: Vec::new(),
+            is_header: false,
+            place_end: 0,
+            place: None,
             problem: None,
         };
         let read = stream_document(source, &mut scan);
@@ -114,7 +134,36 @@ impl Outline {
             return Err(Error::malformed(format!("not TOML: {}", error.description()))
                 .at_offset(text, offset));
         }
+        scan.out.about.resize(scan.out.comments.len(), "".into());
         Ok(scan.out)
+    }
+}
+
+/// What is collected. The length of paths is always checked.
+#[derive(Clone, Copy)]
+enum Detail<'a> {
+    Bounds,
+    Layout,
+    Near(&'a dyn Fn(&[String]) -> bool),
+    Everything,
+}
+
+impl Detail<'_> {
+    fn has_sections(self) -> bool {
+        !matches!(self, Detail::Bounds)
+    }
+
+    fn has_comments(self) -> bool {
+        matches!(self, Detail::Layout | Detail::Everything)
+    }
+
+    /// Whether the entry or inline table with this path is collected.
+    fn has(self, path: &[String]) -> bool {
+        match self {
+            Detail::Bounds | Detail::Layout => false,
+            Detail::Near(near) => near(path),
+            Detail::Everything => true,
+        }
     }
 }
 
@@ -131,9 +180,7 @@ enum Frame {
 
 struct Scan<'a> {
     source: Source<'a>,
-    /// Whether names, entries, inline tables and comments are collected. Otherwise, only the
-    /// lengths of paths are counted.
-    detail: bool,
+    detail: Detail<'a>,
     out: Outline,
     path: Vec<String>,
     frames: Vec<Frame>,
@@ -146,6 +193,11 @@ struct Scan<'a> {
     array: Option<ArrayEnd>,
     element_start: usize,
     elements: Vec<Range<usize>>,
+    /// The last property or header: whether it is a header, the end of its line, and its name,
+    /// once a comment needs it.
+    is_header: bool,
+    place_end: usize,
+    place: Option<Rc<str>>,
     problem: Option<(usize, String)>,
 }
 
@@ -182,12 +234,36 @@ impl Scan<'_> {
         }
     }
 
+    /// A property or header is complete: the comments above it, since the last one, are about it.
+    fn place_done(&mut self, is_header: bool, line_end: usize) {
+        (self.is_header, self.place_end, self.place) = (is_header, line_end, None);
+        let comments = self.out.comments.len();
+        if self.out.about.len() < comments {
+            let name = self.place_name();
+            self.out.about.resize(comments, name);
+        }
+    }
+
+    fn place_name(&mut self) -> Rc<str> {
+        let section = self.out.sections.last().map_or(&[][..], |section| &section.path);
+        let name = || match self.is_header {
+            true => format!("[{}]", DottedKey(section)).into(),
+            false => DottedKey(&self.path).to_string().into(),
+        };
+        self.place.get_or_insert_with(name).clone()
+    }
+
     fn value_done(&mut self, end: usize) {
         let reachable = self.reachable();
         match self.frames.as_mut_slice() {
-            [] if self.detail => {
+            [] if self.detail.has_sections() => {
                 let section = self.out.sections.len() - 1;
                 let line_end = self.line_end(end);
+                self.out.sections[section].end = line_end;
+                self.place_done(false, line_end);
+                if !self.detail.has(&self.path) {
+                    return;
+                }
                 let value = self.value_start..end;
                 let array = self.array.take();
                 let (key, elements) = (self.entry_key.clone(), std::mem::take(&mut self.elements));
@@ -200,15 +276,16 @@ impl Scan<'_> {
                     array,
                     elements,
                 });
-                self.out.sections[section].end = line_end;
             }
             [Frame::Array] => {
                 self.array = Some(ArrayEnd { last_element: end, comma_follows: false });
-                if self.detail {
+                if matches!(self.detail, Detail::Everything) {
                     self.elements.push(self.element_start..end);
                 }
             }
-            [.., Frame::Inline { key, members, .. }] if self.detail && reachable => {
+            [.., Frame::Inline { base, key, members, .. }]
+                if reachable && self.detail.has(&self.path[..*base]) =>
+            {
                 members.push((self.path.clone(), *key..end));
             }
             _ => {}
@@ -233,17 +310,28 @@ impl EventReceiver for Scan<'_> {
     fn array_table_close(&mut self, span: Span, _: &mut dyn ErrorSink) {
         let Some((path, array, start)) = self.header.take() else { return };
         let end = self.line_end(span.end());
-        if !self.detail {
+        if !self.detail.has_sections() {
             // After the first `[bootseal]`, its successor is kept too.
             let own = self.out.sections.get(1).is_some_and(|first| first.path == ["bootseal"]);
             self.out.sections.truncate(if own { 3 } else { 1 });
         }
+        // An edit needs no part of `[[blocks]]` but the first header and the sections of its entries.
+        let before = self.out.sections.len() - 1;
+        let is_needed = |entry: &Entry| entry.section == before;
+        if matches!(self.detail, Detail::Near(_))
+            && before > 1
+            && self.out.sections[before].array
+            && !self.out.entries.last().is_some_and(is_needed)
+        {
+            self.out.sections.pop();
+        }
         self.out.sections.push(Section { path, array, start, end });
+        self.place_done(true, end);
         self.in_key = false;
     }
 
     fn simple_key(&mut self, span: Span, encoding: Option<Encoding>, error: &mut dyn ErrorSink) {
-        let wanted = self.detail || self.header.is_some();
+        let wanted = self.detail.has_sections() || self.header.is_some();
         let segment =
             if wanted { decode_key(self.source, span, encoding, error) } else { String::new() };
         if encoding.is_some() {
@@ -266,7 +354,7 @@ impl EventReceiver for Scan<'_> {
                         let section =
                             self.out.sections.last().map_or(&[][..], |section| &section.path);
                         self.path.clear();
-                        match self.detail {
+                        match self.detail.has_sections() {
                             true => self.path.extend_from_slice(section),
                             false => self.path.resize(section.len(), String::new()),
                         }
@@ -328,7 +416,7 @@ impl EventReceiver for Scan<'_> {
             if self.trailing_comma(span.start()) {
                 self.newer(span.start(), "a trailing comma in an inline table");
             }
-            if reachable && self.detail {
+            if reachable && self.detail.has(&self.path) {
                 let empty = self.source.input()[open..span.start()].trim().is_empty();
                 self.out.inline_tables.push(InlineTable {
                     path: self.path.clone(),
@@ -349,11 +437,15 @@ impl EventReceiver for Scan<'_> {
     }
 
     fn comment(&mut self, span: Span, _: &mut dyn ErrorSink) {
-        if !self.detail {
+        if !self.detail.has_comments() {
             return;
         }
         if self.out.comments.len() < MAX_COMMENTS {
             self.out.comments.push(span.start()..span.end());
+            if span.start() < self.place_end {
+                let name = self.place_name();
+                self.out.about.push(name);
+            }
         } else {
             let (count, hash) = &mut self.out.more_comments;
             *count += 1;
@@ -384,65 +476,4 @@ pub(crate) fn refuse_newer_toml(text: &str) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn newer(text: &str) -> Option<&'static str> {
-        Outline::of(text).unwrap().newer_toml.map(|(_, what)| what)
-    }
-
-    #[test]
-    fn syntax_of_toml_1_1_is_found() {
-        assert_eq!(newer("a = { b = 1, }\n"), Some("a trailing comma in an inline table"));
-        assert_eq!(newer("a = {\n b = 1 }\n"), Some("a line break in an inline table"));
-        assert_eq!(newer("a = \"\\e\"\n"), Some("the escape \\e"));
-        assert_eq!(newer("a = \"\\x41\"\n"), Some("the escape \\x"));
-        assert_eq!(newer("\"\\x41\" = 1\n"), Some("the escape \\x"));
-        assert_eq!(newer("a = 07:32\n"), Some("a time without seconds"));
-        assert_eq!(newer("a = 1979-05-27T07:32Z\n"), Some("a time without seconds"));
-    }
-
-    #[test]
-    fn syntax_of_toml_1_0_is_not_reported() {
-        assert_eq!(
-            newer(
-                "a = 1979-05-27T07:32:00-07:00\nb = 07:32:00.5\nc = 1979-05-27 07:32:00Z\nd = 1979-05-27\n"
-            ),
-            None
-        );
-        assert_eq!(
-            newer(
-                "a = { b = [\n 1,\n 2,\n] }\nc = '\\e\\x'\nd = \"\\\\e \\\\x41\"\ne = { f = \", }\" }\n"
-            ),
-            None
-        );
-    }
-
-    #[test]
-    fn depth_is_bounded_before_anything_recurses() {
-        let deep = format!("a = {}{}\n", "[".repeat(65), "]".repeat(65));
-        assert!(Outline::of(&deep).is_err());
-        let allowed = format!("a = {}{}\n", "[".repeat(64), "]".repeat(64));
-        assert!(Outline::of(&allowed).is_ok());
-        assert!(Outline::of(&format!("a = {}\n", "[".repeat(200_000))).is_err());
-        assert!(Outline::of(&format!("[{}a]\n", "a.".repeat(1_000_000))).is_err());
-        assert!(Outline::of(&format!("{}a = 1\n", "a.".repeat(1_000_000))).is_err());
-    }
-
-    #[test]
-    fn spans_are_those_of_the_values() {
-        let text = "a.b = 1 # one\n[c]\nd = { e = \"x\" }\nf = [\n  1, # first\n  2\n]\n";
-        let outline = Outline::of(text).unwrap();
-        let values: Vec<_> = outline
-            .entries
-            .iter()
-            .map(|entry| (entry.path.join("."), &text[entry.value.clone()]))
-            .collect();
-        assert_eq!(values[0], ("a.b".into(), "1"));
-        assert_eq!(values[1], ("c.d".into(), "{ e = \"x\" }"));
-        assert_eq!(values[2], ("c.f".into(), "[\n  1, # first\n  2\n]"));
-        assert_eq!(outline.inline_tables[0].path.join("."), "c.d");
-        let end = outline.entries[2].array.unwrap();
-        assert!(text[..end.last_element].ends_with("  2") && !end.comma_follows);
-    }
-}
+mod tests;

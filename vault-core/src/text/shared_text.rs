@@ -18,6 +18,12 @@ impl SharedText {
     }
 }
 
+impl PartialEq for SharedText {
+    fn eq(&self, other: &SharedText) -> bool {
+        **self == **other
+    }
+}
+
 impl From<String> for SharedText {
     fn from(text: String) -> SharedText {
         SharedText { part: 0..text.len(), whole: Arc::new(text) }

@@ -132,7 +132,7 @@ impl<Mode> Vault<Mode> {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn open(&self, path: &PropertyPath) -> Result<OpenedValue> {
-        let opened = match self.file.document.read(path) {
+        let opened = match self.file.document.get(path) {
             Some(Property::Sealed(sealed)) => {
                 value::open(&self.key, &self.file.vault_id(), path, &sealed)
             }

@@ -7,7 +7,7 @@ use crate::file::verified::{Trust, VerifiedFile};
 use crate::keys::derive::DataKey;
 use crate::keys::signing::{SigningSeed, id_of};
 use crate::shown::shell_word;
-use crate::text::document::{Document, Property};
+use crate::text::document::Document;
 use crate::text::host::refuse_unclear_hosts;
 use crate::text::path::PropertyPath;
 use crate::text::plain::{PlainDocument, mentions};
@@ -107,7 +107,7 @@ impl Vault<CanWrite> {
         now: u64,
     ) -> Result<()> {
         let sealed = self.seal(path, kind, value, now)?;
-        self.replace_text(self.file.document.with(path, &quoted(&sealed))?)
+        self.replace_document(self.file.document.with(path, &quoted(&sealed))?)
     }
 
     /// Like `set`, but the value is always dated `set_at`, even if the last removal or the replaced
@@ -120,7 +120,7 @@ impl Vault<CanWrite> {
         set_at: u64,
     ) -> Result<()> {
         let sealed = value::seal(&self.key, &self.file.vault_id(), path, kind, set_at, value)?;
-        self.replace_text(self.file.document.with(path, &quoted(&sealed))?)
+        self.replace_document(self.file.document.with(path, &quoted(&sealed))?)
     }
 
     /// Like [`Vault::set`], but for many properties, in one change of the text. The values are taken
@@ -176,8 +176,8 @@ impl Vault<CanWrite> {
         let changed = Document::parse(changed.with_values(changes))?;
         let new: Vec<(&PropertyPath, &str)> =
             new.iter().map(|(path, text)| (path, text.as_str())).collect();
-        self.replace_text(match new.is_empty() {
-            true => changed.text().to_owned(),
+        self.replace_document(match new.is_empty() {
+            true => changed,
             false => changed.with_new(&new)?,
         })
     }
@@ -203,7 +203,7 @@ impl Vault<CanWrite> {
                 .at(path)
                 .with_help(format!("Seal it: bootseal set {}", shell_word(path))));
         }
-        self.replace_text(self.file.document.with(path, &value_text(value))?)
+        self.replace_document(self.file.document.with(path, &value_text(value))?)
     }
 
     /// Appends `text`, the TOML of readable properties, unchanged. It must begin with a table
@@ -233,12 +233,9 @@ impl Vault<CanWrite> {
         let whole = Document::parse(format!("{before}{gap}{text}")).ok();
         let count = self.file.document.counts().0 + new.len();
         let whole = whole.filter(|whole| {
-            whole.iter().count() == count
-                && self
-                    .file
-                    .document
-                    .iter()
-                    .all(|(path, property)| whole.get(path) == Some(property))
+            let before = &self.file.document;
+            whole.counts().0 == count
+                && before.names().all(|(path, _)| before.has_same(&path, whole))
         });
         let whole = whole.ok_or_else(|| {
             Error::new(
@@ -264,10 +261,10 @@ impl Vault<CanWrite> {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn unset(&mut self, path: &PropertyPath) -> Result<()> {
-        if self.file.property(path).is_none() {
+        if !self.file.document.contains(path) {
             return Err(self.file.not_found(path));
         }
-        self.replace_text(self.file.document.without(path)?)
+        self.replace_document(self.file.document.without(path)?)
     }
 
     /// Renames the property `old` to `new`. A sealed value keeps the time at which it was set.
@@ -285,10 +282,10 @@ impl Vault<CanWrite> {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn rename(&mut self, old: &PropertyPath, new: &PropertyPath, replace: bool) -> Result<()> {
-        let value = match self.file.property(old) {
+        let value = match self.file.is_sealed(old) {
             None => return Err(self.file.not_found(old)),
             Some(_) if old == new => return Ok(()),
-            Some(Property::Sealed(_)) => {
+            Some(true) => {
                 let opened = self.open(old)?;
                 quoted(&value::seal(
                     &self.key,
@@ -299,11 +296,9 @@ impl Vault<CanWrite> {
                     &opened.secret,
                 )?)
             }
-            Some(Property::Readable(_)) => {
-                self.file.document.raw_value(old).unwrap_or_default().to_owned()
-            }
+            Some(false) => self.file.document.raw_value(old).unwrap_or_default().to_owned(),
         };
-        if self.file.property(new).is_some() {
+        if self.file.document.contains(new) {
             if !replace {
                 return Err(
                     Error::new(Kind::Exists, "a property of this name exists already").at(new)
@@ -311,7 +306,7 @@ impl Vault<CanWrite> {
             }
             self.unset(new)?;
         }
-        self.replace_text(self.file.document.renamed(old, new, &value)?)
+        self.replace_document(self.file.document.renamed(old, new, &value)?)
     }
 
     pub(crate) fn seal(
@@ -337,9 +332,14 @@ impl Vault<CanWrite> {
     /// Replaces the user's part of the file. New and changed hosts in settings tables must be
     /// written in ASCII.
     pub(crate) fn replace_text(&mut self, text: String) -> Result<()> {
-        let document = Document::parse(text)?;
+        self.replace_document(Document::parse(text)?)
+    }
+
+    pub(crate) fn replace_document(&mut self, document: Document) -> Result<()> {
         refuse_unclear_hosts(&self.file.document, &document)?;
         self.file.document = document;
+        // The table was a part of the old text, which is freed.
+        self.file.own = self.file.own.to_string().into();
         Ok(())
     }
 }

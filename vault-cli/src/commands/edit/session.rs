@@ -10,8 +10,8 @@ use crate::trust::target::{Target, broken_profiles};
 use crate::ui::editor::{Closed, Editor, Watch};
 use crate::ui::failure::{Exit, Failure, Result};
 use bootseal_core::{
-    CanWrite, Changes, Clash, ClearText, Edited, Error, Kind, Pin, Property, PropertyPath,
-    SealedFile, Shown, Side, Taken, Vault, open_source,
+    CanWrite, Changes, Clash, ClearText, Edited, Error, Kind, Pin, PropertyPath, SealedFile, Shown,
+    Side, Taken, Vault, open_source,
 };
 use std::path::{Path, PathBuf};
 
@@ -307,9 +307,7 @@ impl<'a> Session<'a> {
     /// Refuses to seal settings that determine where a secret is sent, as `seal` does.
     fn check_tables(&self, edit: &ClearText) -> Result<(), Mistake> {
         let special = SpecialTables::of_edit(edit);
-        let was_sealed = |path: &PropertyPath| {
-            matches!(self.base.file().property(path), Some(Property::Sealed(_)))
-        };
+        let was_sealed = |path: &PropertyPath| self.base.file().is_sealed(path) == Some(true);
         match edit.marked().find(|path| special.keep_readable(path) && !was_sealed(path)) {
             None => Ok(()),
             Some(path) => Err(Error::new(

@@ -8,7 +8,7 @@ use crate::trust::special_tables::SpecialTables;
 use crate::trust::value_name::{Scope, ValueName, readable_in};
 use crate::trust::variable;
 use crate::ui::failure::{Failure, Result};
-use bootseal_core::{Error, Kind, Property, PropertyPath, Secret, Shown, VerifiedFile};
+use bootseal_core::{Error, Kind, PropertyPath, Secret, Shown, VerifiedFile};
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
@@ -59,7 +59,7 @@ impl Selection {
             .map(|prefix| prefix.parse())
             .collect::<Result<Vec<ValueName>, Error>>()?;
         let mut named = match &options.env_file {
-            Some(path) => of_env_file(path, &options.env, context)?,
+            Some(path) => of_env_file(path, options, context)?,
             None => Vec::new(),
         };
         for pair in &options.env {
@@ -92,7 +92,7 @@ impl Selection {
         }
         let scope = Scope::of(&self.only, file)?;
         for path in self.general(&scope, file).filter(|path| !self.shell_runs(path)) {
-            wanted.push((self.slot(path)?, Source::Property(ValueName::Property(path.clone()))));
+            wanted.push((self.slot(&path)?, Source::Property(ValueName::Property(path))));
         }
         let special = SpecialTables::of_file(file);
         for element in scope.elements {
@@ -118,7 +118,7 @@ impl Selection {
         let scope = Scope::of(&self.only, file).unwrap_or_default();
         let elements = scope.elements.iter().filter_map(|element| element.dotted().ok());
         let elements = elements.filter(|path| self.shell_runs(path));
-        let general = self.general(&scope, file).filter(|path| self.shell_runs(path)).cloned();
+        let general = self.general(&scope, file).filter(|path| self.shell_runs(path));
         general.chain(elements).collect()
     }
 
@@ -127,11 +127,11 @@ impl Selection {
         &'a self,
         scope: &'a Scope,
         file: &'a VerifiedFile,
-    ) -> impl Iterator<Item = &'a PropertyPath> {
+    ) -> impl Iterator<Item = PropertyPath> + 'a {
         let special = SpecialTables::of_file(file);
         let meant =
-            move |path: &&PropertyPath| self.general && scope.holds(path) && !special.hold(path);
-        file.properties().map(|(path, _)| path).filter(meant)
+            move |path: &PropertyPath| self.general && scope.holds(path) && !special.hold(path);
+        file.names().map(|(path, _)| path).filter(meant)
     }
 
     fn shell_runs(&self, path: &PropertyPath) -> bool {
@@ -147,10 +147,12 @@ impl Selection {
 /// program needs an option `--env` of the user.
 fn of_env_file(
     path: &Path,
-    by_user: &[String],
+    options: &Exec,
     context: &mut Context<'_>,
 ) -> Result<Vec<(String, Source)>> {
-    let input = formats::read(path, Some(Format::Env), Reading::default(), context)?;
+    let reading = Reading { dialect: options.dialect, ..Reading::default() };
+    let by_user = &options.env;
+    let input = formats::read(path, Some(Format::Env), reading, context)?;
     for remark in &input.remarks {
         context.ui.warn(remark);
     }
@@ -270,8 +272,7 @@ pub(super) fn values(
 
 /// Whether any of the values is sealed, so that a key is needed.
 pub(super) fn needs_key(wanted: &[(Slot, Source)], file: &VerifiedFile) -> bool {
-    let sealed =
-        |name: &ValueName| matches!(file.property(name.property()), Some(Property::Sealed(_)));
+    let sealed = |name: &ValueName| file.is_sealed(name.property()) == Some(true);
     wanted.iter().any(|(_, source)| matches!(source, Source::Property(name) if sealed(name)))
 }
 

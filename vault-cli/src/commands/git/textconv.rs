@@ -7,6 +7,7 @@ use crate::context::Context;
 use crate::ui::failure::{Exit, Result};
 use crate::ui::tables;
 use bootseal_core::{HandEdit, MAX_FILE, SealedFile, Shown, VerifiedFile};
+use std::fmt::{Display, Formatter};
 
 pub(crate) fn run(options: &GitTextconv, context: &mut Context<'_>) -> Result<(), Exit> {
     let bytes = read(&options.file)?;
@@ -14,15 +15,15 @@ pub(crate) fn run(options: &GitTextconv, context: &mut Context<'_>) -> Result<()
     let error = match SealedFile::parse(bytes.clone()).and_then(|file| file.verify(&[])) {
         Ok(file) => {
             drop(bytes);
-            print(&file.text(), context)?;
+            print(file.user_text(), context)?;
             return Ok(print_facts(&file, context)?);
         }
         Err(error) => error,
     };
     context.ui.line(format_args!("# NOT VERIFIED: {}", Shown(error.what())))?;
     // A diff must show the content of any file.
-    match HandEdit::parse(bytes.clone()) {
-        Ok(edit) => print(&edit.text(), context)?,
+    match HandEdit::parse(bytes.clone()).map(|edit| edit.text()) {
+        Ok(text) => print(&text, context)?,
         Err(_) => print(&String::from_utf8_lossy(&bytes), context)?,
     }
     if is_cut {
@@ -35,7 +36,7 @@ pub(crate) fn run(options: &GitTextconv, context: &mut Context<'_>) -> Result<()
 fn print(text: &str, context: &mut Context<'_>) -> Result<()> {
     let user = text.rfind("\n[bootseal]\n").map_or(text, |at| &text[..at + 1]);
     let user = if text.starts_with("[bootseal]\n") { "" } else { user };
-    user.lines().try_for_each(|line| context.ui.line(Shown(&shortened(line))))
+    user.lines().try_for_each(|line| context.ui.line(Shortened(line)))
 }
 
 fn print_facts(file: &VerifiedFile, context: &mut Context<'_>) -> Result<()> {
@@ -51,20 +52,33 @@ fn print_facts(file: &VerifiedFile, context: &mut Context<'_>) -> Result<()> {
     context.ui.line(format_args!("  {properties} properties, {sealed} sealed"))
 }
 
-/// Abbreviates a ciphertext to `sealed:…` and its last characters, enough to see that it changed.
-/// Any quotes are accepted: a file that does not verify may be written in any way.
-fn shortened(line: &str) -> String {
-    const TAIL: usize = 8;
-    let line = line.replace('\t', "    ");
-    let mut parts = line.split("sealed:");
-    let mut text = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let end =
-            part.find(|next: char| !(next.is_ascii_alphanumeric() || next == '-' || next == '_'));
-        let end = end.unwrap_or(part.len());
-        let rest = if end > TAIL { format!("…{}", &part[end - TAIL..]) } else { part.to_owned() };
-        text.push_str("sealed:");
-        text.push_str(&rest);
+/// Shows a line with each ciphertext abbreviated to `sealed:…` and its last characters, enough to
+/// see that it changed. Any quotes are accepted: a file that does not verify may be written in any
+/// way.
+struct Shortened<'a>(&'a str);
+
+impl Display for Shortened<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        const TAIL: usize = 8;
+        for (index, part) in self.0.split("sealed:").enumerate() {
+            let is_end = |next: char| !(next.is_ascii_alphanumeric() || "-_".contains(next));
+            let end = part.find(is_end).unwrap_or(part.len());
+            let rest = match (index, end > TAIL) {
+                (0, _) => part,
+                (_, true) => {
+                    f.write_str("sealed:…")?;
+                    &part[end - TAIL..]
+                }
+                (_, false) => {
+                    f.write_str("sealed:")?;
+                    part
+                }
+            };
+            for (tab, text) in rest.split('\t').enumerate() {
+                f.write_str(if tab > 0 { "    " } else { "" })?;
+                Shown(text).fmt(f)?;
+            }
+        }
+        Ok(())
     }
-    text
 }

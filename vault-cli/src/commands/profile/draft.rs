@@ -58,7 +58,7 @@ pub(super) fn ask_missing<'a>(
     let mut missing = Vec::new();
     for name in names {
         let path = table.child(name)?;
-        if file.property(&path).is_none() {
+        if file.is_sealed(&path).is_none() {
             missing.push((name, path));
         }
     }

@@ -39,7 +39,7 @@ pub(super) fn draft(
     }
     let (mut readable, mut missing) = (Vec::new(), Vec::new());
     for name in profile.value_names() {
-        if file.property(&table.child(name)?).is_some() {
+        if file.is_sealed(&table.child(name)?).is_some() {
             continue;
         }
         match found.file.property(&theirs.child(name)?) {

@@ -29,7 +29,8 @@ pub(super) fn draft(
     // An invalid address is refused before any further prompt.
     preset.login(&url, &[])?;
     for asked in preset.asked {
-        if matches!(asked.place, Where::Value) && file.property(&table.child(asked.name)?).is_some()
+        if matches!(asked.place, Where::Value)
+            && file.is_sealed(&table.child(asked.name)?).is_some()
         {
             continue;
         }

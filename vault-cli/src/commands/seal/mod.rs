@@ -27,7 +27,7 @@ use crate::trust::target::Target;
 use crate::trust::{locate, pins};
 use crate::ui::failure::{Exit, Failure, Result};
 use bootseal_core::{
-    FileLock, Kind, Property, PropertyPath, Shown, ValueKind, Vault, VerifiedFile, sealing_names,
+    FileLock, Kind, PropertyPath, Shown, ValueKind, Vault, VerifiedFile, sealing_names,
 };
 use serde_json::json;
 use std::borrow::Cow;
@@ -45,6 +45,7 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
         false => None,
     };
     let reading = reading(options.null, options.document, options.flat, options.encoding);
+    let reading = Reading { dialect: options.dialect, ..reading };
     let input = read(&options.input, options.format, reading, context)?;
     for remark in &input.remarks {
         context.ui.warn(remark);
@@ -173,7 +174,7 @@ pub(crate) fn reading(
         Some(Null::Empty) => Nulls::Empty,
     };
     let documents = document.map_or(Documents::One, Documents::Number);
-    Reading { nulls, documents, flat, encoding }
+    Reading { nulls, documents, flat, encoding, dialect: None }
 }
 
 /// Refuses to add to a file with options that would set its access list.
@@ -299,7 +300,7 @@ pub(crate) fn add(
     context: &mut Context<'_>,
 ) -> Result<()> {
     for (name, _) in input.names().filter(|(name, _)| !sealed.contains(&**name)) {
-        if matches!(file.property(&name), Some(Property::Sealed(_))) {
+        if file.is_sealed(&name) == Some(true) {
             let text =
                 format!("{name} is sealed in {}, and would become readable", Shown::path(path));
             return Err(Failure::new(Kind::Conflict, text).with_help(
@@ -307,7 +308,7 @@ pub(crate) fn add(
             ));
         }
     }
-    let there = input.names().filter(|(path, _)| file.property(path).is_some());
+    let there = input.names().filter(|(path, _)| file.is_sealed(path).is_some());
     let there: Vec<String> = there.map(|(path, _)| path.to_string()).collect();
     target.check_writer(file)?;
     let now = context.now();

@@ -3,8 +3,9 @@
 use crate::trust::rules::pattern::{Name, Pattern};
 use crate::trust::special_tables::SpecialTables;
 use crate::ui::failure::{Failure, Result};
+use crate::value_writer::readable_text;
 use bootseal_core::{
-    Element, Error, Kind, Property, PropertyPath, VerifiedFile, elements, shell_word,
+    Element, Error, Kind, Property, PropertyPath, Shown, VerifiedFile, elements, shell_word,
 };
 use std::collections::HashSet;
 
@@ -46,7 +47,7 @@ impl Rules {
     /// [`Kind::Conflict`] if it is so.
     pub(crate) fn refuse_end(after: &VerifiedFile) -> Result<(), Error> {
         let other = after.names().map(|(path, _)| path).find(PropertyPath::is_in_seal_table);
-        match other.filter(|_| after.sealing_names().is_none()) {
+        match other.filter(|_| !after.has_rules()) {
             None => Ok(()),
             Some(path) => Err(ends_rules(&path)),
         }
@@ -73,6 +74,15 @@ impl Rules {
             is_setting,
         });
         found.map_or(Ok(()), |found| Err(found.refusal()))
+    }
+
+    /// A warning of rules that a change has removed.
+    pub(crate) fn gone(before: Option<Vec<String>>, after: &VerifiedFile) -> Option<String> {
+        let now = after.sealing_names().unwrap_or_default();
+        let gone = before.unwrap_or_default().into_iter().filter(|name| !now.contains(name));
+        let gone: Vec<String> = gone.map(|name| format!("`{}`", Shown(&name))).collect();
+        let text = "no longer in the rules of seal.names, so such values may be readable";
+        (!gone.is_empty()).then(|| format!("{text}: {}", gone.join(", ")))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -111,10 +121,12 @@ impl Rules {
     /// The first readable property that a rule says must be sealed, and that was not readable in
     /// `before` already. Of an array, this is decided for each name inside it.
     fn newly_readable(&self, after: &VerifiedFile, before: Option<&VerifiedFile>) -> Option<Match> {
-        self.each(after, |path, name| {
-            !before.is_some_and(|before| names_inside(before, path).contains(name))
-        })
-        .next()
+        let known = |path: &PropertyPath| match before {
+            Some(before) if before.has_same(path, after) => None,
+            Some(before) => Some(names_inside(before, path)),
+            None => Some(HashSet::new()),
+        };
+        self.each(after, known).next()
     }
 
     /// The readable properties that a rule says must be sealed.
@@ -122,7 +134,7 @@ impl Rules {
         &'a self,
         file: &'a VerifiedFile,
     ) -> impl Iterator<Item = Match> + 'a {
-        self.each(file, |_, _| true)
+        self.each(file, |_| Some(HashSet::new()))
     }
 
     /// A warning that names the values that are readable against new rules. They were readable
@@ -142,10 +154,12 @@ impl Rules {
         Some(format!("{text}: {}", names.join(", ")))
     }
 
+    /// The readable properties with a name that a rule matches. Of each property, `known` are the
+    /// names that do not count; `None` if no name counts.
     fn each<'a>(
         &'a self,
         file: &'a VerifiedFile,
-        counts: impl Fn(&PropertyPath, &str) -> bool + 'a,
+        known: impl Fn(&PropertyPath) -> Option<HashSet<String>> + 'a,
     ) -> impl Iterator<Item = Match> + 'a {
         let special = SpecialTables::of_file(file);
         let readable = file.names().filter(|(_, sealed)| !self.is_empty() && !sealed);
@@ -154,15 +168,15 @@ impl Rules {
             if is_setting && !special.is_sent(&path) {
                 return None;
             }
-            let property = file.property(&path);
-            if is_setting && is_reference(property) {
+            if is_setting && is_reference(file.property(&path).as_ref()) {
                 return None;
             }
-            let mut found = None;
-            visit(&path, property, &mut |name| {
+            let (mut found, mut names) = (None, None);
+            visit(&path, file, &mut |name| {
                 if found.is_none()
                     && let Some(pattern) = self.matching(name)
-                    && counts(&path, name.shown())
+                    && let Some(names) = names.get_or_insert_with(|| known(&path))
+                    && !names.contains(name.shown())
                 {
                     found = Some((name.shown().to_owned(), pattern.clone()));
                 }
@@ -186,20 +200,24 @@ pub(crate) fn is_reference(setting: Option<&Property>) -> bool {
     matches!(setting, Some(Property::Readable(toml::Value::String(text))) if text.contains("${"))
 }
 
-/// Visits the name of a property, and the names inside it if it is an array.
-fn visit(path: &PropertyPath, property: Option<&Property>, visit: &mut dyn FnMut(&Name)) {
+/// Visits the name of a readable property, and the names inside it if it is an array.
+fn visit(path: &PropertyPath, file: &VerifiedFile, visit: &mut dyn FnMut(&Name)) {
     let name = Name::of(path);
     visit(&name);
-    if let Some(Property::Readable(array @ toml::Value::Array(_))) = property {
-        elements(&array.to_string(), &mut |element: Element<'_>| visit(&name.element(&element)));
+    if !file.is_text(path) {
+        let value = readable_text(file, path);
+        let array = std::str::from_utf8(&value).ok().filter(|text| text.starts_with('['));
+        elements(array.unwrap_or_default(), &mut |element: Element<'_>| {
+            visit(&name.element(&element));
+        });
     }
 }
 
 /// The names of a property that is readable in `file`.
 fn names_inside(file: &VerifiedFile, path: &PropertyPath) -> HashSet<String> {
     let mut names = HashSet::new();
-    if let property @ Some(Property::Readable(_)) = file.property(path) {
-        visit(path, property, &mut |name| {
+    if file.is_sealed(path) == Some(false) {
+        visit(path, file, &mut |name| {
             names.insert(name.shown().to_owned());
         });
     }

@@ -145,7 +145,7 @@ pub(super) fn routes(
         table
             .child("route")
             .and_then(|route| route.child(key))
-            .is_ok_and(|path| file.property(&path).is_some())
+            .is_ok_and(|path| file.is_sealed(&path).is_some())
     };
     let route = |(path, _): (PropertyPath, bool)| {
         let segments = path.segments();

@@ -12,23 +12,19 @@ use crate::vault::{CanWrite, Vault};
 use std::collections::HashSet;
 
 impl Vault<CanWrite> {
-    /// The text of `start` with exactly the `wanted` properties in it.
+    /// The document of `start` with exactly the `wanted` properties in it.
     pub(super) fn assemble(
         &self,
         start: &Side,
         wanted: &[(PropertyPath, Taken)],
         ours: (&Side, &Values<'_>),
         theirs: (&Side, &Values<'_>),
-    ) -> Result<String> {
-        let mut document = Document::parse(start.document.text().to_owned())?;
+    ) -> Result<Document> {
+        let mut document = start.document.clone();
         let kept: HashSet<&PropertyPath> = wanted.iter().map(|(path, _)| path).collect();
-        let gone: Vec<PropertyPath> = document
-            .iter()
-            .map(|(path, _)| path)
-            .filter(|path| !kept.contains(path))
-            .cloned()
-            .collect();
-        document = Document::parse(document.without_all(&gone.iter().collect::<Vec<_>>())?)?;
+        let gone: Vec<PropertyPath> =
+            document.names().map(|(path, _)| path).filter(|path| !kept.contains(path)).collect();
+        document = document.without_all(&gone.iter().collect::<Vec<_>>())?;
         let (mut changed, mut added) = (Vec::new(), Vec::new());
         for (path, side) in wanted {
             let (source, values) = if *side == Taken::Ours { ours } else { theirs };
@@ -36,8 +32,8 @@ impl Vault<CanWrite> {
             let text = match (source.document.get(path), values.get(path)) {
                 (Some(Property::Sealed(text)), Some(opened)) => {
                     // A value that opens under our keys keeps its text.
-                    match value::open(&self.key, &self.file.vault_id(), path, text) {
-                        Ok(_) => quoted(text),
+                    match value::open(&self.key, &self.file.vault_id(), path, &text) {
+                        Ok(_) => quoted(&text),
                         Err(_) => quoted(&self.seal_as_it_was(path, opened)?),
                     }
                 }
@@ -46,7 +42,7 @@ impl Vault<CanWrite> {
                         "your keys do not open this value on its side of the merge",
                     ));
                 }
-                (same, _) if same == document.get(path) => continue,
+                _ if document.has_same(path, &source.document) => continue,
                 _ if document.has_blocks(path) || source.document.has_blocks(path) => {
                     return Err(conflict(
                         "one side changed an array of tables, which is in more than one place of the text",
@@ -55,9 +51,9 @@ impl Vault<CanWrite> {
                 }
                 _ => source.document.raw_value(path).unwrap_or_default().to_owned(),
             };
-            match document.get(path) {
+            match document.raw_value(path) {
                 None => added.push((path, text)),
-                Some(_) if document.raw_value(path) == Some(text.as_str()) => {}
+                Some(raw) if raw == text => {}
                 Some(_) => {
                     changed.extend(document.replaceable(path)?.map(|span| (span, text)));
                 }
@@ -66,33 +62,32 @@ impl Vault<CanWrite> {
         document = Document::parse(document.with_values(changed))?;
         let added: Vec<(&PropertyPath, &str)> =
             added.iter().map(|(path, text)| (*path, text.as_str())).collect();
-        let text = document.with_new(&added)?;
-        self.check_result(&text, wanted, ours, theirs)?;
-        Ok(text)
+        let merged = document.with_new(&added)?;
+        self.check_result(&merged, wanted, ours, theirs)?;
+        Ok(merged)
     }
 
-    /// Checks that the text contains exactly the wanted properties, each with the value of its
+    /// Checks that the document contains exactly the wanted properties, each with the value of its
     /// side.
     fn check_result(
         &self,
-        text: &str,
+        read: &Document,
         wanted: &[(PropertyPath, Taken)],
         ours: (&Side, &Values<'_>),
         theirs: (&Side, &Values<'_>),
     ) -> Result<()> {
-        let read = Document::parse(text.to_owned())?;
         let holds = |(path, side): &(PropertyPath, Taken)| {
             let (source, values) = if *side == Taken::Ours { ours } else { theirs };
             match (read.get(path), values.get(path)) {
                 (Some(Property::Sealed(text)), Some(opened)) => {
-                    value::open(&self.key, &self.file.vault_id(), path, text)
+                    value::open(&self.key, &self.file.vault_id(), path, &text)
                         .is_ok_and(|read| read.same_as(opened) && read.set_at == opened.set_at)
                 }
-                (found, None) => found == source.document.get(path),
+                (_, None) => read.has_same(path, &source.document),
                 _ => false,
             }
         };
-        match read.iter().count() == wanted.len() && wanted.iter().all(holds) {
+        match read.counts().0 == wanted.len() && wanted.iter().all(holds) {
             true => Ok(()),
             false => Err(self
                 .placed(Error::new(Kind::Conflict, "the tables of both sides cannot be combined"))),

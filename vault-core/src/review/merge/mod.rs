@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::file::header::Access;
 use crate::review::changes::{AccessChange, Values, access_changes, by_name};
 use crate::review::merge::side::Side;
-use crate::text::document::Property;
+use crate::text::document::{Document, Property};
 use crate::text::path::PropertyPath;
 use crate::vault::value::OpenedValue;
 use crate::vault::{CanWrite, Vault};
@@ -100,8 +100,8 @@ impl Vault<CanWrite> {
             self.decide(base, (ours, &mine), (theirs, &other), &before, &mut choose)?;
         // A property that both sides removed is in neither list.
         let (start, left_out) = start(base, ours, theirs);
-        let text = self.assemble(start, &wanted, (ours, &mine), (theirs, &other))?;
-        self.replace_text(text)?;
+        let merged = self.assemble(start, &wanted, (ours, &mine), (theirs, &other))?;
+        self.replace_document(merged)?;
         // The access lists are merged after the values, so that new keys and marks cover all
         // values.
         let before = self.file.header.access.clone();
@@ -154,26 +154,27 @@ impl Vault<CanWrite> {
         choose: &mut impl FnMut(&Clash) -> Option<Taken>,
     ) -> Result<(Vec<Choice>, Vec<Choice>)> {
         // Without a common version, additions cannot be distinguished from removals.
-        let no_base = base.signed.is_none() && base.document.iter().next().is_none();
+        let no_base = base.signed.is_none() && base.document.counts().0 == 0;
         let (mut took, mut wanted) = (Vec::new(), Vec::new());
-        let paths = ours.document.iter().map(|(path, _)| path);
+        let paths = ours.document.names().map(|(path, _)| path);
         let only_theirs = theirs
             .document
-            .iter()
+            .names()
             .map(|(path, _)| path)
-            .filter(|path| ours.document.get(path).is_none());
+            .filter(|path| !ours.document.contains(path));
         for path in paths.chain(only_theirs) {
-            let one = (base.document.get(path), before.get(path).copied());
-            let a = (ours.document.get(path), mine.get(path).copied());
-            let b = (theirs.document.get(path), other.get(path).copied());
-            let side = if same(a, b) {
+            let path = &path;
+            let one = (&base.document, before.get(path).copied());
+            let a = (&ours.document, mine.get(path).copied());
+            let b = (&theirs.document, other.get(path).copied());
+            let side = if same(path, a, b) {
                 // Of two equal values, the value with the later date is taken.
                 let younger = matches!((a.1, b.1), (Some(a), Some(b)) if b.set_at > a.set_at);
                 if younger { Taken::Theirs } else { Taken::Ours }
             } else {
-                let side = if same(one, b) && !no_base {
+                let side = if same(path, one, b) && !no_base {
                     Taken::Ours
-                } else if same(one, a) && !no_base {
+                } else if same(path, one, a) && !no_base {
                     Taken::Theirs
                 } else {
                     choose(&Clash::of(path, a, b)).ok_or_else(|| self.clash(path))?
@@ -182,7 +183,7 @@ impl Vault<CanWrite> {
                 side
             };
             let source = if side == Taken::Ours { ours } else { theirs };
-            if source.document.get(path).is_some() {
+            if source.document.contains(path) {
                 wanted.push((path.clone(), side));
             }
         }
@@ -232,21 +233,20 @@ type Choice = (PropertyPath, Taken);
 impl Clash {
     fn of(path: &PropertyPath, a: Content<'_>, b: Content<'_>) -> Clash {
         let side =
-            |(property, value): Content<'_>| (property.cloned(), value.map(|value| value.set_at));
+            |(document, value): Content<'_>| (document.get(path), value.map(|value| value.set_at));
         Clash { path: path.clone(), ours: side(a), theirs: side(b) }
     }
 }
 
-type Content<'a> = (Option<&'a Property>, Option<&'a OpenedValue>);
+/// The document of a side, and the opened value of the property in question.
+type Content<'a> = (&'a Document, Option<&'a OpenedValue>);
 
 /// Whether two sides have the same value. Sealed values are compared by content if both could be
 /// opened.
-fn same(one: Content<'_>, other: Content<'_>) -> bool {
-    match (one, other) {
-        ((Some(Property::Sealed(_)), Some(one)), (Some(Property::Sealed(_)), Some(other))) => {
-            one.same_as(other)
-        }
-        _ => one.0 == other.0,
+fn same(path: &PropertyPath, one: Content<'_>, other: Content<'_>) -> bool {
+    match (one.1, other.1) {
+        (Some(one), Some(other)) => one.same_as(other),
+        _ => one.0.has_same(path, other.0),
     }
 }
 

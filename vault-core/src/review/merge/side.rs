@@ -77,7 +77,7 @@ impl Side {
     pub fn closed(file: &VerifiedFile) -> Result<Side> {
         let header = &file.header;
         Ok(Side {
-            document: Document::parse(file.document.text().to_owned())?,
+            document: file.document.clone(),
             values: Vec::new(),
             signed: Some(Signed {
                 vault: header.vault,
@@ -112,12 +112,7 @@ impl Side {
         versions: &[Vault<CanRead>],
     ) -> Result<Side> {
         let (values, marks) = edit.open_with(vault, versions)?;
-        Ok(Side {
-            document: Document::parse(edit.document.text().to_owned())?,
-            values,
-            signed: None,
-            marks,
-        })
+        Ok(Side { document: edit.document.clone(), values, signed: None, marks })
     }
 
     /// An empty side, in place of a missing common version.

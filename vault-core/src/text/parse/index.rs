@@ -2,6 +2,7 @@
 
 use crate::text::parse::tree::{BLOCKS, FILLED, HIDDEN, LEAF, ROOT, Tree};
 use crate::text::parse::value_builder::{blocks_value, value_of};
+use crate::text::parse::value_parts::{ValuePart, blocks_parts, value_parts};
 use crate::text::parse::walk::Walk;
 use crate::text::path::PropertyPath;
 use std::ops::Range;
@@ -91,6 +92,28 @@ impl Index {
             return Some(blocks_value(text, above, self.blocks(at)));
         }
         value_of(text.get(entry.span())?)
+    }
+
+    /// Calls `each` with the parts of the value at a position.
+    pub(in crate::text) fn parts(&self, text: &str, at: usize, each: &mut dyn FnMut(ValuePart)) {
+        let Some(entry) = self.entries.get(at) else { return };
+        if entry.kind == EntryKind::Blocks {
+            let above = self.tree.path(text, entry.node).len();
+            return blocks_parts(text, above, self.blocks(at), each);
+        }
+        // The text was checked when the index was built.
+        let _ = value_parts(text.get(entry.span()).unwrap_or_default(), each);
+    }
+
+    /// The texts that the value at a position consists of.
+    pub(in crate::text) fn texts<'a>(
+        &'a self,
+        text: &'a str,
+        at: usize,
+    ) -> impl Iterator<Item = &'a str> {
+        let entry = self.entries.get(at).filter(|entry| entry.kind != EntryKind::Blocks);
+        let spans = entry.map(Entry::span).into_iter().chain(self.blocks(at));
+        spans.map(move |span| text.get(span).unwrap_or_default())
     }
 
     /// The nodes below a table.

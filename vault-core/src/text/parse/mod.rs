@@ -1,6 +1,7 @@
 //! Reads TOML in a bounded amount of memory: the events of a text, its index, and single values.
 
 pub(super) mod value_builder;
+pub(crate) mod value_parts;
 pub(crate) mod value_text;
 
 pub(crate) mod own_table;
@@ -14,7 +15,6 @@ pub(super) mod tree;
 mod walk;
 
 pub(super) mod stream;
-pub(super) mod toml_1_1;
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! The table `[seal]`: patterns of the names whose values must be sealed.
 
 use crate::text::document::{Document, Property};
+use crate::text::parse::value_parts::ValuePart;
 use crate::text::path::PropertyPath;
 use std::borrow::Cow;
 
@@ -53,16 +54,38 @@ pub fn sealing_names<'a, 'p>(
 impl Document {
     /// See [`sealing_names`].
     pub(crate) fn sealing_names(&self) -> Option<Vec<String>> {
+        let mut patterns = Vec::new();
+        self.patterns(&mut |pattern| patterns.push(pattern)).then_some(patterns)
+    }
+
+    /// Whether the text has rules for what is sealed.
+    pub(crate) fn has_rules(&self) -> bool {
+        self.patterns(&mut |_| {})
+    }
+
+    /// Calls `each` with the strings of the array. Returns whether they are rules.
+    fn patterns(&self, each: &mut dyn FnMut(String)) -> bool {
         let table = [TABLE.to_owned()];
-        let names: Vec<&PropertyPath> = self.below(&table).map(|(path, _)| path).collect();
-        sealing_names(names.into_iter(), |path| self.get(path).map(Cow::Borrowed))
+        let mut names = self.names_below(&table);
+        let (Some(only), None) = (names.next(), names.next()) else { return false };
+        if only.segments() != [TABLE, KEY] || self.is_sealed(&only) {
+            return false;
+        }
+        let (mut depth, mut is_list) = (0, true);
+        self.parts(&only, &mut |part| match part {
+            ValuePart::ArrayStart => depth += 1,
+            ValuePart::ArrayEnd => is_list &= depth == 1,
+            ValuePart::Value(toml::Value::String(pattern)) if depth == 1 => each(pattern),
+            ValuePart::Value(_) => is_list = false,
+        });
+        is_list && depth == 1
     }
 
     /// Whether a new value with this name would be the only one of the table `[seal]`, in the place
     /// of its rules.
     pub(crate) fn would_begin_rules(&self, path: &PropertyPath) -> bool {
         let is_names = path.segments() == [TABLE, KEY];
-        is_names && self.below(&[TABLE.to_owned()]).next().is_none()
+        is_names && self.names_below(&[TABLE.to_owned()]).next().is_none()
     }
 }
 

@@ -3,7 +3,7 @@
 use toml_parser::decoder::Encoding;
 
 /// Finds the escapes `\e` and `\x`, which TOML 1.1 introduced.
-pub(in crate::text) fn newer_escape(
+pub(super) fn newer_escape(
     raw: &str,
     start: usize,
     encoding: Option<Encoding>,
@@ -27,7 +27,7 @@ pub(in crate::text) fn newer_escape(
 }
 
 /// Whether a value is a time without seconds, which TOML 1.1 introduced.
-pub(in crate::text) fn time_without_seconds(raw: &str) -> bool {
+pub(super) fn time_without_seconds(raw: &str) -> bool {
     // HH:MM without a second colon. The only other colon in a bare value is in an offset, which
     // follows the time.
     raw.find(':').is_some_and(|colon| raw.as_bytes().get(colon + 3) != Some(&b':'))

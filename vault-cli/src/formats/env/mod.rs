@@ -4,17 +4,20 @@
 //! \t \" \\ \$ \`` are replaced, and every other backslash is kept; both may span several lines. An
 //! unquoted value ends before ` #`, and is trimmed.
 
+pub(crate) mod dialects;
+pub(super) mod differences;
+
 use bootseal_core::{Error, Kind};
 use zeroize::Zeroizing;
 
 /// One `NAME=value`.
-pub(super) struct Pair {
-    pub(super) name: String,
-    pub(super) value: Zeroizing<String>,
+pub(crate) struct Pair {
+    pub(crate) name: String,
+    pub(crate) value: Zeroizing<String>,
     /// The line on which it begins, from 1.
-    pub(super) line: usize,
+    pub(crate) line: usize,
     /// Whether ` #` ended an unquoted value, so that a part of it may have been lost as a comment.
-    pub(super) comment_cut: bool,
+    pub(crate) comment_cut: bool,
 }
 
 /// Parses all pairs in order, including duplicate names. An error contains line and column, but no
