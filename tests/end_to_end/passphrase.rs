@@ -553,7 +553,8 @@ fn a_passphrase_locked_identity_works_in_every_command() {
     let differ = [
         ("Passphrase of other: ", "four words are better\n"),
         ("again: ", "four words are worse\n"),
-    ];
+    ]
+    .repeat(3);
     let (code, seen, _) =
         at_a_terminal(&home, &["keygen", "--passphrase", "-o", "other"], &differ).unwrap();
     assert!(code == 2 && seen.contains("differ") && !home.at("other").exists(), "{seen}");
