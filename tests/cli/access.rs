@@ -15,7 +15,7 @@ fn access_add_and_list_show_readers_and_writers() {
     assert_eq!((ran.code, ran.out.as_str()), (0, ""));
     assert_eq!(
         ran.err,
-        "bootseal: bob can open every value that this file contains, now and in future\n"
+        "bootseal: bob can open every value that this file contains, now and in future, and change the file\n"
     );
     assert_eq!(
         home.ok(&["access", "list"]),
@@ -39,6 +39,28 @@ fn access_add_and_list_show_readers_and_writers() {
         assert!(text.contains("can read, but not write"), "{text}");
     }
     assert!(!home.at("eve.key").exists());
+}
+
+#[test]
+fn an_unknown_member_is_an_error_before_any_question() {
+    let home = Home::with_vault(ACME);
+    let bob = home.ok(&["keygen", "-o", "bob.key"]).trim().to_owned();
+    home.ok(&["access", "add", "bob", &bob, "--yes"]);
+    let before = home.read("app.sealed.toml");
+    for args in [
+        &["access", "remove", "bobb"][..],
+        &["access", "remove", "bob", "bobb"],
+        &["access", "rename", "bobb", "bo"],
+    ] {
+        // Without a terminal, a question would end with no-terminal.
+        let said = fails(&home, args, "not-found");
+        assert!(said.contains("nobody in access is called `bobb`"), "{said}");
+        assert_eq!(home.read("app.sealed.toml"), before, "{args:?}");
+    }
+    home.write("two.toml", "a = 1\n");
+    home.ok(&["seal", "two.toml"]);
+    let args = ["access", "remove", "bobb", "-f", "app.sealed.toml", "-f", "two.sealed.toml"];
+    assert!(fails(&home, &args, "not-found").contains("bobb"));
 }
 
 #[test]

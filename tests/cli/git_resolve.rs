@@ -131,6 +131,47 @@ fn during_a_merge_the_sides_come_from_the_index() {
 }
 
 #[test]
+fn a_conflicted_file_that_was_added_is_still_resolved() {
+    for branch in [None, Some("MERGE_HEAD")] {
+        let repo = different_values();
+        assert_eq!(
+            repo.git(&["-c", "merge.bootseal.driver=false", "merge", "--no-edit", "other"]).code,
+            1
+        );
+        repo.git_ok(&["add", FILE]);
+        if let Some(branch) = branch {
+            repo.git_ok(&["branch", branch, "main"]);
+        }
+        repo.ok(&["resolve", FILE, "--yes"]);
+        both_are_there(&repo);
+        repo.git_ok(&["add", FILE]);
+        repo.git_ok(&["commit", "-q", "--no-edit"]);
+        for parent in ["HEAD^1", "HEAD^2"] {
+            repo.ok(&["verify", "--since", parent]);
+        }
+    }
+    // A branch with the name of git's file is no merge.
+    let repo = different_values();
+    repo.git_ok(&["branch", "MERGE_HEAD", "other"]);
+    assert!(repo.fails(&["resolve", FILE, "--yes"], 1).contains("no merge is in progress"));
+}
+
+#[test]
+fn a_merge_in_progress_goes_before_the_last_merge_commit() {
+    let repo = different_values();
+    repo.branch("third", |repo| repo.set("acme.extra", "third-extra"));
+    web_merge(&repo);
+    repo.ok(&["resolve", FILE, "--yes"]);
+    repo.git_ok(&["commit", "-q", "-a", "--amend", "--no-edit"]);
+    let driver = "merge.bootseal.driver=false";
+    assert_eq!(repo.git(&["-c", driver, "merge", "--no-edit", "third"]).code, 1);
+    repo.git_ok(&["add", FILE]);
+    repo.ok(&["resolve", FILE, "--yes"]);
+    both_are_there(&repo);
+    assert_eq!(repo.get("acme.extra"), "third-extra");
+}
+
+#[test]
 fn take_decides_only_properties_that_both_sides_changed() {
     for (take, password) in [("ours", "one"), ("theirs", "two")] {
         let theirs = |repo: &Repo| {

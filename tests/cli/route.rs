@@ -39,7 +39,14 @@ fn a_route_with_a_caller_key_generates_it_once() {
     home.ok(&[&ROUTE[..], &["--bearer", "--force"]].concat());
     assert_eq!(home.ok(&["get", "acme.caller_key"]), key);
     assert!(!home.read("app.sealed.toml").contains("prefix"));
-    home.ok(&[&ROUTE[..], &["--force"]].concat());
+    let again = home.run(&[&ROUTE[..], &["--bearer", "--force"]].concat());
+    assert!(again.code == 0 && !again.err.contains("every program"), "{}", again.err);
+    let open = home.run(&[&ROUTE[..], &["--force"]].concat());
+    let words = "[acme.route] had callers, and now accepts calls of every program that can reach 127.0.0.1:9301";
+    assert!(open.code == 0 && open.err.contains(words), "{}", open.err);
+    // Without callers before, nothing is lost.
+    let open = home.run(&[&ROUTE[..], &["--force"]].concat());
+    assert!(open.code == 0 && !open.err.contains("every program"), "{}", open.err);
     let text = home.read("app.sealed.toml");
     assert!(!text.contains("callers") && text.matches("[acme.route]").count() == 1, "{text}");
 }

@@ -40,6 +40,8 @@ pub(crate) fn run(options: &Route, context: &mut Context<'_>) -> Result<(), Exit
             .with_help(help)
             .into());
     }
+    let callers = route.child("callers")?;
+    let had_callers = file.names().any(|(path, _)| path.starts_with(callers.segments()));
     drop(file);
     let now = context.now();
     let text = text(options, &route);
@@ -56,6 +58,12 @@ pub(crate) fn run(options: &Route, context: &mut Context<'_>) -> Result<(), Exit
             .find(|route| route.table == table)
             .ok_or_else(|| Failure::new(Kind::Malformed, format!("{route} would not be a route")))
     })?;
+    if had_callers && !options.bearer {
+        context.ui.warn(format_args!(
+            "[{table}.route] had callers, and now accepts calls of every program that can reach {}; to require a key again: --force --bearer",
+            route.listen
+        ));
+    }
     if context.ui.style.json {
         let sealed: Vec<&str> = if key_is_new { vec![CALLER_KEY] } else { Vec::new() };
         return Ok(context.ui.document(&json!({

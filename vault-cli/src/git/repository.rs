@@ -152,6 +152,24 @@ impl Repository {
         Ok(if output.status.success() { Ok(output.stdout) } else { Err(output.stderr) })
     }
 
+    /// The text of a file of git's own for this working tree, such as `MERGE_HEAD`; `None` if there
+    /// is none.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] if git cannot say where it is, or if it cannot be read.
+    pub(crate) fn own_file(&self, name: &str) -> Result<Option<String>> {
+        let place = self.ask(&["rev-parse", "--git-path", name])?;
+        let place = self.top.join(String::from_utf8_lossy(&place).trim_end_matches('\n'));
+        match std::fs::read_to_string(&place) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => {
+                let text = format!("{} cannot be read: {error}", Shown::path(&place));
+                Err(Failure::new(Kind::Io, text))
+            }
+        }
+    }
+
     /// Returns a file's path within the repository, with slashes. The file itself need not exist.
     pub(crate) fn name_of(&self, path: &Path) -> Result<String> {
         let outside = || {

@@ -208,7 +208,12 @@ fn add(plan: Plan, access: &Access, context: &mut Context<'_>) -> Result<(Answer
         };
         Ok((exposed, vault.file().vault_id()))
     })?;
-    let text = "can open every value that this file contains, now and in future";
+    let text = match access.role {
+        Role::Reader => "can open every value that this file contains, now and in future",
+        Role::Writer => {
+            "can open every value that this file contains, now and in future, and change the file"
+        }
+    };
     let place =
         if plan.several { format!("{}: ", Shown::path(target.path())) } else { String::new() };
     context.ui.note(format_args!("{place}{} {text}", access.name));

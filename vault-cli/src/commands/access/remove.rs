@@ -12,14 +12,12 @@ use crate::ui::prompt::Consent;
 use crate::ui::review::Review;
 use crate::ui::review_row::Row;
 use crate::ui::tables;
-use bootseal_core::{Access, Kind, PropertyPath, Role, Shown, Typed, VaultId, VerifiedFile};
+use bootseal_core::{Access, Error, Kind, PropertyPath, Role, Shown, Typed, VaultId, VerifiedFile};
 
 pub(crate) fn run(options: &AccessRemove, context: &mut Context<'_>) -> Result<(), Exit> {
     let mut targets = Target::find_all(context)?;
     let several = targets.len() > 1;
-    if several {
-        leave_out_absent(&options.names, &mut targets, context)?;
-    }
+    leave_out_absent(&options.names, &mut targets, context)?;
     let names = options.names.join(", ");
     let found: Vec<&(Target, VerifiedFile)> =
         targets.iter().filter_map(|(_, found)| found.as_ref().ok()).collect();
@@ -65,6 +63,11 @@ pub(crate) fn leave_out_absent(
         |file: &VerifiedFile, name: &str| file.access().iter().any(|access| access.name == name);
     for name in names {
         if targets.iter().all(|(_, found)| matches!(found, Ok((_, file)) if !has(file, name))) {
+            if let [(path, Ok((_, file)))] = &targets[..] {
+                let text = format!("nobody in access is called {}", Typed(name));
+                let error = Error::new(Kind::NotFound, text).in_file(path);
+                return Err(error.with_help(format!("Members: {}", file.who())).into());
+            }
             let text = format!("no member of these files is called {}", Typed(name));
             return Err(Failure::new(Kind::NotFound, text)
                 .with_help("bootseal access list shows who has access."));

@@ -16,9 +16,7 @@ pub(crate) fn run(options: &AccessRename, context: &mut Context<'_>) -> Result<(
         return Err(Failure::new(Kind::Usage, text).into());
     }
     let mut targets = Target::find_all(context)?;
-    if targets.len() > 1 {
-        leave_out_absent(std::slice::from_ref(old), &mut targets, context)?;
-    }
+    leave_out_absent(std::slice::from_ref(old), &mut targets, context)?;
     each_file::each(targets, context, |(target, _), context| {
         let access = target.change(context, |vault| {
             vault.rename_access(old, new).map_err(|error| error.in_file(target.path()))?;

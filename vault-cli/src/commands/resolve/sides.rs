@@ -16,7 +16,8 @@ pub(super) struct Sides {
 
 impl Sides {
     /// Reads the versions from the revisions that were named, else from the index during a merge,
-    /// else from the parents if HEAD is a merge commit.
+    /// else from HEAD and MERGE_HEAD if the file was added to the index during the merge, else from
+    /// the parents if HEAD is a merge commit.
     pub(super) fn of(repository: &Repository, name: &str, options: &Resolve) -> Result<Sides> {
         let missing = |which: &str| {
             Failure::new(Kind::NotFound, format!("{which} has no {}", Shown(name)))
@@ -46,6 +47,10 @@ impl Sides {
                 theirs: repository.blob(":3", name)?.ok_or_else(|| missing("their side"))?,
             });
         }
+        if let Some(theirs) = merge_head(repository)? {
+            let ours = repository.commit("HEAD")?;
+            return Sides::at(repository, name, &ours, &theirs, missing);
+        }
         match (repository.commit("HEAD^1"), repository.commit("HEAD^2")) {
             (Ok(ours), Ok(theirs)) => Sides::at(repository, name, &ours, &theirs, missing),
             _ => Err(Failure::new(
@@ -72,6 +77,18 @@ impl Sides {
             ours: repository.blob(ours, name)?.ok_or_else(|| missing("our side"))?,
             theirs: repository.blob(theirs, name)?.ok_or_else(|| missing("their side"))?,
         })
+    }
+}
+
+/// The commit that the merge in progress merges. Only git's own file counts, since a branch can have
+/// the same name.
+fn merge_head(repository: &Repository) -> Result<Option<String>> {
+    let Some(text) = repository.own_file("MERGE_HEAD")? else { return Ok(None) };
+    let mut commits = text.lines();
+    match (commits.next(), commits.next()) {
+        (Some(only), None) => repository.commit(only).map(Some),
+        _ => Err(Failure::new(Kind::Usage, "the merge in progress has more than two sides")
+            .with_help("Name two of them: bootseal resolve FILE --ours REV --theirs REV")),
     }
 }
 
