@@ -19,7 +19,7 @@ pub(crate) struct Pair {
 
 /// Parses all pairs in order, including duplicate names. An error contains line and column, but no
 /// part of the text.
-pub(super) fn parse(text: &str) -> Result<Vec<Pair>, Error> {
+pub(in crate::formats) fn parse(text: &str) -> Result<Vec<Pair>, Error> {
     let mut source = Source { text, at: 0, counted: (0, 1) };
     let mut pairs = Vec::new();
     loop {
