@@ -103,7 +103,7 @@ pub(crate) fn read(
         tried => match parse(&text, path, tried, reading) {
             // The name of a file may say less than its content.
             Err(error) if format.is_none() => {
-                by_its_content(&text, path, tried, reading).map_or(Err(error), Ok)
+                by_its_content(&text, path, tried, reading).ok_or(error)
             }
             parsed => parsed,
         },
