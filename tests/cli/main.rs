@@ -34,6 +34,7 @@ mod ergonomics;
 mod exec;
 mod export;
 mod foreign_ciphertext;
+mod format_detection;
 #[cfg(target_os = "linux")]
 mod full_disk;
 mod get;

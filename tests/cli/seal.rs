@@ -223,20 +223,20 @@ fn seal_reads_properties_by_the_rules_of_java() {
 fn seal_names_the_place_of_an_input_error_and_never_its_text() {
     let home = Home::new();
     home.ok(&["keygen"]);
-    home.write("app.ini", "a: hunter2\n");
+    home.write("app.ini", "[s]\na = hunter2\n");
     home.write("nest.toml", format!("a = {}1{}\n", "[".repeat(5000), "]".repeat(5000)));
     home.write("deep.toml", format!("a{} = 1\n", ".a".repeat(5000)));
     home.write("large.toml", format!("a = \"{}\"\n", "x".repeat(20 << 20)));
     let ran = home.run(&["seal", "large.toml"]);
     assert!(ran.code == 1 && ran.err.contains("16 MiB"), "{}", ran.err);
-    home.write("latin1.properties", b"a = \xe4 hunter2\n");
+    home.write("latin1.yaml", b"a: \xe4 hunter2\n");
     for (args, stdin, kind, word) in [
         (&["seal", "."][..], "", "io", "directory"),
         (&["seal", "app.ini"], "", "usage", "--format"),
         (&["seal", "nest.toml"], "", "malformed", "nest.toml, line 1, column"),
         (&["seal", "deep.toml"], "", "malformed", "16 segments"),
-        (&["seal", "latin1.properties"], "", "malformed", "UTF-8"),
-        (&["seal", "-"], "a=1", "usage", "--format"),
+        (&["seal", "latin1.yaml"], "", "malformed", "UTF-8"),
+        (&["seal", "-"], "one line", "usage", "--format"),
         (&["seal", "-", "--format", "toml"], "a=1", "usage", "-o FILE"),
         (
             &["seal", "-", "--format", "toml", "-o", "o"],

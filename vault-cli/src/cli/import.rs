@@ -1,6 +1,6 @@
 //! `bootseal import`: its arguments and help.
 
-use crate::cli::seal::{Encoding, Null, document};
+use crate::cli::seal::{Encoding, Format, Null, document};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -41,6 +41,9 @@ pub(crate) struct Import {
     /// secret
     #[arg(long, value_name = "SALT")]
     pub(crate) salt: Option<String>,
+    /// The format of FILE [default: as its name and content show]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<Format>,
     /// In JSON and YAML, leave out properties that are null [default], or make them empty strings
     #[arg(long, value_name = "WHAT")]
     pub(crate) null: Option<Null>,

@@ -33,7 +33,7 @@ pub(crate) struct Seal {
     /// Keep the comments of the input in the new file, in the clear
     #[arg(long)]
     pub(crate) keep_comments: bool,
-    /// The input format, if the file name does not show it
+    /// The input format [default: as the file's name and content show]
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<Format>,
     /// In JSON and YAML, leave out properties that are null, or make them empty strings
@@ -72,6 +72,19 @@ pub(crate) enum Format {
     Env,
     Json,
     Yaml,
+}
+
+impl Format {
+    /// The argument of `--format`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Format::Toml => "toml",
+            Format::Properties => "properties",
+            Format::Env => "env",
+            Format::Json => "json",
+            Format::Yaml => "yaml",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

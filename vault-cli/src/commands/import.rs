@@ -37,7 +37,9 @@ pub(crate) fn run(options: &Import, context: &mut Context<'_>) -> Result<(), Exi
         refuse_lists(options)?;
     }
     let chosen = reading(options.null, options.document, options.flat, options.encoding);
-    let (path, format) = (options.input.as_path(), by_name(&options.input));
+    let chosen = Reading { format: options.format, ..chosen };
+    let (path, format) =
+        (options.input.as_path(), options.format.or_else(|| by_name(&options.input)));
     let (text, reading) = text_of(path, format, chosen, &mut context.ui.stdin)?;
     let imported = opened(&text, reading, options, context)?;
     let Imported { properties, mut sealed, weak, left_out, remarks } = match &prefix {
@@ -134,7 +136,7 @@ fn opened(
     only(&structured, options.null.is_some(), "--null")?;
     only(&[Tool::Jasypt, Tool::Spring], options.flat, "--flat")?;
     match options.from {
-        Tool::Sops => sops::import(text, path, &keys, context),
+        Tool::Sops => sops::import(text, path, reading, &keys, context),
         Tool::AnsibleVault => ansible_vault::import(text, path, reading, &keys, context),
         Tool::Jasypt => {
             let settings = jasypt::Settings {

@@ -1,11 +1,12 @@
 //! The entries of another tool's file, before its importer decrypts the values.
 
 use crate::cli::Format;
-use crate::formats::input::{Input, by_name, parse};
+use crate::formats::detect::{by_content, by_name};
+use crate::formats::input::{parse, unclear};
 use crate::formats::reading::{Documents, Nulls, Reading};
 use crate::formats::tree::{Node, Table};
 use crate::formats::{json, yaml};
-use crate::ui::failure::{Failure, Result};
+use crate::ui::failure::Result;
 use bootseal_core::{Error, Kind, PropertyPath, Shown, ValueKind};
 use std::path::Path;
 use zeroize::Zeroizing;
@@ -69,13 +70,10 @@ pub(crate) fn documents(
     Ok((parsed.documents, parsed.remarks))
 }
 
-/// Parses all values of a file, in the format that its name indicates.
+/// Parses all values of a file, in the format that the user, its name or its content indicates.
 pub(crate) fn entries(text: &str, path: &Path, reading: Reading) -> Result<Entries> {
-    let format = by_name(path).ok_or_else(|| {
-        let name = Shown::path(path).to_string();
-        Failure::new(Kind::Usage, format!("the format of {name} is not clear from its name"))
-            .with_help("It should end in .properties, .yaml, .yml, .json or .env")
-    })?;
+    let format = reading.format.or_else(|| by_name(path)).or_else(|| by_content(text));
+    let format = format.ok_or_else(|| unclear(path))?;
     match format {
         Format::Json | Format::Yaml => {
             let (documents, remarks) = documents(text, format, WrittenBy::Spring, reading)
@@ -87,20 +85,22 @@ pub(crate) fn entries(text: &str, path: &Path, reading: Reading) -> Result<Entri
             Ok(found)
         }
         flat => {
-            let Input { list: properties, left_out_comments, remarks, .. } =
-                parse(text, path, flat, reading)?;
+            let input = parse(text, path, flat, reading)?;
             let value = |text: &str, kind| match kind {
                 ValueKind::Text => Node::Text(Zeroizing::new(text.to_owned())),
                 _ => Node::Toml(Zeroizing::new(text.to_owned())),
             };
-            let values = properties.into_iter().map(|property| {
+            let values = input.properties(|_| true).map(|property| {
+                let property = property?;
                 let node = property.value.expose_str(|text| value(text, property.kind));
                 let node = node
                     .map_err(|_| Error::new(Kind::Malformed, "is not text").at(&property.path))?;
                 Ok((property.path.segments().to_vec(), node))
             });
             let values = values.collect::<Result<Vec<_>, Error>>()?;
-            Ok(Entries { values, remarks, comments: left_out_comments, ..Entries::default() })
+            let comments = input.left_out_comments
+                || input.document.as_ref().is_some_and(|text| text.comments().next().is_some());
+            Ok(Entries { values, remarks: input.remarks, comments, ..Entries::default() })
         }
     }
 }

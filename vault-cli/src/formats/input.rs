@@ -4,11 +4,12 @@ use crate::cli::{Encoding, EnvDialect, Format};
 use crate::context::Context;
 use crate::formats::ciphertext::ciphertext_in;
 use crate::formats::comments::{Comment, comments};
+use crate::formats::detect::{by_content, by_name};
 use crate::formats::encoding::decoded;
-use crate::formats::env::{dialects, differences};
+use crate::formats::env::{dialects, differences, reader};
 use crate::formats::input_property::InputProperty;
 use crate::formats::reading::Reading;
-use crate::formats::{env, json, problems, properties, tree, yaml};
+use crate::formats::{json, problems, properties, tree, yaml};
 use crate::ui::failure::{Failure, Result, unreadable};
 use crate::ui::output::some_names;
 use bootseal_core::{
@@ -36,6 +37,11 @@ pub(crate) struct Input {
 }
 
 impl Input {
+    /// Adds the comments of the text that it was read from.
+    fn commented(self, text: &str, format: Format) -> Input {
+        Input { comments: comments(text.trim_start_matches('\u{feff}'), format), ..self }
+    }
+
     /// An input without a text of its own.
     pub(crate) fn of(list: Vec<InputProperty>) -> Input {
         let (comments, remarks) = (Vec::new(), Vec::new());
@@ -131,34 +137,60 @@ pub(crate) fn read(
     reading: Reading,
     context: &mut Context<'_>,
 ) -> Result<Input> {
-    let format = format.or_else(|| by_name(path));
-    let (mut text, reading) = text_of(path, format, reading, &mut context.ui.stdin)?;
+    let named = format.or_else(|| by_name(path));
+    let (mut text, reading) = text_of(path, named, reading, &mut context.ui.stdin)?;
     let sealed = ciphertext_in(&text);
     if let Some(whole) = sealed.filter(|found| found.is_whole_file(&text)) {
         return Err(whole.refused(path));
     }
-    let format = format.ok_or_else(|| {
-        Failure::new(
-            Kind::Usage,
-            format!("the format of {} is not clear from its name", Shown::path(path)),
-        )
-        .with_help("Name it: --format toml, properties, env, json or yaml")
-    })?;
-    let parsed = match format {
+    let content = by_content(&text);
+    let parsed = match named.or(content).ok_or_else(|| unclear(path))? {
         // The document takes the text, because a copy of 16 MiB counts.
         Format::Toml => {
             if text.starts_with('\u{feff}') {
                 text.drain(..'\u{feff}'.len_utf8());
             }
-            from_toml(std::mem::take(&mut *text), path)
+            let looks = content.filter(|format| *format != Format::Toml);
+            from_toml(std::mem::take(&mut *text), path).map_err(|error| match looks {
+                Some(other) => error.and_help(&insist(other)),
+                None => error,
+            })
         }
-        format => parse(&text, path, format, reading).map(|input| Input {
-            comments: comments(text.trim_start_matches('\u{feff}'), format),
-            ..input
-        }),
+        tried => {
+            match parse(&text, path, tried, reading).map(|input| input.commented(&text, tried)) {
+                // The name of a file may say less than its content.
+                Err(error) if format.is_none() => {
+                    by_its_content(&text, path, tried, reading).ok_or(error)
+                }
+                parsed => parsed,
+            }
+        }
     };
     // The tags and the dialects of other tools are errors here.
     parsed.map_err(|error| sealed.map_or(error, |found| found.refused(path)))
+}
+
+/// Parses a text that is not in the format of its name in that of its content.
+fn by_its_content(text: &str, path: &Path, tried: Format, reading: Reading) -> Option<Input> {
+    let format = by_content(text).filter(|format| *format != tried)?;
+    let mut input = parse(text, path, format, reading).ok()?;
+    input.names().next()?;
+    let name = format.name();
+    let what = format!("the file is not {}, but {name}, and was read as such", tried.name());
+    input.remarks.push(what);
+    Some(input.commented(text, format))
+}
+
+/// The help that names the option for a format.
+fn insist(format: Format) -> String {
+    format!("Its content looks like {0}: --format {0}", format.name())
+}
+
+pub(super) fn unclear(path: &Path) -> Failure {
+    let name = Shown::path(path);
+    let what = format!("the format of {name} is not clear from its name and content");
+    Failure::new(Kind::Usage, what)
+        .with_help("Name it: --format toml, properties, env, json or yaml")
 }
 
 /// Reads the text of `path`, or of stdin for `-`, and decodes it; the result has the encoding in
@@ -208,19 +240,6 @@ pub(super) fn parse(text: &str, path: &Path, format: Format, reading: Reading) -
             let comments = text.lines().any(|line| line.trim_start().starts_with('#'));
             Ok(Input { left_out_comments: comments, ..read })
         }
-    }
-}
-
-pub(crate) fn by_name(path: &Path) -> Option<Format> {
-    let name = path.file_name()?.to_str()?;
-    match path.extension().and_then(|extension| extension.to_str()) {
-        _ if name == ".env" || name.starts_with(".env.") => Some(Format::Env),
-        Some("toml") => Some(Format::Toml),
-        Some("properties") => Some(Format::Properties),
-        Some("env") => Some(Format::Env),
-        Some("json") => Some(Format::Json),
-        Some("yaml" | "yml") => Some(Format::Yaml),
-        _ => None,
     }
 }
 
@@ -317,7 +336,7 @@ fn from_env(text: &str, dialect: Option<EnvDialect>) -> Result<Input, Error> {
     let (mut found, mut cut) = (Found::default(), Vec::new());
     let pairs = match dialect {
         Some(dialect) => dialects::parse(text, dialect)?,
-        None => env::parse(text).map_err(|error| {
+        None => reader::parse(text).map_err(|error| {
             error.with_help("If another program reads this file: --dialect python-dotenv, node, compose or dotenvx. If not, write the value in single quotes.")
         })?,
     };

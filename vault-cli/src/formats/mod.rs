@@ -2,6 +2,7 @@
 
 mod ciphertext;
 mod comments;
+mod detect;
 mod encoding;
 mod entries;
 mod env;
@@ -17,11 +18,12 @@ mod yaml;
 
 pub(crate) use ciphertext::{Ciphertext, ciphertext_in};
 pub(crate) use comments::Comment;
+pub(crate) use detect::{by_content, by_name};
 pub(crate) use encoding::decoded;
 pub(crate) use entries::{Entries, WrittenBy, documents, entries, shown};
 pub(crate) use env::dialects::dotenvx_pairs;
 pub(crate) use findings::{Findings, remarks};
-pub(crate) use input::{Input, by_name, parse_named, read, text_of};
+pub(crate) use input::{Input, parse_named, read, text_of};
 pub(crate) use input_property::InputProperty;
 pub(crate) use reading::{Documents, Nulls, Reading};
 pub(crate) use tree::{Node, Table, property};

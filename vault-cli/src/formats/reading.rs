@@ -1,10 +1,12 @@
 //! How the text of an input is read: the choices of the user, and those of an importer.
 
-use crate::cli::{Encoding, EnvDialect};
+use crate::cli::{Encoding, EnvDialect, Format};
 
 /// The choices for one input.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Reading {
+    /// The format that the user names.
+    pub(crate) format: Option<Format>,
     pub(crate) nulls: Nulls,
     pub(crate) documents: Documents,
     /// Whether a name of a `.properties` file is one name, although it contains dots.

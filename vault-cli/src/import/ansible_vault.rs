@@ -4,7 +4,7 @@
 use super::{Imported, KeySource, Leaf, MAX_DERIVATIONS, Weak, unhex, wrong};
 use crate::cli::Format;
 use crate::context::Context;
-use crate::formats::{Entries, Node, Reading, WrittenBy, by_name, documents};
+use crate::formats::{Entries, Node, Reading, WrittenBy, by_content, by_name, documents, entries};
 use crate::import::key_source;
 use crate::import::pbe::Hash;
 use crate::ui::failure::{Failure, Result};
@@ -71,7 +71,7 @@ pub(crate) fn import(
                     })
                     .map_err(in_file)?;
                     imported.remarks.push(format!(
-                        "the file is neither YAML nor JSON; it is one value, {}",
+                        "the file is in no known format of settings; it is one value, {}",
                         Shown(&name)
                     ));
                     imported
@@ -83,30 +83,39 @@ pub(crate) fn import(
     Ok(imported)
 }
 
-/// The entries of an opened file, if it is YAML or JSON; `None` if it is a single value.
+/// The entries of an opened file, in the format that the user, its name or its content indicates;
+/// `None` if it is a single value.
 fn tables(plain: &[u8], path: &Path, reading: Reading) -> Result<Option<Entries>> {
-    let format = by_name(path);
-    let named = matches!(format, Some(Format::Yaml | Format::Json));
-    if !named && (format.is_some() || path.extension().is_some()) {
-        return Ok(None);
-    }
-    let parsed = std::str::from_utf8(plain)
-        .map_err(|_| Error::new(Kind::Malformed, "is not UTF-8"))
-        .and_then(|text| {
-            let (documents, remarks) =
-                documents(text, format.unwrap_or(Format::Yaml), WrittenBy::Ansible, reading)?;
-            let comments = text.lines().any(|line| line.trim_start().starts_with('#'));
-            let mut entries = Entries { remarks, comments, ..Entries::default() };
-            documents.into_iter().for_each(|table| entries.add(&mut Vec::new(), table));
-            Ok(entries)
-        });
+    let named = reading.format.or_else(|| by_name(path));
+    let Ok(text) = std::str::from_utf8(plain) else {
+        return match named {
+            None => Ok(None),
+            Some(_) => Err(Error::new(Kind::Malformed, "its decrypted content: is not UTF-8")
+                .in_file(path)
+                .into()),
+        };
+    };
+    let Some(format) = named.or_else(|| by_content(text)) else { return Ok(None) };
+    let comments = text.lines().any(|line| line.trim_start().starts_with('#'));
+    let parsed: Result<Entries> = match format {
+        Format::Json | Format::Yaml => documents(text, format, WrittenBy::Ansible, reading)
+            .map(|(documents, remarks)| {
+                let mut entries = Entries { remarks, comments, ..Entries::default() };
+                documents.into_iter().for_each(|table| entries.add(&mut Vec::new(), table));
+                entries
+            })
+            .map_err(Failure::from),
+        // A whole file in another format, a .env file for example.
+        flat => entries(text, path, Reading { format: Some(flat), ..reading }),
+    };
     match parsed {
         Ok(entries) => Ok(Some(entries)),
-        // A file without an extension may be anything.
-        Err(_) if !named => Ok(None),
-        Err(error) => Err(Error::new(error.kind(), format!("its decrypted content: {error}"))
-            .in_file(path)
-            .into()),
+        // A file without a known name may be anything.
+        Err(_) if named.is_none() => Ok(None),
+        Err(failure) => {
+            let text = format!("{}: its decrypted content: {}", Shown::path(path), failure.text());
+            Err(Failure::new(failure.kind(), text).in_file(path))
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::{Imported, KeySource, Leaf, wrong};
 use crate::context::Context;
-use crate::formats::Node;
+use crate::formats::{Node, Reading};
 use crate::import::sops_file::SopsFile;
 use crate::import::{cipher, key_source, shamir};
 use crate::trust::plugins;
@@ -26,10 +26,11 @@ const MAX_KEYS: usize = 256;
 pub(crate) fn import(
     text: &str,
     path: &Path,
+    reading: Reading,
     keys: &KeySource<'_>,
     context: &mut Context<'_>,
 ) -> Result<Imported> {
-    let mut file = SopsFile::read(text, path)?;
+    let mut file = SopsFile::read(text, path, reading.format)?;
     let key = data_key(&file, path, keys, context)?;
     let only_encrypted = file.has("mac_only_encrypted") == Some("true");
     let mut mac = Sha512::new();

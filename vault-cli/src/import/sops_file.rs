@@ -9,6 +9,43 @@ use std::collections::HashMap;
 use std::path::Path;
 use zeroize::Zeroizing;
 
+/// A format in which sops writes its files.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Store {
+    Yaml,
+    /// Also of binary files.
+    Json,
+    Env,
+    Ini,
+}
+
+impl Store {
+    /// The format that the content shows, by the place of sops' metadata.
+    fn of(text: &str) -> Store {
+        let line = |begin: &str| text.lines().any(|line| line.trim_end().starts_with(begin));
+        if text.trim_start_matches('\u{feff}').trim_start().starts_with('{') {
+            Store::Json
+        } else if line("sops_mac=") {
+            Store::Env
+        } else if line("[sops]") {
+            Store::Ini
+        } else if line("sops:") {
+            Store::Yaml
+        } else {
+            Store::Json
+        }
+    }
+
+    fn parse(self, text: &str) -> Result<SopsFile, Error> {
+        match self {
+            Store::Yaml => nested(text, Format::Yaml),
+            Store::Json => nested(text, Format::Json),
+            Store::Env => dotenv(text),
+            Store::Ini => ini(text),
+        }
+    }
+}
+
 /// Values, and metadata by their flat names, `age__list_0__map_enc`.
 pub(super) struct SopsFile {
     pub(super) entries: Entries,
@@ -20,19 +57,36 @@ pub(super) struct SopsFile {
 }
 
 impl SopsFile {
-    /// Parses by the extension of the name, as sops does; a file with an unknown extension is
-    /// binary.
-    pub(super) fn read(text: &str, path: &Path) -> Result<SopsFile> {
+    /// Parses in the format that the user names, else by the extension of the name, as sops does,
+    /// else by the content.
+    pub(super) fn read(text: &str, path: &Path, format: Option<Format>) -> Result<SopsFile> {
         let in_file = |error: Error| Failure::from(error.in_file(path));
-        let mut file = match path.extension().and_then(|ending| ending.to_str()) {
-            Some("yaml" | "yml") => nested(text, Format::Yaml).map_err(in_file)?,
-            Some("env") => dotenv(text).map_err(in_file)?,
-            Some("ini") => ini(text).map_err(in_file)?,
-            _ if path.file_name().is_some_and(|name| name == ".env") => {
-                dotenv(text).map_err(in_file)?
+        let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+        let by_name = match (format, ending) {
+            (Some(Format::Yaml), _) | (None, "yaml" | "yml") => Some(Store::Yaml),
+            (Some(Format::Json), _) | (None, "json") => Some(Store::Json),
+            (Some(Format::Env), _) | (None, "env") => Some(Store::Env),
+            (Some(_), _) => {
+                let what = "sops has no such format; it writes yaml, json, env and ini";
+                return Err(Failure::new(Kind::Usage, what));
             }
-            _ => nested(text, Format::Json).map_err(in_file)?,
+            (None, "ini") => Some(Store::Ini),
+            _ if path.file_name().is_some_and(|name| name == ".env") => Some(Store::Env),
+            _ => None,
         };
+        let by_content = Store::of(text);
+        let first = by_name.unwrap_or(by_content);
+        let mut read = first.parse(text);
+        let found = |read: &Result<SopsFile, Error>| {
+            read.as_ref().is_ok_and(|file| file.metadata.contains_key("mac"))
+        };
+        if !found(&read) && format.is_none() && by_content != first {
+            let other = by_content.parse(text);
+            if found(&other) {
+                read = other;
+            }
+        }
+        let mut file = read.map_err(in_file)?;
         if !file.metadata.contains_key("mac") {
             return Err(Error::new(
                 Kind::Malformed,
@@ -42,12 +96,9 @@ impl SopsFile {
             .with_help("To seal a plain-text file: bootseal seal INPUT")
             .into());
         }
-        let known = ["json", "yaml", "yml", "env", "ini"];
-        let named = path
-            .extension()
-            .and_then(|ending| ending.to_str())
-            .is_some_and(|ending| known.contains(&ending));
-        file.binary = file.json && !named;
+        let only_data =
+            matches!(file.entries.values.as_slice(), [(names, _)] if names == &["data"]);
+        file.binary = file.json && by_name.is_none() && only_data;
         Ok(file)
     }
 

@@ -174,7 +174,7 @@ pub(crate) fn reading(
         Some(Null::Empty) => Nulls::Empty,
     };
     let documents = document.map_or(Documents::One, Documents::Number);
-    Reading { nulls, documents, flat, encoding, dialect: None }
+    Reading { nulls, documents, flat, encoding, ..Reading::default() }
 }
 
 /// Refuses to add to a file with options that would set its access list.

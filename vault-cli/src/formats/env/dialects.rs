@@ -4,13 +4,13 @@
 //! program, so that both read the same.
 
 use crate::cli::EnvDialect;
-use crate::formats::env::Pair;
+use crate::formats::env::reader::Pair;
 use bootseal_core::{Error, Kind};
 use regex::{Captures, Regex};
 use zeroize::Zeroizing;
 
 /// All dialects, with the names of the programs.
-pub(super) const ALL: [(EnvDialect, &str); 4] = [
+pub(in crate::formats) const ALL: [(EnvDialect, &str); 4] = [
     (EnvDialect::PythonDotenv, "python-dotenv"),
     (EnvDialect::Node, "dotenv for Node"),
     (EnvDialect::Compose, "Docker Compose"),
@@ -23,7 +23,7 @@ pub(crate) fn dotenvx_pairs(text: &str) -> Result<Vec<Pair>, Error> {
 }
 
 /// Parses all pairs in order, including duplicate names.
-pub(crate) fn parse(text: &str, dialect: EnvDialect) -> Result<Vec<Pair>, Error> {
+pub(in crate::formats) fn parse(text: &str, dialect: EnvDialect) -> Result<Vec<Pair>, Error> {
     match dialect {
         EnvDialect::PythonDotenv => python(text),
         EnvDialect::Node => node(text, |quote, value| match quote {
