@@ -10,7 +10,10 @@ fuzz_target!(|text: String| {
     let Ok(plain) = PlainDocument::parse(text) else { return };
     let all: HashSet<_> = plain.names().map(|(path, _)| path).collect();
     let blocks = all.iter().filter(|path| plain.has_blocks(path)).count();
-    let again = PlainDocument::parse(plain.emptied(&all)).expect("it is still TOML");
-    assert_eq!(again.properties().count(), all.len() - blocks);
-    assert!(again.properties().all(|property| property.value.as_str() == Some("")));
+    for kept in [true, false] {
+        let again = PlainDocument::parse(plain.emptied(&all, kept)).expect("it is still TOML");
+        assert_eq!(again.properties().count(), all.len() - blocks);
+        assert!(again.properties().all(|property| property.value.as_str() == Some("")));
+        assert!(kept || again.comments().next().is_none());
+    }
 });

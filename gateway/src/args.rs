@@ -9,6 +9,7 @@ const AFTER_HELP: &str = "\
 Examples:
   bootseal-gateway app.sealed.toml            serves the [….route] tables of the file
   bootseal-gateway --check app.sealed.toml    prints the routes, and checks that they can be served
+  bootseal-gateway --check --login -f app.sealed.toml   also tries each login once
   bootseal-gateway healthy app.sealed.toml    exit code 0 if the running gateway is ready
 
 The key and the pin are found as by every application: $CREDENTIALS_DIRECTORY, /run/secrets, BOOTSEAL_IDENTITY, BOOTSEAL_PIN.
@@ -82,6 +83,9 @@ pub(crate) struct Serve {
     /// Prints the routes, tries each address, and exits; works beside a running gateway too
     #[arg(long)]
     pub(crate) check: bool,
+    /// With --check, also logs in once with each profile that a route uses
+    #[arg(long, requires = "check")]
+    pub(crate) login: bool,
     /// Threads that forward calls
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) workers: u16,

@@ -15,6 +15,7 @@ use crate::stats::latency::BUCKETS;
 use bootseal::{Error, Kind, Loader, Result, Secrets};
 use clap::Parser;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -78,7 +79,8 @@ fn start(serve: &Serve) -> Result<()> {
     let folders = loader.clone();
     let vault = loader.load()?;
     if serve.check {
-        return check(&vault, &addresses);
+        check(&vault, &addresses)?;
+        return if serve.login { try_logins(&vault) } else { Ok(()) };
     }
     tracing::info!("{hardened}");
     // After everything that needs other files, and before the first byte of a caller.
@@ -235,6 +237,38 @@ fn check(vault: &Secrets, addresses: &Addresses) -> Result<()> {
             "admin: none; set gateway.admin to serve health, metrics and the status page".into(),
         ),
     }
+}
+
+/// Logs in once with each profile that a route uses, for `--check --login`. All are tried; the error
+/// is that of the first login that failed.
+fn try_logins(vault: &Secrets) -> Result<()> {
+    let routes = vault.gateway()?.routes;
+    let tables: BTreeSet<String> = routes.iter().map(|route| route.table.to_string()).collect();
+    let mut failed: Option<Error> = None;
+    for table in tables {
+        let source = vault.token_source(&table)?;
+        let text = match source.token_blocking() {
+            Ok(token) => {
+                // The token is not kept, and some vendors limit the number of sessions.
+                if source.profile().logout.is_some() {
+                    let _ = source.log_out_blocking();
+                }
+                let (status, life) = (token.status(), token.lifetime().as_secs());
+                format!("{table}: logged in, status {status}; the token is valid for {life} s")
+            }
+            Err(error) => {
+                // The first error is that of the command.
+                match &failed {
+                    None => failed = Some(error),
+                    Some(_) => drop(writeln!(std::io::stderr(), "bootseal-gateway: {error}")),
+                }
+                format!("{table}: the login failed")
+            }
+        };
+        let written = writeln!(std::io::stdout(), "{text}");
+        written.map_err(|error| io_error(format!("stdout: {error}")))?;
+    }
+    failed.map_or(Ok(()), Err)
 }
 
 fn log(level: &str) {

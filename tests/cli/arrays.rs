@@ -90,7 +90,7 @@ fn blocks_become_one_array_in_a_new_file_and_stay_a_conflict_in_an_existing_one(
     let home = Home::new();
     home.ok(&["keygen"]);
     home.write("app.toml", text);
-    let ran = home.run(&["seal", "app.toml", "--only", "*password"]);
+    let ran = home.run(&["seal", "app.toml", "--only", "*password", "--keep-comments"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert!(
         ran.err.contains("a.users: the blocks [[a.users]] became one array; the comments in them"),

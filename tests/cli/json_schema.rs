@@ -248,6 +248,11 @@ fn of_a_profile(documents: &mut Documents) {
         "profile",
         &["profile", "acme", "--preset", "simplejwt", "--url", "http://127.0.0.1:9"],
     );
+    documents.of(
+        &home,
+        "route",
+        &["route", "acme", "--listen", "127.0.0.1:9301", "--upstream", "http://127.0.0.1:9/v1"],
+    );
     let vendor = Running::start(&home, &["acme", "--port", "0", "--json"]);
     let told: Value = serde_json::from_str(&vendor.origin).unwrap();
     documents.take("vendor", &vendor.origin);

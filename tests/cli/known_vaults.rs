@@ -189,7 +189,7 @@ fn a_handover_that_a_person_adds_is_known_from_then_on() {
     let copy = "copy/app.sealed.toml";
     std::fs::create_dir(home.at("copy")).unwrap();
     home.write(copy, &before);
-    let other = elsewhere(&home, &["alice.key"], &before);
+    let other = elsewhere(&home, &[], &before);
     let key = home.read(".config/bootseal/identity.txt");
     crate::support::team::private(&other, ".config/bootseal/identity.txt", key);
     other.ok(&["vaults", "add", "--pin", &old]);

@@ -23,9 +23,11 @@ mod clipboard;
 mod clock;
 #[cfg(unix)]
 mod crash;
+mod curl_copies;
 mod doctor;
 #[cfg(target_os = "linux")]
 mod edit;
+mod encodings;
 mod ergonomics;
 #[cfg(target_os = "linux")]
 mod exec;
@@ -38,6 +40,8 @@ mod git;
 mod git_resolve;
 mod git_review;
 mod import;
+mod import_ansible;
+mod import_jasypt;
 mod import_sops;
 mod init;
 mod json_schema;
@@ -61,10 +65,13 @@ mod quoting;
 mod review;
 #[cfg(target_os = "linux")]
 mod rights;
+mod route;
 mod seal;
+mod seal_comments;
 mod seal_formats;
 mod seal_rules;
 mod set;
+mod set_types;
 mod shells;
 mod sign;
 #[cfg(unix)]
@@ -73,3 +80,4 @@ mod unknown_vaults;
 mod vendor;
 mod verify;
 mod which_file;
+mod yaml_dialects;

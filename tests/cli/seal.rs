@@ -10,7 +10,7 @@ fn seal_seals_marked_values_and_prints_two_lists_and_a_warning() {
     let home = Home::new();
     home.ok(&["keygen"]);
     home.write("app.toml", ACME);
-    let ran = home.run(&["seal", "app.toml"]);
+    let ran = home.run(&["seal", "app.toml", "--keep-comments"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert_eq!(ran.out, "sealed in app.sealed.toml: acme.password\nreadable: title, acme.user\n");
     assert_eq!(
@@ -212,7 +212,7 @@ fn seal_reads_properties_by_the_rules_of_java() {
     for words in [
         "warning: acme.user appears again in line 11; the last one counts, as in Java",
         "warning: ex: the value contains `${` or `$(`, which is taken literally; nothing is expanded",
-        "comments of the input were left out",
+        "left out 2 comments of the input, which may contain old values; --keep-comments keeps them",
     ] {
         assert!(ran.err.contains(words), "{words} in {}", ran.err);
     }
@@ -318,7 +318,7 @@ fn seal_refuses_a_comment_that_contains_a_sealed_value() {
         "# hunter1 hunterhunter2\nm = \"hunter22\"\np = \"hunter2\"\n",
     ] {
         home.write("app.toml", toml);
-        let text = fails(&home, &["seal", "app.toml"], "conflict");
+        let text = fails(&home, &["seal", "app.toml", "--keep-comments"], "conflict");
         assert!(
             text.contains("comment in line 1 contains the value of p") && !text.contains("hunter2"),
             "{text}"
@@ -326,7 +326,7 @@ fn seal_refuses_a_comment_that_contains_a_sealed_value() {
         assert!(!home.at("app.sealed.toml").exists());
     }
     home.write("app.toml", "# was hunter2\np = \"hunter2\"\nq = \"x\" # x\n");
-    home.ok(&["seal", "app.toml", "--plain", "p"]);
+    home.ok(&["seal", "app.toml", "--keep-comments", "--plain", "p"]);
 }
 
 #[test]
@@ -387,7 +387,7 @@ fn seal_shreds_the_input_only_after_everything_is_sealed() {
     let home = Home::new();
     home.ok(&["keygen"]);
     home.write("app.toml", "# hunter2\np = \"secret:hunter2\"\n");
-    fails(&home, &["seal", "app.toml", "--shred"], "conflict");
+    fails(&home, &["seal", "app.toml", "--shred", "--keep-comments"], "conflict");
     assert!(home.at("app.toml").exists());
     home.write("app.toml", ACME);
     std::fs::hard_link(home.at("app.toml"), home.at("twin")).unwrap();
@@ -449,12 +449,15 @@ fn seal_does_not_read_a_byte_order_mark_as_part_of_a_name() {
 fn seal_into_a_file_warns_that_comments_were_left_out() {
     let home = Home::with_vault(ACME);
     home.write("more.toml", "# rotated yearly\np = \"secret:x\" # by ops\n");
-    let ran = home.run(&["seal", "more.toml", "-f", "app.sealed.toml"]);
-    assert!(
-        home.read("app.sealed.toml").contains("by ops") || ran.err.contains("comments"),
-        "{}",
-        ran.err
-    );
+    for (more, words) in [
+        (&[][..], "left out 2 comments of the input, which may contain old values"),
+        (&["--keep-comments"], "an existing file keeps only its own comments"),
+    ] {
+        let args = [&["seal", "more.toml", "-f", "app.sealed.toml"], more].concat();
+        let ran = home.run(&args);
+        assert!(ran.code == 0 && ran.err.contains(words), "{}", ran.err);
+        assert!(!home.read("app.sealed.toml").contains("by ops"));
+    }
 }
 
 #[test]

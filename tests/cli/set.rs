@@ -59,7 +59,9 @@ fn set_from_a_file_keeps_every_byte() {
     let every: Vec<u8> = (0..=255).chain([b'\n', b'\n']).collect();
     for bytes in [&b"text\n"[..], b"\n", b"a\r\n", "gr\u{fc}n\n".as_bytes(), &every] {
         home.write("value", bytes);
-        home.ok(&["set", "tls.key", "--from-file", "value"]);
+        // A text is replaced by bytes only on purpose.
+        let sort = if std::str::from_utf8(bytes).is_ok() { "text" } else { "bytes" };
+        home.ok(&["set", "tls.key", "--from-file", "value", "--type", sort]);
         assert_eq!(home.command(&["get", "tls.key"]).output().unwrap().stdout, bytes);
         home.ok(&["get", "tls.key", "--out", "out"]);
         assert_eq!(std::fs::read(home.at("out")).unwrap(), bytes);
@@ -291,12 +293,14 @@ fn set_asks_twice_without_echo() {
     else {
         return;
     };
-    assert_eq!((code, seen.as_str()), (0, "acme.password: \nacme.password, again: \n"));
+    assert_eq!(code, 0);
+    assert!(seen.starts_with("acme.password: \nacme.password, again: \nbootseal: "), "{seen}");
     assert_eq!(home.ok(&["get", "acme.password"]), "typed-hunter4");
     let before = home.read("app.sealed.toml");
+    let differ = [("password: ", typed), ("again: ", "other\n")];
     for (answers, words) in [
-        ([(": ", typed), ("again: ", "other\n")], "the two inputs differ; nothing was changed"),
-        ([(": ", "\n"), ("again: ", "\n")], "--empty"),
+        (differ.repeat(3), "the two inputs differ; nothing was changed"),
+        (vec![(": ", "\n"), ("again: ", "\n")], "--empty"),
     ] {
         let (code, seen, _) = at_a_terminal(&home, &["set", "acme.password"], &answers).unwrap();
         assert!(code == 2 && seen.contains(words) && !seen.contains("hunter4"), "{code}: {seen}");

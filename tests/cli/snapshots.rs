@@ -93,6 +93,13 @@ fn with_a_vendor(home: &Home) -> Running {
     vendor
 }
 
+/// The vault with a profile for a vendor that does not exist.
+fn with_a_profile(home: &Home) {
+    let (base, bootseal) = (base("cmd-route"), env!("CARGO_BIN_EXE_bootseal"));
+    let profile = ["profile", "acme", "--preset", "simplejwt", "--url", "https://api.acme.example"];
+    ok(&base, home, bootseal, &profile);
+}
+
 #[test]
 fn every_verb_prints_its_snapshot() {
     base("cmd");
@@ -100,6 +107,7 @@ fn every_verb_prints_its_snapshot() {
     in_git(&home);
     in_a_merge(&home);
     let _vendor = with_a_vendor(&home);
+    with_a_profile(&home);
     let cases = trycmd::TestCases::new();
     cases.register_bin("bootseal", Path::new(env!("CARGO_BIN_EXE_bootseal")));
     // Each case has its own folder as home, so that vaults known in one are unknown in others.

@@ -292,7 +292,8 @@ fn at_a_terminal_the_passphrase_is_asked_for_without_echo() {
     let typed = format!("{GLASS}\n");
     let add = ["access", "add", "break-glass", "--passphrase", "--small", "--writer"];
     let answers = [("Passphrase of break-glass: ", typed.as_str()), ("again: ", "another\n")];
-    let Some((code, seen, echo)) = at_a_terminal(&home, &add, &answers) else { return };
+    let three_times = answers.repeat(3);
+    let Some((code, seen, echo)) = at_a_terminal(&home, &add, &three_times) else { return };
     assert!(
         code == 2 && seen.contains("the two inputs differ") && echo == "echo",
         "{code}: {seen}"

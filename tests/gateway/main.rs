@@ -8,6 +8,7 @@
 mod support;
 
 mod calls;
+mod check_login;
 mod clients;
 mod handovers;
 mod http_edges;

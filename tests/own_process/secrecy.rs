@@ -111,6 +111,7 @@ fn no_verb_shows_a_value_that_was_not_requested_by_name() {
         &["seal", "broken.properties"],
         &["seal", "conflict.properties"],
         &["seal", "comment.toml"],
+        &["seal", "comment.toml", "--keep-comments", "-o", "x.sealed.toml"],
         &["set", "acme.password", PASSWORD],
         &["list", "-v"],
         &["list", "--json"],

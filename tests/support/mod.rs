@@ -44,7 +44,7 @@ impl Home {
     pub fn with_vault(toml: &str) -> Home {
         let home = Home::new();
         home.write("app.toml", toml);
-        home.ok(&["seal", "app.toml"]);
+        home.ok(&["seal", "app.toml", "--keep-comments"]);
         std::fs::remove_file(home.at("app.toml")).unwrap();
         home
     }

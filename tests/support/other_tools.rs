@@ -71,6 +71,13 @@ pub fn fed(command: &mut Command, input: &[u8]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// What a Python program in `other_tools` prints, as JSON.
+pub fn python_reads(home: &Home, program: &str, args: &[&str], input: &[u8]) -> serde_json::Value {
+    let mut command = python(home, "python");
+    let text = fed(command.arg(program_file(program)).args(args), input);
+    serde_json::from_str(&text).unwrap()
+}
+
 /// A small Java program, compiled and run.
 pub fn java(program: &str, args: &[&str], input: &[u8]) -> String {
     let mut command = Command::new("java");

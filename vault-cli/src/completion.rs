@@ -254,7 +254,7 @@ fn fill_arg(verb: &str, arg: Arg, names: &Names) -> Arg {
         ("add", "name") | ("remove", "names") | ("rename", "member") => {
             arg.add(one_of(all(&names.access, "in access")))
         }
-        ("login" | "vendor", "profile" | "name") | ("profile", "name") => {
+        ("login" | "vendor", "profile" | "name") | ("profile" | "route", "name") => {
             arg.add(one_of(all(&names.profiles, "profile")))
         }
         (_, "file")

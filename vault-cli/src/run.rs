@@ -3,8 +3,8 @@
 use crate::cli::{Access, Cli, Git, GlobalOptions, VaultsChange, Verb};
 use crate::commands::{
     accept, access, clear_clipboard, completions, diff, doctor, edit, exec, export, get, git,
-    import, init, keygen, list, login, man, profile, propose, rename, resolve, rotate, seal, set,
-    sign, sweep, unset, vaults, vendor, verify,
+    import, init, keygen, list, login, man, profile, propose, rename, resolve, rotate, route, seal,
+    set, sign, sweep, unset, vaults, vendor, verify,
 };
 use crate::context::{Context, World};
 use crate::ui::failure::{Exit, Failure};
@@ -69,6 +69,7 @@ pub fn run<A: Into<OsString>>(args: impl IntoIterator<Item = A>, world: &mut Wor
         Verb::Git(Git::Textconv(options)) => git::textconv::run(options, context),
         Verb::Git(Git::Merge(options)) => git::merge::run(options, context),
         Verb::Profile(options) => profile::run(options, context),
+        Verb::Route(options) => route::run(options, context),
         Verb::Login(options) => login::run(options, context),
         Verb::Export(options) => export::run(options, context),
         Verb::Import(options) => import::run(options, context),

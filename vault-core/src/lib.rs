@@ -58,13 +58,13 @@ pub use vault::{CanRead, CanWrite, Vault};
 
 // Properties: names, and values as written in the file.
 pub use text::document::Property;
-pub use text::element_path::ElementPath;
+pub use text::elements::names::{Element, elements};
+pub use text::elements::path::ElementPath;
 pub use text::host::AddressHost;
-pub use text::parse::elements::{Element, elements};
 pub use text::parse::value_parts::{ValuePart, value_parts};
 pub use text::path::{BasicString, PropertyPath};
 pub use text::plain::{PlainContent, PlainDocument, PlainProperty};
-pub use text::seal_table::sealing_names;
+pub use text::settings::seal::sealing_names;
 
 // Keys, identities and recipients.
 pub use access::identity::Identity;
@@ -104,7 +104,7 @@ pub use review::take_edit::Edited;
 // Files on disk.
 pub use disk::lock::FileLock;
 pub use disk::private_file::PrivateFile;
-pub use disk::source::open_source;
+pub use disk::source::{open_source, other_encoding};
 
 // Errors and messages.
 pub use error::{Error, Kind, Result};

@@ -233,8 +233,18 @@ pub(crate) fn pins(given: &[Pin], env: &Env) -> Result<(Vec<Pin>, String)> {
     if let Some(folder) = env.get(env::CREDENTIALS) {
         let path = PathBuf::from(folder).join(env::CREDENTIAL_PIN);
         let name = path.display().to_string();
-        match bootseal_core::open_source(&path).and_then(std::io::read_to_string) {
-            Ok(text) => return Ok((parse(&text, &name)?, name)),
+        match bootseal_core::open_source(&path).and_then(|mut file| {
+            let mut bytes = Vec::new();
+            std::io::Read::read_to_end(&mut file, &mut bytes).map(|_| bytes)
+        }) {
+            Ok(bytes) => {
+                if let Some(encoding) = bootseal_core::other_encoding(&bytes) {
+                    let what = format!("{name}: is in {encoding}");
+                    return Err(Error::new(Kind::Usage, what).with_help("Save it as UTF-8."));
+                }
+                let text = String::from_utf8_lossy(&bytes);
+                return Ok((parse(&text, &name)?, name));
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => {
                 return Err(Error::new(Kind::Io, format!("{name}: cannot be read: {error}")));
@@ -245,6 +255,7 @@ pub(crate) fn pins(given: &[Pin], env: &Env) -> Result<(Vec<Pin>, String)> {
 }
 
 fn parse(text: &str, source: &str) -> Result<Vec<Pin>> {
+    let text = text.trim_start_matches('\u{feff}');
     let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
     let pins: std::result::Result<Vec<Pin>, _> =
         lines.flat_map(str::split_whitespace).map(str::parse).collect();

@@ -38,6 +38,7 @@ pub(crate) const VALUE_VERBS: &[Verb] = &[
     Verb { args: &["edit"], editor: FAILS, code: 1, again: Again::Anew, ..VERB },
     Verb { args: &["edit", "--yes"], editor: FAILS, code: 1, prepare: draft, ..VERB },
     Verb { args: &["profile", "acme", "--preset", "simplejwt", "--url", "https://acme.example"], ..VERB },
+    Verb { args: &["route", "acme", "--listen", "127.0.0.1:9301", "--upstream", "https://acme.example"], prepare: a_profile, ..VERB },
     Verb { args: &["profile", "acme", "--from", "other.sealed.toml"], prepare: other_vault, ..VERB },
     Verb { args: &["profile", "curl", "--from-curl", "-", "--no-login"], stdin: "curl --json '{\"user\":\"marker-c\",\"password\":\"marker-c\"}' https://acme.example/login", ..VERB },
 ];
@@ -102,6 +103,12 @@ fn draft(home: &Home) {
 
 fn input(home: &Home) {
     home.write("input", "marker-from-file");
+}
+
+/// A login profile in the vault itself.
+fn a_profile(home: &Home) {
+    let profile = ["profile", "acme", "--preset", "simplejwt", "--url", "https://acme.example"];
+    home.ok(&profile);
 }
 
 /// A second vault that alice knows, with a login profile.

@@ -3,6 +3,7 @@
 
 mod as_loader;
 mod check;
+mod check_values;
 mod clones;
 mod diff;
 mod renames;

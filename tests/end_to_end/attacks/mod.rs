@@ -62,8 +62,17 @@ impl Scene {
         let writer = format!("alice={}", ours["alice"]);
         let reader = format!("payments-app={}", ours["payments-app"]);
         let own = format!("mallory={}", mallory.ok(&["keygen"]).trim());
-        mallory
-            .ok(&["seal", "app.toml", "--writer", &own, "--writer", &writer, "--reader", &reader]);
+        mallory.ok(&[
+            "seal",
+            "app.toml",
+            "--keep-comments",
+            "--writer",
+            &own,
+            "--writer",
+            &writer,
+            "--reader",
+            &reader,
+        ]);
         Scene {
             text: alice.read(FILE),
             pin: alice.vault_id(),

@@ -1,6 +1,7 @@
-// Encrypts values as Jasypt and Spring do: `java -cp jasypt.jar:bcprov.jar Seal.java ALGORITHM`. Reads from stdin the password and then
-// the values, each on a line and in base64. Prints each value as it is written in the file. The password is not an argument, because
-// people copy what tests do.
+// Encrypts values as Jasypt and Spring do: `java -cp jasypt.jar:bcprov.jar Seal.java ALGORITHM [RandomIvGenerator]`. Reads from stdin
+// the password and then the values, each on a line and in base64. Prints each value as it is written in the file. With `both-ways` instead
+// of RandomIvGenerator, prints a value with a random IV that also opens, to other text, as if it had none: about one of 10,000. The
+// password is not an argument, because people copy what tests do.
 import java.nio.charset.StandardCharsets;
 import java.security.SecureRandom;
 import java.util.*;
@@ -18,7 +19,9 @@ public class Seal {
                 case "spring" -> System.out.println("{cipher}" + spring(password, value, args.length > 1 ? args[1] : "deadbeef"));
                 case "gcm" -> System.out.println("ENC(" + gcm(Base64.getDecoder().decode(password), value) + ")");
                 case "gcm-password" -> System.out.println("ENC(" + gcm(derived("PBKDF2WithHmacSHA256", password, Base64.getDecoder().decode(args[1]), 1000), value) + ")");
-                default -> System.out.println("ENC(" + jasypt(algorithm, password, value) + ")");
+                default -> System.out.println("ENC(" + (args.length > 1 && args[1].equals("both-ways")
+                        ? openingBothWays(algorithm, password, value)
+                        : jasypt(algorithm, password, value, args.length > 1)) + ")");
             }
         }
     }
@@ -27,13 +30,32 @@ public class Seal {
         return new String(Base64.getDecoder().decode(base64), StandardCharsets.UTF_8);
     }
 
-    static String jasypt(String algorithm, String password, String value) {
+    static String jasypt(String algorithm, String password, String value, boolean randomIv) {
         var encryptor = new org.jasypt.encryption.pbe.StandardPBEStringEncryptor();
         encryptor.setPassword(password);
         encryptor.setAlgorithm(algorithm);
-        if (algorithm.endsWith("-BC")) encryptor.setProvider(new org.bouncycastle.jce.provider.BouncyCastleProvider());
-        if (algorithm.contains("HMAC")) encryptor.setIvGenerator(new org.jasypt.iv.RandomIvGenerator());
+        if (isOfBouncyCastle(algorithm)) encryptor.setProvider(new org.bouncycastle.jce.provider.BouncyCastleProvider());
+        if (randomIv || algorithm.contains("HMAC")) encryptor.setIvGenerator(new org.jasypt.iv.RandomIvGenerator());
         return encryptor.encrypt(value);
+    }
+
+    static String openingBothWays(String algorithm, String password, String value) {
+        var without = new org.jasypt.encryption.pbe.StandardPBEStringEncryptor();
+        without.setPassword(password);
+        without.setAlgorithm(algorithm);
+        while (true) {
+            String sealed = jasypt(algorithm, password, value, true);
+            try {
+                String opened = without.decrypt(sealed);
+                if (opened.indexOf('\uFFFD') < 0) return sealed;
+            } catch (org.jasypt.exceptions.EncryptionOperationNotPossibleException expected) {
+                // The padding is wrong, as it nearly always is.
+            }
+        }
+    }
+
+    static boolean isOfBouncyCastle(String algorithm) {
+        return algorithm.contains("-BC") || algorithm.contains("-CBC") || algorithm.contains("OPENSSL");
     }
 
     // Encryptors.text(encrypt.key, encrypt.salt) of Spring Security, with its documented parameters.

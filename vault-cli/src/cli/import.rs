@@ -1,5 +1,6 @@
 //! `bootseal import`: its arguments and help.
 
+use crate::cli::seal::{Encoding, Null, document};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -30,6 +31,9 @@ pub(crate) struct Import {
     /// Jasypt's algorithm [default: the common algorithm that decrypts every value]
     #[arg(long, value_name = "NAME")]
     pub(crate) algorithm: Option<String>,
+    /// Jasypt's IV generator: NoIvGenerator or RandomIvGenerator [default: the one that fits]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) iv_generator: Option<String>,
     /// Jasypt's key-obtention-iterations [default: 1000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub(crate) iterations: Option<u32>,
@@ -37,6 +41,18 @@ pub(crate) struct Import {
     /// secret
     #[arg(long, value_name = "SALT")]
     pub(crate) salt: Option<String>,
+    /// In JSON and YAML, leave out properties that are null [default], or make them empty strings
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) null: Option<Null>,
+    /// Read only the Nth document of a YAML file that has several [default: all]
+    #[arg(long, value_name = "N", value_parser = document)]
+    pub(crate) document: Option<usize>,
+    /// The encoding of FILE [default: utf-8, or as its byte order mark says]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) encoding: Option<Encoding>,
+    /// In .properties, keep names with dots whole, instead of making tables of them
+    #[arg(long)]
+    pub(crate) flat: bool,
     /// Keep values that cannot be opened in place, such as ENC(…) inside a URL, as they are
     #[arg(long)]
     pub(crate) keep_ciphertext: bool,

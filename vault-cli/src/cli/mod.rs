@@ -24,6 +24,7 @@ mod propose;
 mod rename;
 mod resolve;
 mod rotate;
+mod route;
 mod seal;
 mod set;
 mod sign;
@@ -54,8 +55,9 @@ pub(crate) use propose::Propose;
 pub(crate) use rename::Rename;
 pub(crate) use resolve::{Resolve, Take, Which};
 pub(crate) use rotate::Rotate;
-pub(crate) use seal::{Format, Seal};
-pub(crate) use set::Set;
+pub(crate) use route::Route;
+pub(crate) use seal::{Encoding, Format, Null, Seal};
+pub(crate) use set::{Set, TypeOption};
 pub(crate) use sign::Sign;
 pub(crate) use unset::Unset;
 pub(crate) use vaults::{Vaults, VaultsChange, VaultsForget};
@@ -157,6 +159,7 @@ pub(crate) enum Verb {
     #[command(subcommand, arg_required_else_help = true)]
     Git(Git),
     Profile(Profile),
+    Route(Route),
     Login(Login),
     Export(Export),
     Import(Import),

@@ -34,7 +34,7 @@ pub(crate) struct Profile {
     /// With --from-curl, write the profile without trying a login
     #[arg(long, requires = "from_curl")]
     pub(crate) no_login: bool,
-    /// Replace an existing profile
+    /// Replace an existing profile as a whole
     #[arg(long)]
     pub(crate) force: bool,
     /// Show the presets

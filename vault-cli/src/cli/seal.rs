@@ -30,9 +30,24 @@ pub(crate) struct Seal {
     /// Allow --plain to leave values readable against the rules in seal.names
     #[arg(long)]
     pub(crate) allow_plain: bool,
+    /// Keep the comments of the input in the new file, in the clear
+    #[arg(long)]
+    pub(crate) keep_comments: bool,
     /// The input format, if the file name does not show it
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<Format>,
+    /// In JSON and YAML, leave out properties that are null, or make them empty strings
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) null: Option<Null>,
+    /// Read only the Nth document of a YAML file that has several
+    #[arg(long, value_name = "N", value_parser = document)]
+    pub(crate) document: Option<usize>,
+    /// The encoding of INPUT [default: utf-8, or as its byte order mark says]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) encoding: Option<Encoding>,
+    /// In .properties, keep names with dots whole, instead of making tables of them
+    #[arg(long)]
+    pub(crate) flat: bool,
     /// Seal values that another tool has encrypted as they are, without opening them
     #[arg(long)]
     pub(crate) keep_ciphertext: bool,
@@ -54,4 +69,35 @@ pub(crate) enum Format {
     Env,
     Json,
     Yaml,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Null {
+    Skip,
+    Empty,
+}
+
+/// An encoding that `--encoding` can name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Encoding {
+    #[value(name = "utf-8")]
+    Utf8,
+    /// Western European, as Java reads .properties files
+    #[value(name = "iso-8859-1", alias = "latin1")]
+    Latin1,
+    /// Western European on Windows
+    #[value(name = "windows-1252", alias = "cp1252")]
+    Windows1252,
+    /// With a byte order mark
+    #[value(name = "utf-16")]
+    Utf16,
+    #[value(name = "utf-16le")]
+    Utf16Le,
+    #[value(name = "utf-16be")]
+    Utf16Be,
+}
+
+/// Parses the number of a document, which is counted from 1.
+pub(super) fn document(text: &str) -> Result<usize, &'static str> {
+    text.parse().ok().filter(|number| *number > 0).ok_or("documents are counted from 1")
 }

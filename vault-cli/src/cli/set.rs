@@ -1,6 +1,6 @@
 //! `bootseal set`: its arguments and help.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
 /// Seal one value
@@ -21,6 +21,10 @@ pub(crate) struct Set {
     /// Generate a random value of letters and digits [default length: 32]
     #[arg(long, value_name = "LENGTH", num_args = 0..=1, require_equals = true, default_missing_value = "32", conflicts_with_all = ["from_file", "plain"])]
     pub(crate) generate: Option<usize>,
+    /// The type of the value [default: that of the value that is replaced, else text, or bytes if
+    /// it is not UTF-8]
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) sort: Option<TypeOption>,
     /// Allow an empty value
     #[arg(long)]
     pub(crate) empty: bool,
@@ -30,4 +34,15 @@ pub(crate) struct Set {
     /// Allow --plain to replace a sealed value
     #[arg(long)]
     pub(crate) force: bool,
+}
+
+/// The type of a value in the file. `toml` is any value that TOML has, except a string.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TypeOption {
+    Text,
+    Integer,
+    Float,
+    Boolean,
+    Toml,
+    Bytes,
 }

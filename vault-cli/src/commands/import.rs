@@ -1,19 +1,18 @@
 //! `bootseal import`: decrypts another tool's file, and seals its values.
 
 use crate::cli::{Import, Tool};
-use crate::commands::seal::{add, beside, by_rules, create, told};
+use crate::commands::seal::{add, beside, by_rules, create, reading, told};
 use crate::context::Context;
-use crate::formats::{Ciphertext, Findings, Input, whole};
+use crate::formats::{Ciphertext, Findings, Input, Reading, by_name, text_of};
 use crate::import::{Imported, KeySource, Weak, ansible_vault, dotenvx, jasypt, sops, spring};
 use crate::trust::locate;
 use crate::trust::rules::Rules;
 use crate::trust::target::Target;
-use crate::ui::failure::{Exit, Failure, Result, unreadable};
+use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::some_names;
-use bootseal_core::{Kind, MAX_FILE, PropertyPath, Shown, open_source};
+use bootseal_core::{Kind, PropertyPath, Shown};
 use serde_json::json;
 use std::path::{Path, PathBuf};
-use zeroize::Zeroizing;
 
 const ADVICE: &str = "change these credentials at the vendor: anyone who has ever had the old file can guess passwords offline, at full speed";
 
@@ -25,13 +24,22 @@ pub(crate) fn run(options: &Import, context: &mut Context<'_>) -> Result<(), Exi
         )
         .into());
     }
+    if options.input == Path::new("-") {
+        if options.key_fd == Some(0) || context.passphrase_fd == Some(0) {
+            let text = "stdin cannot be both a key or passphrase and the input";
+            return Err(Failure::new(Kind::Usage, text).into());
+        }
+        context.ui.stdin_taken = true;
+    }
     let prefix = options.below.as_deref().map(str::parse::<PropertyPath>).transpose()?;
     let out = out(options, context)?;
     if out.1 {
         refuse_lists(options)?;
     }
-    let text = read(&options.input)?;
-    let imported = opened(&text, options, context)?;
+    let chosen = reading(options.null, options.document, options.flat, options.encoding);
+    let (path, format) = (options.input.as_path(), by_name(&options.input));
+    let (text, reading) = text_of(path, format, chosen, &mut context.ui.stdin)?;
+    let imported = opened(&text, reading, options, context)?;
     let Imported { properties, mut sealed, weak, left_out, remarks } = match &prefix {
         Some(prefix) => imported.below(prefix)?,
         None => imported,
@@ -64,7 +72,10 @@ pub(crate) fn run(options: &Import, context: &mut Context<'_>) -> Result<(), Exi
     table.refuse_unopened(options, context)?;
     match (&out.0, existing) {
         (path, Some(existing)) => add(path, &input, &sealed, existing, context)?,
-        (path, None) => create(path, input, sealed, (&options.writer, &options.reader), context)?,
+        (path, None) => {
+            let lists = (&*options.writer, &*options.reader);
+            create(path, input, sealed, lists, false, context)?;
+        }
     }
     context.ui.answer(&table.json(&out.0), table.text(&Shown::path(&out.0).to_string()))?;
     Ok(())
@@ -101,15 +112,12 @@ fn refuse_lists(options: &Import) -> Result<()> {
     }
 }
 
-fn read(path: &Path) -> Result<Zeroizing<String>> {
-    let read = open_source(path).map_err(|error| unreadable(&error)).and_then(|mut file| {
-        let length = file.metadata().map_or(0, |meta| meta.len());
-        whole(&mut file, usize::try_from(length).unwrap_or(MAX_FILE))
-    });
-    read.map_err(|error| error.in_file(path).into())
-}
-
-fn opened(text: &str, options: &Import, context: &mut Context<'_>) -> Result<Imported> {
+fn opened(
+    text: &str,
+    reading: Reading,
+    options: &Import,
+    context: &mut Context<'_>,
+) -> Result<Imported> {
     let path = options.input.as_path();
     let keys = KeySource { files: &options.key_file, descriptor: options.key_fd };
     let only =
@@ -118,21 +126,30 @@ fn opened(text: &str, options: &Import, context: &mut Context<'_>) -> Result<Imp
             false => Ok(()),
         };
     only(&[Tool::Jasypt], options.algorithm.is_some(), "--algorithm")?;
+    only(&[Tool::Jasypt], options.iv_generator.is_some(), "--iv-generator")?;
     only(&[Tool::Jasypt], options.iterations.is_some(), "--iterations")?;
     only(&[Tool::Jasypt, Tool::Spring], options.salt.is_some(), "--salt")?;
+    let structured = [Tool::AnsibleVault, Tool::Jasypt, Tool::Spring];
+    only(&structured, options.document.is_some(), "--document")?;
+    only(&structured, options.null.is_some(), "--null")?;
+    only(&[Tool::Jasypt, Tool::Spring], options.flat, "--flat")?;
     match options.from {
         Tool::Sops => sops::import(text, path, &keys, context),
-        Tool::AnsibleVault => ansible_vault::import(text, path, &keys, context),
+        Tool::AnsibleVault => ansible_vault::import(text, path, reading, &keys, context),
         Tool::Jasypt => {
             let settings = jasypt::Settings {
                 algorithm: options.algorithm.as_deref(),
+                iv_generator: options.iv_generator.as_deref(),
                 iterations: options.iterations.unwrap_or(1000),
                 salt: options.salt.as_deref(),
+                reading,
             };
             jasypt::import(text, path, &settings, &keys, context)
         }
         Tool::Dotenvx => dotenvx::import(text, path, &keys, context),
-        Tool::Spring => spring::import(text, path, options.salt.as_deref(), &keys, context),
+        Tool::Spring => {
+            spring::import(text, path, options.salt.as_deref(), reading, &keys, context)
+        }
     }
 }
 

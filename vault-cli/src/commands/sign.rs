@@ -23,14 +23,10 @@ use bootseal_core::{
     VerifiedFile,
 };
 use serde_json::json;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub(crate) fn run(options: &Sign, context: &mut Context<'_>) -> Result<(), Exit> {
-    let path = match &options.edited {
-        Some(file) if context.options.file.is_empty() => file.clone(),
-        Some(_) => return Err(Failure::new(Kind::Usage, "the file is named twice").into()),
-        None => locate::sealed_file(context)?,
-    };
+    let path = edited(options, context)?;
     let mut keys = Keys::find(context)?;
     let pins = pins::at_hand(&keys, context)?;
     let memory = Memory::of(&path, context)?;
@@ -86,11 +82,9 @@ pub(crate) fn run(options: &Sign, context: &mut Context<'_>) -> Result<(), Exit>
             let basis_text = basis.text();
             let mut vault =
                 basis.open_for_writing(&keys.identities).map_err(|error| error.in_file(&path))?;
-            let before = SealedFile::parse(basis_text.clone().into_bytes())?.verify(&[])?;
             let versions = versions.opened(&keys, &on_disk, &basis_text)?;
             let changes = vault.adopt(&edit, &versions).map_err(|error| error.in_file(&path))?;
-            keep_rules(vault.file(), Some(&before), options, context)
-                .map_err(|failure| failure.in_file(&path))?;
+            keep_rules(vault.file(), Some(basis_text), options, context)?;
             if let Some(epoch) = seen.newer_epoch {
                 vault.rotate_above(epoch).map_err(|error| error.in_file(&path))?;
             }
@@ -100,8 +94,7 @@ pub(crate) fn run(options: &Sign, context: &mut Context<'_>) -> Result<(), Exit>
             // Another branch may have the version to continue from.
             unchecked?;
             let vault = first(&path, &edit, &keys, &pins, &memory, context)?;
-            keep_rules(vault.file(), None, options, context)
-                .map_err(|failure| failure.in_file(&path))?;
+            keep_rules(vault.file(), None, options, context)?;
             let above = above.max(Versions::of_line(known, vault.file()).highest());
             return write(&path, &edit, vault, above, &Changes::default(), context);
         }
@@ -116,14 +109,27 @@ pub(crate) fn run(options: &Sign, context: &mut Context<'_>) -> Result<(), Exit>
     write(&path, &edit, vault, above, &changes, context)
 }
 
-/// Refuses new readable values against the rules of the file.
+/// The file that the user edited.
+fn edited(options: &Sign, context: &mut Context<'_>) -> Result<PathBuf> {
+    match &options.edited {
+        Some(file) if context.options.file.is_empty() => Ok(file.clone()),
+        Some(_) => Err(Failure::new(Kind::Usage, "the file is named twice")),
+        None => locate::sealed_file(context),
+    }
+}
+
+/// Refuses new readable values against the rules of the file. `before` is the text of the basis.
 fn keep_rules(
     after: &VerifiedFile,
-    before: Option<&VerifiedFile>,
+    before: Option<String>,
     options: &Sign,
     context: &mut Context<'_>,
 ) -> Result<()> {
-    if let Some(remark) = Rules::of_file(after)?.keep(after, before, options.allow_plain)? {
+    let read = |text: String| SealedFile::parse(text.into_bytes())?.verify(&[]);
+    let before = before.map(read).transpose()?;
+    if let Some(remark) =
+        Rules::of_file(after)?.keep(after, before.as_ref(), options.allow_plain)?
+    {
         context.ui.warn(remark);
     }
     Ok(())

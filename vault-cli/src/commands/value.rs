@@ -4,7 +4,9 @@
 use crate::context::Context;
 use crate::formats::{ciphertext_in, remarks};
 use crate::ui::failure::{Failure, Result, unreadable};
-use bootseal_core::{Kind, PropertyPath, Secret, ValueKind, open_source, shell_word};
+use bootseal_core::{
+    Kind, PropertyPath, Secret, ValueKind, open_source, other_encoding, shell_word,
+};
 use bootseal_memory::SecretBuf;
 use std::io::Read;
 use std::path::Path;
@@ -56,7 +58,7 @@ impl Source<'_> {
             }
             without_newline(read(&mut context.ui.stdin)?)
         } else if context.ui.can_ask() {
-            context.ui.ask_secret(&path.to_string())?
+            context.ui.ask_value(path)?
         } else {
             return Err(Failure::new(
                 Kind::NoTerminal,
@@ -66,6 +68,10 @@ impl Source<'_> {
         };
         let text = secret.expose_str(|text| (remarks(text), ciphertext_in(text)));
         let kind = if text.is_ok() { ValueKind::Text } else { ValueKind::Bytes };
+        if let Some(encoding) = secret.expose(other_encoding).filter(|_| self.from_file.is_none()) {
+            let what = format!("the value is in {encoding}, and is sealed as these bytes");
+            context.ui.warn(format_args!("{path}: {what}"));
+        }
         let (remarks, ciphertext) = text.unwrap_or_default();
         for remark in remarks {
             context.ui.warn(format_args!("{path}: the value {remark}"));
@@ -114,7 +120,8 @@ fn without_newline(mut page: SecretBuf) -> Secret {
     page.freeze()
 }
 
-fn generate(length: usize) -> Result<Secret> {
+/// A random value of letters and digits.
+pub(super) fn generate(length: usize) -> Result<Secret> {
     if !(8..=4096).contains(&length) {
         return Err(Failure::new(Kind::Usage, "--generate takes a length from 8 to 4096"));
     }

@@ -2,6 +2,7 @@
 
 use crate::cli::Format;
 use crate::formats::input::{Input, by_name, parse};
+use crate::formats::reading::{Documents, Nulls, Reading};
 use crate::formats::tree::{Node, Table};
 use crate::formats::{json, yaml};
 use crate::ui::failure::{Failure, Result};
@@ -17,6 +18,8 @@ pub(crate) struct Entries {
     pub(crate) empty: Vec<Vec<String>>,
     pub(crate) remarks: Vec<String>,
     pub(crate) comments: bool,
+    /// Whether the values below a name `<<` are to be merged into the mapping around it.
+    pub(crate) merge_keys: bool,
 }
 
 impl Entries {
@@ -33,18 +36,41 @@ impl Entries {
     }
 }
 
+/// The tool whose YAML file is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WrittenBy {
+    Sops,
+    Ansible,
+    /// Spring, also with Jasypt.
+    Spring,
+}
+
 /// Parses the documents of a JSON or YAML text, which may contain nulls, with remarks on how YAML
 /// was read.
-pub(crate) fn documents(text: &str, format: Format) -> Result<(Vec<Table>, Vec<String>), Error> {
+pub(crate) fn documents(
+    text: &str,
+    format: Format,
+    tool: WrittenBy,
+    reading: Reading,
+) -> Result<(Vec<Table>, Vec<String>), Error> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    match format {
-        Format::Json => Ok((vec![json::parse_with(text, true)?], Vec::new())),
-        _ => yaml::parse_with(text, yaml::Lenience { nulls: true, vaults: true, documents: true }),
+    let nulls = if reading.nulls == Nulls::Refuse { Nulls::Keep } else { reading.nulls };
+    if format == Format::Json {
+        let (root, _) = json::parse(text, nulls)?;
+        return Ok((vec![root], Vec::new()));
     }
+    let documents = match reading.documents {
+        Documents::One => Documents::All,
+        chosen => chosen,
+    };
+    let (ansible, merge_keys_are_names) = (tool == WrittenBy::Ansible, tool == WrittenBy::Sops);
+    let dialect = yaml::Dialect { nulls, documents, ansible, merge_keys_are_names };
+    let parsed = yaml::parse(text, dialect)?;
+    Ok((parsed.documents, parsed.remarks))
 }
 
 /// Parses all values of a file, in the format that its name indicates.
-pub(crate) fn entries(text: &str, path: &Path) -> Result<Entries> {
+pub(crate) fn entries(text: &str, path: &Path, reading: Reading) -> Result<Entries> {
     let format = by_name(path).ok_or_else(|| {
         let name = Shown::path(path).to_string();
         Failure::new(Kind::Usage, format!("the format of {name} is not clear from its name"))
@@ -52,8 +78,8 @@ pub(crate) fn entries(text: &str, path: &Path) -> Result<Entries> {
     })?;
     match format {
         Format::Json | Format::Yaml => {
-            let (documents, remarks) =
-                documents(text, format).map_err(|error| error.in_file(path))?;
+            let (documents, remarks) = documents(text, format, WrittenBy::Spring, reading)
+                .map_err(|error| error.in_file(path))?;
             let comments = format == Format::Yaml
                 && text.lines().any(|line| line.trim_start().starts_with('#'));
             let mut found = Entries { remarks, comments, ..Entries::default() };
@@ -62,7 +88,7 @@ pub(crate) fn entries(text: &str, path: &Path) -> Result<Entries> {
         }
         flat => {
             let Input { list: properties, left_out_comments, remarks, .. } =
-                parse(text, path, flat)?;
+                parse(text, path, flat, reading)?;
             let value = |text: &str, kind| match kind {
                 ValueKind::Text => Node::Text(Zeroizing::new(text.to_owned())),
                 _ => Node::Toml(Zeroizing::new(text.to_owned())),
@@ -74,7 +100,7 @@ pub(crate) fn entries(text: &str, path: &Path) -> Result<Entries> {
                 Ok((property.path.segments().to_vec(), node))
             });
             let values = values.collect::<Result<Vec<_>, Error>>()?;
-            Ok(Entries { values, empty: Vec::new(), remarks, comments: left_out_comments })
+            Ok(Entries { values, remarks, comments: left_out_comments, ..Entries::default() })
         }
     }
 }

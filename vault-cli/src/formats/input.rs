@@ -1,11 +1,15 @@
 //! The input of `seal`: its properties, in any format.
 
-use crate::cli::Format;
+use crate::cli::{Encoding, Format};
 use crate::context::Context;
 use crate::formats::ciphertext::ciphertext_in;
+use crate::formats::comments::{Comment, comments};
+use crate::formats::encoding::decoded;
 use crate::formats::input_property::InputProperty;
-use crate::formats::{env, json, properties, tree, yaml};
+use crate::formats::reading::Reading;
+use crate::formats::{env, json, problems, properties, tree, yaml};
 use crate::ui::failure::{Failure, Result, unreadable};
+use crate::ui::output::some_names;
 use bootseal_core::{
     Element, Error, Kind, MAX_FILE, PlainDocument, PlainProperty, Property, PropertyPath, Secret,
     Shown, ValueKind, elements, open_source,
@@ -14,7 +18,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::path::Path;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 /// The properties, and the readable text from which the sealed file is made.
 pub(crate) struct Input {
@@ -24,6 +28,8 @@ pub(crate) struct Input {
     /// they are requested.
     pub(crate) document: Option<PlainDocument>,
     pub(crate) left_out_comments: bool,
+    /// The comments, except those of a TOML input.
+    pub(crate) comments: Vec<Comment>,
     /// Warnings on how the input was read.
     pub(crate) remarks: Vec<String>,
 }
@@ -31,7 +37,8 @@ pub(crate) struct Input {
 impl Input {
     /// An input without a text of its own.
     pub(crate) fn of(list: Vec<InputProperty>) -> Input {
-        Input { list, document: None, left_out_comments: false, remarks: Vec::new() }
+        let (comments, remarks) = (Vec::new(), Vec::new());
+        Input { list, document: None, left_out_comments: false, comments, remarks }
     }
 
     /// The names, in the order of the input, and whether each is marked as a secret.
@@ -120,29 +127,23 @@ impl Input {
 pub(crate) fn read(
     path: &Path,
     format: Option<Format>,
+    reading: Reading,
     context: &mut Context<'_>,
 ) -> Result<Input> {
-    let format = || match format.or_else(|| by_name(path)) {
-        Some(format) => Ok(format),
-        None => Err(Failure::new(
-            Kind::Usage,
-            format!("the format of {} is not clear from its name", Shown::path(path)),
-        )
-        .with_help("Name it: --format toml, properties, env, json or yaml")),
-    };
-    let text = match path == Path::new("-") {
-        true => whole(&mut context.ui.stdin, 0),
-        false => open_source(path).map_err(|error| unreadable(&error)).and_then(|mut file| {
-            let length = file.metadata().map_or(0, |meta| meta.len());
-            whole(&mut file, usize::try_from(length).unwrap_or(MAX_FILE))
-        }),
-    };
-    let mut text = text.map_err(|error| error.in_file(path))?;
+    let format = format.or_else(|| by_name(path));
+    let (mut text, reading) = text_of(path, format, reading, &mut context.ui.stdin)?;
     let sealed = ciphertext_in(&text);
     if let Some(whole) = sealed.filter(|found| found.is_whole_file(&text)) {
         return Err(whole.refused(path));
     }
-    let parsed = match format()? {
+    let format = format.ok_or_else(|| {
+        Failure::new(
+            Kind::Usage,
+            format!("the format of {} is not clear from its name", Shown::path(path)),
+        )
+        .with_help("Name it: --format toml, properties, env, json or yaml")
+    })?;
+    let parsed = match format {
         // The document takes the text, because a copy of 16 MiB counts.
         Format::Toml => {
             if text.starts_with('\u{feff}') {
@@ -150,31 +151,58 @@ pub(crate) fn read(
             }
             from_toml(std::mem::take(&mut *text), path)
         }
-        format => parse(&text, path, format),
+        format => parse(&text, path, format, reading).map(|input| Input {
+            comments: comments(text.trim_start_matches('\u{feff}'), format),
+            ..input
+        }),
     };
     // The tags and the dialects of other tools are errors here.
     parsed.map_err(|error| sealed.map_or(error, |found| found.refused(path)))
 }
 
-/// Parses a text in the format that the name of `path` indicates; `None` if it indicates none.
-pub(crate) fn parse_named(text: &str, path: &Path) -> Option<Result<Input>> {
-    by_name(path).map(|format| parse(text, path, format))
+/// Reads the text of `path`, or of stdin for `-`, and decodes it; the result has the encoding in
+/// which it was read, if it is not UTF-8.
+pub(crate) fn text_of(
+    path: &Path,
+    format: Option<Format>,
+    reading: Reading,
+    stdin: &mut dyn Read,
+) -> Result<(Zeroizing<String>, Reading)> {
+    let bytes = match path == Path::new("-") {
+        true => whole(stdin, 0),
+        false => open_source(path).map_err(|error| unreadable(&error)).and_then(|mut file| {
+            let length = file.metadata().map_or(0, |meta| meta.len());
+            whole(&mut file, usize::try_from(length).unwrap_or(MAX_FILE))
+        }),
+    };
+    let decoded = bytes.and_then(|bytes| decoded(bytes, reading.encoding, format));
+    let (text, encoding) = decoded.map_err(|error| error.in_file(path))?;
+    Ok((text, Reading { encoding, ..reading }))
 }
 
-pub(super) fn parse(text: &str, path: &Path, format: Format) -> Result<Input> {
+/// Parses a text in the format that the name of `path` indicates; `None` if it indicates none.
+pub(crate) fn parse_named(text: &str, path: &Path) -> Option<Result<Input>> {
+    by_name(path).map(|format| parse(text, path, format, Reading::default()))
+}
+
+pub(super) fn parse(text: &str, path: &Path, format: Format, reading: Reading) -> Result<Input> {
     // A byte order mark is not part of the first name.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let in_file = |error: Error| Failure::from(error.in_file(path));
     match format {
         Format::Toml => from_toml(text.to_owned(), path),
-        Format::Properties => from_properties(text, path),
+        Format::Properties => from_properties(text, path, reading),
         Format::Env => from_env(text).map_err(in_file),
-        Format::Json => {
-            json::parse(text).and_then(|root| from_tree(root, Vec::new())).map_err(in_file)
-        }
+        Format::Json => json::parse(text, reading.nulls)
+            .and_then(|(root, skipped)| {
+                from_tree(vec![root], problems::skipped(&skipped).into_iter().collect())
+            })
+            .map_err(in_file),
         Format::Yaml => {
-            let read = yaml::parse(text)
-                .and_then(|(root, remarks)| from_tree(root, remarks))
+            let Reading { nulls, documents, .. } = reading;
+            let dialect = yaml::Dialect { nulls, documents, ..yaml::Dialect::default() };
+            let read = yaml::parse(text, dialect)
+                .and_then(|parsed| from_tree(parsed.documents, parsed.remarks))
                 .map_err(in_file)?;
             let comments = text.lines().any(|line| line.trim_start().starts_with('#'));
             Ok(Input { left_out_comments: comments, ..read })
@@ -195,9 +223,9 @@ pub(crate) fn by_name(path: &Path) -> Option<Format> {
     }
 }
 
-/// Reads the whole text. The buffer grows without leaving copies in memory, and is erased when
-/// it is dropped.
-pub(crate) fn whole(source: &mut impl Read, expected: usize) -> Result<Zeroizing<String>, Error> {
+/// Reads all bytes. The buffer grows without leaving copies in memory, and is erased when it is
+/// dropped.
+fn whole(source: &mut dyn Read, expected: usize) -> Result<Zeroizing<Vec<u8>>, Error> {
     let mut bytes = Zeroizing::new(vec![0; expected.min(MAX_FILE) + 1]);
     let mut length = 0;
     loop {
@@ -220,13 +248,7 @@ pub(crate) fn whole(source: &mut impl Read, expected: usize) -> Result<Zeroizing
         }
     }
     bytes.truncate(length);
-    String::from_utf8(std::mem::take(&mut *bytes)).map(Zeroizing::new).map_err(|error| {
-        let mut bytes = error.into_bytes();
-        let good = bytes.utf8_chunks().next().map_or(0, |chunk| chunk.valid().len());
-        let line = bytes[..good].iter().filter(|byte| **byte == b'\n').count() + 1;
-        bytes.zeroize();
-        Error::new(Kind::Malformed, format!("line {line} is not UTF-8"))
-    })
+    Ok(bytes)
 }
 
 fn from_toml(text: String, path: &Path) -> Result<Input> {
@@ -234,14 +256,19 @@ fn from_toml(text: String, path: &Path) -> Result<Input> {
     Ok(Input { document: Some(document), ..Input::of(Vec::new()) })
 }
 
-fn from_properties(text: &str, path: &Path) -> Result<Input> {
-    let mut found = Found::default();
+fn from_properties(text: &str, path: &Path, reading: Reading) -> Result<Input> {
+    let (mut found, mut beyond_ascii) = (Found::default(), Vec::new());
     for pair in properties::parse(text)? {
-        let property = PropertyPath::new(pair.key.split('.').map(str::to_owned).collect())
-            .map_err(|error| {
-                Error::new(error.kind(), format!("line {}: {}", pair.line, error.what()))
-                    .in_file(path)
-            })?;
+        let segments = match reading.flat {
+            true => vec![pair.key],
+            false => pair.key.split('.').map(str::to_owned).collect(),
+        };
+        let property = PropertyPath::new(segments).map_err(|error| {
+            Error::new(error.kind(), format!("line {}: {}", pair.line, error.what())).in_file(path)
+        })?;
+        if pair.beyond_ascii {
+            beyond_ascii.push(property.to_string());
+        }
         found.add(property, &pair.value, pair.line, ", as in Java")?;
     }
     let tables: HashSet<&[String]> = found
@@ -251,18 +278,38 @@ fn from_properties(text: &str, path: &Path) -> Result<Input> {
             (1..property.path.segments().len()).map(|length| &property.path.segments()[..length])
         })
         .collect();
-    if let Some(both) =
-        found.properties.iter().find(|property| tables.contains(property.path.segments()))
-    {
-        let text = format!(
-            "{} is a value and has other values below it ({0}.…), which TOML does not allow",
-            both.path
-        );
-        return Err(
-            Failure::new(Kind::Conflict, text).with_help("Rename one of them in the input.")
-        );
+    let both: Vec<String> = found
+        .properties
+        .iter()
+        .filter(|property| tables.contains(property.path.segments()))
+        .map(|property| property.path.to_string())
+        .collect();
+    if let Some(first) = both.first() {
+        let text = match both.len() {
+            1 => format!("{first} is a value and has other values below it ({first}.…)"),
+            _ => format!("{} are values and have other values below them", some_names(&both)),
+        };
+        return Err(Failure::new(Kind::Conflict, format!("{text}, which TOML does not allow"))
+            .within(&Shown::path(path).to_string())
+            .with_help("To keep whole names, without tables: --flat. Otherwise rename one of them in the input."));
     }
+    found.remarks.extend(unlike_java(&beyond_ascii, reading.encoding));
     Ok(found.input(text.lines().any(|line| line.trim_start().starts_with(['#', '!']))))
+}
+
+/// The remark on letters that Java might read differently.
+fn unlike_java(names: &[String], encoding: Option<Encoding>) -> Option<String> {
+    if names.is_empty() {
+        return None;
+    }
+    let names = some_names(names);
+    match encoding {
+        None => Some(format!(
+            "{names}: read as UTF-8, but java.util.Properties reads a file as ISO 8859-1, so other letters; to read it as Java does: --encoding iso-8859-1; if UTF-8 is right: --encoding utf-8"
+        )),
+        Some(Encoding::Latin1) => Some(format!("{names}: read as ISO 8859-1, as in Java")),
+        Some(_) => None,
+    }
 }
 
 fn from_env(text: &str) -> Result<Input, Error> {
@@ -282,7 +329,8 @@ fn from_env(text: &str) -> Result<Input, Error> {
     Ok(found.input(text.lines().any(|line| line.trim_start().starts_with('#'))))
 }
 
-fn from_tree(root: tree::Table, mut remarks: Vec<String>) -> Result<Input, Error> {
+fn from_tree(documents: Vec<tree::Table>, mut remarks: Vec<String>) -> Result<Input, Error> {
+    let root = documents.into_iter().flatten().collect();
     let (properties, empty) = tree::properties(root)?;
     remarks.extend(empty.iter().map(|path| format!("{path} is an empty table and was left out")));
     Ok(Input { remarks, ..Input::of(properties) })

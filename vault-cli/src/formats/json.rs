@@ -1,27 +1,43 @@
 //! JSON files: objects become tables; duplicate names, null, and numbers that TOML cannot hold are
 //! errors.
 
+use crate::formats::problems::{IS_NULL, NULL_HELP, joined};
+use crate::formats::reading::Nulls;
 use crate::formats::tree::{Node, Table};
 use bootseal_core::{Error, Kind, PropertyPath};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::collections::HashSet;
 use zeroize::Zeroizing;
 
-/// Parses a JSON object. An error contains a position and names, never a value.
-pub(super) fn parse(text: &str) -> Result<Table, Error> {
-    parse_with(text, false)
+/// Parses a JSON object, with the names of the values that are null and were left out. An error
+/// contains a position and names, never a value.
+pub(super) fn parse(text: &str, nulls: Nulls) -> Result<(Table, Vec<String>), Error> {
+    let first = match parse_once(text, Place { nulls, ..Place::default() }) {
+        Err((error, true)) => error,
+        read => return read.map_err(|(error, _)| error),
+    };
+    // The parser stops at the first error, the only one with a position. The others are collected
+    // by their names.
+    let mut all = Place { nulls, found: Some(Vec::new()), ..Place::default() };
+    let mut json = serde_json::Deserializer::from_str(text);
+    let whole = Value(&mut all).deserialize(&mut json).is_ok() && json.end().is_ok();
+    let others = all.found.filter(|_| whole).unwrap_or_default().into_iter().skip(1);
+    Err(joined(std::iter::once(first).chain(others).collect()).unwrap_or_else(unexpected))
 }
 
-/// Does the same as [`parse`]; `nulls` keeps null values, for an importer that handles them.
-pub(super) fn parse_with(text: &str, nulls: bool) -> Result<Table, Error> {
+fn unexpected() -> Error {
+    Error::new(Kind::Malformed, "not JSON")
+}
+
+/// Parses up to the first error; the second part of an error is whether parsing could continue.
+fn parse_once(text: &str, mut place: Place) -> Result<(Table, Vec<String>), (Error, bool)> {
     let mut json = serde_json::Deserializer::from_str(text);
-    let mut place = Place { nulls, ..Place::default() };
     let read = Value(&mut place).deserialize(&mut json).and_then(|node| json.end().map(|()| node));
     match read {
-        Ok(Node::Table(table)) => Ok(table),
-        Ok(_) => Err(Error::new(Kind::Malformed, "is not a JSON object: only an object has names")
-            .at_line(1, 1)),
+        Ok(Node::Table(table)) => Ok((table, place.skipped)),
+        Ok(_) => Err((not_an_object(), false)),
         Err(error) => {
+            let known = place.problem.is_some();
             let failed = place.problem.take().unwrap_or_else(|| {
                 let what = error.to_string();
                 // The messages of `serde_json` are fixed texts, followed by the position.
@@ -29,11 +45,14 @@ pub(super) fn parse_with(text: &str, nulls: bool) -> Result<Table, Error> {
                 let failed = Error::new(Kind::Malformed, format!("not JSON: {what}"));
                 if what == "number out of range" { place.placed(failed) } else { failed }
             });
-            Err(failed.at_line(error.line(), error.column().max(1)))
+            Err((failed.at_line(error.line(), error.column().max(1)), known))
         }
     }
 }
 
+fn not_an_object() -> Error {
+    Error::new(Kind::Malformed, "is not a JSON object: only an object has names").at_line(1, 1)
+}
 /// The parser's place in the tree, and the error that it found there.
 #[derive(Default)]
 struct Place {
@@ -41,8 +60,14 @@ struct Place {
     path: Vec<String>,
     /// The number of open arrays: a value in an array is part of the array's property.
     arrays: usize,
+    /// Whether the next value is a member of an object.
+    in_object: bool,
     problem: Option<Error>,
-    nulls: bool,
+    /// All such errors, if parsing continues after them.
+    found: Option<Vec<Error>>,
+    nulls: Nulls,
+    /// The values that are null and were left out.
+    skipped: Vec<String>,
 }
 
 impl Place {
@@ -53,13 +78,29 @@ impl Place {
         }
     }
 
-    /// Keeps the error, because an error of `serde_json` contains only text. Line and column are
-    /// added from the error of `serde_json`.
-    fn wrong<E: serde::de::Error>(&mut self, what: &str) -> E {
+    fn error(&self, what: &str) -> Error {
         let what =
             if self.arrays > 0 { format!("{what} (in this array)") } else { what.to_owned() };
-        self.problem = Some(self.placed(Error::new(Kind::Malformed, what)));
-        E::custom("")
+        self.placed(Error::new(Kind::Malformed, what))
+    }
+
+    /// Keeps the error, because an error of `serde_json` contains only text, and continues if all
+    /// errors are collected. Line and column are added from the error of `serde_json`.
+    fn wrong<E: serde::de::Error>(&mut self, problem: Error) -> Result<(), E> {
+        match &mut self.found {
+            Some(found) => {
+                found.push(problem);
+                Ok(())
+            }
+            None => {
+                self.problem = Some(problem);
+                Err(E::custom(""))
+            }
+        }
+    }
+
+    fn beyond<E: serde::de::Error>(&mut self) -> Result<Node, E> {
+        self.wrong(self.error(BEYOND)).map(|()| Node::Null)
     }
 }
 
@@ -91,14 +132,14 @@ impl<'de> Visitor<'de> for Value<'_> {
     fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Node, E> {
         match i64::try_from(value) {
             Ok(value) => self.visit_i64(value),
-            Err(_) => Err(self.0.wrong(BEYOND)),
+            Err(_) => self.0.beyond(),
         }
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Node, E> {
         // An integer beyond 64 bits arrives here too, rounded.
         if value.abs() >= 9.2e18 {
-            return Err(self.0.wrong(BEYOND));
+            return self.0.beyond();
         }
         Ok(Node::Toml(Zeroizing::new(toml::Value::Float(value).to_string())))
     }
@@ -108,16 +149,27 @@ impl<'de> Visitor<'de> for Value<'_> {
     }
 
     fn visit_unit<E: serde::de::Error>(self) -> Result<Node, E> {
-        if self.0.nulls {
-            return Ok(Node::Null);
+        match self.0.nulls {
+            Nulls::Empty => return Ok(Node::Text(Zeroizing::default())),
+            Nulls::Keep => {}
+            // Without an element of an array, those behind it would move.
+            Nulls::Skip if self.0.in_object => {
+                let name = PropertyPath::new(self.0.path.clone());
+                self.0.skipped.extend(name.map(|name| name.to_string()));
+            }
+            Nulls::Skip | Nulls::Refuse => {
+                self.0.wrong(self.0.error(IS_NULL).with_help(NULL_HELP))?;
+            }
         }
-        Err(self.0.wrong("is null, which TOML does not have: remove it, or give it a value"))
+        Ok(Node::Null)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Node, A::Error> {
         let mut array = Vec::new();
         self.0.arrays += 1;
+        self.0.in_object = false;
         while let Some(element) = elements.next_element_seed(Value(self.0))? {
+            self.0.in_object = false;
             array.push(element);
         }
         self.0.arrays -= 1;
@@ -127,11 +179,14 @@ impl<'de> Visitor<'de> for Value<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Node, A::Error> {
         let (mut table, mut seen) = (Table::new(), HashSet::new());
         while let Some(key) = entries.next_key_seed(Key { place: self.0, seen: &mut seen })? {
+            self.0.in_object = true;
             let value = entries.next_value_seed(Value(self.0))?;
             if self.0.arrays == 0 {
                 self.0.path.pop();
             }
-            table.push((key, value));
+            if !(matches!(value, Node::Null) && self.0.nulls == Nulls::Skip) {
+                table.push((key, value));
+            }
         }
         Ok(Node::Table(table))
     }
@@ -168,10 +223,11 @@ impl Visitor<'_> for Key<'_> {
                 return Err(E::custom(""));
             }
         }
-        match self.seen.insert(key.to_owned()) {
-            true => Ok(key.to_owned()),
-            false => Err(self.place.wrong("appears twice in its object")),
+        if !self.seen.insert(key.to_owned()) {
+            let twice = self.place.error("appears twice in its object");
+            self.place.wrong(twice)?;
         }
+        Ok(key.to_owned())
     }
 }
 
@@ -181,7 +237,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn error(text: &str) -> String {
-        parse(text).err().unwrap_or_else(|| panic!("{text}")).to_string()
+        parse(text, Nulls::Refuse).err().unwrap_or_else(|| panic!("{text}")).to_string()
     }
 
     #[test]
@@ -217,7 +273,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text in "[\\[\\]{}:,\"a-c0-9.eE+\\\\ \n-]{0,60}") {
-            let _ = parse(&text);
+            let _ = parse(&text, Nulls::Refuse);
         }
     }
 }

@@ -1,19 +1,27 @@
 //! Parsers of plain-text settings files, one module for each format.
 
 mod ciphertext;
+mod comments;
+mod encoding;
 mod entries;
 mod env;
 mod findings;
 mod input;
 mod input_property;
 mod json;
+mod problems;
 mod properties;
+mod reading;
 mod tree;
 mod yaml;
 
 pub(crate) use ciphertext::{Ciphertext, ciphertext_in};
-pub(crate) use entries::{Entries, documents, entries, shown};
+pub(crate) use comments::Comment;
+pub(crate) use encoding::decoded;
+pub(crate) use entries::{Entries, WrittenBy, documents, entries, shown};
 pub(crate) use findings::{Findings, remarks};
-pub(crate) use input::{Input, by_name, parse_named, read, whole};
+pub(crate) use input::{Input, by_name, parse_named, read, text_of};
 pub(crate) use input_property::InputProperty;
+pub(crate) use reading::{Documents, Nulls, Reading};
 pub(crate) use tree::{Node, Table, property};
+pub(crate) use yaml::merge::merged;

@@ -11,6 +11,8 @@ pub(crate) struct Pair {
     pub(crate) value: Zeroizing<String>,
     /// The line on which it begins, from 1.
     pub(crate) line: usize,
+    /// Whether it contains letters that are neither ASCII nor escaped.
+    pub(crate) beyond_ascii: bool,
 }
 
 /// Parses all pairs in order, including duplicate keys.
@@ -48,6 +50,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Pair>> {
             key: unescape(key)?.to_string(),
             value: unescape(value)?,
             line: index + 1,
+            beyond_ascii: !logical.is_ascii(),
         });
     }
     Ok(pairs)

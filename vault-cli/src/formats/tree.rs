@@ -8,6 +8,7 @@ use std::fmt::Write;
 use zeroize::Zeroizing;
 
 /// A value of JSON or YAML.
+#[derive(Clone)]
 pub(crate) enum Node {
     Text(Zeroizing<String>),
     /// A number or a boolean, as TOML writes it.

@@ -6,6 +6,7 @@ pub(crate) mod forks;
 pub(crate) mod history;
 pub(crate) mod version;
 
+pub(crate) mod batch;
 mod blobs;
 pub(crate) mod budget;
 pub(crate) mod objects;

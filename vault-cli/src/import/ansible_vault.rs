@@ -4,7 +4,7 @@
 use super::{Imported, KeySource, Leaf, MAX_DERIVATIONS, Weak, unhex, wrong};
 use crate::cli::Format;
 use crate::context::Context;
-use crate::formats::{Entries, Node, by_name, documents};
+use crate::formats::{Entries, Node, Reading, WrittenBy, by_name, documents};
 use crate::import::key_source;
 use crate::import::pbe::Hash;
 use crate::ui::failure::{Failure, Result};
@@ -25,6 +25,7 @@ const WEAK: &str = "10,000 rounds of SHA-256 make guessing the password cheap";
 pub(crate) fn import(
     text: &str,
     path: &Path,
+    reading: Reading,
     keys: &KeySource<'_>,
     context: &mut Context<'_>,
 ) -> Result<Imported> {
@@ -46,7 +47,8 @@ pub(crate) fn import(
     let mut imported = match whole {
         false => {
             let mut entries = Entries::default();
-            let (documents, remarks) = documents(text, Format::Yaml).map_err(in_file)?;
+            let (documents, remarks) =
+                documents(text, Format::Yaml, WrittenBy::Ansible, reading).map_err(in_file)?;
             documents.into_iter().for_each(|table| entries.add(&mut Vec::new(), table));
             entries.remarks = remarks;
             entries.comments = text.lines().any(|line| line.trim_start().starts_with('#'));
@@ -54,7 +56,7 @@ pub(crate) fn import(
         }
         true => {
             let plain = vault.open(text, &[]).map_err(in_file)?;
-            match tables(&plain, path)? {
+            match tables(&plain, path, reading)? {
                 Some(entries) => {
                     Imported::of(entries, |names, node| vault.value(names, node, true))
                         .map_err(in_file)?
@@ -82,7 +84,7 @@ pub(crate) fn import(
 }
 
 /// The entries of an opened file, if it is YAML or JSON; `None` if it is a single value.
-fn tables(plain: &[u8], path: &Path) -> Result<Option<Entries>> {
+fn tables(plain: &[u8], path: &Path, reading: Reading) -> Result<Option<Entries>> {
     let format = by_name(path);
     let named = matches!(format, Some(Format::Yaml | Format::Json));
     if !named && (format.is_some() || path.extension().is_some()) {
@@ -91,7 +93,8 @@ fn tables(plain: &[u8], path: &Path) -> Result<Option<Entries>> {
     let parsed = std::str::from_utf8(plain)
         .map_err(|_| Error::new(Kind::Malformed, "is not UTF-8"))
         .and_then(|text| {
-            let (documents, remarks) = documents(text, format.unwrap_or(Format::Yaml))?;
+            let (documents, remarks) =
+                documents(text, format.unwrap_or(Format::Yaml), WrittenBy::Ansible, reading)?;
             let comments = text.lines().any(|line| line.trim_start().starts_with('#'));
             let mut entries = Entries { remarks, comments, ..Entries::default() };
             documents.into_iter().for_each(|table| entries.add(&mut Vec::new(), table));
@@ -128,9 +131,22 @@ impl Passwords {
             Some(file) if !named => vec![password_file(&file)?],
             _ => {
                 keys.files.iter().try_for_each(|file| refuse_program(file))?;
-                keys.or_asked(None, "Vault password", context)?
+                match keys.as_saved(context)? {
+                    saved if saved.is_empty() => keys.or_asked(None, "Vault password", context)?,
+                    saved => saved,
+                }
             }
         };
+        // Ansible uses the bytes of the file, also those of a byte order mark. Someone who typed
+        // the password did not type the mark.
+        let plain = passwords.iter().map(key_source::as_utf8).filter_map(Result::ok);
+        let other: Vec<Secret> = plain.collect();
+        let mut passwords = passwords;
+        for plain in other {
+            if !passwords.iter().any(|known| known.same_as(&plain)) {
+                passwords.push(plain);
+            }
+        }
         if passwords.len() > MAX_PASSWORDS {
             return Err(Failure::new(Kind::Usage, format!("more than {MAX_PASSWORDS} passwords")));
         }
@@ -214,6 +230,11 @@ fn parts(envelope: &str) -> Result<[Vec<u8>; 3], &'static str> {
             );
         }
         _ => return Err("does not begin with $ANSIBLE_VAULT;1.1;AES256 or 1.2"),
+    }
+    if envelope.trim_end().ends_with('%') {
+        return Err(
+            "ends with `%`, which zsh shows after output that has no line break at its end: remove it",
+        );
     }
     let broken = "is not a complete ansible-vault envelope";
     let digits: Vec<u8> = lines.flat_map(|line| line.trim().bytes()).collect();

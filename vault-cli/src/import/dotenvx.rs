@@ -120,7 +120,7 @@ fn private_keys(
     let mut tried = "the named keys";
     if found.is_empty() && beside.exists() {
         tried = ".env.keys beside it";
-        found.push(key_source::from_file(&beside)?);
+        found.push(key_source::as_utf8(&key_source::from_file(&beside)?)?);
     }
     if found.is_empty() {
         let names = public.iter().map(|(name, _)| name.replacen(PUBLIC, PRIVATE, 1));

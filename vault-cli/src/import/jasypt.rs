@@ -3,9 +3,9 @@
 
 use super::{Imported, KeySource, Leaf, MAX_DERIVATIONS, Weak, unhex, wrong};
 use crate::context::Context;
-use crate::formats::{Node, entries};
+use crate::formats::{Node, Reading, entries};
 use crate::import::cipher;
-use crate::import::pbe::{Hash, Password, Pbe};
+use crate::import::pbe::{Hash, IvGenerator, Password, Pbe};
 use crate::ui::failure::{Failure, Result};
 use aes_gcm::aead::consts::U12;
 use base64::Engine;
@@ -17,8 +17,10 @@ use zeroize::Zeroizing;
 /// Settings from the configuration of Jasypt, which are not in the file.
 pub(crate) struct Settings<'a> {
     pub(crate) algorithm: Option<&'a str>,
+    pub(crate) iv_generator: Option<&'a str>,
     pub(crate) iterations: u32,
     pub(crate) salt: Option<&'a str>,
+    pub(crate) reading: Reading,
 }
 
 /// The algorithms that are tried if none is named, the most common first.
@@ -31,7 +33,7 @@ const USUAL: [&str; 4] = [
 
 /// The algorithm and the key or password that open the values.
 enum Scheme {
-    Pbe(Pbe, Password, u32),
+    Pbe(Pbe, Password, u32, IvGenerator),
     /// The scheme of jasypt-spring-boot.
     Gcm(Zeroizing<Vec<u8>>),
 }
@@ -39,7 +41,9 @@ enum Scheme {
 impl Scheme {
     fn open(&self, blob: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let plain = match self {
-            Scheme::Pbe(pbe, password, iterations) => pbe.open(password, *iterations, blob)?,
+            Scheme::Pbe(pbe, password, iterations, generator) => {
+                pbe.open(password, *iterations, *generator, blob)?
+            }
             Scheme::Gcm(key) => {
                 let (iv, rest) = blob.split_at_checked(12)?;
                 let (text, tag) = rest.split_at_checked(rest.len().checked_sub(16)?)?;
@@ -59,7 +63,7 @@ pub(crate) fn import(
     keys: &KeySource<'_>,
     context: &mut Context<'_>,
 ) -> Result<Imported> {
-    let entries = entries(text, path)?;
+    let entries = entries(text, path, settings.reading)?;
     let mut blobs = Vec::new();
     for (names, node) in &entries.values {
         collect(names, node, &mut blobs).map_err(|error| error.in_file(path))?;
@@ -180,43 +184,109 @@ fn scheme(
         }
         return Ok(("AES/GCM/NoPadding".into(), scheme));
     }
-    let opens = |scheme: &Scheme| blobs.iter().all(|(_, blob)| scheme.open(blob).is_some());
-    if let Some((name, pbe)) = named {
-        let scheme = Scheme::Pbe(pbe, password()?, settings.iterations);
-        return match blobs.iter().find(|(_, blob)| scheme.open(blob).is_none()) {
-            Some((names, _)) => Err(refused(&name, names).in_file(path).with_help(LOST_IV).into()),
-            None => Ok((name, scheme)),
-        };
-    }
-    let mut fitting = Vec::new();
-    for name in USUAL {
-        let Some(pbe) = Pbe::by_name(name) else { continue };
-        let scheme = Scheme::Pbe(pbe, password()?, settings.iterations);
-        if opens(&scheme) {
-            fitting.push((name.to_owned(), scheme));
+    let generator = match settings.iv_generator {
+        Some(name) => Some(IvGenerator::by_name(name).ok_or_else(|| unknown_generator(name))?),
+        None => None,
+    };
+    let algorithms: Vec<(String, Pbe)> = match named {
+        Some(named) => vec![named],
+        None => {
+            let usual = USUAL.iter().map(|name| Some(((*name).to_owned(), Pbe::by_name(name)?)));
+            usual.flatten().collect()
         }
+    };
+    let mut fitting = Vec::new();
+    for (name, pbe) in &algorithms {
+        let possible = pbe.iv_generators().iter().copied();
+        for iv in possible.filter(|iv| generator.is_none_or(|wanted| wanted == *iv)) {
+            let scheme = Scheme::Pbe(*pbe, password()?, settings.iterations, iv);
+            match opened_by(&scheme, blobs) {
+                Opened::Not => {}
+                opened => fitting.push((opened, described(name, *pbe, iv), scheme)),
+            }
+        }
+    }
+    // A wrong choice opens some values to control characters; a right one to text.
+    if fitting.iter().any(|(opened, ..)| *opened == Opened::ToText) {
+        fitting.retain(|(opened, ..)| *opened == Opened::ToText);
+    } else if settings.algorithm.is_none() {
+        fitting.clear();
     }
     match (fitting.len(), fitting.pop()) {
-        (1, Some(found)) => Ok(found),
-        (0, _) => {
+        (1, Some((_, name, scheme))) => Ok((name, scheme)),
+        (0, _) => Err(none_opens(blobs, &algorithms, settings, path)),
+        (_, last) => {
+            let mut names: Vec<String> = fitting.into_iter().map(|(_, name, _)| name).collect();
+            names.extend(last.map(|(_, name, _)| name));
             let what = format!(
-                "no common algorithm opens all values with this password; tried {}",
-                USUAL.join(", ")
+                "several algorithms and IV generators open these values, which have no MAC: {}",
+                names.join("; ")
             );
-            Err(bootseal_core::Error::new(Kind::WrongPassphrase, what)
-                .in_file(path)
-                .with_help(LOST_IV)
-                .into())
-        }
-        _ => {
-            let what = "several algorithms open these values, which have no MAC";
-            let help = "Name the one in jasypt.encryptor.algorithm, for example: --algorithm PBEWithMD5AndDES";
+            let help = "Name those of jasypt.encryptor.algorithm and iv-generator-classname, for example: --algorithm PBEWithMD5AndDES --iv-generator RandomIvGenerator";
             Err(bootseal_core::Error::new(Kind::Conflict, what)
                 .in_file(path)
                 .with_help(help)
                 .into())
         }
     }
+}
+
+/// What a scheme makes of all values.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Opened {
+    Not,
+    ToControlCharacters,
+    ToText,
+}
+
+fn opened_by(scheme: &Scheme, blobs: &[(Vec<String>, Vec<u8>)]) -> Opened {
+    let mut opened = Opened::ToText;
+    for (_, blob) in blobs {
+        let Some(plain) = scheme.open(blob) else { return Opened::Not };
+        let text = std::str::from_utf8(&plain).unwrap_or_default();
+        if text.chars().any(|next| next.is_control() && !"\t\n\r\u{85}".contains(next)) {
+            opened = Opened::ToControlCharacters;
+        }
+    }
+    opened
+}
+
+/// The algorithm for messages, with its IV generator if it can have several.
+fn described(name: &str, pbe: Pbe, generator: IvGenerator) -> String {
+    match pbe.iv_generators().len() > 1 && generator == IvGenerator::Random {
+        true => format!("{name} with {}", generator.name()),
+        false => name.to_owned(),
+    }
+}
+
+fn none_opens(
+    blobs: &[(Vec<String>, Vec<u8>)],
+    algorithms: &[(String, Pbe)],
+    settings: &Settings<'_>,
+    path: &Path,
+) -> Failure {
+    let iv = match settings.iv_generator.and_then(IvGenerator::by_name) {
+        Some(generator) => format!("with {}", generator.name()),
+        None => "with and without RandomIvGenerator".to_owned(),
+    };
+    let error = match (settings.algorithm, algorithms, blobs) {
+        (Some(_), [(name, _)], [(names, _), ..]) => refused(&format!("{name}, {iv}"), names),
+        _ => {
+            let what = format!(
+                "no common algorithm opens all values with this password; tried {}, {iv}",
+                USUAL.join(", ")
+            );
+            bootseal_core::Error::new(Kind::WrongPassphrase, what)
+        }
+    };
+    error.in_file(path).with_help(LOST_IV).into()
+}
+
+fn unknown_generator(name: &str) -> Failure {
+    let what = format!("`{}` is not a supported IV generator", bootseal_core::Typed(name));
+    Failure::new(Kind::Usage, what).with_help(
+        "NoIvGenerator or RandomIvGenerator; the IV of another generator is not in the file",
+    )
 }
 
 const LOST_IV: &str = "The error is the same for a wrong password and a wrong algorithm: name one with --algorithm. Values encrypted with an AES \
@@ -228,7 +298,7 @@ fn unknown(name: &str) -> Failure {
         false => format!("`{}` is not a supported algorithm", bootseal_core::Typed(name)),
     };
     Failure::new(Kind::Usage, what).with_help(format!(
-        "{}, PBEWithSHA1AndDESede, PBEWITHHMACSHA{{1,224,256,384,512}}ANDAES_{{128,256}}, PBEWITHSHA{{,256}}AND{{128,192,256}}BITAES-CBC-BC, AES/GCM/NoPadding. \
+        "{}, PBEWithSHA1AndDESede, PBEWITHSHAAND{{2,3}}-KEYTRIPLEDES-CBC, PBEWITHMD5AND{{128,192,256}}BITAES-CBC-OPENSSL, PBEWITHHMACSHA{{1,224,256,384,512}}ANDAES_{{128,256}}, PBEWITHSHA{{,256}}AND{{128,192,256}}BITAES-CBC-BC, AES/GCM/NoPadding. \
          For another one, let the application print the values, and pipe them into: bootseal seal - --format properties",
         USUAL.join(", ")
     ))

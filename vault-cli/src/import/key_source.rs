@@ -1,13 +1,16 @@
 //! The source of the other tool's key or password: a file, a descriptor, the places where the tool
 //! itself looks, or a prompt; never argv.
 
+use crate::cli::Encoding;
 use crate::context::Context;
+use crate::formats::decoded;
 use crate::ui::failure::{Failure, Result, unreadable};
 use crate::ui::prompt::no_answer;
-use bootseal_core::{Kind, Secret, open_source};
+use bootseal_core::{Kind, Secret, open_source, other_encoding};
 use bootseal_memory::SecretBuf;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
 /// The maximum number of bytes of a key or password; a file of identities may have several lines.
 const MAX_KEY: usize = 64 << 10;
@@ -19,8 +22,13 @@ pub(crate) struct KeySource<'a> {
 }
 
 impl KeySource<'_> {
-    /// Reads every named key, in order.
+    /// Reads every named key, in order, as plain UTF-8.
     pub(super) fn named(&self, context: &mut Context<'_>) -> Result<Vec<Secret>> {
+        self.as_saved(context)?.iter().map(as_utf8).collect()
+    }
+
+    /// Reads every named key, in order, with the bytes that were saved.
+    pub(super) fn as_saved(&self, context: &mut Context<'_>) -> Result<Vec<Secret>> {
         let mut found =
             self.files.iter().map(|path| from_file(path)).collect::<Result<Vec<_>>>()?;
         if let Some(descriptor) = self.descriptor {
@@ -107,6 +115,26 @@ fn read(source: &mut dyn Read) -> Result<Secret> {
         Err(error) => Err(Failure::new(Kind::Io, format!("the key cannot be read: {error}"))),
     }
 }
+
+/// Converts a key that Windows has saved to plain UTF-8: without a byte order mark, and from
+/// UTF-16.
+pub(super) fn as_utf8(key: &Secret) -> Result<Secret> {
+    let named = key.expose(other_encoding);
+    let marked = key.expose(|bytes| bytes.starts_with(MARK));
+    match named {
+        None if !marked => Ok(key.clone()),
+        None => Ok(key.expose(|bytes| Secret::copy_of(&bytes[MARK.len()..]))?),
+        Some("UTF-16") => {
+            let bytes = key.expose(|bytes| Zeroizing::new(bytes.to_vec()));
+            let (text, _) = decoded(bytes, Some(Encoding::Utf16), None)?;
+            Ok(Secret::copy_of(text.as_bytes())?)
+        }
+        Some(other) => Err(Failure::new(Kind::Usage, format!("the key is in {other}"))
+            .with_help("Save it as UTF-8.")),
+    }
+}
+
+const MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// Removes the trailing line break that an editor or `echo` adds.
 pub(super) fn without_newline(bytes: &[u8]) -> &[u8] {

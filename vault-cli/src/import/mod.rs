@@ -18,9 +18,9 @@ pub(crate) mod spring;
 
 pub(crate) use key_source::KeySource;
 
-use crate::formats::{Entries, InputProperty, Node, ciphertext_in, property, shown};
+use crate::formats::{Entries, InputProperty, Node, ciphertext_in, merged, property, shown};
 use bootseal_core::{Error, Kind, PropertyPath, Result, Secret, ValueKind};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use zeroize::Zeroizing;
 
 /// The maximum number of password derivations: each takes some milliseconds, and a file of 16 MiB
@@ -75,10 +75,12 @@ impl Imported {
         mut open: impl FnMut(&[String], Node) -> Result<Leaf>,
     ) -> Result<Imported> {
         let mut imported = Imported { remarks: entries.remarks, ..Imported::default() };
-        let (mut seen, mut comments) = (HashSet::new(), entries.comments);
+        let mut seen: HashMap<PropertyPath, (usize, bool)> = HashMap::new();
+        let (merge, mut comments) = (entries.merge_keys, entries.comments);
         for (path, node) in entries.values {
             let mut names = path.clone();
-            let mut walk = Walk { open: &mut open, sealed: false, null: false, comments: false };
+            let mut walk =
+                Walk { open: &mut open, merge, sealed: false, null: false, comments: false };
             let property = match node {
                 Node::Array(_) => match walk.inside(&mut names, node)? {
                     Some(array) => Leaf::Readable(array),
@@ -98,12 +100,21 @@ impl Imported {
                     .push((shown(&path), "contains null, which TOML does not have".into()));
                 continue;
             }
-            let path = PropertyPath::new(path)?;
-            if !seen.insert(path.clone()) {
-                let what =
-                    "appears twice, perhaps in several documents of one file; nothing was written";
-                return Err(Error::new(Kind::Conflict, what).at(&path));
-            }
+            let merged = merge && path.iter().any(|name| name == "<<");
+            let path = PropertyPath::new(match merged {
+                true => path.into_iter().filter(|name| name != "<<").collect(),
+                false => path,
+            })?;
+            // The mapping's own values win over those that are merged into it.
+            let replaced = match seen.get(&path) {
+                Some(_) if merged => continue,
+                Some((index, true)) => Some(*index),
+                Some((_, false)) => {
+                    let what = "appears twice, perhaps in several documents of one file; nothing was written";
+                    return Err(Error::new(Kind::Conflict, what).at(&path));
+                }
+                None => None,
+            };
             let (property, sealed) = match property {
                 Leaf::Readable(node) => (property_of(path, &node)?, sealed),
                 Leaf::Opened(node) => (property_of(path, &node)?, true),
@@ -116,10 +127,16 @@ impl Imported {
                     continue;
                 }
             };
-            if sealed {
-                imported.sealed.insert(property.path.clone());
+            match sealed {
+                true => imported.sealed.insert(property.path.clone()),
+                false => imported.sealed.remove(&property.path),
+            };
+            let index = replaced.unwrap_or(imported.properties.len());
+            seen.insert(property.path.clone(), (index, merged));
+            match replaced {
+                Some(index) => imported.properties[index] = property,
+                None => imported.properties.push(property),
             }
-            imported.properties.push(property);
         }
         let empty = entries
             .empty
@@ -161,6 +178,7 @@ fn property_of(path: PropertyPath, node: &Node) -> Result<InputProperty> {
 /// Opens the values in an array; if one of them was encrypted, the whole array is sealed.
 struct Walk<'a, F> {
     open: &'a mut F,
+    merge: bool,
     sealed: bool,
     null: bool,
     comments: bool,
@@ -175,14 +193,20 @@ impl<F: FnMut(&[String], Node) -> Result<Leaf>> Walk<'_, F> {
                 Node::Array(elements.filter_map(Result::transpose).collect::<Result<_>>()?)
             }
             Node::Table(table) => {
-                let mut opened = Vec::with_capacity(table.len());
+                let (mut opened, mut merges) = (Vec::with_capacity(table.len()), Vec::new());
                 for (key, value) in table {
                     names.push(key.clone());
                     let value = self.inside(names, value);
                     names.pop();
-                    opened.extend(value?.map(|value| (key, value)));
+                    match value? {
+                        Some(Node::Table(merged)) if self.merge && key == "<<" => {
+                            merges.push(merged)
+                        }
+                        value => opened.extend(value.map(|value| (key, value))),
+                    }
                 }
-                Node::Table(opened)
+                merges.push(opened);
+                Node::Table(if merges.len() > 1 { merged(merges) } else { merges.remove(0) })
             }
             Node::Null => {
                 self.null = true;

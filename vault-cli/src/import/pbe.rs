@@ -15,11 +15,39 @@ use zeroize::Zeroizing;
 pub(super) enum Pbe {
     Md5Des,
     Md5TripleDes,
-    Sha1TripleDes,
+    /// PKCS#12 with SHA-1, and triple DES with a key of this many bytes.
+    Sha1TripleDes(usize),
+    /// OpenSSL's derivation from one round of MD5, and AES with a key of this many bytes.
+    OpenSsl(usize),
     /// PBKDF2 with this HMAC, and AES with a key of this many bytes; the IV comes first.
     Pbkdf2(Hash, usize),
     /// BouncyCastle's PKCS#12 with SHA-1 or SHA-256, and AES with a key of this many bytes.
     Pkcs12(Hash, usize),
+}
+
+/// Whether Jasypt puts a random IV between salt and ciphertext, which PBE with a derived IV ignores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum IvGenerator {
+    None,
+    Random,
+}
+
+impl IvGenerator {
+    /// Finds a generator by the name of its class, with or without its package.
+    pub(super) fn by_name(name: &str) -> Option<IvGenerator> {
+        match name.rsplit('.').next()?.to_ascii_lowercase().as_str() {
+            "noivgenerator" => Some(IvGenerator::None),
+            "randomivgenerator" => Some(IvGenerator::Random),
+            _ => None,
+        }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            IvGenerator::None => "NoIvGenerator",
+            IvGenerator::Random => "RandomIvGenerator",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +73,12 @@ impl Pbe {
         match rest {
             "MD5ANDDES" => return Some(Pbe::Md5Des),
             "MD5ANDTRIPLEDES" => return Some(Pbe::Md5TripleDes),
-            "SHA1ANDDESEDE" => return Some(Pbe::Sha1TripleDes),
+            "SHA1ANDDESEDE" | "SHAAND3-KEYTRIPLEDES-CBC" | "SHA1AND3-KEYTRIPLEDES-CBC" => {
+                return Some(Pbe::Sha1TripleDes(24));
+            }
+            "SHAAND2-KEYTRIPLEDES-CBC" | "SHA1AND2-KEYTRIPLEDES-CBC" => {
+                return Some(Pbe::Sha1TripleDes(16));
+            }
             _ => {}
         }
         if let Some((hash, bits)) =
@@ -61,6 +94,11 @@ impl Pbe {
             };
             return bytes(bits).filter(|bytes| *bytes != 24).map(|bytes| Pbe::Pbkdf2(hash, bytes));
         }
+        if let Some(bits) =
+            rest.strip_prefix("MD5AND").and_then(|rest| rest.strip_suffix("BITAES-CBC-OPENSSL"))
+        {
+            return bytes(bits).map(Pbe::OpenSsl);
+        }
         let (hash, bits) = rest.strip_suffix("BITAES-CBC-BC")?.split_once("AND")?;
         let hash = match hash {
             "SHA" | "SHA1" | "SHA-1" => Hash::Sha1,
@@ -70,14 +108,29 @@ impl Pbe {
         bytes(bits).map(|bytes| Pbe::Pkcs12(hash, bytes))
     }
 
+    /// The IV generators that are possible: PBKDF2 derives no IV, so it cannot do without one.
+    pub(super) fn iv_generators(self) -> &'static [IvGenerator] {
+        match self {
+            Pbe::Pbkdf2(..) => &[IvGenerator::Random],
+            _ => &[IvGenerator::None, IvGenerator::Random],
+        }
+    }
+
     /// Opens `salt ‖ iv ‖ ciphertext`; `None` if the padding shows that the password is wrong.
     pub(super) fn open(
         self,
         password: &Password,
         iterations: u32,
+        generator: IvGenerator,
         blob: &[u8],
     ) -> Option<Zeroizing<Vec<u8>>> {
-        let (salt, rest) = blob.split_at_checked(if self.is_des() { 8 } else { 16 })?;
+        let block = if self.is_des() { 8 } else { 16 };
+        let (salt, rest) = blob.split_at_checked(block)?;
+        let skipped = match generator {
+            IvGenerator::Random if !matches!(self, Pbe::Pbkdf2(..)) => block,
+            _ => 0,
+        };
+        let rest = rest.get(skipped..)?;
         match self {
             Pbe::Md5Des => {
                 let mut key = md5_repeated(&[password.ascii()?, salt], iterations);
@@ -97,13 +150,26 @@ impl Pbe {
                 let both = Zeroizing::new([&half(one)[..], &half(other)[..]].concat());
                 cbc::<cbc::Decryptor<des::TdesEde3>>(&both[..24], &both[24..], rest)
             }
-            Pbe::Sha1TripleDes => {
-                let key = password.pkcs12::<Sha1>(1, 24, salt, iterations);
+            Pbe::Sha1TripleDes(length) => {
+                let mut key = password.pkcs12::<Sha1>(1, length, salt, iterations);
+                // Of two keys, the first is also the third.
+                let third = Zeroizing::new(key[..24 - length].to_vec());
+                key.extend_from_slice(&third);
                 cbc::<cbc::Decryptor<des::TdesEde3>>(
                     &key,
                     &password.pkcs12::<Sha1>(2, 8, salt, iterations),
                     rest,
                 )
+            }
+            Pbe::OpenSsl(length) => {
+                let password = password.ascii()?;
+                let mut derived = Zeroizing::new(Vec::with_capacity(64));
+                let mut last = Zeroizing::new(Vec::new());
+                while derived.len() < length + 16 {
+                    last = md5_repeated(&[&last, password, salt], 1);
+                    derived.extend_from_slice(&last);
+                }
+                aes_cbc(&derived[..length], &derived[length..length + 16], rest)
             }
             Pbe::Pbkdf2(hash, length) => {
                 let (iv, text) = rest.split_at_checked(16)?;
@@ -122,14 +188,15 @@ impl Pbe {
     }
 
     fn is_des(self) -> bool {
-        matches!(self, Pbe::Md5Des | Pbe::Md5TripleDes | Pbe::Sha1TripleDes)
+        matches!(self, Pbe::Md5Des | Pbe::Md5TripleDes | Pbe::Sha1TripleDes(_))
     }
 
     pub(super) fn weakness(self) -> &'static str {
         match self {
             Pbe::Md5Des => "single DES, and a key from 1000 rounds of MD5; no MAC",
             Pbe::Md5TripleDes => "triple DES, and a key from 1000 rounds of MD5; no MAC",
-            Pbe::Sha1TripleDes => "triple DES, and a key from 1000 rounds of SHA-1; no MAC",
+            Pbe::OpenSsl(_) => "one round of MD5 makes guessing the password cheap; no MAC",
+            Pbe::Sha1TripleDes(_) => "triple DES, and a key from 1000 rounds of SHA-1; no MAC",
             Pbe::Pbkdf2(..) | Pbe::Pkcs12(..) => {
                 "1000 rounds make guessing the password cheap; no MAC"
             }

@@ -2,7 +2,7 @@
 //! are read into one flat form.
 
 use crate::cli::Format;
-use crate::formats::{Entries, Node, Table, documents};
+use crate::formats::{Entries, Node, Reading, Table, WrittenBy, documents};
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Error, Kind};
 use std::collections::HashMap;
@@ -61,9 +61,9 @@ impl SopsFile {
 }
 
 fn nested(text: &str, format: Format) -> Result<SopsFile, Error> {
-    let (documents, remarks) = documents(text, format)?;
+    let (documents, remarks) = documents(text, format, WrittenBy::Sops, Reading::default())?;
     let mut metadata = HashMap::new();
-    let mut entries = Entries { remarks, ..Entries::default() };
+    let mut entries = Entries { remarks, merge_keys: true, ..Entries::default() };
     for table in documents {
         let (own, values): (Table, Table) = table.into_iter().partition(|(key, _)| key == "sops");
         for (_, node) in own {

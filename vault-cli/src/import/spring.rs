@@ -3,7 +3,7 @@
 
 use super::{Imported, KeySource, Leaf, Weak, unhex, wrong};
 use crate::context::Context;
-use crate::formats::{Node, entries};
+use crate::formats::{Node, Reading, entries};
 use crate::import::pbe::Hash;
 use crate::import::{cipher, key_source};
 use crate::ui::failure::{Failure, Result};
@@ -19,10 +19,11 @@ pub(crate) fn import(
     text: &str,
     path: &Path,
     salt: Option<&str>,
+    reading: Reading,
     keys: &KeySource<'_>,
     context: &mut Context<'_>,
 ) -> Result<Imported> {
-    let entries = entries(text, path)?;
+    let entries = entries(text, path, reading)?;
     if !entries.values.iter().any(|(_, node)| sealed(node)) {
         if let Some(unopened) = Imported::unopened(entries)? {
             return Ok(unopened);

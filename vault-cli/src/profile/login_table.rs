@@ -75,25 +75,10 @@ impl LoginTable {
         Ok(text)
     }
 
-    /// Writes the table at the end of the file, or property by property if the file already has
-    /// such a table.
-    pub(crate) fn add_to(&self, vault: &mut Vault<CanWrite>, path: &PropertyPath) -> Result<()> {
-        match vault.append(&self.text(path)?) {
-            Err(error) if error.kind() == Kind::Conflict => set_each(vault, path, &self.0),
-            other => Ok(other?),
-        }
+    /// Writes the table into the file, in place of a table of the same name.
+    pub(crate) fn write_to(&self, vault: &mut Vault<CanWrite>, path: &PropertyPath) -> Result<()> {
+        Ok(vault.replace_table(path, &self.text(path)?)?)
     }
-}
-
-fn set_each(vault: &mut Vault<CanWrite>, path: &PropertyPath, table: &Table) -> Result<()> {
-    for (key, value) in table {
-        let path = path.child(key)?;
-        match value {
-            Value::Table(inner) => set_each(vault, &path, inner)?,
-            value => vault.set_readable(&path, value)?,
-        }
-    }
-    Ok(())
 }
 
 fn lines(table: &Table) -> String {

@@ -6,7 +6,13 @@ use crate::ui::Ui;
 use crate::ui::failure::{Failure, Result};
 use crate::ui::review::Review;
 use crate::ui::terminal::Terminal;
-use bootseal_core::{Kind, Secret};
+use bootseal_core::{Kind, PropertyPath, Secret};
+
+/// How often a secret can be typed before two different inputs are an error.
+const TRIES: usize = 3;
+
+/// Names of user names, without `_` and other signs, in lower case.
+const USER_NAMES: [&str; 5] = ["user", "username", "userid", "clientid", "email"];
 
 /// A confirmation that is asked for before something is done.
 pub(crate) struct Consent<'a> {
@@ -121,19 +127,65 @@ impl Ui<'_> {
         Ok(self.terminal()?.line(question).map_err(no_answer)?.to_ascii_lowercase())
     }
 
-    /// Asks for a secret twice, and fails if the inputs differ.
+    /// Asks for a secret twice, and again if the inputs differ.
+    ///
+    /// # Errors
+    /// If the inputs differ three times.
     pub(crate) fn ask_secret(&mut self, what: &str) -> Result<Secret> {
+        for _ in 1..TRIES {
+            if let Some(secret) = self.ask_twice(what)? {
+                return Ok(secret);
+            }
+            self.note("the two inputs differ; type them again");
+        }
+        self.ask_twice(what)?
+            .ok_or_else(|| Failure::new(Kind::Usage, "the two inputs differ; nothing was changed"))
+    }
+
+    fn ask_twice(&mut self, what: &str) -> Result<Option<Secret>> {
         let terminal = self.terminal()?;
         let first = terminal.secret(&format!("{what}: ")).map_err(no_answer)?;
         let second = terminal.secret(&format!("{what}, again: ")).map_err(no_answer)?;
-        if first.same_as(&second) {
-            return Ok(first);
-        }
-        Err(Failure::new(Kind::Usage, "the two inputs differ; nothing was changed"))
+        Ok(first.same_as(&second).then_some(first))
     }
+
+    /// Asks for the value of a property: for a user name once and with echo, for everything else as
+    /// [`Ui::ask_secret`] does.
+    pub(crate) fn ask_value(&mut self, path: &PropertyPath) -> Result<Secret> {
+        if !is_user_name(path) {
+            return self.ask_secret(&path.to_string());
+        }
+        let typed = self.ask_text(&format!("{path}: "))?;
+        Ok(Secret::copy_of(typed.as_bytes())?)
+    }
+}
+
+/// Whether the last part of a name is one under which user names are stored. They are typed with
+/// echo, because a typing error that nobody sees costs a refused login.
+fn is_user_name(path: &PropertyPath) -> bool {
+    let last = path.segments().last().map(String::as_str).unwrap_or_default();
+    let plain: String = last.chars().filter(char::is_ascii_alphanumeric).collect();
+    USER_NAMES.contains(&plain.to_ascii_lowercase().as_str())
 }
 
 /// The error of a prompt that received no answer.
 pub(crate) fn no_answer(error: std::io::Error) -> Failure {
     Failure::new(Kind::NoTerminal, format!("no answer from the terminal: {error}"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_name_is_known_by_the_last_part_of_the_path() {
+        for path in ["acme.username", "user", "acme.user_name", "acme.clientId", "a.\"E-Mail\""] {
+            assert!(is_user_name(&path.parse().unwrap()), "{path}");
+        }
+        for path in ["acme.password", "user.password", "acme.client_secret", "users", "acme.token"]
+        {
+            assert!(!is_user_name(&path.parse().unwrap()), "{path}");
+        }
+    }
 }

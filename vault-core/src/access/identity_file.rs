@@ -1,7 +1,7 @@
 //! Identity files: identities, passphrase-protected keys, and the pins in their comments.
 
 use crate::access::identity::Identity;
-use crate::access::key_file::{page_from, read_page};
+use crate::access::key_file::{page_from, read_page, text_of};
 use crate::access::locked::{self, Lock, LockedKey, as_typed};
 use crate::access::recipient::Recipient;
 #[cfg(feature = "ssh")]
@@ -78,7 +78,7 @@ impl IdentityFile {
 
     fn parse(page: &SecretBuf) -> Result<IdentityFile> {
         page.expose(|bytes| {
-            let text = std::str::from_utf8(bytes).map_err(|_| Error::malformed("not UTF-8: this is not an identity file"))?;
+            let text = text_of(bytes)?;
             let mut file = IdentityFile::default();
             let mut ssh = SshText::default();
             let (mut public, mut armored): (Option<Recipient>, Option<String>) = (None, None);

@@ -1,6 +1,6 @@
 //! Reads key files onto guarded pages, and refuses those that others can read or write.
 
-use crate::disk::source::open_source;
+use crate::disk::source::{UTF8_MARK, open_source, other_encoding};
 use crate::error::{Error, Kind, Result};
 use crate::shown::shell_path;
 use bootseal_memory::SecretBuf;
@@ -29,6 +29,15 @@ pub(crate) fn page_from(source: &mut impl std::io::Read) -> Result<SecretBuf> {
         Ok(false) => Err(Error::malformed("longer than 64 KiB: this is not an identity file")),
         Err(error) => Err(Error::new(Kind::Io, format!("cannot be read: {error}"))),
     }
+}
+
+/// The text of an identity file, without the byte order mark that editors on Windows add.
+pub(crate) fn text_of(bytes: &[u8]) -> Result<&str> {
+    if let Some(encoding) = other_encoding(bytes) {
+        return Err(Error::malformed(format!("is in {encoding}")).with_help("Save it as UTF-8."));
+    }
+    std::str::from_utf8(bytes.strip_prefix(UTF8_MARK).unwrap_or(bytes))
+        .map_err(|_| Error::malformed("not UTF-8: this is not an identity file"))
 }
 
 /// Refuses a file that others can read or write, and a folder. Pipes, sockets and character devices

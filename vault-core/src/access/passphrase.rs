@@ -2,7 +2,7 @@
 
 use crate::access::identity::Identity;
 use crate::access::key_file::check_mode;
-use crate::disk::source::open_source;
+use crate::disk::source::{UTF8_MARK, open_source, other_encoding};
 use crate::error::{Error, Kind, Result};
 use crate::keys::random::random;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
@@ -144,11 +144,12 @@ impl fmt::Display for Derivation {
     }
 }
 
-/// Reads a passphrase from a file onto a guarded page; a final newline is not part of it.
+/// Reads a passphrase from a file onto a guarded page; a final newline, LF or CR LF, and a byte
+/// order mark are not part of it.
 ///
 /// # Errors
 /// The errors of [`IdentityFile::read`](crate::IdentityFile::read); [`Kind::Usage`] if the file is
-/// larger than 4 KiB.
+/// larger than 4 KiB, or in UTF-16.
 pub fn read_passphrase(path: &Path) -> Result<Secret> {
     let read = || {
         let mut file = open_source(path).map_err(|error| match error.kind() {
@@ -161,6 +162,26 @@ pub fn read_passphrase(path: &Path) -> Result<Secret> {
     read().map_err(|error: Error| error.in_file(path))
 }
 
+/// Removes the line end CR LF and a byte order mark, which editors on Windows add. No passphrase
+/// contains them, because no entry is made for one with a control or invisible character.
+fn as_saved_by_an_editor(page: SecretBuf) -> Result<Secret> {
+    let (encoding, marked, ends) = page.expose(|bytes| {
+        let ends = bytes.ends_with(b"\r\n");
+        (other_encoding(bytes), bytes.starts_with(UTF8_MARK), ends)
+    });
+    if let Some(encoding) = encoding {
+        return Err(Error::new(Kind::Usage, format!("the passphrase is in {encoding}"))
+            .with_help("Save it as UTF-8."));
+    }
+    if !marked && !ends {
+        return Ok(page.freeze());
+    }
+    page.expose(|bytes| {
+        let bytes = bytes.strip_prefix(UTF8_MARK).unwrap_or(bytes);
+        Ok(Secret::copy_of(bytes.strip_suffix(b"\r\n").unwrap_or(bytes))?)
+    })
+}
+
 /// Like [`read_passphrase`], but reads a pipe or a descriptor to its end.
 ///
 /// # Errors
@@ -168,7 +189,7 @@ pub fn read_passphrase(path: &Path) -> Result<Secret> {
 pub fn read_passphrase_from(source: &mut impl std::io::Read) -> Result<Secret> {
     let mut page = SecretBuf::with_capacity(256)?;
     match page.read_to_end(source, MAX_PASSPHRASE) {
-        Ok(true) => Ok(page.freeze()),
+        Ok(true) => as_saved_by_an_editor(page),
         Ok(false) => Err(Error::new(Kind::Usage, "longer than 4 KiB: this is not a passphrase")),
         Err(error) => Err(Error::new(Kind::Io, format!("the passphrase cannot be read: {error}"))),
     }

@@ -2,10 +2,11 @@
 //! a key file whose change is interrupted can still be read.
 
 use crate::access::identity_file::IdentityFile;
-use crate::access::key_file::{MAX_FILE, check_mode, page_from};
+use crate::access::key_file::{MAX_FILE, check_mode, page_from, text_of};
 use crate::access::locked;
 use crate::disk::folder::InPlace;
 use crate::disk::lock::FileLock;
+use crate::disk::source::UTF8_MARK;
 use crate::error::{Error, Kind, Result};
 use crate::keys::pin::Pin;
 use bootseal_memory::SecretBuf;
@@ -51,9 +52,12 @@ fn write_locked(lock: &FileLock, path: &Path, pins: &[Pin]) -> Result<()> {
         return Err(Error::new(Kind::Io, "is not a regular file"));
     }
     let page = page_from(&mut open.file)?;
-    let writes = page.expose(|bytes| match std::str::from_utf8(bytes) {
-        Ok(text) => plan(text, pins),
-        Err(_) => Err(Error::malformed("not UTF-8: this is not an identity file")),
+    let writes = page.expose(|bytes| match bytes.starts_with(UTF8_MARK) {
+        // The positions of the writes count every byte.
+        true => Err(Error::malformed("begins with a byte order mark").with_help(
+            "Save it as UTF-8 without a byte order mark, so that a pin can be written into it.",
+        )),
+        false => text_of(bytes).and_then(|text| plan(text, pins)),
     })?;
     let length = page.len();
     // The new text is parsed before anything is written, because a pin must never damage a key

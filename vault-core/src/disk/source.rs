@@ -142,3 +142,26 @@ mod tests {
         }
     }
 }
+
+/// The encoding of a text that is not UTF-8, if it is certain: by its byte order mark, or because
+/// every other byte is zero. Windows PowerShell writes UTF-16 by default.
+///
+/// ```
+/// use bootseal_core::other_encoding;
+/// assert_eq!(other_encoding(b"\xff\xfea\0"), Some("UTF-16"));
+/// assert_eq!(other_encoding(b"a\0b\0"), Some("UTF-16 without a byte order mark"));
+/// assert_eq!(other_encoding("gr\u{fc}n".as_bytes()), None);
+/// ```
+pub fn other_encoding(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [0xFF, 0xFE, 0, 0, ..] | [0, 0, 0xFE, 0xFF, ..] => Some("UTF-32"),
+        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => Some("UTF-16"),
+        [first, 0, third, 0, ..] | [0, first, 0, third, ..] if *first != 0 && *third != 0 => {
+            Some("UTF-16 without a byte order mark")
+        }
+        _ => None,
+    }
+}
+
+/// The byte order mark of UTF-8, which is not part of a text.
+pub(crate) const UTF8_MARK: &[u8] = b"\xEF\xBB\xBF";

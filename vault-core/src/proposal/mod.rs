@@ -13,7 +13,7 @@ use crate::file::header::Role;
 use crate::file::verified::VerifiedFile;
 use crate::keys::vault_id::VaultId;
 use crate::text::path::PropertyPath;
-use crate::text::settings_tables::AT_THE_TOP;
+use crate::text::settings::tables::AT_THE_TOP;
 use crate::vault::value::ValueKind;
 use crate::vault::{CanWrite, Vault};
 use bootseal_memory::Secret;

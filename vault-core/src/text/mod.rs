@@ -8,9 +8,8 @@ pub(crate) mod host;
 
 pub(crate) mod document;
 
-pub(crate) mod element_path;
-pub(crate) mod seal_table;
-pub(crate) mod settings_tables;
+pub(crate) mod elements;
+pub(crate) mod settings;
 pub(crate) mod table_reader;
 
 pub(crate) mod outline;

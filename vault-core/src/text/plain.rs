@@ -25,7 +25,7 @@ use zeroize::{Zeroize, Zeroizing};
 /// let plain = bootseal_core::PlainDocument::parse("# acme\nuser = \"bob\"\npassword = \"secret:hunter2\"\n".into())?;
 /// let marked: Vec<_> = plain.properties().filter(|property| property.marked).collect();
 /// assert_eq!(marked[0].path.to_string(), "password");
-/// assert_eq!(plain.emptied(&[marked[0].path.clone()].into()), "# acme\nuser = \"bob\"\npassword = \"\"\n");
+/// assert_eq!(plain.emptied(&[marked[0].path.clone()].into(), true), "# acme\nuser = \"bob\"\npassword = \"\"\n");
 /// # Ok::<(), bootseal_core::Error>(())
 /// ```
 pub struct PlainDocument {
@@ -199,27 +199,28 @@ impl PlainDocument {
         Some(PlainProperty { path, value, marked, span: entry.span() })
     }
 
-    /// The text in which the values of `paths` are empty strings; everything else, comments
-    /// included, stays the same. A missing path changes nothing. An array that is written as
-    /// `[[blocks]]` is removed, because it can be in more than one place of the text.
+    /// The text in which the values of `paths` are empty strings; everything else stays the same,
+    /// also the comments if they are `kept`. A missing path changes nothing. An array that is
+    /// written as `[[blocks]]` is removed, because it can be in more than one place of the text.
     ///
     /// ```
     /// let plain = bootseal_core::PlainDocument::parse("password = \"secret:hunter2\" # since May\n[[hosts]]\na = 1\n".into())?;
-    /// let text = plain.emptied(&["password".parse()?, "hosts".parse()?].into());
-    /// assert_eq!(text, "password = \"\" # since May\n");
+    /// let paths = ["password".parse()?, "hosts".parse()?].into();
+    /// assert_eq!(plain.emptied(&paths, true), "password = \"\" # since May\n");
+    /// assert_eq!(plain.emptied(&paths, false), "password = \"\"\n");
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
-    pub fn emptied(&self, paths: &HashSet<PropertyPath>) -> String {
+    pub fn emptied(&self, paths: &HashSet<PropertyPath>, kept: bool) -> String {
         let mut text = String::with_capacity(self.text.len() + paths.len() * quoted("").len());
         let mut done = 0;
         self.visit_spans(paths, &mut |span, is_value| {
-            text.push_str(self.text.get(done..span.start).unwrap_or_default());
+            push(&mut text, self.text.get(done..span.start).unwrap_or_default(), kept);
             if is_value {
                 text.push_str(&quoted(""));
             }
             done = span.end;
         });
-        text.push_str(&self.text[done..]);
+        push(&mut text, &self.text[done..], kept);
         text
     }
 
@@ -349,6 +350,26 @@ impl PlainDocument {
             *counted = span.start();
             Some((*line, &self.text[span.start()..span.end()]))
         })
+    }
+}
+
+/// Appends a part of a document between two values; without its comments, and the lines that
+/// consist of one, unless they are `kept`.
+fn push(text: &mut String, part: &str, kept: bool) {
+    if kept {
+        return text.push_str(part);
+    }
+    let mut drops_line = false;
+    for token in Source::new(part).lex() {
+        let raw = part.get(token.span().start()..token.span().end()).unwrap_or_default();
+        match token.kind() {
+            TokenKind::Comment => {
+                text.truncate(text.trim_end_matches([' ', '\t']).len());
+                drops_line = text.is_empty() || text.ends_with('\n');
+            }
+            TokenKind::Newline if std::mem::take(&mut drops_line) => {}
+            _ => text.push_str(raw),
+        }
     }
 }
 

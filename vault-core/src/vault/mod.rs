@@ -7,6 +7,7 @@ pub(crate) mod open_by_passphrase;
 pub(crate) mod members;
 pub(crate) mod rekey;
 pub(crate) mod removed;
+pub(crate) mod replace_table;
 pub(crate) mod sign;
 pub(crate) mod unusable;
 pub(crate) mod write;

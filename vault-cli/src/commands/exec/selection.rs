@@ -2,7 +2,7 @@
 
 use crate::cli::{Exec, Format};
 use crate::context::Context;
-use crate::formats::{self, Findings};
+use crate::formats::{self, Findings, Reading};
 use crate::trust::keyring::Keys;
 use crate::trust::special_tables::SpecialTables;
 use crate::trust::value_name::{Scope, ValueName, readable_in};
@@ -150,7 +150,7 @@ fn of_env_file(
     by_user: &[String],
     context: &mut Context<'_>,
 ) -> Result<Vec<(String, Source)>> {
-    let input = formats::read(path, Some(Format::Env), context)?;
+    let input = formats::read(path, Some(Format::Env), Reading::default(), context)?;
     for remark in &input.remarks {
         context.ui.warn(remark);
     }

@@ -14,8 +14,8 @@ use crate::trust::save::save;
 use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::review_row::cut;
 use bootseal_core::{
-    FileLock, Kind, Pin, SealedFile, Shown, Side, Taken, VerifiedFile, goes_on_from, is_older,
-    shell_path,
+    Clash, FileLock, Kind, Merged, Pin, SealedFile, Shown, Side, Taken, VerifiedFile, goes_on_from,
+    is_older, shell_path,
 };
 use std::path::Path;
 
@@ -102,14 +102,27 @@ fn merge(options: &GitMerge, context: &mut Context<'_>) -> Result<u64> {
             (vault, ours, side(theirs, &mut keys, context)?)
         }
     };
-    let clashes = vault.clashes(&base, &one, &other)?;
-    if !clashes.is_empty() {
-        let names: Vec<String> = clashes.iter().map(|clash| clash.path.to_string()).collect();
-        let text = format!("both sides changed {}", cut(&names.join(", "), 400));
-        return Err(Failure::new(Kind::Conflict, text));
-    }
+    refuse_clashes(&vault.clashes(&base, &one, &other)?)?;
     let now = context.now();
     let merged = vault.merge(&base, &one, &other, |_| None, now)?;
+    refuse_losses(&merged)?;
+    let file = save(vault, above, &options.path, context, |text| {
+        Ok(FileLock::acquire(&options.ours)?.write(text)?)
+    })?;
+    Ok(file.generation())
+}
+
+fn refuse_clashes(clashes: &[Clash]) -> Result<()> {
+    if clashes.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = clashes.iter().map(|clash| clash.path.to_string()).collect();
+    let text = format!("both sides changed {}", cut(&names.join(", "), 400));
+    Err(Failure::new(Kind::Conflict, text))
+}
+
+/// Refuses a merge that would leave out a member or a comment of one side: a person decides.
+fn refuse_losses(merged: &Merged) -> Result<()> {
     if let Some(access) = merged.not_let_in.first() {
         let text = format!(
             "one side gives {} access, but was made before the other side renewed the keys",
@@ -122,10 +135,7 @@ fn merge(options: &GitMerge, context: &mut Context<'_>) -> Result<u64> {
         let text = format!("both sides changed comments; theirs has: {comment}");
         return Err(Failure::new(Kind::Conflict, text));
     }
-    let file = save(vault, above, &options.path, context, |text| {
-        Ok(FileLock::acquire(&options.ours)?.write(text)?)
-    })?;
-    Ok(file.generation())
+    Ok(())
 }
 
 /// Whether a version in the history of HEAD has the same signed text.

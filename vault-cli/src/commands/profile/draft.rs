@@ -48,7 +48,7 @@ pub(super) fn trust(login: &mut LoginTable, options: &cli::Profile) -> Result<()
     Ok(())
 }
 
-/// Asks for the values that the file lacks, each twice and without echo.
+/// Asks for the values that the file lacks: secrets twice and without echo, user names with echo.
 pub(super) fn ask_missing<'a>(
     names: impl Iterator<Item = &'a str>,
     table: &PropertyPath,
@@ -71,7 +71,7 @@ pub(super) fn ask_missing<'a>(
             .with_help(format!("Seal it first, from a pipe: {}", commands.join("; "))));
     }
     let ask = |(name, path): (&str, PropertyPath)| {
-        let secret = context.ui.ask_secret(&path.to_string())?;
+        let secret = context.ui.ask_value(&path)?;
         if secret.is_empty() {
             return Err(Failure::new(Kind::Usage, format!("{path} is empty; nothing was changed")));
         }
@@ -81,12 +81,7 @@ pub(super) fn ask_missing<'a>(
 }
 
 /// Writes the whole profile at once, unless it is invalid.
-pub(super) fn write(
-    target: &Target,
-    draft: Draft,
-    options: &cli::Profile,
-    context: &mut Context<'_>,
-) -> Result<(), Exit> {
+pub(super) fn write(target: &Target, draft: Draft, context: &mut Context<'_>) -> Result<(), Exit> {
     let Draft { table, login, readable, sealed } = draft;
     let login_path = table.child("login")?;
     let now = context.now();
@@ -97,16 +92,11 @@ pub(super) fn write(
         values.push((table.child(name)?, kind, secret.clone()));
     }
     let profile = target.change(context, |vault| {
-        if options.force {
-            let old = vault.file().properties().map(|(path, _)| path.clone());
-            let old: Vec<_> = old.filter(|path| path.starts_with(login_path.segments())).collect();
-            old.iter().try_for_each(|path| vault.unset(path))?;
-        }
         vault.set_all(values.into_iter().map(Ok), now)?;
         for (name, value) in &readable {
             vault.set_readable(&table.child(name)?, value)?;
         }
-        login.add_to(vault, &login_path)?;
+        login.write_to(vault, &login_path)?;
         Ok(Profile::read(vault.file(), &table)?)
     })?;
     let url = profile.login.url.base();

@@ -17,7 +17,7 @@ use bootseal::{
 };
 use bootseal_core::{
     Access, Identity, Kind, Pin, Property, PropertyPath, Role, SealedFile, Secret, Shown,
-    ValueKind, Vault, VerifiedFile,
+    ValueKind, Vault, VerifiedFile, other_encoding,
 };
 use bootseal_memory::SecretBuf;
 use std::future::Future;
@@ -37,6 +37,10 @@ pub(crate) fn run(
     }
     let (target, file) = begin(options, table, context)?;
     let line = read(context)?;
+    if let Some(encoding) = line.expose(other_encoding) {
+        let text = format!("the curl command is in {encoding}");
+        return Err(Failure::new(Kind::Usage, text).with_help("Save it as UTF-8.").into());
+    }
     let Login { url, table: login, sealed, missing, left_out } = line
         .expose_str(|text| {
             let wanted = Wanted {
@@ -54,6 +58,11 @@ pub(crate) fn run(
     );
     for what in left_out {
         context.ui.note(format_args!("left out: {what}"));
+    }
+    if !missing.is_empty() {
+        let names: Vec<String> = missing.iter().map(|name| format!("{table}.{name}")).collect();
+        let what = "the curl command has a placeholder or nothing instead of the value";
+        context.ui.note(format_args!("{what}: {}", names.join(", ")));
     }
     let mut login = LoginTable::new(login);
     trust(&mut login, options)?;
@@ -80,12 +89,7 @@ pub(crate) fn run(
             );
         }
     }
-    write(
-        &target,
-        Draft { table: table.clone(), login, readable: Vec::new(), sealed },
-        options,
-        context,
-    )
+    write(&target, Draft { table: table.clone(), login, readable: Vec::new(), sealed }, context)
 }
 
 fn read(context: &mut Context<'_>) -> Result<Secret> {
@@ -182,7 +186,7 @@ impl Trial<'_> {
         for (name, secret) in &self.values {
             vault.set(&self.table.child(name)?, ValueKind::Text, secret, 0)?;
         }
-        login.add_to(&mut vault, &self.table.child("login")?)?;
+        login.write_to(&mut vault, &self.table.child("login")?)?;
         let pin = Pin::from(vault.file().vault_id());
         let opened = SealedFile::parse(vault.sign()?.into_bytes())?.verify(&[pin])?.open(&[me])?;
         let secrets = Secrets::of(opened)?;

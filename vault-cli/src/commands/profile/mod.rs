@@ -24,13 +24,13 @@ pub(crate) fn run(options: &cli::Profile, context: &mut Context<'_>) -> Result<(
             let (target, file) = begin(options, &table, context)?;
             let mut draft = preset::draft(known, options.url.as_deref(), &table, &file, context)?;
             trust(&mut draft.login, options)?;
-            write(&target, draft, options, context)
+            write(&target, draft, context)
         }
         (None, Some(from), None) => {
             let (target, file) = begin(options, &table, context)?;
             let mut draft = from_file::draft(from, options.url.as_deref(), &table, &file, context)?;
             trust(&mut draft.login, options)?;
-            write(&target, draft, options, context)
+            write(&target, draft, context)
         }
         (None, None, Some(_)) => from_curl::run(options, &table, context),
         _ => Err(Failure::new(Kind::Usage, "the source of the profile is missing")

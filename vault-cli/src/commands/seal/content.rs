@@ -1,22 +1,23 @@
 //! The content of the sealed file: its readable text and its values, which are checked before and
 //! after they are sealed.
 
-use crate::formats::{Input, InputProperty};
+use crate::formats::{Comment, Input, InputProperty};
 use crate::ui::failure::{Failure, Result};
-use bootseal_core::{CanWrite, Kind, MAX_FILE, PropertyPath, Secret, ValueKind, Vault, shell_word};
+use bootseal_core::{CanWrite, Kind, MAX_FILE, PropertyPath, Secret, ValueKind, Vault};
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher, RandomState};
-
-/// The minimum length of a value that is searched for in comments; a shorter value may appear there
-/// by chance.
-const TELLING: usize = 6;
 
 /// The text of the new file before its values are sealed, with an empty string for each sealed
 /// value.
-pub(super) fn readable_text(input: &Input, sealed: &HashSet<PropertyPath>) -> Result<String> {
+pub(super) fn readable_text(
+    input: &Input,
+    sealed: &HashSet<PropertyPath>,
+    keep_comments: bool,
+) -> Result<String> {
     if let Some(document) = &input.document {
-        return Ok(document.emptied(sealed));
+        return Ok(document.emptied(sealed, keep_comments));
     }
+    let comments = if keep_comments { input.comments.as_slice() } else { &[] };
+    let (about, end) = placed(comments, input);
     let mut tables: Vec<(Vec<String>, String)> = vec![(Vec::new(), String::new())];
     let mut at: HashMap<Vec<String>, usize> = [(Vec::new(), 0)].into();
     for property in input.properties(|_| true) {
@@ -26,7 +27,8 @@ pub(super) fn readable_text(input: &Input, sealed: &HashSet<PropertyPath>) -> Re
             true => "\"\"".to_owned(),
             false => property.readable(),
         };
-        let line = format!("{} = {value}\n", PropertyPath::new(vec![key.clone()])?);
+        let above = about.get(property.path.segments()).map_or("", String::as_str);
+        let line = format!("{above}{} = {value}\n", PropertyPath::new(vec![key.clone()])?);
         match at.get(table) {
             Some(index) => tables[*index].1.push_str(&line),
             None => {
@@ -43,46 +45,29 @@ pub(super) fn readable_text(input: &Input, sealed: &HashSet<PropertyPath>) -> Re
             false => text.push_str(&format!("{gap}[{}]\n{lines}", PropertyPath::new(table)?)),
         }
     }
-    Ok(text)
+    let gap = if text.is_empty() || end.is_empty() { "" } else { "\n" };
+    Ok(text + gap + &end)
 }
 
-/// Refuses a comment that contains a value to be sealed: the comment would be committed to git in
-/// the clear.
-pub(super) fn check_comments(input: &Input, sealed: &HashSet<PropertyPath>) -> Result<()> {
-    let Some(document) = &input.document else { return Ok(()) };
-    // Values are indexed by a keyed hash of their first bytes, so that each comment is scanned
-    // once, however many values there are.
-    let hasher = RandomState::new();
-    let mut by_beginning: HashMap<u64, Vec<InputProperty>> = HashMap::new();
-    if document.comments().next().is_none() {
-        return Ok(());
+/// The lines of comments above each property, and those below the last one.
+fn placed(comments: &[Comment], input: &Input) -> (HashMap<Vec<String>, String>, String) {
+    let (mut about, mut end) = (HashMap::<Vec<String>, String>::new(), String::new());
+    if comments.is_empty() {
+        return (about, end);
     }
-    for property in input.properties(|path| sealed.contains(path)) {
-        let property = property?;
-        if property.value.len() >= TELLING {
-            let beginning = property.value.expose(|value| hasher.hash_one(&value[..TELLING]));
-            by_beginning.entry(beginning).or_default().push(property.into_owned());
+    let known: HashSet<Vec<String>> =
+        input.names().map(|(path, _)| path.segments().to_vec()).collect();
+    for comment in comments {
+        let line = format!("# {}", comment.text);
+        let line = format!("{}\n", line.trim_end());
+        match &comment.about {
+            Some(path) if known.contains(path) => {
+                about.entry(path.clone()).or_default().push_str(&line);
+            }
+            _ => end.push_str(&line),
         }
     }
-    let value_in = |comment: &[u8]| {
-        comment.windows(TELLING).enumerate().find_map(|(at, beginning)| {
-            let alike = by_beginning.get(&hasher.hash_one(beginning))?;
-            alike
-                .iter()
-                .find(|property| property.value.expose(|value| comment[at..].starts_with(value)))
-        })
-    };
-    for (line, comment) in document.comments() {
-        let Some(InputProperty { path, .. }) = value_in(comment.as_bytes()) else { continue };
-        let text = format!(
-            "the comment in line {line} contains the value of {path} in the clear; nothing was written"
-        );
-        return Err(Failure::new(Kind::Conflict, text).with_help(format!(
-            "Remove the value from the comment. If the value is not a secret, add --plain {}",
-            shell_word(path)
-        )));
-    }
-    Ok(())
+    (about, end)
 }
 
 /// Refuses values that are too large for a file together, before any of them is sealed.

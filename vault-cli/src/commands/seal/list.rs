@@ -1,7 +1,7 @@
 //! The choice of what to seal as a list of names in the user's editor.
 
 use crate::commands::exec::memory_folder::MemoryFolder;
-use crate::commands::seal::choose::Suggested;
+use crate::commands::seal::wanted::Suggested;
 use crate::context::Context;
 use crate::ui::editor::{Closed, Editor, Watch};
 use crate::ui::failure::{Failure, Result};

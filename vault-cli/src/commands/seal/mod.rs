@@ -1,24 +1,25 @@
 //! `bootseal seal`: turns a plain-text settings file into a sealed file.
 
 mod choose;
+mod comments;
 mod content;
 mod foreign;
 mod list;
 mod suggest;
 mod uses;
+mod wanted;
 mod warnings;
 
-use crate::cli::Seal;
+use crate::cli::{Encoding, Null, Seal};
 use crate::commands::init::{access_list, exists, refuse_existing, refuse_twice, report_created};
+use crate::commands::seal::choose::Choice;
 pub(crate) use crate::commands::seal::choose::by_rules;
-use crate::commands::seal::choose::{Choice, Rest, Wanted};
-use crate::commands::seal::content::{
-    check, check_comments, readable_text, refuse_too_large, values,
-};
+use crate::commands::seal::content::{check, readable_text, refuse_too_large, values};
+use crate::commands::seal::wanted::{Rest, Wanted};
 use crate::commands::seal::warnings::{profile_warnings, unexpanded};
 use crate::commands::shred::Shred;
 use crate::context::Context;
-use crate::formats::{Findings, Input, read};
+use crate::formats::{Documents, Findings, Input, Nulls, Reading, read};
 use crate::trust::rules::{Pattern, Rules};
 use crate::trust::save::save;
 use crate::trust::special_tables::SpecialTables;
@@ -43,7 +44,8 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
         true => Some(Shred::of(&options.input)?),
         false => None,
     };
-    let input = read(&options.input, options.format, context)?;
+    let reading = reading(options.null, options.document, options.flat, options.encoding);
+    let input = read(&options.input, options.format, reading, context)?;
     for remark in &input.remarks {
         context.ui.warn(remark);
     }
@@ -60,45 +62,30 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
     }
     let (only, plain) = (Pattern::all(&options.only)?, Pattern::all(&options.plain)?);
     let mut rules = rules_of(&input)?;
-    let named_file = match context.options.file.is_empty() {
-        true => None,
-        false => locate::named_file(context)?,
-    };
-    let existing = match named_file.as_ref().is_some_and(|path| path.exists()) {
-        true => {
-            refuse_access_list(options)?;
-            let (target, file) = Target::find(context)?;
-            rules = rules.and(Rules::of_file(&file)?);
-            Some((target.may_be_plain(options.allow_plain), file))
-        }
-        false => None,
-    };
+    let (named_file, existing) = existing(options, context)?;
+    if let Some((_, file)) = &existing {
+        rules = rules.and(Rules::of_file(file)?);
+    }
     let rest = rest(options, &input, &special, context)?;
     let wanted = Wanted { only, plain, rules, allow_plain: options.allow_plain, rest };
     let Choice { sealed, inside } = Choice::of(&input, &special, &wanted)?;
-    let added = existing.is_some();
     // Collected now, because the text of the input is freed later.
     let told = told(&input, &sealed);
     let inlined = inlined(&input, &sealed);
     let warnings = profile_warnings(&input, &special, &sealed)?;
-    let has_comments =
-        input.document.as_ref().is_some_and(|document| document.comments().next().is_some());
-    let left_out_comments = input.left_out_comments || added && has_comments;
+    let comments = comments::Report::of(&input, options.keep_comments, existing.is_some());
     drop(special);
     bootseal_memory::return_freed_memory();
-    let path = match &named_file {
-        Some(path) if added => {
-            if let Some(existing) = existing {
-                add(path, &input, &sealed, existing, context)?;
-            }
-            path.clone()
+    let path = match (named_file, existing) {
+        (Some(path), Some(existing)) => {
+            add(&path, &input, &sealed, existing, context)?;
+            path
         }
-        named => {
-            let path = named
-                .clone()
-                .or_else(|| options.output.clone())
-                .map_or_else(|| beside(&options.input), Ok)?;
-            create(&path, input, sealed, (&options.writer, &options.reader), context)?;
+        (named, _) => {
+            let path = named.or_else(|| options.output.clone());
+            let path = path.map_or_else(|| beside(&options.input), Ok)?;
+            let lists = (&*options.writer, &*options.reader);
+            create(&path, input, sealed, lists, options.keep_comments, context)?;
             path
         }
     };
@@ -106,16 +93,20 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
     if let Some(shred) = shred {
         shred.carry_out(context)?;
     }
-    for (path, what) in inlined {
+    for (path, has_comments) in inlined {
+        let what = match has_comments && options.keep_comments {
+            true => "; the comments in them were left out",
+            false => "",
+        };
         context.ui.note(format_args!("{path}: the blocks [[{path}]] became one array{what}"));
     }
     report(&path, told, &inside, context)?;
     for warning in warnings {
         context.ui.warn(warning);
     }
-    if left_out_comments {
-        context.ui.note("comments of the input were left out: they may contain old values");
-    }
+    let (note, warning) = comments.texts();
+    note.into_iter().for_each(|note| context.ui.note(note));
+    warning.into_iter().for_each(|warning| context.ui.warn(warning));
     if input_stays {
         context.ui.warn(format_args!(
             "{} still contains the values in the clear; --shred removes the file",
@@ -123,6 +114,24 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
         ));
     }
     Ok(())
+}
+
+/// The file that -f names, and, if it exists, what is needed to change it.
+#[expect(clippy::type_complexity)] // a pair of optional parts
+fn existing(
+    options: &Seal,
+    context: &mut Context<'_>,
+) -> Result<(Option<PathBuf>, Option<(Target, VerifiedFile)>)> {
+    if context.options.file.is_empty() {
+        return Ok((None, None));
+    }
+    let named = locate::named_file(context)?;
+    if !named.as_ref().is_some_and(|path| path.exists()) {
+        return Ok((named, None));
+    }
+    refuse_access_list(options)?;
+    let (target, file) = Target::find(context)?;
+    Ok((named, Some((target.may_be_plain(options.allow_plain), file))))
 }
 
 /// What the options, or the answer at the terminal, say about the rest of the properties.
@@ -151,6 +160,22 @@ fn rules_of(input: &Input) -> Result<Rules> {
     Rules::of(sealing_names(names.iter().map(|path| &**path), |path| find(path).map(Cow::Owned)))
 }
 
+/// The user's choices for reading an input.
+pub(crate) fn reading(
+    null: Option<Null>,
+    document: Option<usize>,
+    flat: bool,
+    encoding: Option<Encoding>,
+) -> Reading {
+    let nulls = match null {
+        None => Nulls::Refuse,
+        Some(Null::Skip) => Nulls::Skip,
+        Some(Null::Empty) => Nulls::Empty,
+    };
+    let documents = document.map_or(Documents::One, Documents::Number);
+    Reading { nulls, documents, flat, encoding }
+}
+
 /// Refuses to add to a file with options that would set its access list.
 fn refuse_access_list(options: &Seal) -> Result<()> {
     if options.writer.is_empty() && options.reader.is_empty() {
@@ -172,16 +197,12 @@ pub(crate) fn told(input: &Input, sealed: &HashSet<PropertyPath>) -> (Vec<String
     (named(true), named(false))
 }
 
-/// The sealed arrays that the input writes as `[[blocks]]`, and what was left out with them.
-fn inlined(input: &Input, sealed: &HashSet<PropertyPath>) -> Vec<(PropertyPath, &'static str)> {
+/// The sealed arrays that the input writes as `[[blocks]]`, and whether there are comments in them.
+fn inlined(input: &Input, sealed: &HashSet<PropertyPath>) -> Vec<(PropertyPath, bool)> {
     let Some(document) = &input.document else { return Vec::new() };
     let blocks = input.names().map(|(path, _)| path.into_owned());
     let blocks = blocks.filter(|path| sealed.contains(path) && document.has_blocks(path));
-    let what = |path: &PropertyPath| match document.has_comments_in_blocks(path) {
-        true => "; the comments in them were left out",
-        false => "",
-    };
-    blocks.map(|path| (path.clone(), what(&path))).collect()
+    blocks.map(|path| (path.clone(), document.has_comments_in_blocks(&path))).collect()
 }
 
 /// Reports which properties are sealed, and which stay readable.
@@ -245,13 +266,16 @@ pub(crate) fn create(
     input: Input,
     sealed: HashSet<PropertyPath>,
     (writers, readers): (&[String], &[String]),
+    keep_comments: bool,
     context: &mut Context<'_>,
 ) -> Result<()> {
     pins::refuse(context)?;
     refuse_existing(path)?;
     refuse_too_large(&input, &sealed)?;
-    check_comments(&input, &sealed)?;
-    let text = readable_text(&input, &sealed)?;
+    if keep_comments {
+        comments::check(&input, &sealed)?;
+    }
+    let text = readable_text(&input, &sealed, keep_comments)?;
     let access = access_list(writers, readers, context)?;
     refuse_twice(&access)?;
     let lock = FileLock::acquire(path)?;

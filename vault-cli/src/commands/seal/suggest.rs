@@ -1,8 +1,8 @@
 //! The suggestion of what to seal: values that look like secrets by name or by shape, and the
 //! question at the terminal.
 
-use crate::commands::seal::choose::{Rest, Suggested};
 use crate::commands::seal::list::edited;
+use crate::commands::seal::wanted::{Rest, Suggested};
 use crate::context::Context;
 use crate::formats::Input;
 use crate::trust::rules::{Name, is_secret_name, is_secret_shape};

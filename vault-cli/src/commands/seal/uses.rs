@@ -1,6 +1,6 @@
 //! What the patterns of `--only` and `--plain` match; a pattern that has no effect is an error.
 
-use crate::commands::seal::choose::Wanted;
+use crate::commands::seal::wanted::Wanted;
 use crate::formats::Input;
 use crate::trust::rules::{Name, Pattern};
 use crate::ui::failure::{Failure, Result};

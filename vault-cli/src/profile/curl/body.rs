@@ -2,7 +2,8 @@
 
 use crate::profile::curl::line::Data;
 use crate::profile::curl::names::{is_password, is_secret, squeezed};
-use crate::profile::curl::words::{Word, refused};
+use crate::profile::curl::refusal::refused;
+use crate::profile::curl::words::Word;
 use crate::ui::failure::Result;
 use bootseal_core::Shown;
 use serde_json::Value as Json;

@@ -1,9 +1,9 @@
 //! The options of a curl command. An option that a profile cannot express is refused with a reason;
 //! an option that only affects output is ignored.
 
+use crate::profile::curl::refusal::refused;
 use crate::profile::curl::words::Word;
 use crate::ui::failure::{Failure, Result};
-use bootseal_core::Kind;
 use zeroize::Zeroizing;
 
 /// The options of a curl command.
@@ -260,10 +260,6 @@ fn form_field(text: &str) -> Result<Data> {
         None => ("", text),
     };
     Ok(Data::Pair(Zeroizing::new(name.to_owned()), Zeroizing::new(content.to_owned())))
-}
-
-fn refused(what: &str) -> Failure {
-    Failure::new(Kind::Usage, format!("the curl command {what}"))
 }
 
 /// The error does not show the option, which may be a secret if a quote is missing.

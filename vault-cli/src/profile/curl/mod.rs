@@ -1,8 +1,10 @@
 //! Reads a curl command as the shell and curl would; nothing in it is run, expanded or opened.
 
 mod body;
+mod copy_damage;
 mod line;
 mod names;
+mod refusal;
 mod request;
 mod roles;
 mod words;

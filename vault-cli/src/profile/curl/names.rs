@@ -1,5 +1,7 @@
 //! Recognises passwords, secrets and placeholders by the names and values of fields.
 
+use crate::profile::curl::words::EXPANSION;
+
 /// Reduces a name such as `User-Name` to `username`.
 pub(super) fn squeezed(name: &str) -> String {
     name.chars().filter(|next| next.is_alphanumeric()).flat_map(char::to_lowercase).collect()
@@ -20,8 +22,13 @@ pub(super) fn is_secret(key: &str) -> bool {
         || key == "key"
 }
 
-/// Whether a string is a placeholder, which the readers of documentation replace with a secret.
+/// Whether a string is a placeholder, which the readers of documentation replace with a secret, or
+/// a variable that a shell would expand.
 pub(super) fn is_placeholder(text: &str) -> bool {
+    if let Some(name) = text.strip_prefix(EXPANSION).and_then(|text| text.strip_prefix('$')) {
+        let name = name.strip_prefix('{').and_then(|name| name.strip_suffix('}')).unwrap_or(name);
+        return name.chars().all(|next| next.is_ascii_alphanumeric() || next == '_');
+    }
     let marked = [("<", ">"), ("{{", "}}"), ("[", "]"), ("${", "}"), ("%", "%")];
     let variable = text.strip_prefix('$').is_some_and(|name| {
         name.starts_with(|first: char| first.is_ascii_uppercase() || first == '_')

@@ -4,9 +4,10 @@
 use crate::profile::curl::body::{Leaf, Shape, body, fill};
 use crate::profile::curl::line::Line;
 use crate::profile::curl::names::{is_password, is_placeholder, is_secret, squeezed};
+use crate::profile::curl::refusal::refused;
 use crate::profile::curl::roles::{Ask, Wanted, give_roles};
-use crate::profile::curl::words::{Word, refused};
-use crate::ui::failure::Result;
+use crate::profile::curl::words::{EXPANSION, Word};
+use crate::ui::failure::{Failure, Result};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bootseal_core::{AddressHost, Secret, Shown};
@@ -40,7 +41,13 @@ pub(crate) fn recognise(line: Line, wanted: &Wanted<'_>, ask: &mut Ask<'_>) -> R
     let mut login =
         Login { url, table: Table::new(), sealed: Vec::new(), missing: Vec::new(), left_out };
     let basic = user.or(in_url).or(in_header);
-    let oauth = leaves.iter().any(|leaf| leaf.key == "grant_type");
+    let grant = leaves.iter().any(|leaf| leaf.key == "grant_type");
+    // curl sends the two values unchanged. Form-encoding them, as OAuth specifies, must not change
+    // what a working command sends.
+    let oauth = grant && basic.as_ref().is_none_or(|both| is_unchanged_by_form_encoding(both));
+    if grant && !oauth {
+        login.left_out.push("the form-encoding of RFC 6749: the values of -u are sent unchanged, as curl sends them");
+    }
     give_roles(&mut leaves, basic.is_some(), oauth, wanted, ask)?;
 
     login.table.insert("url".into(), Value::String(login.url.to_string()));
@@ -55,6 +62,9 @@ pub(crate) fn recognise(line: Line, wanted: &Wanted<'_>, ask: &mut Ask<'_>) -> R
     login.take_body(shape, &leaves)?;
     login.take_headers(headers)?;
     if let Some(proxy) = proxy {
+        if proxy.contains(EXPANSION) {
+            return Err(expands("the address of its proxy"));
+        }
         let proxy = if proxy.contains("://") { proxy } else { format!("http://{proxy}") };
         login.table.insert("proxy".into(), proxy.into());
     }
@@ -77,6 +87,9 @@ impl Login {
         for leaf in leaves {
             if let Some(role) = &leaf.role {
                 self.seal(role, &leaf.text)?;
+            } else if leaf.text.contains(EXPANSION) {
+                let name = Shown(&leaf.name);
+                return Err(expands(&format!("its field `{name}`")));
             } else if leaf.text.contains("${") {
                 let what = format!(
                     "has `${{…}}` in its field `{}`: replace the placeholder with its value",
@@ -118,6 +131,8 @@ impl Login {
                     .replace(|other: char| !other.is_ascii_alphanumeric(), "_");
                 self.seal(&role, &value)?;
                 kept.insert(name, format!("${{{role}}}").into());
+            } else if value.contains(EXPANSION) {
+                return Err(expands(&format!("its header `{}`", Shown(&name))));
             } else if value.contains("${") {
                 return Err(refused(
                     "has `${…}` in a header: replace the placeholder with its value",
@@ -135,6 +150,8 @@ impl Login {
     fn seal(&mut self, name: &str, text: &str) -> Result<()> {
         if is_placeholder(text) {
             self.missing.push(name.to_owned());
+        } else if text.contains(EXPANSION) {
+            return Err(expands(&format!("the value for `{}`", Shown(name))));
         } else {
             self.sealed.push((name.to_owned(), Secret::copy_of(text.as_bytes())?));
         }
@@ -142,9 +159,27 @@ impl Login {
     }
 }
 
+/// The error for a `$` that a shell would expand in a part of a value.
+fn expands(place: &str) -> Failure {
+    let what = format!("has a `$` in {place} that a shell would expand");
+    refused(&what).with_help(
+        "Replace the variable with its value. If the `$` is a part of the value, use single quotes.",
+    )
+}
+
+/// Whether form-encoding leaves `user:password` as it is.
+fn is_unchanged_by_form_encoding(both: &str) -> bool {
+    let unchanged = |part: &str| url::form_urlencoded::byte_serialize(part.as_bytes()).eq([part]);
+    both.split(':').all(|part| part.is_empty() || is_placeholder(part) || unchanged(part))
+        && both.matches(':').count() < 2
+}
+
 /// Returns the address without user information and fragment, and the user information, which curl
 /// sends by HTTP Basic.
 fn address(text: &str) -> Result<(Url, Option<Word>)> {
+    if text.contains(EXPANSION) {
+        return Err(expands("its address"));
+    }
     let whole = Zeroizing::new(if text.contains("://") {
         text.to_owned()
     } else {
@@ -279,6 +314,48 @@ mod tests {
         }
         let login = made_of("curl https://a.example -d 'user=b$b&password=$hunter2'").unwrap();
         assert!(login.missing.is_empty());
+        // A shell expands these, so they are not the value, in any spelling.
+        for variable in ["\"$pass\"", "$PASS", "\"${pass_1}\"", "${PASS}"] {
+            let line = format!("curl https://a.example -d user=bob -d password={variable}");
+            assert_eq!(made_of(&line).unwrap().missing, ["password"], "{variable}");
+        }
+    }
+
+    #[test]
+    fn a_variable_in_a_part_of_a_value_is_refused() {
+        for line in [
+            "curl https://a.example -d \"user=bob&password=pa$sword\"",
+            "curl https://a.example -d \"user=bob&password=pa$1\"",
+            "curl https://a.example -d \"user=bob&password=pa$$\"",
+            "curl https://a.example -d \"user=bob&password=${a}${b}\"",
+            "curl https://a.example -d \"user=bob&password=x1&tenant=$t\"",
+            "curl https://a.example -u bob:\"hunter2$x\"",
+            "curl https://a.example/$x -u bob:hunter2",
+            "curl https://a.example -u bob:hunter2 -H \"X-Tenant: $t\"",
+            "curl https://a.example -u bob:hunter2 -H \"X-Api-Key: a$t\"",
+            "curl https://a.example -u bob:hunter2 -x \"$proxy\"",
+        ] {
+            let failure = made_of(line).err().unwrap_or_else(|| panic!("{line}"));
+            let text = failure.text();
+            assert!(text.contains("a shell would expand") && !text.contains("hunter2"), "{text}");
+        }
+        let line = "curl https://a.example -d 'user=bob' -d \"password=pa\\$sword\"";
+        assert_eq!(made_of(line).unwrap().sealed.len(), 2);
+    }
+
+    #[test]
+    fn the_user_of_a_grant_is_sent_as_curl_sends_it() {
+        let made = |user: &str| {
+            let line =
+                format!("curl https://a.example -d grant_type=client_credentials -u '{user}'");
+            let login = made_of(&line).unwrap();
+            let names: Vec<_> = login.sealed.iter().map(|(name, _)| name.clone()).collect();
+            (login.table["basic"].clone(), names.join(" "))
+        };
+        assert_eq!(made("app:plain-1_2"), ("oauth".into(), "client_id client_secret".into()));
+        for user in ["app:s3+c/r$t%=", "app:a b", "app:%2B", "a@b:plain", "app:a:b", "app:\u{e4}"] {
+            assert_eq!(made(user), (true.into(), "username password".into()), "{user}");
+        }
     }
 
     proptest! {

@@ -2,7 +2,7 @@
 
 use crate::profile::curl::body::Leaf;
 use crate::profile::curl::names::{is_password, is_secret, squeezed};
-use crate::profile::curl::words::refused;
+use crate::profile::curl::refusal::refused;
 use crate::ui::failure::Result;
 use bootseal_core::Shown;
 

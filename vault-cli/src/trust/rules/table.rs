@@ -1,6 +1,6 @@
 //! The rules of a file: the names in `[seal]` whose values must be sealed.
 
-use crate::trust::rules::{Name, Pattern};
+use crate::trust::rules::pattern::{Name, Pattern};
 use crate::trust::special_tables::SpecialTables;
 use crate::ui::failure::{Failure, Result};
 use crate::value_writer::readable_text;

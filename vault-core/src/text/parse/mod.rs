@@ -4,8 +4,6 @@ pub(super) mod value_builder;
 pub(crate) mod value_parts;
 pub(crate) mod value_text;
 
-pub(crate) mod elements;
-
 pub(crate) mod own_table;
 
 mod builder;

@@ -1,7 +1,7 @@
 //! The path of a value inside an array: `users[0].password`.
 
 use crate::error::{Error, Kind, Result};
-use crate::text::parse::elements::element_at;
+use crate::text::elements::names::element_at;
 use crate::text::parse::value_builder::value_of;
 use crate::text::path::{DottedKey, PropertyPath};
 use std::fmt::{self, Write};

@@ -1,0 +1,226 @@
+//! `bootseal git check`: finds secrets in the clear and vaults that do not verify, before they are
+//! committed.
+
+mod clear_names;
+mod files;
+mod private_keys;
+mod values;
+
+use crate::cli::GitCheck;
+use crate::commands::git::check::clear_names::SealedNames;
+use crate::commands::git::check::files::{Files, odd};
+use crate::commands::git::check::values::{Found, Values};
+use crate::commands::verify::since::Since;
+use crate::context::Context;
+use crate::formats::parse_named;
+use crate::git::objects::is_sealed;
+use crate::git::repository::Repository;
+use crate::trust::rules::Rules;
+use crate::ui::failure::{Exit, Failure, Result};
+use bootseal_core::{Kind, SealedFile, Shown, VaultId, VerifiedFile, shell_path, shell_word};
+use serde_json::json;
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+
+/// The number of bytes of a plain settings file that are parsed.
+const PARSED: usize = 1 << 20;
+
+type Findings = Vec<(String, Failure)>;
+
+pub(crate) fn run(options: &GitCheck, context: &mut Context<'_>) -> Result<(), Exit> {
+    let near = context.options.file.first().cloned().unwrap_or_else(|| PathBuf::from("."));
+    let repository = Repository::of(&near)?;
+    let mut files = Files::of(&repository, options.staged)?;
+    let names = files.names()?;
+    let since = Since::head(&repository)?;
+    let mut findings = Findings::new();
+    for (name, what) in odd(&repository, since.as_ref())? {
+        findings.push((name, Failure::new(Kind::Conflict, what)));
+    }
+    let committed: HashSet<&str> = names.iter().map(String::as_str).collect();
+    let checked = Checked { repository: &repository, since: since.as_ref(), committed };
+    let (sealed, known) = checked.sealed_files(&mut files, &mut findings, context)?;
+    let values = Values::of(&sealed, context);
+    drop(sealed);
+    for name in &names {
+        let Some(bytes) = files.content(name)? else { continue };
+        findings.extend(in_clear(name, &bytes, &known, &values).map(|what| (name.clone(), what)));
+    }
+    report(findings, context)
+}
+
+/// What is checked, and compared with what.
+struct Checked<'a> {
+    repository: &'a Repository,
+    since: Option<&'a Since>,
+    /// The files that would be committed.
+    committed: HashSet<&'a str>,
+}
+
+/// The content of each sealed file.
+type Contents = Vec<(String, Vec<u8>)>;
+
+impl Checked<'_> {
+    /// Checks the sealed files. All of them are read: a file in the commit may belong to the same
+    /// vault as any other file.
+    fn sealed_files(
+        &self,
+        files: &mut Files<'_>,
+        findings: &mut Findings,
+        context: &mut Context<'_>,
+    ) -> Result<(Contents, SealedNames)> {
+        let (mut contents, mut known) = (Vec::new(), SealedNames::default());
+        let mut vaults: BTreeMap<VaultId, Vec<String>> = BTreeMap::new();
+        for name in files.all_sealed()? {
+            let is_committed = self.committed.contains(name.as_str());
+            let bytes = match files.content(&name) {
+                Ok(Some(bytes)) => bytes,
+                Ok(None) => continue,
+                Err(failure) if is_committed => return Err(failure),
+                // A partial clone may lack files that the commit does not change.
+                Err(failure) => {
+                    let text = format!("not compared with the others: {}", failure.text());
+                    context.ui.warn(text);
+                    continue;
+                }
+            };
+            match SealedFile::parse(bytes.clone()).and_then(|file| file.verify(&[])) {
+                Ok(file) => {
+                    vaults.entry(file.vault_id()).or_default().push(name.clone());
+                    let checked = known.add(&name, &file);
+                    if is_committed {
+                        let checked = checked
+                            .and_then(|()| self.older(&name, &file))
+                            .and_then(|()| self.keeps_rules(&name, &file, context));
+                        findings.extend(checked.err().map(|failure| (name.clone(), failure)));
+                    }
+                    contents.push((name, bytes));
+                }
+                Err(error) if is_committed => findings.push((name, error.into())),
+                Err(_) => {}
+            }
+        }
+        for (vault, files) in vaults.into_iter().filter(|(_, files)| files.len() > 1) {
+            let what = format!(
+                "{} belong to one vault, {vault}: a copy is not a new vault, and anyone who can open one can open the other",
+                files.iter().map(|file| Shown(file).to_string()).collect::<Vec<_>>().join(" and ")
+            );
+            let help = "Create a separate vault: bootseal init --like FILE -f NEW";
+            findings.push((files[0].clone(), Failure::new(Kind::Conflict, what).with_help(help)));
+        }
+        Ok((contents, known))
+    }
+
+    /// Compares the file with HEAD, because git can restore an old signed file without calling a
+    /// driver.
+    fn older(&self, name: &str, file: &VerifiedFile) -> Result<()> {
+        let path = self.repository.top().join(name);
+        self.since.map_or(Ok(()), |since| since.check_named(name, &path, file).map(drop))
+    }
+
+    /// Finds values that are readable against the file's own rules: a new one is a finding, and one
+    /// that HEAD has is a warning.
+    fn keeps_rules(
+        &self,
+        name: &str,
+        file: &VerifiedFile,
+        context: &mut Context<'_>,
+    ) -> Result<()> {
+        let rules = Rules::of_file(file)?;
+        if rules.is_empty() {
+            return Ok(());
+        }
+        let before = match self.since {
+            Some(_) => self.repository.blob("HEAD", name)?,
+            None => None,
+        };
+        let before = before.and_then(|bytes| SealedFile::parse(bytes).ok()?.verify(&[]).ok());
+        rules.keep(file, before.as_ref(), false)?;
+        if let Some(remark) = rules.remark(file) {
+            context.ui.warn(format_args!("{}: {remark}", Shown(name)));
+        }
+        Ok(())
+    }
+}
+
+/// The reason why a file must not be committed.
+fn in_clear(name: &str, bytes: &[u8], known: &SealedNames, values: &Values) -> Option<Failure> {
+    let path = Path::new(name);
+    if let Some((what, line)) = private_keys::find(bytes) {
+        return Some(private_key(path, &what, line));
+    }
+    // The sealed file's own readable values and comments may contain what looks like no secret.
+    let is_sealed = is_sealed(name);
+    if let Some(found) = values.find(bytes, |owner| !is_sealed || owner.is_secret) {
+        return Some(value(&found));
+    }
+    if is_sealed {
+        return None;
+    }
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(PARSED)]);
+    if values.any_escaped
+        && let Some(found) = decoded(path, &text, values)
+    {
+        return Some(value(&found));
+    }
+    known.find(name, &text)
+}
+
+/// A value that a settings file writes with escapes, or on several lines.
+fn decoded<'a>(path: &Path, text: &str, values: &'a Values) -> Option<Found<'a>> {
+    let input = parse_named(text, path)?.ok()?;
+    let mut found = None;
+    for property in input.properties(|_| true) {
+        let property = property.ok()?;
+        found = found.or_else(|| property.value.expose(|bytes| values.find(bytes, |_| true)));
+    }
+    found.map(|found| Found { line: 0, ..found })
+}
+
+fn private_key(path: &Path, what: &str, line: usize) -> Failure {
+    let text = format!("contains {what} in the clear, in line {line}");
+    Failure::new(Kind::Conflict, text).with_help(format!(
+        "Remove it from the commit: git rm --cached {}, and add it to .gitignore. If it was ever pushed, replace the key wherever it is used; a member's key with bootseal access add NAME RECIPIENT --replace",
+        shell_path(path)
+    ))
+}
+
+fn value(found: &Found<'_>) -> Failure {
+    let place = if found.line > 0 { format!(", in line {}", found.line) } else { String::new() };
+    let owner = found.owner;
+    let text = format!(
+        "contains the value of {}{} in the clear, which is sealed in {}{place}",
+        owner.property,
+        found.how,
+        Shown(&owner.file)
+    );
+    let property = shell_word(&owner.property);
+    Failure::new(Kind::Conflict, text).with_help(format!(
+        "Remove the value. If it was ever pushed, change it at the vendor, and then here: bootseal set {property}. If it is no secret, it need not be sealed: bootseal set {property} --plain VALUE --force"
+    ))
+}
+
+fn report(findings: Findings, context: &mut Context<'_>) -> Result<(), Exit> {
+    let mut worst = 0;
+    for (name, failure) in &findings {
+        worst = worst.max(failure.kind().exit_code());
+        if !context.ui.style.json {
+            let name = Shown(name).to_string();
+            let first = failure.text().lines().next().unwrap_or_default();
+            let text = if first.contains(&name) {
+                failure.text().to_owned()
+            } else {
+                format!("{name}: {}", failure.text())
+            };
+            context.ui.failure(&Failure::new(failure.kind(), text));
+        }
+    }
+    if context.ui.style.json {
+        let rows = findings.into_iter().map(|(name, failure)| {
+            let error = failure.in_file(Path::new(&name)).json();
+            json!({ "file": name, "error": error })
+        });
+        context.ui.document(&json!({ "findings": rows.collect::<Vec<_>>() }))?;
+    }
+    if worst == 0 { Ok(()) } else { Err(Exit::Reported(worst)) }
+}
