@@ -13,7 +13,9 @@ Examples:
   bootseal-gateway healthy app.sealed.toml    exit code 0 if the running gateway is ready
 
 The key and the pin are found as by every application: $CREDENTIALS_DIRECTORY, /run/secrets, BOOTSEAL_IDENTITY, BOOTSEAL_PIN.
-SIGHUP reloads the file. SIGTERM stops the gateway once the calls in flight have ended.";
+SIGHUP reloads the file. SIGTERM stops the gateway once the calls in flight have ended.
+Exit codes: 0 stopped, or a check without an error; 1 an error; 2 a mistake on the command line; 3 not authentic; 4 no key; 5 a refused login; 6 a vendor that is down.
+The manual page: bootseal-gateway man | man -l -";
 
 const HEALTHY_AFTER_HELP: &str = "\
 Exit code 0: ready. 1: not ready, or no response within 2 s.
@@ -47,6 +49,10 @@ pub(crate) enum Verb {
         #[arg(long, value_parser = address)]
         admin: Option<Listen>,
     },
+    /// Prints a completion script for a shell
+    Completions { shell: clap_complete::Shell },
+    /// Prints the manual page
+    Man,
 }
 
 /// The sealed file, with or without `-f`.

@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod man;
 mod start;
 
 mod admin;

@@ -3,6 +3,7 @@
 
 use crate::admin::{endpoints, probe};
 use crate::args::{Cli, FileArg, Serve, Verb};
+use crate::man;
 use crate::rules::callers::CallerCheck;
 use crate::server::addresses::Addresses;
 use crate::server::reload;
@@ -14,6 +15,7 @@ use crate::startup::{audit, systemd};
 use crate::stats::latency::BUCKETS;
 use bootseal::{Error, Kind, Loader, Result, Secrets};
 use clap::Parser;
+use clap::error::ErrorKind;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -31,17 +33,28 @@ const METRICS_UPKEEP: Duration = Duration::from_secs(10);
 /// Runs the gateway until a signal stops it. Returns the exit code: 0, or 1 to 6 with the same
 /// meaning as for `bootseal`.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
-    let cli = match Cli::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
         Err(error) => {
-            let _ = error.print();
+            let long = args.iter().any(|arg| arg == "--help");
+            match error.kind() == ErrorKind::DisplayHelp && !long {
+                true => drop(write!(std::io::stdout(), "{}", short(&error.to_string()))),
+                false => drop(error.print()),
+            }
             return u8::try_from(error.exit_code()).unwrap_or(2);
         }
     };
+    let stdout = &mut std::io::stdout();
     let result = match cli.verb {
         Some(Verb::Healthy { file, admin }) => {
             probe::ask(&served(&file), admin).map_err(|why| (why, 1))
         }
+        Some(Verb::Completions { shell }) => {
+            man::completions(shell, stdout);
+            Ok(())
+        }
+        Some(Verb::Man) => man::page(stdout).map_err(|error| (format!("stdout: {error}"), 1)),
         None => start(&cli.serve).map_err(|error| (error.to_string(), error.exit_code())),
     };
     match result {
@@ -51,6 +64,15 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
             code
         }
     }
+}
+
+/// The text of `-h`: that of `--help` without the examples and everything below them.
+fn short(help: &str) -> String {
+    let kept = ["\nExamples:\n", "\nExit code 0"]
+        .iter()
+        .find_map(|below| help.split_once(below))
+        .map_or(help, |(kept, _)| kept);
+    format!("{kept}\nExamples, exit codes and more: --help\n")
 }
 
 /// The file that a gateway with these arguments serves.

@@ -75,3 +75,37 @@ fn a_private_key_given_as_a_recipient_is_never_printed() {
     let ran = home.run(&["list", "-i", &key]);
     assert!(!ran.err.contains(short), "{}", ran.err);
 }
+
+#[test]
+fn the_words_of_other_tools_lead_to_ours() {
+    let home = Home::new();
+    for (args, ours) in [
+        (&["help"][..], "bootseal VERB --help"),
+        (&["help", "set"], "bootseal VERB --help"),
+        (&["rm", "acme.password"], "bootseal unset PATH"),
+        (&["remove", "bob"], "bootseal access remove NAME"),
+        (&["delete", "x"], "bootseal unset PATH"),
+        (&["encrypt", "app.yml"], "bootseal seal FILE"),
+        (&["decrypt", "app.yml"], "bootseal export"),
+        (&["show", "acme"], "bootseal get PATH"),
+        (&["view"], "bootseal get PATH"),
+        (&["add", "acme.token"], "bootseal set PATH"),
+        (&["put", "a", "b"], "bootseal set PATH"),
+        (&["ls"], "bootseal list"),
+        (&["updatekeys"], "bootseal rotate"),
+        (&["-f", "app.sealed.toml", "ls"], "bootseal list"),
+        (&["access", "rm", "bob"], "bootseal access remove NAME"),
+        (&["access", "ls"], "bootseal access list"),
+        (&["vaults", "rm"], "bootseal vaults forget"),
+    ] {
+        let ran = home.run(args);
+        assert!(ran.code == 2 && ran.err.contains(ours), "{args:?}: {ran:?}");
+        assert!(ran.err.contains("What other tools call '"), "{args:?}: {}", ran.err);
+        let json = home.run(&[args, &["--json"]].concat());
+        let error: serde_json::Value = serde_json::from_str(json.err.trim()).unwrap();
+        assert!(error["error"]["message"].as_str().unwrap().contains(ours), "{error}");
+    }
+    // Another word is not repeated: it may be a secret.
+    let ran = home.run(&["hunter2"]);
+    assert!(ran.code == 2 && !ran.err.contains("hunter2"), "{ran:?}");
+}

@@ -78,7 +78,7 @@ fn ctrl_c_at_a_prompt_restores_the_terminal_and_changes_no_file() {
         &[("acme.password: ", "hunter3\n"), ("again: ", "hun\x03")],
     ] {
         let (code, seen, echo) = at_a_terminal(&home, &["set", "acme.password"], answers).unwrap();
-        assert_eq!((code, echo.as_str()), (2, "echo"), "{seen}");
+        assert_eq!((code, echo.as_str()), (130, "echo"), "{seen}");
         assert!(
             seen.contains("interrupted; nothing was changed") && !seen.contains("hunt"),
             "{seen}"

@@ -138,12 +138,28 @@ fn colliding_and_dangerous_variable_names_are_errors() {
     }
     let home = Home::with_vault("x = \"secret:y\"\n");
     home.ok_with(&["set", "nul", "-"], b"a\0b");
-    let error = ran(&home, &["--", "true"]);
+    let error = ran(&home, &["--env", "NUL=nul", "--", "true"]);
     assert!(
-        error.code == 125 && error.err.contains("NUL") && !error.err.contains("a\\0b"),
+        error.code == 125 && error.err.contains("NUL byte") && !error.err.contains("a\\0b"),
         "{}",
         error.err
     );
+}
+
+#[test]
+fn a_value_that_cannot_be_a_variable_is_left_out_with_a_warning() {
+    let home = Home::with_vault("x = \"secret:y\"\n");
+    home.ok_with(&["set", "keystore", "-"], b"a\0b");
+    let left = ran(&home, &["--", "sh", "-c", "echo $X ${KEYSTORE-none}"]);
+    assert_eq!((left.code, left.out.as_str()), (0, "y none\n"), "{}", left.err);
+    let warning = "warning: the variable KEYSTORE is left out: its value contains a NUL byte";
+    assert!(left.err.contains(warning) && left.err.contains("--files"), "{}", left.err);
+    // A file can contain it, and a value that the user names is an error.
+    let file = ran(&home, &["--files", "--", "sh", "-c", "wc -c < $BOOTSEAL_FILES/keystore"]);
+    assert_eq!((file.code, file.out.trim(), file.err.as_str()), (0, "3", ""));
+    assert_eq!(ran(&home, &["--env", "K=keystore", "--", "true"]).code, 125);
+    let only = ran(&home, &["--only", "keystore", "--", "true"]);
+    assert!(only.code == 0 && only.err.contains(warning), "{}", only.err);
 }
 
 #[test]
@@ -675,6 +691,9 @@ fn a_line_of_an_env_file_sets_no_variable_that_is_a_program() {
         "GIT_SSH_COMMAND=x",
         "http_proxy=http://x",
         "MAKEFILES=x.mk",
+        "PAYMENTS_OPTS=-javaagent:x.jar",
+        "OTEL_JAVAAGENT_EXTENSIONS=x.jar",
+        "PASSWORD_STORE_KEY=x",
     ] {
         let ran = exec(line, &["--", "true"]);
         assert_eq!((ran.code, ran.out.as_str()), (125, ""), "{line}: {ran:?}");

@@ -332,3 +332,15 @@ fn variables_that_are_programs_are_refused_and_those_of_shells_are_left_out() {
     let out = home.ok(&["exec", "--env", "ENV=env", "--", "sh", "-c", "echo \"$ENV\""]);
     assert_eq!(out, "prod\n");
 }
+
+#[test]
+fn large_integers_are_exported_to_json_as_they_are_written() {
+    let home = Home::with_vault(
+        "a = 9223372036854775807\nb = -9223372036854775808\nc = [9007199254740993]\n[t]\nd = { e = 9007199254740993 }\n",
+    );
+    let json = home.ok(&["export", "--format", "json"]);
+    for number in ["\"a\": 9223372036854775807", "-9223372036854775808", "[9007199254740993]"] {
+        assert!(json.contains(number), "{number}: {json}");
+    }
+    assert_eq!(json.matches("9007199254740993").count(), 2, "{json}");
+}

@@ -28,6 +28,7 @@ mod doctor;
 #[cfg(target_os = "linux")]
 mod edit;
 mod encodings;
+mod env_dialects;
 mod ergonomics;
 #[cfg(target_os = "linux")]
 mod exec;
@@ -39,6 +40,7 @@ mod get;
 mod git;
 mod git_resolve;
 mod git_review;
+mod help;
 mod import;
 mod import_ansible;
 mod import_jasypt;

@@ -132,7 +132,7 @@ fn an_interrupted_prompt_restores_the_terminal() {
     let home = Home::with_vault(ACME);
     let set = ["set", "acme.password"];
     let Some((code, _, echo)) = at_a_terminal(&home, &set, &[(": ", "\u{3}")]) else { return };
-    assert!(code != 0 && echo == "echo", "{code} {echo}");
+    assert!(code == 130 && echo == "echo", "{code} {echo}");
     let (_, seen, _) = at_a_terminal(&home, &set, &[(": ", "\u{4}")]).unwrap();
     assert!(seen.contains("acme.password: \n"), "{seen}");
 }

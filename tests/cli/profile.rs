@@ -775,7 +775,7 @@ fn a_pasted_curl_line_is_not_echoed_and_is_sent_only_after_a_yes() {
     // After an interrupt at the prompt the terminal is restored.
     let (code, _, echo) =
         at_a_terminal(&home, &["profile", "y", "--from-curl", "-"], &[("Paste", "\u{3}")]).unwrap();
-    assert_eq!((code, echo.as_str()), (2, "echo"));
+    assert_eq!((code, echo.as_str()), (130, "echo"));
 }
 
 #[test]

@@ -526,10 +526,36 @@ fn a_new_name_is_accepted_only_when_allowed_and_never_as_a_program() {
     // A name that exists needs no permission.
     scene.forged_at(&from_now(5));
     scene.alice.ok(&["accept", "proposal", "--yes"]);
-    for path in ["node.options", "ld.preload", "prompt.command", "env"] {
+    for path in ["node.options", "ld.preload", "prompt.command", "env", "payments.opts", "jre.home"]
+    {
         scene.propose(path, &[], b"canary");
         let ran = scene.alice.run(&["accept", "proposal", "--yes", "--new"]);
         silent(&ran);
         assert!(ran.code == 1 && ran.err.contains("decides what programs run"), "{path}: {ran:?}");
     }
+}
+
+#[test]
+fn a_proposal_has_the_type_of_its_option_and_another_type_causes_a_warning() {
+    let scene = Scene::new();
+    scene.alice.ok_with(&["set", "acme.port", "--type", "integer"], b"443");
+    std::fs::copy(scene.alice.at("app.sealed.toml"), scene.bob.at("app.sealed.toml")).unwrap();
+    // A proposal is newer than the value only if it is made in a later second.
+    scene.forged("acme.port", |text| {
+        let line = text.lines().find(|line| line.starts_with("proposed_at")).unwrap();
+        text.replace(line, &format!("proposed_at = {}", from_now(5)))
+    });
+    let ran = scene.alice.run(&["accept", "proposal", "--yes"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let warning = "acme.port was a number or another TOML value, and is text now";
+    assert!(ran.err.contains(warning), "{}", ran.err);
+    scene.propose("acme.timeout", &["--type", "integer"], b"30\n");
+    let ran = scene.alice.run(&["accept", "proposal", "--new", "--yes"]);
+    assert!(ran.code == 0 && !ran.err.contains("former type"), "{}", ran.err);
+    let json = scene.alice.ok(&["get", "acme.timeout", "--json"]);
+    assert_eq!(json.trim(), r#"{"name":"acme.timeout","value":30}"#);
+    let args = ["propose", "acme.x", "--to", "app.sealed.toml", "--type", "integer"];
+    let pin = scene.alice.vault_id();
+    let wrong = scene.bob.run_with(&[&args[..], &["--pin", &pin]].concat(), b"thirty");
+    assert!(wrong.code == 2 && !wrong.err.contains("thirty"), "{wrong:?}");
 }

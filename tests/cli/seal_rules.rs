@@ -200,6 +200,13 @@ fn rules_are_not_settings_of_the_application() {
     let said = fails(&rules, &["rename", "port", "seal.port"], "conflict");
     assert!(said.contains("has rules only while"), "{said}");
     fails(&rules, &["set", "old_password", "--plain", "x"], "conflict");
+    rules.write("fewer.toml", "[seal]\nnames = ['*password*']\n");
+    let ran = rules.run(&["seal", "fewer.toml", "-f", "app.sealed.toml"]);
+    assert!(
+        ran.code == 0 && ran.err.contains("so such values may be readable: `*.secret`\n"),
+        "{}",
+        ran.err
+    );
     rules.ok(&["unset", "seal.names"]);
     rules.ok(&["set", "old_password", "--plain", "x"]);
 
@@ -317,4 +324,21 @@ fn seal_asks_at_a_terminal() {
         let (ran, file) = sealed("", args);
         assert!(ran.code == 0 && !file.is_empty() && !ran.out.contains("[all/"), "{}", ran.out);
     }
+}
+
+#[test]
+fn import_into_a_file_with_rules_seals_what_they_match() {
+    let home = Home::new();
+    home.ok(&["keygen"]);
+    home.write("app.toml", "port = 1\n[seal]\nnames = [\"*user*\"]\n");
+    home.ok(&["seal", "app.toml"]);
+    for name in ["sops.yaml", "alice.key"] {
+        let bytes = std::fs::read(crate::support::root().join("tests/cmd/files").join(name));
+        home.write(name, bytes.unwrap());
+    }
+    std::process::Command::new("chmod").arg("600").arg(home.at("alice.key")).status().unwrap();
+    let args = ["--from", "sops", "sops.yaml", "-f", "app.sealed.toml", "--key-file", "alice.key"];
+    let told = document(&home, &[&["import"], &args[..]].concat());
+    assert_eq!(told["sealed"], json!(["db.user_unencrypted", "db.password"]), "{told}");
+    assert_eq!(told["readable"], json!([]));
 }

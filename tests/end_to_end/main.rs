@@ -8,6 +8,7 @@ mod support;
 
 mod attacks;
 mod passphrase;
+mod passphrase_writers;
 mod read_only_removal;
 #[cfg(unix)]
 mod recipients;

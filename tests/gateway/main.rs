@@ -16,6 +16,7 @@ mod kubernetes;
 mod lifecycle;
 mod locks;
 mod memory;
+mod pages;
 mod status_page;
 mod systemd;
 mod which_file;

@@ -1,5 +1,7 @@
 //! Runs one command line: parses it, calls the verb, and turns the outcome into an exit code.
 
+use crate::cli::other_words;
+use crate::cli::reference;
 use crate::cli::{Access, Cli, Git, GlobalOptions, VaultsChange, Verb};
 use crate::commands::{
     accept, access, clear_clipboard, completions, diff, doctor, edit, exec, export, get, git,
@@ -94,7 +96,7 @@ pub fn run<A: Into<OsString>>(args: impl IntoIterator<Item = A>, world: &mut Wor
         Err(Exit::Reported(code)) => code,
         Err(Exit::Failed(failure)) => {
             context.ui.failure(&failure);
-            failure.kind().exit_code()
+            failure.exit_code()
         }
     }
 }
@@ -113,11 +115,15 @@ pub fn is_doctor<A: Into<OsString> + Clone>(args: impl IntoIterator<Item = A>) -
 
 fn usage(args: &[OsString], error: &clap::Error, world: &mut World<'_>) -> u8 {
     if !error.use_stderr() {
-        let _ = write!(world.stdout, "{error}");
+        let text = error.to_string();
+        let long = args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--help");
+        let short = error.kind() == clap::error::ErrorKind::DisplayHelp && !long;
+        let text = if short { reference::short(&text) } else { text };
+        let _ = write!(world.stdout, "{text}");
         return 0;
     }
     let known = choices(error)
-        .or_else(|| near_verb(error))
+        .or_else(|| near_verb(args, error))
         .or_else(|| wrong_value(error))
         .or_else(|| no_recipient(error));
     let text = match (known, names_only_options(error)) {
@@ -162,11 +168,21 @@ fn glued_to_help(arg: &OsString) -> bool {
 }
 
 /// Suggests verbs for an unknown word. The word itself is not shown: it could be a password.
-fn near_verb(error: &clap::Error) -> Option<String> {
+fn near_verb(args: &[OsString], error: &clap::Error) -> Option<String> {
     use clap::error::{ContextKind, ContextValue};
     let ContextValue::String(typed) = error.get(ContextKind::InvalidSubcommand)? else {
         return None;
     };
+    let parent = ["access", "vaults", "git"].into_iter().find(|verb| {
+        let before = args.iter().skip(1).take_while(|arg| *arg != typed.as_str());
+        before.into_iter().any(|arg| arg == verb)
+    });
+    let parent = parent.unwrap_or_default();
+    if let Some((word, ours)) = other_words::ours(parent, typed) {
+        return Some(format!(
+            "error: there is no such command. What other tools call '{word}' is here: {ours}\n\nFor more information, try '--help'.\n"
+        ));
+    }
     let near: Vec<String> = match error.get(ContextKind::SuggestedSubcommand) {
         Some(ContextValue::Strings(near)) => near.clone(),
         // Clap does not recognise two swapped letters in a short word.

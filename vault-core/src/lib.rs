@@ -70,7 +70,9 @@ pub use text::settings::seal::sealing_names;
 pub use access::identity::Identity;
 pub use access::identity_file::IdentityFile;
 pub use access::locked::LockedKey;
-pub use access::passphrase::{Cost, Derivation, read_passphrase, read_passphrase_from};
+pub use access::passphrase::{
+    Cost, Derivation, passphrase_length, read_passphrase, read_passphrase_from,
+};
 #[cfg(feature = "plugin")]
 pub use access::plugin::find::Plugins;
 #[cfg(feature = "plugin")]

@@ -40,7 +40,7 @@ impl Addresses {
             let error = bootseal_core::Error::new(Kind::NotFound, "the file has no route");
             return Err(error
                 .with_help(
-                    "Add one with `bootseal edit`: [acme.route] listen = \"127.0.0.1:9301\", upstream = \"https://…\"",
+                    "Add one: bootseal route acme --listen 127.0.0.1:9301 --upstream https://…, or with bootseal edit",
                 )
                 .into());
         }

@@ -108,6 +108,7 @@ fn check_finds_the_name_of_a_sealed_secret_in_any_settings_format() {
         ("other.yaml", "acme: {password: '${ACME_PASSWORD}'}\n"),
         ("other.yaml", "acme: {password: ''}\nother: {password: x}\n"),
         (".env.example", "ACME_PASSWORD=<yours>\n"),
+        (".env.sample", "ACME_PASSWORD=changeme\n"),
         (".env.refs", "ACME_PASSWORD=bootseal:acme.password\n"),
         ("compose.yaml", "services: {web: {environment: [ACME_PASSWORD]}}\n"),
         ("notes.md", "acme.password = hunter2\n"),

@@ -2,6 +2,7 @@
 //! `verify --as-loader`.
 
 mod as_loader;
+mod changed;
 mod check;
 mod check_values;
 mod clones;

@@ -129,3 +129,75 @@ fn a_tag_of_forty_digits_does_not_answer_for_a_commit_with_a_longer_id() {
         ambiguous(&repo, &head[..digits], &format!("object {head}"), "HEAD");
     }
 }
+
+/// Found by review: a clone as CI makes it lacks the commit that the id names, and gets the tags.
+#[test]
+fn a_tag_does_not_answer_for_an_id_that_the_clone_may_lack() {
+    let repo = older_than_head();
+    let head = repo.git_ok(&["rev-parse", "HEAD"]).trim().to_owned();
+    repo.git_ok(&["checkout", "-q", "-f", "-b", "pr", "HEAD~1"]);
+    let pin = repo.pin();
+    let names = [head[..9].to_owned(), format!("v1-1-g{}", &head[..9]), head[..9].to_uppercase()];
+    for name in &names {
+        repo.git_ok(&["update-ref", &format!("refs/tags/{name}"), "HEAD"]);
+    }
+    repo.git_ok(&["update-ref", "refs/tags/v2", "HEAD"]);
+    std::fs::create_dir_all(repo.home.at("out")).unwrap();
+    let from = format!("file://{}", repo.home.path().display());
+    repo.git_ok(&["config", "uploadpack.allowFilter", "true"]);
+    let clones: [&[&str]; 3] =
+        [&["--depth=1"], &["--single-branch"], &["--filter=blob:none", "--single-branch"]];
+    for (at, options) in clones.into_iter().enumerate() {
+        let folder = repo.home.at(&format!("out/ci{at}"));
+        let to = folder.to_str().unwrap();
+        repo.git_ok(&[&["clone", "-q", "-b", "pr"], options, &[&from, to]].concat());
+        let in_clone = |args: &[&str]| -> Ran {
+            let mut command = repo.git_command("alice", args);
+            command.env("GIT_NO_LAZY_FETCH", "1").current_dir(&folder).output().unwrap().into()
+        };
+        let tags = ["fetch", "-q", "origin", "refs/tags/*:refs/tags/*"];
+        let tags = if at == 0 { [&tags[..], &["--depth=1"]].concat() } else { tags.to_vec() };
+        assert_eq!(in_clone(&tags).code, 0);
+        assert_ne!(in_clone(&["cat-file", "-e", &head]).code, 0, "the clone has main's commit");
+        let since = |revision: &str| -> Ran {
+            let args = ["verify", "--since", revision, "--pin", &pin];
+            repo.command("alice", &args).current_dir(&folder).output().unwrap().into()
+        };
+        for name in &names {
+            for revision in [name.clone(), format!("{name}^{{commit}}"), format!("{name}~0")] {
+                let ran = since(&revision);
+                assert_eq!(ran.code, 2, "{options:?} {revision}: {}{}", ran.out, ran.err);
+                let words = format!("for example refs/tags/{name}");
+                assert!(
+                    ran.err.contains("several meanings") && ran.err.contains(&words),
+                    "{}",
+                    ran.err
+                );
+            }
+        }
+        // A name that looks like no id, and the full name of a tag, are what they say.
+        for name in ["v2".to_owned(), format!("refs/tags/{}", names[0]), "tags/v2".to_owned()] {
+            assert_eq!(since(&name).code, 0, "{options:?} {name}: {}", since(&name).err);
+        }
+    }
+}
+
+#[test]
+fn a_tag_does_not_answer_for_a_name_below_refs() {
+    let repo = older_than_head();
+    repo.git_ok(&["tag", "v1", "HEAD"]);
+    repo.git_ok(&["update-ref", "refs/remotes/origin/main", "HEAD"]);
+    for name in ["heads/main", "remotes/origin/main", "tags/v1"] {
+        repo.fails(&["verify", "--since", name], 3);
+        // Git prefers the reference, which is what the name means.
+        repo.git_ok(&["update-ref", &format!("refs/tags/{name}"), "HEAD~1"]);
+        repo.fails(&["verify", "--since", name], 3);
+    }
+    for name in ["heads/gone", "remotes/origin/gone", "tags/gone"] {
+        for tag in [format!("refs/tags/{name}"), format!("refs/heads/{name}")] {
+            repo.git_ok(&["update-ref", &tag, "HEAD~1"]);
+            let said = repo.fails(&["verify", "--since", name], 1);
+            assert!(said.contains("no revision"), "{said}");
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! `bootseal exec`: its arguments and help.
 
+use crate::cli::seal::EnvDialect;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -17,6 +18,9 @@ pub(crate) struct Exec {
     /// in the file is expanded
     #[arg(long, value_name = "FILE")]
     pub(crate) env_file: Option<PathBuf>,
+    /// Read the .env file as this program does
+    #[arg(long, value_name = "PROGRAM", requires = "env_file")]
+    pub(crate) dialect: Option<EnvDialect>,
     /// Write each value to a file below DIR, in a memory file system; the program finds DIR in
     /// BOOTSEAL_FILES [default: a new folder in $XDG_RUNTIME_DIR, else /dev/shm]
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]

@@ -19,8 +19,10 @@ mod keygen;
 mod list;
 mod login;
 mod man;
+pub(crate) mod other_words;
 mod profile;
 mod propose;
+pub(crate) mod reference;
 mod rename;
 mod resolve;
 mod rotate;
@@ -56,7 +58,7 @@ pub(crate) use rename::Rename;
 pub(crate) use resolve::{Resolve, Take, Which};
 pub(crate) use rotate::Rotate;
 pub(crate) use route::Route;
-pub(crate) use seal::{Encoding, Format, Null, Seal};
+pub(crate) use seal::{Encoding, EnvDialect, Format, Null, Seal};
 pub(crate) use set::{Set, TypeOption};
 pub(crate) use sign::Sign;
 pub(crate) use unset::Unset;
@@ -77,9 +79,7 @@ use std::path::PathBuf;
     arg_required_else_help = true,
     disable_help_subcommand = true
 )]
-#[command(
-    after_help = "To begin: bootseal init, bootseal set acme.password, bootseal access add web1 --new-key web1.key\nTo log in to a vendor: bootseal profile --help\nTo try this without credentials: bootseal vendor --help"
-)]
+#[command(after_help = reference::main_help())]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: GlobalOptions,

@@ -1,5 +1,6 @@
 //! `bootseal propose`: its arguments and help.
 
+use crate::cli::TypeOption;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -28,6 +29,9 @@ pub(crate) struct Propose {
     /// Generate a random value of letters and digits [default length: 32]
     #[arg(long, value_name = "LENGTH", num_args = 0..=1, require_equals = true, default_missing_value = "32", conflicts_with = "from_file")]
     pub(crate) generate: Option<usize>,
+    /// The type of the value [default: text, or bytes if it is not UTF-8]
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) sort: Option<TypeOption>,
     /// Allow an empty value
     #[arg(long)]
     pub(crate) empty: bool,

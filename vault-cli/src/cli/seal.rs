@@ -45,6 +45,9 @@ pub(crate) struct Seal {
     /// The encoding of INPUT [default: utf-8, or as its byte order mark says]
     #[arg(long, value_name = "NAME")]
     pub(crate) encoding: Option<Encoding>,
+    /// Read a .env file as this program does
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) dialect: Option<EnvDialect>,
     /// In .properties, keep names with dots whole, instead of making tables of them
     #[arg(long)]
     pub(crate) flat: bool,
@@ -95,6 +98,16 @@ pub(crate) enum Encoding {
     Utf16Le,
     #[value(name = "utf-16be")]
     Utf16Be,
+}
+
+/// A program that reads `.env` files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EnvDialect {
+    PythonDotenv,
+    /// The package dotenv of npm
+    Node,
+    Compose,
+    Dotenvx,
 }
 
 /// Parses the number of a document, which is counted from 1.

@@ -10,7 +10,10 @@ use crate::ui::output::timestamp;
 use crate::ui::prompt::Consent;
 use crate::ui::review::Review;
 use crate::ui::review_row::{Row, cut};
-use bootseal_core::{Error, Kind, PropertyPath, Proposal, Shown, VerifiedFile, open_source};
+use bootseal_core::{
+    CanWrite, Error, Kind, PropertyPath, Proposal, Shown, ValueKind, Vault, VerifiedFile,
+    open_source,
+};
 use serde_json::json;
 use std::io::Read;
 use std::path::Path;
@@ -41,7 +44,7 @@ pub(crate) fn run(options: &Accept, context: &mut Context<'_>) -> Result<(), Exi
     };
     context.ui.agree(consent)?;
 
-    let known_to = target.change(context, |vault| {
+    let (known_to, types) = target.change(context, |vault| {
         if vault.consider(&proposal, now)? != before {
             let text =
                 format!("{} was changed during the prompt; nothing was written", proposal.path());
@@ -49,14 +52,21 @@ pub(crate) fn run(options: &Accept, context: &mut Context<'_>) -> Result<(), Exi
                 Failure::new(Kind::Conflict, text).with_help("To review it again: bootseal accept")
             );
         }
+        let kind = |vault: &Vault<CanWrite>| Some(vault.open(proposal.path()).ok()?.kind);
+        let was = kind(vault);
         vault.accept(&proposal, now)?;
-        Ok(vault
-            .file()
-            .known_to(proposal.proposed_at())
-            .into_iter()
-            .map(str::to_owned)
-            .collect::<Vec<_>>())
+        let known_to = vault.file().known_to(proposal.proposed_at());
+        let known_to: Vec<String> = known_to.into_iter().map(str::to_owned).collect();
+        Ok((known_to, was.zip(kind(vault))))
     })?;
+    if let Some((was, is)) = types.filter(|(was, is)| was != is) {
+        context.ui.warn(format_args!(
+            "{} was {}, and is {} now; an application may expect the former type",
+            proposal.path(),
+            named(was),
+            named(is)
+        ));
+    }
     if !known_to.is_empty() {
         let text = "was proposed before a member was removed, and counts as known to";
         context.ui.warn(format_args!(
@@ -81,6 +91,15 @@ pub(crate) fn run(options: &Accept, context: &mut Context<'_>) -> Result<(), Exi
         }))?;
     }
     Ok(())
+}
+
+/// The type of a value, in words.
+fn named(kind: ValueKind) -> &'static str {
+    match kind {
+        ValueKind::Text => "text",
+        ValueKind::Bytes => "bytes",
+        _ => "a number or another TOML value",
+    }
 }
 
 fn read(path: &Path, context: &mut Context<'_>) -> Result<String> {
@@ -128,7 +147,7 @@ fn refuse_new(path: &PropertyPath, allowed: bool) -> Result<()> {
 fn refuse_same_variable(path: &PropertyPath, file: &VerifiedFile) -> Result<()> {
     let name = variable::name_of(path);
     let special = SpecialTables::of_file(file);
-    let mut others = file.properties().map(|(other, _)| other);
+    let mut others = file.names().map(|(other, _)| other);
     let Some(other) = others.find(|other| !special.hold(other) && variable::name_of(other) == name)
     else {
         return Ok(());

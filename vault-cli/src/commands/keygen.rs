@@ -5,7 +5,7 @@ use crate::commands::access::add::{SHORT, no_passphrase};
 use crate::context::Context;
 use crate::trust::keyring::{self, passphrase_from};
 use crate::ui::failure::{Exit, Failure, Result};
-use bootseal_core::{Identity, IdentityFile, Kind, PrivateFile, Secret, Shown};
+use bootseal_core::{Identity, IdentityFile, Kind, PrivateFile, Secret, Shown, passphrase_length};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -80,10 +80,8 @@ fn passphrase(path: &Path, context: &mut Context<'_>) -> Result<Secret> {
         }
         None => return Err(no_passphrase()),
     };
-    let characters = passphrase
-        .expose_str(|text| text.strip_suffix('\n').unwrap_or(text).chars().count())
-        .unwrap_or(SHORT);
-    if characters == 0 {
+    let characters = passphrase_length(&passphrase)?;
+    if passphrase.expose(|bytes| matches!(bytes, b"" | b"\n")) {
         return Err(Failure::new(Kind::Usage, "the passphrase is empty; nothing was made"));
     }
     if characters < SHORT {

@@ -1,5 +1,6 @@
 //! `bootseal man`: prints manual pages, from the same definitions as `--help`.
 
+use crate::cli::reference::{ENVIRONMENT, EXEC_EXIT_CODES, EXIT_CODES, Entry, FILES};
 use crate::cli::{Cli, Man};
 use crate::context::Context;
 use crate::ui::failure::{Exit, Failure, Result};
@@ -62,14 +63,49 @@ fn page(command: &Command) -> Result<String> {
     if !examples.is_empty() {
         // Written line by line, because clap_mangen would join the lines.
         page.push_str(".SH EXAMPLES\n.nf\n");
+        let examples = examples.split("\n\nExit codes").next().unwrap_or_default();
         for line in examples.lines().filter(|line| !matches!(*line, "Examples:" | "Example:" | ""))
         {
-            page.push_str(&format!(
-                "\\&{}\n",
-                line.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq")
-            ));
+            page.push_str(&format!("\\&{}\n", escaped(line)));
         }
         page.push_str(".fi\n");
     }
+    let codes = if name == "BOOTSEAL-EXEC" { EXEC_EXIT_CODES } else { EXIT_CODES };
+    page.push_str(&section("EXIT STATUS", codes));
+    page.push_str(&section("ENVIRONMENT", ENVIRONMENT));
+    page.push_str(&section("FILES", FILES));
+    page.push_str(&see_also(command));
     Ok(page)
+}
+
+fn section(title: &str, entries: &[Entry]) -> String {
+    let mut text = format!(".SH \"{title}\"\n");
+    for (term, what) in entries {
+        text.push_str(&format!(".TP\n\\fB{}\\fR\n{}\n", escaped(term), escaped(what)));
+    }
+    text
+}
+
+/// The pages of the verbs below this one, or of the commands above it, and of other programs.
+fn see_also(command: &Command) -> String {
+    let own = command.get_display_name().unwrap_or("bootseal");
+    let below: Vec<String> = command
+        .get_subcommands()
+        .filter(|verb| !verb.is_hide_set())
+        .filter_map(|verb| verb.get_display_name().map(str::to_owned))
+        .collect();
+    let above = own.match_indices('-').map(|(at, _)| own[..at].to_owned());
+    let others: &[&str] = if own == "bootseal" { &["bootseal-gateway", "age", "git"] } else { &[] };
+    let names: Vec<String> = below
+        .into_iter()
+        .chain(above)
+        .chain(others.iter().map(|name| (*name).to_owned()))
+        .collect();
+    let pages = names.iter().map(|name| format!(".BR {} (1)", escaped(name)));
+    format!(".SH \"SEE ALSO\"\n{}\n", pages.collect::<Vec<_>>().join(",\n"))
+}
+
+/// Escapes a line of text for roff.
+fn escaped(line: &str) -> String {
+    line.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq")
 }

@@ -2,6 +2,7 @@
 
 use crate::cli::Propose;
 use crate::commands::value::Source;
+use crate::commands::value_type::Required;
 use crate::context::Context;
 use crate::trust::keyring::Keys;
 use crate::trust::locate::{self, OpenedFile};
@@ -35,6 +36,10 @@ pub(crate) fn run(options: &Propose, context: &mut Context<'_>) -> Result<(), Ex
     }
 
     let (kind, value) = source.read(&path, context)?;
+    let (kind, value) = match options.sort {
+        Some(sort) => Required::from(sort).sealed(&path, &value)?,
+        None => (kind, value),
+    };
     let note = options.note.as_deref().unwrap_or_default();
     let proposal = file
         .propose(&path, kind, &value, note, context.now())

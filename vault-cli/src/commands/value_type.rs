@@ -28,6 +28,20 @@ pub(super) struct Required {
     by_option: bool,
 }
 
+impl From<TypeOption> for Required {
+    fn from(option: TypeOption) -> Required {
+        let sort = match option {
+            TypeOption::Text => ValueType::Text,
+            TypeOption::Integer => ValueType::Integer,
+            TypeOption::Float => ValueType::Float,
+            TypeOption::Boolean => ValueType::Boolean,
+            TypeOption::Toml => ValueType::Toml,
+            TypeOption::Bytes => ValueType::Bytes,
+        };
+        Required { sort, by_option: true }
+    }
+}
+
 impl Required {
     /// The type that `--type` names, else that of the value which is there now. `None` if there is
     /// neither, or if the sealed value that is there does not open: then any type is right.
@@ -37,15 +51,7 @@ impl Required {
         vault: &Vault<CanWrite>,
     ) -> Option<Required> {
         if let Some(option) = option {
-            let sort = match option {
-                TypeOption::Text => ValueType::Text,
-                TypeOption::Integer => ValueType::Integer,
-                TypeOption::Float => ValueType::Float,
-                TypeOption::Boolean => ValueType::Boolean,
-                TypeOption::Toml => ValueType::Toml,
-                TypeOption::Bytes => ValueType::Bytes,
-            };
-            return Some(Required { sort, by_option: true });
+            return Some(option.into());
         }
         let sort = match vault.file().is_sealed(path)? {
             false => ValueType::of_readable(vault.file(), path)?,

@@ -8,13 +8,13 @@ use bootseal_core::{Error, Kind};
 use zeroize::Zeroizing;
 
 /// One `NAME=value`.
-pub(super) struct Pair {
-    pub(super) name: String,
-    pub(super) value: Zeroizing<String>,
+pub(crate) struct Pair {
+    pub(crate) name: String,
+    pub(crate) value: Zeroizing<String>,
     /// The line on which it begins, from 1.
-    pub(super) line: usize,
+    pub(crate) line: usize,
     /// Whether ` #` ended an unquoted value, so that a part of it may have been lost as a comment.
-    pub(super) comment_cut: bool,
+    pub(crate) comment_cut: bool,
 }
 
 /// Parses all pairs in order, including duplicate names. An error contains line and column, but no

@@ -1,13 +1,13 @@
 //! The input of `seal`: its properties, in any format.
 
-use crate::cli::{Encoding, Format};
+use crate::cli::{Encoding, EnvDialect, Format};
 use crate::context::Context;
 use crate::formats::ciphertext::ciphertext_in;
 use crate::formats::comments::{Comment, comments};
 use crate::formats::encoding::decoded;
 use crate::formats::input_property::InputProperty;
 use crate::formats::reading::Reading;
-use crate::formats::{env, json, problems, properties, tree, yaml};
+use crate::formats::{env, env_dialects, env_differences, json, problems, properties, tree, yaml};
 use crate::ui::failure::{Failure, Result, unreadable};
 use crate::ui::output::some_names;
 use bootseal_core::{
@@ -192,7 +192,7 @@ pub(super) fn parse(text: &str, path: &Path, format: Format, reading: Reading) -
     match format {
         Format::Toml => from_toml(text.to_owned(), path),
         Format::Properties => from_properties(text, path, reading),
-        Format::Env => from_env(text).map_err(in_file),
+        Format::Env => from_env(text, reading.dialect).map_err(in_file),
         Format::Json => json::parse(text, reading.nulls)
             .and_then(|(root, skipped)| {
                 from_tree(vec![root], problems::skipped(&skipped).into_iter().collect())
@@ -312,9 +312,18 @@ fn unlike_java(names: &[String], encoding: Option<Encoding>) -> Option<String> {
     }
 }
 
-fn from_env(text: &str) -> Result<Input, Error> {
+fn from_env(text: &str, dialect: Option<EnvDialect>) -> Result<Input, Error> {
     let (mut found, mut cut) = (Found::default(), Vec::new());
-    for pair in env::parse(text)? {
+    let pairs = match dialect {
+        Some(dialect) => env_dialects::parse(text, dialect)?,
+        None => env::parse(text).map_err(|error| {
+            error.with_help("If another program reads this file: --dialect python-dotenv, node, compose or dotenvx. If not, write the value in single quotes.")
+        })?,
+    };
+    if dialect.is_none() {
+        found.remarks.extend(env_differences::remarks(text, &pairs));
+    }
+    for pair in pairs {
         let property =
             PropertyPath::new(vec![pair.name]).map_err(|error| error.at_line(pair.line, 1))?;
         if pair.comment_cut {

@@ -1,6 +1,6 @@
 //! How the text of an input is read: the choices of the user, and those of an importer.
 
-use crate::cli::Encoding;
+use crate::cli::{Encoding, EnvDialect};
 
 /// The choices for one input.
 #[derive(Clone, Copy, Debug, Default)]
@@ -9,6 +9,8 @@ pub(crate) struct Reading {
     pub(crate) documents: Documents,
     /// Whether a name of a `.properties` file is one name, although it contains dots.
     pub(crate) flat: bool,
+    /// Whose reading of a `.env` file is wanted; our own if none is named.
+    pub(crate) dialect: Option<EnvDialect>,
     /// The encoding; UTF-8 if none is named.
     pub(crate) encoding: Option<Encoding>,
 }

@@ -14,3 +14,4 @@ pub(crate) mod objects;
 pub(crate) mod command;
 pub(crate) mod repository;
 mod revisions;
+mod sealed_form;

@@ -4,7 +4,7 @@
 use crate::git::command::not_here;
 use crate::git::repository::Repository;
 use crate::ui::failure::Result;
-use bootseal_core::Shown;
+use bootseal_core::{MAX_FILE, Shown};
 use std::collections::BTreeMap;
 
 /// A file of a commit or of the index.
@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 pub(crate) struct Entry {
     mode: String,
     pub(crate) id: String,
+    /// The size in bytes of a file of a commit, if git has it in this clone.
+    size: Option<u64>,
 }
 
 impl Entry {
@@ -22,7 +24,25 @@ impl Entry {
 
     /// Whether it has content here: a file or a link.
     pub(crate) fn is_blob(&self) -> bool {
-        self.is_regular() || self.mode.starts_with("120")
+        self.is_regular() || self.is_link()
+    }
+
+    pub(crate) fn is_link(&self) -> bool {
+        self.mode.starts_with("120")
+    }
+
+    pub(crate) fn is_submodule(&self) -> bool {
+        self.mode.starts_with("160")
+    }
+
+    /// Whether it is a file that is not too large for a sealed file.
+    pub(crate) fn may_be_sealed(&self) -> bool {
+        self.is_regular() && self.size.is_none_or(|size| size <= MAX_FILE as u64)
+    }
+
+    /// Whether it has the content of `other`, and is a file, a link or a submodule as that is.
+    pub(crate) fn is_same(&self, other: &Entry) -> bool {
+        self.id == other.id && self.mode.get(..3) == other.mode.get(..3)
     }
 }
 
@@ -38,7 +58,8 @@ impl Repository {
     /// [`Kind::Io`](bootseal_core::Kind::Io) if git cannot say, for example because the clone lacks a folder of the commit.
     pub(crate) fn entry(&self, place: &str, name: &str) -> Result<Option<Entry>> {
         let Some(stage) = place.strip_prefix(':') else {
-            let found = self.listed(place, &["ls-tree", "-z", "--full-tree", place, "--", name])?;
+            let found =
+                self.listed(place, &["ls-tree", "-l", "-z", "--full-tree", place, "--", name])?;
             return Ok(found
                 .into_iter()
                 .find_map(|(other, entry)| (other == name).then_some(entry)));
@@ -54,19 +75,21 @@ impl Repository {
     /// # Errors
     /// [`Kind::Io`](bootseal_core::Kind::Io) as for [`Repository::entry`].
     pub(crate) fn entries(&self, commit: &str) -> Result<BTreeMap<String, Entry>> {
-        let all = ["ls-tree", "-r", "-z", "--full-tree", commit];
+        let all = ["ls-tree", "-r", "-l", "-z", "--full-tree", commit];
         Ok(self.listed(commit, &all)?.into_iter().collect())
     }
 
-    /// The files of `git ls-tree -z`: "MODE TYPE ID\tNAME".
+    /// The files of `git ls-tree -l -z`: "MODE TYPE ID SIZE\tNAME". A submodule, and a file that this
+    /// clone lacks, have no size.
     fn listed(&self, commit: &str, args: &[&str]) -> Result<Vec<(String, Entry)>> {
         let list = self.try_ask(args)?.map_err(|_| not_here(&format!("the files of {commit}")))?;
         let entry = |row: &[u8]| {
             let row = String::from_utf8_lossy(row);
             let (facts, name) = row.split_once('\t')?;
-            let mut facts = facts.split(' ');
+            let mut facts = facts.split_ascii_whitespace();
             let (mode, id) = (facts.next()?.to_owned(), facts.nth(1)?.to_owned());
-            Some((name.to_owned(), Entry { mode, id }))
+            let size = facts.next().and_then(|size| size.parse().ok());
+            Some((name.to_owned(), Entry { mode, id, size }))
         };
         Ok(list.split(|byte| *byte == 0).filter_map(entry).collect())
     }
@@ -115,7 +138,7 @@ pub(crate) fn staged(list: &[u8]) -> Vec<(String, String, Entry)> {
         let (facts, name) = row.split_once('\t')?;
         let mut facts = facts.split(' ').map(str::to_owned);
         let (mode, id, stage) = (facts.next()?, facts.next()?, facts.next()?);
-        Some((name.to_owned(), stage, Entry { mode, id }))
+        Some((name.to_owned(), stage, Entry { mode, id, size: None }))
     };
     list.split(|byte| *byte == 0).filter_map(entry).collect()
 }

@@ -26,6 +26,12 @@ const MEANINGS: [(&str, &str); 5] = [
     ("refs/remotes/", "/HEAD"),
 ];
 
+/// The beginnings of short names that mean exactly one reference, below `refs/`.
+const BELOW_REFS: [&str; 3] = ["heads/", "remotes/", "tags/"];
+/// The settings of a partial clone, and the branches that a clone fetches.
+const OF_CLONE: &str =
+    r"^(extensions\.partialclone|remote\..*\.(promisor|partialclonefilter|fetch))$";
+
 impl Repository {
     /// Returns the commit of a revision.
     ///
@@ -94,6 +100,9 @@ impl Repository {
         let whole = match name {
             "HEAD" | "@" => Some(self.head()?.is_some()),
             full if full.starts_with("refs/") => Some(exists(full)?),
+            short if BELOW_REFS.iter().any(|start| short.starts_with(start)) => {
+                Some(exists(&format!("refs/{short}"))?)
+            }
             _ => None,
         };
         match whole {
@@ -123,7 +132,11 @@ impl Repository {
             && !meanings.is_empty()
         {
             let ids = self.ask(&["rev-parse", &format!("--disambiguate={id}")])?;
-            meanings.extend(String::from_utf8_lossy(&ids).lines().map(|id| format!("object {id}")));
+            let ids = String::from_utf8_lossy(&ids);
+            meanings.extend(ids.lines().map(|id| format!("object {id}")));
+            if ids.is_empty() && self.may_lack_commits()? {
+                meanings.push(format!("a commit {id} that this clone may lack"));
+            }
         }
         if meanings.len() < 2 {
             return Ok(());
@@ -140,6 +153,24 @@ impl Repository {
             }
         };
         Err(Failure::new(Kind::Usage, text).with_help(help))
+    }
+
+    /// Whether the clone was made so that it lacks commits of its remote: it is shallow or partial, or
+    /// it fetches only some branches.
+    fn may_lack_commits(&self) -> Result<bool> {
+        if self.is_shallow()? {
+            return Ok(true);
+        }
+        let settings = self.try_ask(&["config", "--get-regexp", OF_CLONE])?.unwrap_or_default();
+        let settings = String::from_utf8_lossy(&settings);
+        let (fetched, others): (Vec<_>, Vec<_>) = settings
+            .lines()
+            .filter_map(|line| line.split_once(' '))
+            .partition(|(key, _)| key.ends_with(".fetch"));
+        let is_every = |(_, refs): &(&str, &str)| {
+            refs.starts_with("+refs/heads/*:") || refs.starts_with("+refs/*:")
+        };
+        Ok(!others.is_empty() || (!fetched.is_empty() && !fetched.iter().any(is_every)))
     }
 
     /// What `name` means at a remote: a branch of it, whether or not this clone has fetched it.

@@ -1,13 +1,12 @@
 //! dotenvx: a `.env` file in which each value is encrypted for a secp256k1 key (ECIES with
 //! AES-256-GCM).
 //!
-//! The dialect is dotenv's own, which differs from the one that `seal` reads: an unquoted value
-//! ends at the first `#`, `"…"` has the escapes `\n`, `\r` and `\t` only, and a name may be
-//! followed by a colon. `${…}` and `$(…)`, which dotenvx expands and runs, are taken literally.
+//! The dialect is dotenvx's own, which differs from the one that `seal` reads. `${…}` and `$(…)`,
+//! which dotenvx expands and runs, are taken literally.
 
 use super::{Imported, KeySource, Leaf, unhex, wrong};
 use crate::context::Context;
-use crate::formats::{Entries, Node};
+use crate::formats::{Entries, Node, dotenvx_pairs};
 use crate::import::{cipher, key_source};
 use crate::ui::failure::Result;
 use aes_gcm::aead::consts::U16;
@@ -32,7 +31,7 @@ pub(crate) fn import(
     keys: &KeySource<'_>,
     context: &mut Context<'_>,
 ) -> Result<Imported> {
-    let pairs = parse(text.strip_prefix('\u{feff}').unwrap_or(text))
+    let pairs = dotenvx_pairs(text.strip_prefix('\u{feff}').unwrap_or(text))
         .map_err(|error| error.in_file(path))?;
     let (own, values): (Vec<_>, Vec<_>) =
         pairs.into_iter().partition(|pair| is_own(&pair.name, PUBLIC));
@@ -158,7 +157,7 @@ fn keys_in(secret: &Secret) -> Result<Vec<SecretKey>, Error> {
         let text = std::str::from_utf8(bytes)
             .map_err(|_| Error::new(Kind::Malformed, "a key file is not UTF-8"))?;
         let lines = match text.contains('=') {
-            true => parse(text)?
+            true => dotenvx_pairs(text)?
                 .into_iter()
                 .filter(|pair| is_own(&pair.name, PRIVATE))
                 .map(|pair| pair.value)
@@ -195,76 +194,6 @@ fn open(key: &SecretKey, blob: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     cipher::gcm::<U16>(&*key, nonce, b"", text, tag)
 }
 
-struct Pair {
-    name: String,
-    value: Zeroizing<String>,
-}
-
-/// Parses as dotenv does, but an invalid line, which dotenv skips, is an error.
-fn parse(text: &str) -> Result<Vec<Pair>, Error> {
-    let text = Zeroizing::new(text.replace("\r\n", "\n").replace('\r', "\n"));
-    let mut pairs = Vec::new();
-    let mut rest = text.as_str();
-    loop {
-        rest = rest.trim_start();
-        if rest.is_empty() {
-            return Ok(pairs);
-        }
-        if rest.starts_with('#') {
-            rest = after_line(rest);
-            continue;
-        }
-        let begun = text.len() - rest.len();
-        let exported = rest.strip_prefix("export").filter(|after| after.starts_with([' ', '\t']));
-        rest = exported.unwrap_or(rest).trim_start();
-        let end = rest
-            .find(|next: char| !(next.is_ascii_alphanumeric() || "_.-".contains(next)))
-            .unwrap_or(rest.len());
-        let (name, after) = rest.split_at(end);
-        let after = after.trim_start_matches([' ', '\t']);
-        let value = after
-            .strip_prefix('=')
-            .or_else(|| after.strip_prefix(':').filter(|after| after.starts_with([' ', '\t'])));
-        let Some(value) = value.filter(|_| !name.is_empty()) else {
-            let line = text[..begun].matches('\n').count() + 1;
-            return Err(Error::new(Kind::Malformed, "is not NAME=value").at_line(line, 1));
-        };
-        let (value, after) = read_value(value.trim_start_matches([' ', '\t']));
-        pairs.push(Pair { name: name.to_owned(), value });
-        rest = after_line(after);
-    }
-}
-
-fn after_line(text: &str) -> &str {
-    text.split_once('\n').map_or("", |(_, rest)| rest)
-}
-
-fn read_value(text: &str) -> (Zeroizing<String>, &str) {
-    let quote = text.chars().next().filter(|first| "'\"`".contains(*first));
-    if let Some(quote) = quote {
-        // An escaped quote does not end the value; the backslash stays in the value.
-        let mut escaped = false;
-        let end = text[1..].find(|next| {
-            let ends = next == quote && !escaped;
-            escaped = next == '\\' && !escaped;
-            ends
-        });
-        if let Some(end) = end {
-            let inner = &text[1..=end];
-            let value = match quote {
-                '"' => Zeroizing::new(
-                    inner.replace("\\n", "\n").replace("\\r", "\r").replace("\\t", "\t"),
-                ),
-                _ => Zeroizing::new(inner.to_owned()),
-            };
-            return (value, &text[end + 2..]);
-        }
-    }
-    let line = &text[..text.find('\n').unwrap_or(text.len())];
-    let value = &line[..line.find('#').unwrap_or(line.len())];
-    (Zeroizing::new(value.trim().to_owned()), &text[line.len()..])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -273,7 +202,7 @@ mod tests {
     #[test]
     fn the_dialect_is_that_of_dotenv() {
         let text = "A=1 # c\nexport B = x y#z\nC: 'l1\nl2 #'\nD=\"a\\\"b\\n\"\r\nE=\n# F=1\nG=`\"'`\nH='open\n";
-        let pairs = parse(text).unwrap();
+        let pairs = dotenvx_pairs(text).unwrap();
         let pairs: Vec<(&str, &str)> =
             pairs.iter().map(|pair| (pair.name.as_str(), pair.value.as_str())).collect();
         let wanted = [
@@ -287,21 +216,21 @@ mod tests {
         ];
         assert_eq!(pairs, wanted);
         assert_eq!(
-            parse("A=1\nnothing\n").err().unwrap().to_string(),
-            "line 2, column 1: is not NAME=value"
+            dotenvx_pairs("A=1\nnothing\n").err().unwrap().to_string(),
+            "line 2, column 1: is not NAME=value, or its value cannot be read"
         );
     }
 
     #[test]
     fn the_parsing_time_is_linear_in_the_length() {
         // This would take seconds if each line counted all lines before it.
-        assert_eq!(parse(&"A=1\n".repeat(1 << 18)).unwrap().len(), 1 << 18);
+        assert_eq!(dotenvx_pairs(&"A=1\n".repeat(1 << 18)).unwrap().len(), 1 << 18);
     }
 
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text in "([A-C=:#'\"`\\\\ \n\r\u{e4}]|export ){0,40}") {
-            let _ = parse(&text);
+            let _ = dotenvx_pairs(&text);
         }
     }
 }

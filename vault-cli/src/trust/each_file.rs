@@ -64,7 +64,7 @@ fn run<T, Json: Document>(
         {
             Err(failure) if !several => return Err(failure.into()),
             Err(failure) => {
-                worst = worse(worst, failure.kind().exit_code());
+                worst = worse(worst, failure.exit_code());
                 match context.ui.style.json {
                     true => {
                         let document = json!({ "file": name, "error": failure.json() });

@@ -126,18 +126,19 @@ impl Target {
         note_older(&file, &self.path, context)?;
         let mut vault = file.open_for_writing(&self.keys.identities)?;
         let working = context.ui.working("sealing");
-        let had_rules = vault.file().has_rules();
+        let rules = vault.file().sealing_names();
         let result = change(&mut vault)?;
-        if had_rules {
+        if rules.is_some() {
             Rules::refuse_end(vault.file())?;
         }
+        let gone = Rules::gone(rules, vault.file());
         let remark = self.keep_rules(vault.file(), &lock)?;
         save(vault, 0, &self.path, context, |text| {
             lock.write(text)?;
             drop(working);
             Ok(())
         })?;
-        if let Some(remark) = remark {
+        for remark in gone.into_iter().chain(remark) {
             context.ui.warn(remark);
         }
         Ok(result)

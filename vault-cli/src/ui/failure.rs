@@ -17,7 +17,12 @@ struct Facts {
     file: Option<String>,
     property: Option<String>,
     help: Option<String>,
+    /// Whether the user pressed Ctrl-C.
+    interrupted: bool,
 }
+
+/// The exit code of a program that ends after Ctrl-C, as shells report it: 128 and SIGINT.
+const INTERRUPTED: u8 = 130;
 
 pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
 
@@ -31,6 +36,7 @@ impl Failure {
             file: None,
             property: None,
             help: None,
+            interrupted: false,
         }))
     }
 
@@ -67,6 +73,20 @@ impl Failure {
         self
     }
 
+    /// Marks the failure as the result of Ctrl-C at a prompt.
+    pub(crate) fn by_interrupt(mut self) -> Failure {
+        self.0.interrupted = true;
+        self
+    }
+
+    pub(crate) fn is_interrupt(&self) -> bool {
+        self.0.interrupted
+    }
+
+    pub(crate) fn exit_code(&self) -> u8 {
+        if self.0.interrupted { INTERRUPTED } else { self.0.kind.exit_code() }
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         self.0.kind
     }
@@ -93,6 +113,7 @@ impl From<Error> for Failure {
             file: error.file().map(|file| Shown::path(file).to_string()),
             property: error.property().map(str::to_owned),
             help: error.help().map(str::to_owned),
+            interrupted: false,
         }))
     }
 }
@@ -106,6 +127,7 @@ impl From<bootseal::Error> for Failure {
             file: None,
             property: None,
             help: error.help().map(str::to_owned),
+            interrupted: false,
         }))
     }
 }

@@ -170,7 +170,9 @@ fn is_user_name(path: &PropertyPath) -> bool {
 
 /// The error of a prompt that received no answer.
 pub(crate) fn no_answer(error: std::io::Error) -> Failure {
-    Failure::new(Kind::NoTerminal, format!("no answer from the terminal: {error}"))
+    let interrupted = error.kind() == std::io::ErrorKind::Interrupted;
+    let failure = Failure::new(Kind::NoTerminal, format!("no answer from the terminal: {error}"));
+    if interrupted { failure.by_interrupt() } else { failure }
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bootseal_memory::{Arena, Room, Secret, SecretBuf};
 use icu_normalizer::ComposingNormalizerBorrowed;
+use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
+use icu_properties::{CodePointMapData, CodePointSetData};
 use std::fmt;
 use std::path::Path;
 
@@ -212,6 +214,36 @@ impl Text {
             _ => Err(Error::new(Kind::Usage, "the passphrase is not UTF-8")),
         }
     }
+}
+
+/// The number of characters of a passphrase that somebody who guesses has to find: of its normalised
+/// form, from which the key is derived, without its final newline. Characters of no width, such as
+/// combining marks and zero-width spaces, do not count.
+///
+/// # Errors
+/// [`Kind::Usage`] if the passphrase is not UTF-8; [`Kind::Io`] if there is not enough memory.
+///
+/// ```
+/// use bootseal_core::{Secret, passphrase_length};
+/// let length = |text: &str| passphrase_length(&Secret::copy_of(text.as_bytes())?);
+/// assert_eq!(length("gru\u{308}n\n")?, 4);
+/// assert_eq!(length("a\u{200b}b\u{301}\u{302}")?, 2);
+/// # Ok::<(), bootseal_core::Error>(())
+/// ```
+pub fn passphrase_length(passphrase: &Secret) -> Result<usize> {
+    let counted = |text: &str| text.chars().filter(|character| has_width(*character)).count();
+    Text::of(passphrase)?
+        .0
+        .expose_str(counted)
+        .map_err(|_| Error::new(Kind::Usage, "the passphrase is not UTF-8"))
+}
+
+/// Whether a character takes space of its own.
+fn has_width(character: char) -> bool {
+    use GeneralCategory::{Control, EnclosingMark, Format, NonspacingMark};
+    let category = CodePointMapData::<GeneralCategory>::new().get(character);
+    !matches!(category, Control | EnclosingMark | Format | NonspacingMark)
+        && !CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character)
 }
 
 struct Page {

@@ -119,10 +119,10 @@ impl Vault<CanWrite> {
     /// recipient, this is an addition. Any other change is a removal and an addition in one step,
     /// with the effects and the return value of [`Vault::remove_access`]. If the recipient stays
     /// the same, no value is returned or marked as known, because the member can still read all of
-    /// them.
+    /// them, and the member keeps a passphrase.
     ///
     /// # Errors
-    /// As [`Vault::remove_access`] and [`Vault::add_access`].
+    /// As [`Vault::remove_access`], [`Vault::add_access`] and [`Access::in_place_of`].
     ///
     /// ```
     /// # let mut vault = bootseal_fixtures::vault("");
@@ -137,6 +137,7 @@ impl Vault<CanWrite> {
         let at = self.position(&access.name)?;
         self.refuse_taken(&access, Some(at))?;
         let mut list = self.file.header.access.clone();
+        let access = access.in_place_of(&list[at])?;
         let before = std::mem::replace(&mut list[at], access.clone());
         if !list.iter().any(|access| access.role == Role::Writer) {
             return Err(Error::new(

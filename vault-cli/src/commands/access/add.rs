@@ -15,6 +15,7 @@ use crate::ui::review_row::Row;
 use crate::ui::tables;
 use bootseal_core::{
     Access, Cost, Identity, Kind, Pin, PrivateFile, Recipient, Role, Shown, VaultId, VerifiedFile,
+    passphrase_length,
 };
 use std::path::{Path, PathBuf};
 
@@ -40,7 +41,12 @@ pub(crate) fn run(options: &AccessAdd, context: &mut Context<'_>) -> Result<(), 
         .collect();
     let none_left = found.iter().all(|(_, target)| target.is_err());
     let (access, identity) = match recipient {
-        Some(recipient) => (Access::new(&options.name, role, recipient)?, None),
+        // A recipient that is derived from a passphrase may be in one of several files only.
+        Some(recipient) => {
+            let access = Access::new(&options.name, role, recipient)?;
+            let kept = seen.iter().try_fold(access, Access::in_place_of)?;
+            (kept, None)
+        }
         None if theirs && !none_left => (by_passphrase(options, role, &seen, fd, context)?, None),
         None => {
             let identity = Identity::generate()?;
@@ -239,9 +245,7 @@ fn by_passphrase(
         }
         None => return Err(no_passphrase()),
     };
-    let short = passphrase
-        .expose_str(|text| text.trim_end_matches('\n').chars().count() < SHORT)
-        .unwrap_or(true);
+    let short = passphrase_length(&passphrase)? < SHORT;
     let text = "the passphrase has fewer than 12 characters: anyone who has the file, even from git's history, can guess it offline";
     if short && role == Role::Writer {
         return Err(Failure::new(Kind::Usage, format!("{text}, and then sign"))

@@ -53,8 +53,7 @@ pub(crate) fn run(context: &mut Context<'_>) -> Result<(), Exit> {
     findings.retain(|finding| reported.insert(finding.clone()));
     bootseal_memory::harden();
 
-    let worst =
-        failures.iter().fold(0, |worst, (_, failure)| worse(worst, failure.kind().exit_code()));
+    let worst = failures.iter().fold(0, |worst, (_, failure)| worse(worst, failure.exit_code()));
     if context.ui.style.json {
         let failed = failures.iter().map(
             |(path, failure)| json!({ "file": path.to_string_lossy(), "error": failure.json() }),

@@ -47,7 +47,13 @@ fn start(options: &Exec, context: &mut Context<'_>) -> Result<u8, NotStarted> {
         keys.unlock(&file, context)?;
     }
     let seen = (file.vault_id(), file.generation());
-    let values = values(wanted, file, &keys)?;
+    let (values, unfit) = selection.fitting(values(wanted, file, &keys)?)?;
+    for slot in unfit {
+        let why = "its value contains a NUL byte, which a variable cannot contain";
+        context.ui.warn(format_args!(
+            "{slot} is left out: {why}. To pass the value as a file: bootseal exec --files"
+        ));
+    }
     let folder = match &options.files {
         None => None,
         Some(None) => Some(MemoryFolder::create(context)?),

@@ -19,7 +19,9 @@ pub(super) struct NotStarted(pub(super) u8, pub(super) Failure);
 
 impl<E: Into<Failure>> From<E> for NotStarted {
     fn from(error: E) -> NotStarted {
-        NotStarted(OWN_FAILURE, error.into())
+        let failure = error.into();
+        let code = if failure.is_interrupt() { failure.exit_code() } else { OWN_FAILURE };
+        NotStarted(code, failure)
     }
 }
 

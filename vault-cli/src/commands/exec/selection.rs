@@ -59,7 +59,7 @@ impl Selection {
             .map(|prefix| prefix.parse())
             .collect::<Result<Vec<ValueName>, Error>>()?;
         let mut named = match &options.env_file {
-            Some(path) => of_env_file(path, &options.env, context)?,
+            Some(path) => of_env_file(path, options, context)?,
             None => Vec::new(),
         };
         for pair in &options.env {
@@ -147,10 +147,12 @@ impl Selection {
 /// program needs an option `--env` of the user.
 fn of_env_file(
     path: &Path,
-    by_user: &[String],
+    options: &Exec,
     context: &mut Context<'_>,
 ) -> Result<Vec<(String, Source)>> {
-    let input = formats::read(path, Some(Format::Env), Reading::default(), context)?;
+    let reading = Reading { dialect: options.dialect, ..Reading::default() };
+    let by_user = &options.env;
+    let input = formats::read(path, Some(Format::Env), reading, context)?;
     for remark in &input.remarks {
         context.ui.warn(remark);
     }
@@ -265,15 +267,6 @@ pub(super) fn values(
             values.push((slot, value));
         }
     }
-    for (slot, value) in &values {
-        if matches!(slot, Slot::Variable(_)) && value.expose(|bytes| bytes.contains(&0)) {
-            let what = format!(
-                "the value for {slot} contains a NUL byte, which a variable cannot contain"
-            );
-            return Err(Failure::new(Kind::Conflict, what)
-                .with_help("Pass it as a file, with --files, or leave it out."));
-        }
-    }
     Ok(values)
 }
 
@@ -284,8 +277,32 @@ pub(super) fn needs_key(wanted: &[(Slot, Source)], file: &VerifiedFile) -> bool 
 }
 
 impl Selection {
+    /// Leaves out the values that a variable cannot contain, and returns their destinations too.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] if the user named such a value.
+    pub(super) fn fitting(&self, values: Values) -> Result<(Values, Vec<Slot>)> {
+        let unfit = |slot: &Slot, value: &Secret| {
+            matches!(slot, Slot::Variable(_)) && value.expose(|bytes| bytes.contains(&0))
+        };
+        let (unfit, values): (Values, Values) =
+            values.into_iter().partition(|(slot, value)| unfit(slot, value));
+        let left_out: Vec<Slot> = unfit.into_iter().map(|(slot, _)| slot).collect();
+        let named = |slot: &&Slot| matches!(slot, Slot::Variable(name) if self.named.iter().any(|(other, _)| other == name));
+        match left_out.iter().find(named) {
+            None => Ok((values, left_out)),
+            Some(slot) => Err(Failure::new(
+                Kind::Conflict,
+                format!(
+                    "the value for {slot} contains a NUL byte, which a variable cannot contain"
+                ),
+            )
+            .with_help("Pass it as a file, with --files, or leave it out.")),
+        }
+    }
+
     /// The values of a file that has changed.
     pub(super) fn values_of(&self, file: VerifiedFile, keys: &Keys) -> Result<Values> {
-        values(self.wanted(&file)?, file, keys)
+        Ok(self.fitting(values(self.wanted(&file)?, file, keys)?)?.0)
     }
 }

@@ -45,6 +45,7 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
         false => None,
     };
     let reading = reading(options.null, options.document, options.flat, options.encoding);
+    let reading = Reading { dialect: options.dialect, ..reading };
     let input = read(&options.input, options.format, reading, context)?;
     for remark in &input.remarks {
         context.ui.warn(remark);
@@ -173,7 +174,7 @@ pub(crate) fn reading(
         Some(Null::Empty) => Nulls::Empty,
     };
     let documents = document.map_or(Documents::One, Documents::Number);
-    Reading { nulls, documents, flat, encoding }
+    Reading { nulls, documents, flat, encoding, dialect: None }
 }
 
 /// Refuses to add to a file with options that would set its access list.

@@ -93,7 +93,6 @@ pub(super) fn ask(
     if count > LISTED {
         text.push_str(&format!("\n  … and {} more; `edit` shows all", count - LISTED));
     }
-    context.ui.note(text);
     let all = names.len();
     let question = match count {
         0 => format!("Seal all {all}, or edit the choice? [all/edit] "),
@@ -101,7 +100,7 @@ pub(super) fn ask(
             "Seal all {all}, the {count} suggested, or edit the choice? [all/suggested/edit] "
         ),
     };
-    match context.ui.ask_word(&question)?.as_str() {
+    match context.ui.ask_word(&format!("{text}\n{question}"))?.as_str() {
         "all" | "a" => Ok(Rest::All),
         "suggested" | "s" if count > 0 => Ok(Rest::These(suggested)),
         "edit" | "e" => edited(path, &names, &suggested, context).map(Rest::These),

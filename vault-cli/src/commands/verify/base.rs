@@ -2,7 +2,7 @@
 
 use crate::git::command::not_here;
 use crate::git::history::Gap;
-use crate::git::objects::{Entry, is_sealed, staged};
+use crate::git::objects::{Entry, is_sealed};
 use crate::git::repository::Repository;
 use crate::git::version::Version;
 use crate::ui::failure::{Failure, Result};
@@ -12,9 +12,9 @@ use std::collections::{BTreeMap, HashSet};
 
 /// The files of a commit.
 pub(super) struct Base {
-    repository: Repository,
+    pub(super) repository: Repository,
     commit: String,
-    files: BTreeMap<String, Entry>,
+    pub(super) files: BTreeMap<String, Entry>,
     sealed: OnceCell<Vec<Version>>,
 }
 
@@ -34,6 +34,11 @@ impl Base {
 
     pub(super) fn has(&self, name: &str) -> bool {
         self.files.get(name).is_some_and(Entry::is_blob)
+    }
+
+    /// Whether the commit has this entry under this name.
+    pub(super) fn has_same(&self, name: &str, entry: &Entry) -> bool {
+        self.files.get(name).is_some_and(|old| old.is_same(entry))
     }
 
     /// The files that are sealed files by their name.
@@ -67,8 +72,8 @@ impl Base {
         Ok(there.any(|(other, entry)| is_sealed(other) || sealed.contains(entry.id.as_str())))
     }
 
-    /// The signed versions that a new file may be a copy of: those in files that end in `.toml`, and
-    /// in files that are gone or changed in the index, whatever their names are.
+    /// The signed versions that a new file may be a copy of: those in all files, whatever their names
+    /// are.
     ///
     /// # Errors
     /// [`Kind::Io`] if git does not have one of these files in this clone; [`Kind::WrongVault`] if
@@ -77,56 +82,25 @@ impl Base {
         if let Some(known) = self.sealed.get() {
             return Ok(known);
         }
-        let here = self.index()?;
-        let is_candidate = |name: &String, entry: &Entry| {
-            name.to_lowercase().ends_with(".toml")
-                || here.get(name).is_none_or(|now| now.id != entry.id)
-        };
-        let candidates = self
-            .files
-            .iter()
-            .filter(|(name, entry)| entry.is_regular() && is_candidate(name, entry));
-        let ids: HashSet<String> = candidates.map(|(_, entry)| entry.id.clone()).collect();
-        let versions = self.signed(ids, &self.commit)?;
-        Ok(self.sealed.get_or_init(|| versions))
-    }
-
-    /// The names of the files in the index that the commit lacks or has with other content, and that
-    /// are signed sealed files by their content, whatever their names are.
-    ///
-    /// # Errors
-    /// As for [`Base::sealed`].
-    pub(super) fn new_sealed(&self) -> Result<Vec<String>> {
-        let mut here = self.index()?;
-        here.retain(|name, entry| {
-            entry.is_regular() && self.files.get(name).is_none_or(|old| old.id != entry.id)
-        });
-        let ids = here.values().map(|entry| entry.id.clone()).collect();
-        let signed = self.signed(ids, "the index")?;
-        let signed: HashSet<&str> = signed.iter().filter_map(Version::blob_id).collect();
-        here.retain(|_, entry| signed.contains(entry.id.as_str()));
-        Ok(here.into_keys().collect())
-    }
-
-    /// The files in the index, by their names.
-    fn index(&self) -> Result<BTreeMap<String, Entry>> {
-        let list = self.repository.ask(&["ls-files", "--stage", "-z"])?;
-        Ok(staged(&list).into_iter().map(|(name, _, entry)| (name, entry)).collect())
-    }
-
-    /// Reads these blobs of `place`, and keeps those that are signed versions.
-    fn signed(&self, ids: HashSet<String>, place: &str) -> Result<Vec<Version>> {
+        let candidates = self.files.values().filter(|entry| entry.may_be_sealed());
+        let ids: HashSet<String> = candidates.map(|entry| entry.id.clone()).collect();
         let found = self.repository.signed_among(ids.into_iter().collect())?;
-        match found.gap {
-            None => Ok(found.versions),
-            Some(Gap::Limits) => Err(Failure::new(
-                Kind::WrongVault,
-                format!(
-                    "the files of {} are too large to find all sealed files among them",
-                    Shown(place)
-                ),
-            )),
-            Some(_) => Err(not_here(&format!("every file of {place}"))),
-        }
+        complete(found.gap, &self.commit)?;
+        Ok(self.sealed.get_or_init(|| found.versions))
+    }
+}
+
+/// Refuses to go on if some files of `place` were not read.
+pub(super) fn complete(gap: Option<Gap>, place: &str) -> Result<()> {
+    match gap {
+        None => Ok(()),
+        Some(Gap::Limits) => Err(Failure::new(
+            Kind::WrongVault,
+            format!(
+                "the files of {} are too large to find all sealed files among them",
+                Shown(place)
+            ),
+        )),
+        Some(_) => Err(not_here(&format!("every file of {place}"))),
     }
 }

@@ -3,6 +3,7 @@
 
 mod as_loader;
 mod base;
+mod changed;
 pub(crate) mod since;
 
 use crate::cli::{SinceFormat, Verify};
@@ -31,11 +32,18 @@ pub(crate) fn run(options: &Verify, context: &mut Context<'_>) -> Result<(), Exi
     let files = match &since {
         _ if !named.is_empty() => expand(&named)?,
         Some(since) => {
-            let (there, gone) = since.files()?;
-            for path in gone {
-                context.ui.warn(format_args!("{} no longer exists", Shown::path(&path)));
+            let files = since.files()?;
+            for path in &files.gone {
+                context.ui.warn(format_args!("{} no longer exists", Shown::path(path)));
             }
-            there
+            let unexamined = files.unexamined.iter().filter(|_| !files.gone.is_empty());
+            for path in unexamined {
+                context.ui.warn(format_args!(
+                    "{} is a new link or submodule, and was not examined: it may contain an old copy of the file that no longer exists",
+                    Shown::path(path)
+                ));
+            }
+            files.there
         }
         None => vec![locate::sealed_file(context)?],
     };

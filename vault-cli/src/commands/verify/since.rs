@@ -3,7 +3,7 @@
 
 use crate::basis::versions::Versions;
 use crate::commands::verify::base::Base;
-use crate::git::objects::is_sealed;
+use crate::git::objects::{Entry, is_sealed};
 use crate::git::repository::Repository;
 use crate::ui::change_report;
 use crate::ui::failure::{Failure, Result};
@@ -18,6 +18,15 @@ pub(crate) struct Since {
     repository: Repository,
     revision: String,
     base: Base,
+}
+
+/// The sealed files of a revision and of the index.
+pub(crate) struct Files {
+    pub(crate) there: Vec<PathBuf>,
+    /// Those that no longer exist.
+    pub(crate) gone: Vec<PathBuf>,
+    /// New links and submodules, which may contain any file.
+    pub(crate) unexamined: Vec<PathBuf>,
 }
 
 /// The change of one file since the revision.
@@ -45,22 +54,25 @@ impl Since {
         Ok(Since { repository, revision: Shown(revision).to_string(), base })
     }
 
-    /// The sealed files of the revision and the index: those that still exist, and those that do
-    /// not.
-    pub(crate) fn files(&self) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+    /// The sealed files of the revision and the index.
+    pub(crate) fn files(&self) -> Result<Files> {
         let mut names = self.base.sealed_names();
         let list = self.repository.ask(&["ls-files", "-z"])?;
         let here = list.split(|byte| *byte == 0).filter_map(|name| std::str::from_utf8(name).ok());
         names.extend(here.filter(|name| is_sealed(name)).map(str::to_owned));
         // A branch can hide a copy under a name that does not look like a sealed file.
-        names.extend(self.base.new_sealed()?);
+        let changed = self.base.changed()?;
+        names.extend(changed.sealed);
         let here = std::env::current_dir().unwrap_or_default();
-        let named = |path: PathBuf| path.strip_prefix(&here).map(Path::to_path_buf).unwrap_or(path);
-        let mut paths: Vec<PathBuf> =
-            names.iter().map(|name| named(self.repository.top().join(name))).collect();
+        let named = |name: &String| {
+            let path = self.repository.top().join(name);
+            path.strip_prefix(&here).map(Path::to_path_buf).unwrap_or(path)
+        };
+        let mut paths: Vec<PathBuf> = names.iter().map(named).collect();
         paths.sort();
         paths.dedup();
-        Ok(paths.into_iter().partition(|path| path.exists()))
+        let (there, gone) = paths.into_iter().partition(|path| path.exists());
+        Ok(Files { there, gone, unexamined: changed.unexamined.iter().map(named).collect() })
     }
 
     /// Compares the file with its version at the revision: it must be the same vault, or one that
@@ -81,6 +93,14 @@ impl Since {
     /// Whether the revision has a sealed file of this name, or in a folder of this name.
     pub(crate) fn had_sealed(&self, name: &str) -> Result<bool> {
         self.base.has_sealed(name)
+    }
+
+    /// Whether the file of this name is the one of the revision: it has the same content, or the
+    /// revision has the same entry, whose content a filter has changed.
+    pub(crate) fn is_same(&self, name: &str, now: Option<&Entry>, content: &[u8]) -> Result<bool> {
+        let Some(old) = self.base.read(name)? else { return Ok(false) };
+        let is_entry = now.is_some_and(|now| self.base.has_same(name, now));
+        Ok(old == content || (is_entry && SealedFile::parse(old).is_err()))
     }
 
     /// Does the same as [`Since::check`], with the name that the file has in git.

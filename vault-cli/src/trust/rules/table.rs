@@ -5,7 +5,7 @@ use crate::trust::special_tables::SpecialTables;
 use crate::ui::failure::{Failure, Result};
 use crate::value_writer::readable_text;
 use bootseal_core::{
-    Element, Error, Kind, Property, PropertyPath, VerifiedFile, elements, shell_word,
+    Element, Error, Kind, Property, PropertyPath, Shown, VerifiedFile, elements, shell_word,
 };
 use std::collections::HashSet;
 
@@ -74,6 +74,15 @@ impl Rules {
             is_setting,
         });
         found.map_or(Ok(()), |found| Err(found.refusal()))
+    }
+
+    /// A warning of rules that a change has removed.
+    pub(crate) fn gone(before: Option<Vec<String>>, after: &VerifiedFile) -> Option<String> {
+        let now = after.sealing_names().unwrap_or_default();
+        let gone = before.unwrap_or_default().into_iter().filter(|name| !now.contains(name));
+        let gone: Vec<String> = gone.map(|name| format!("`{}`", Shown(&name))).collect();
+        let text = "no longer in the rules of seal.names, so such values may be readable";
+        (!gone.is_empty()).then(|| format!("{text}: {}", gone.join(", ")))
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -145,6 +145,41 @@ impl Access {
         let access = Access::new(name, role, how.identity(&text)?.recipient())?;
         Ok(Access { passphrase: Some(how), ..access })
     }
+
+    /// This entry in place of `before`. If both have the same recipient, and this entry names no
+    /// passphrase, the member keeps the passphrase from which the recipient is derived.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] if a reader with a passphrase would become a writer with the same recipient:
+    /// nobody knows whether the passphrase is long enough for a writer, unless it is typed again.
+    ///
+    /// ```
+    /// # use bootseal_core::*;
+    /// let passphrase = Secret::copy_of(b"correct horse battery staple")?;
+    /// let before = Access::by_passphrase("web1", Role::Reader, Cost::Small, &passphrase)?;
+    /// let named = |role| Access::new("web1", role, before.recipient.clone());
+    /// assert_eq!(named(Role::Reader)?.in_place_of(&before)?, before);
+    /// assert_eq!(named(Role::Writer)?.in_place_of(&before).unwrap_err().kind(), Kind::Usage);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn in_place_of(self, before: &Access) -> Result<Access> {
+        if self.recipient != before.recipient || before.passphrase.is_none() {
+            return Ok(self);
+        }
+        if self.role == Role::Writer && before.role == Role::Reader {
+            let what = format!(
+                "{} opens the file with a passphrase, which must be typed and checked before it can sign",
+                before.name
+            );
+            let help = format!(
+                "To make {0} a writer: bootseal access add {0} --passphrase --writer --replace",
+                before.name
+            );
+            return Err(Error::new(Kind::Usage, what).with_help(help));
+        }
+        let passphrase = self.passphrase.or_else(|| before.passphrase.clone());
+        Ok(Access { passphrase, ..self })
+    }
 }
 
 pub(super) fn is_name(name: &str) -> bool {

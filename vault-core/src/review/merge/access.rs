@@ -18,7 +18,7 @@ impl Vault<CanWrite> {
         now: u64,
     ) -> Result<Vec<Access>> {
         let current = self.file.header.access.clone();
-        let (result, not_let_in) = match (&ours.signed, &theirs.signed) {
+        let (result, mut not_let_in) = match (&ours.signed, &theirs.signed) {
             (Some(ours), Some(theirs)) => self.joined(base.signed.as_ref(), ours, theirs)?,
             // A hand edit contributes only properties.
             _ => (current.clone(), Vec::new()),
@@ -43,6 +43,10 @@ impl Vault<CanWrite> {
                     return Err(self.placed(Error::new(Kind::Conflict, what)));
                 }
                 (None, None) => self.add_access(entry.clone())?,
+                // The side that made this reader a writer has not checked the passphrase.
+                (Some(before), _) if entry.clone().in_place_of(&before).is_err() => {
+                    not_let_in.push(entry.clone());
+                }
                 (Some(before), _) if before != *entry => {
                     drop(self.replace_access(entry.clone(), now)?)
                 }

@@ -186,16 +186,22 @@ fn is_literal(input: &Input, at: usize, property: &PropertyPath) -> bool {
     property.value.expose_str(is_literal_text).unwrap_or(true)
 }
 
+/// Whether a text is a value, and not a reference to one, a placeholder or a switch.
 fn is_literal_text(text: &str) -> bool {
     let is_reference = ["${", "{{", "$(", "<", "bootseal:", "op://", "vault:"];
-    !text.is_empty()
+    let lower = text.to_lowercase();
+    let is_placeholder = matches!(lower.as_str(), "changeme" | "change-me" | "change_me" | "todo")
+        || lower.chars().all(|next| matches!(next, 'x' | '*' | '.' | '…'));
+    !is_placeholder
         && !matches!(text, "true" | "false")
         && !is_reference.iter().any(|start| text.starts_with(start))
 }
 
 /// Values that are written `"secret:…"`, and were not sealed.
 fn marked(path: &Path, text: &str) -> Option<Failure> {
-    if path.extension().is_none_or(|extension| extension != "toml") || !text.contains("secret:") {
+    // The prefix may be written with escapes.
+    let may_be_marked = text.contains("secret:") || text.contains("\\u") || text.contains("\\x");
+    if path.extension().is_none_or(|extension| extension != "toml") || !may_be_marked {
         return None;
     }
     let marked = PlainDocument::parse(text.to_owned());

@@ -16,24 +16,24 @@ const LARGEST: u64 = 16 << 20;
 /// The place that is checked.
 pub(super) struct Files<'a> {
     repository: &'a Repository,
-    /// The staged files, and the git process that reads them.
-    index: Option<(HashMap<String, Entry>, Batch)>,
+    /// The files in the index.
+    index: HashMap<String, Entry>,
+    /// The git process that reads the staged files, if these are checked.
+    staged: Option<Batch>,
 }
 
 impl<'a> Files<'a> {
     pub(super) fn of(repository: &'a Repository, is_staged: bool) -> Result<Files<'a>> {
-        if !is_staged {
-            return Ok(Files { repository, index: None });
-        }
         let list = repository.ask(&["ls-files", "--stage", "-z"])?;
         let files = staged(&list).into_iter().filter(|(_, stage, _)| stage == "0");
         let index = files.map(|(name, _, entry)| (name, entry)).collect();
-        Ok(Files { repository, index: Some((index, Batch::of(repository)?)) })
+        let staged = is_staged.then(|| Batch::of(repository)).transpose()?;
+        Ok(Files { repository, index, staged })
     }
 
     /// The regular files to check: those that a commit would change, or all files in git.
     pub(super) fn names(&self) -> Result<Vec<String>> {
-        let args: &[&str] = match self.index {
+        let args: &[&str] = match self.staged {
             Some(_) => {
                 &["diff", "--cached", "--name-only", "-z", "--diff-filter=d", "--no-renames"]
             }
@@ -48,10 +48,15 @@ impl<'a> Files<'a> {
         Ok(regular(self.repository)?.into_iter().filter(|name| is_sealed(name)).collect())
     }
 
+    /// The file in the index.
+    pub(super) fn entry(&self, name: &str) -> Option<&Entry> {
+        self.index.get(name)
+    }
+
     /// The content that would be committed, or the content in the working tree.
     pub(super) fn content(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
-        if let Some((index, batch)) = &mut self.index {
-            let Some(entry) = index.get(name) else { return Ok(None) };
+        if let Some(batch) = &mut self.staged {
+            let Some(entry) = self.index.get(name) else { return Ok(None) };
             return match batch.read(entry)? {
                 Some(bytes) => Ok(Some(bytes)),
                 None => self.repository.content(entry, name).map(Some),

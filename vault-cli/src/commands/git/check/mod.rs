@@ -13,7 +13,7 @@ use crate::commands::git::check::values::{Found, Values};
 use crate::commands::verify::since::Since;
 use crate::context::Context;
 use crate::formats::parse_named;
-use crate::git::objects::is_sealed;
+use crate::git::objects::{Entry, is_sealed};
 use crate::git::repository::Repository;
 use crate::trust::rules::Rules;
 use crate::ui::failure::{Exit, Failure, Result};
@@ -24,6 +24,10 @@ use std::path::{Path, PathBuf};
 
 /// The number of bytes of a plain settings file that are parsed.
 const PARSED: usize = 1 << 20;
+/// How the last line of a sealed file begins.
+const SIGNATURE: &[u8] = b"\nsignature = \"";
+/// The number of bytes at the end of a file that contain its last line, if it is a sealed file.
+const LAST_LINE: usize = 128;
 
 type Findings = Vec<(String, Failure)>;
 
@@ -39,12 +43,15 @@ pub(crate) fn run(options: &GitCheck, context: &mut Context<'_>) -> Result<(), E
     }
     let committed: HashSet<&str> = names.iter().map(String::as_str).collect();
     let checked = Checked { repository: &repository, since: since.as_ref(), committed };
-    let (sealed, known) = checked.sealed_files(&mut files, &mut findings, context)?;
-    let values = Values::of(&sealed, context);
-    drop(sealed);
+    let mut values = Values::of_keys(context);
+    let known = checked.sealed_files(&mut files, &mut values, &mut findings, context)?;
     for name in &names {
         let Some(bytes) = files.content(name)? else { continue };
         findings.extend(in_clear(name, &bytes, &known, &values).map(|what| (name.clone(), what)));
+        if !is_sealed(name) {
+            let failure = checked.unlike_head(name, files.entry(name), bytes).err();
+            findings.extend(failure.map(|failure| (name.clone(), failure)));
+        }
     }
     report(findings, context)
 }
@@ -57,19 +64,17 @@ struct Checked<'a> {
     committed: HashSet<&'a str>,
 }
 
-/// The content of each sealed file.
-type Contents = Vec<(String, Vec<u8>)>;
-
 impl Checked<'_> {
     /// Checks the sealed files. All of them are read: a file in the commit may belong to the same
     /// vault as any other file.
     fn sealed_files(
         &self,
         files: &mut Files<'_>,
+        values: &mut Values,
         findings: &mut Findings,
         context: &mut Context<'_>,
-    ) -> Result<(Contents, SealedNames)> {
-        let (mut contents, mut known) = (Vec::new(), SealedNames::default());
+    ) -> Result<SealedNames> {
+        let mut known = SealedNames::default();
         let mut vaults: BTreeMap<VaultId, Vec<String>> = BTreeMap::new();
         for name in files.all_sealed()? {
             let is_committed = self.committed.contains(name.as_str());
@@ -84,7 +89,7 @@ impl Checked<'_> {
                     continue;
                 }
             };
-            match SealedFile::parse(bytes.clone()).and_then(|file| file.verify(&[])) {
+            match SealedFile::parse(bytes).and_then(|file| file.verify(&[])) {
                 Ok(file) => {
                     vaults.entry(file.vault_id()).or_default().push(name.clone());
                     let checked = known.add(&name, &file);
@@ -94,7 +99,7 @@ impl Checked<'_> {
                             .and_then(|()| self.keeps_rules(&name, &file, context));
                         findings.extend(checked.err().map(|failure| (name.clone(), failure)));
                     }
-                    contents.push((name, bytes));
+                    values.add_file(&name, file);
                 }
                 Err(error) if is_committed => findings.push((name, error.into())),
                 Err(_) => {}
@@ -108,7 +113,7 @@ impl Checked<'_> {
             let help = "Create a separate vault: bootseal init --like FILE -f NEW";
             findings.push((files[0].clone(), Failure::new(Kind::Conflict, what).with_help(help)));
         }
-        Ok((contents, known))
+        Ok(known)
     }
 
     /// Compares the file with HEAD, because git can restore an old signed file without calling a
@@ -116,6 +121,22 @@ impl Checked<'_> {
     fn older(&self, name: &str, file: &VerifiedFile) -> Result<()> {
         let path = self.repository.top().join(name);
         self.since.map_or(Ok(()), |since| since.check_named(name, &path, file).map(drop))
+    }
+
+    /// Checks a file of any name that has the form of a sealed file, and that HEAD lacks or has with
+    /// other content: a branch decides the names.
+    fn unlike_head(&self, name: &str, entry: Option<&Entry>, bytes: Vec<u8>) -> Result<()> {
+        let Some(since) = self.since else { return Ok(()) };
+        let tail = &bytes[bytes.len().saturating_sub(LAST_LINE)..];
+        let has_signature = tail.windows(SIGNATURE.len()).any(|window| window == SIGNATURE);
+        if !has_signature || since.is_same(name, entry, &bytes)? {
+            return Ok(());
+        }
+        match SealedFile::parse(bytes) {
+            Ok(file) => self.older(name, &file.verify(&[])?),
+            // Any text may contain such a line.
+            Err(_) => Ok(()),
+        }
     }
 
     /// Finds values that are readable against the file's own rules: a new one is a finding, and one

@@ -8,7 +8,7 @@ use crate::trust::keyring::Keys;
 use crate::trust::rules::{is_secret_name, is_secret_shape};
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
-use bootseal_core::{Identity, SealedFile, Secret};
+use bootseal_core::{Identity, Secret, VerifiedFile};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::collections::HashMap;
@@ -23,6 +23,7 @@ const FILTER_BITS: u32 = 16;
 
 /// The digests of the values.
 pub(super) struct Values {
+    identities: Vec<Identity>,
     key: [u8; 32],
     hasher: RandomState,
     /// An odd factor, whose product with eight bytes is a position in `filter`.
@@ -63,26 +64,25 @@ pub(super) struct Found<'a> {
 }
 
 impl Values {
-    /// The values of these sealed files that the available keys open without a prompt.
-    pub(super) fn of(sealed: &[(String, Vec<u8>)], context: &mut Context<'_>) -> Values {
-        let mut values = Values::empty();
+    /// No values yet, and the available keys that need no prompt.
+    pub(super) fn of_keys(context: &mut Context<'_>) -> Values {
         // A hook must also work without a key, so an unusable one is no error.
-        let Ok(keys) = Keys::find(context) else { return values };
-        let is_quiet = |identity: &&Identity| !identity.is_plugin();
-        let identities: Vec<Identity> = keys.identities.iter().filter(is_quiet).cloned().collect();
-        if identities.is_empty() {
-            return values;
+        let identities = Keys::find(context).map(|keys| keys.identities).unwrap_or_default();
+        let identities = identities.into_iter().filter(|identity| !identity.is_plugin());
+        Values { identities: identities.collect(), ..Values::empty() }
+    }
+
+    /// Adds the values of a sealed file, if a key opens it.
+    pub(super) fn add_file(&mut self, name: &str, file: VerifiedFile) {
+        if self.identities.is_empty() {
+            return;
         }
-        for (name, bytes) in sealed {
-            let file = SealedFile::parse(bytes.clone()).and_then(|file| file.verify(&[]));
-            let Ok(vault) = file.and_then(|file| file.open(&identities)) else { continue };
-            let names = vault.file().names().filter(|(_, sealed)| *sealed);
-            for (path, _) in names {
-                let Ok(opened) = vault.open(&path) else { continue };
-                values.add(&path.to_string(), name, &opened.secret);
+        let Ok(vault) = file.open(&self.identities) else { return };
+        for (path, _) in vault.file().names().filter(|(_, sealed)| *sealed) {
+            if let Ok(opened) = vault.open(&path) {
+                self.add(&path.to_string(), name, &opened.secret);
             }
         }
-        values
     }
 
     fn empty() -> Values {
@@ -94,6 +94,7 @@ impl Values {
         // The keys of both digests must not be the same.
         let hasher = RandomState::new();
         Values {
+            identities: Vec::new(),
             key,
             factor: hasher.hash_one("factor") | 1,
             hasher,
