@@ -1,6 +1,6 @@
 //! `bootseal propose`: its arguments and help.
 
-use crate::cli::TypeOption;
+use crate::cli::set::TypeOption;
 use clap::Args;
 use std::path::PathBuf;
 

@@ -5,9 +5,10 @@ use crate::context::Context;
 use crate::formats::ciphertext::ciphertext_in;
 use crate::formats::comments::{Comment, comments};
 use crate::formats::encoding::decoded;
+use crate::formats::env::{dialects, differences};
 use crate::formats::input_property::InputProperty;
 use crate::formats::reading::Reading;
-use crate::formats::{env, env_dialects, env_differences, json, problems, properties, tree, yaml};
+use crate::formats::{env, json, problems, properties, tree, yaml};
 use crate::ui::failure::{Failure, Result, unreadable};
 use crate::ui::output::some_names;
 use bootseal_core::{
@@ -315,13 +316,13 @@ fn unlike_java(names: &[String], encoding: Option<Encoding>) -> Option<String> {
 fn from_env(text: &str, dialect: Option<EnvDialect>) -> Result<Input, Error> {
     let (mut found, mut cut) = (Found::default(), Vec::new());
     let pairs = match dialect {
-        Some(dialect) => env_dialects::parse(text, dialect)?,
+        Some(dialect) => dialects::parse(text, dialect)?,
         None => env::parse(text).map_err(|error| {
             error.with_help("If another program reads this file: --dialect python-dotenv, node, compose or dotenvx. If not, write the value in single quotes.")
         })?,
     };
     if dialect.is_none() {
-        found.remarks.extend(env_differences::remarks(text, &pairs));
+        found.remarks.extend(differences::remarks(text, &pairs));
     }
     for pair in pairs {
         let property =

@@ -1,13 +1,13 @@
 //! The names in a `.env` file whose values other programs read differently.
 
 use crate::formats::env::Pair;
-use crate::formats::env_dialects::{ALL, parse};
+use crate::formats::env::dialects::{ALL, parse};
 use crate::ui::output::some_names;
 use bootseal_core::PropertyPath;
 use std::collections::{BTreeMap, HashMap};
 
 /// Returns a remark for each group of programs that read some values differently.
-pub(super) fn remarks(text: &str, pairs: &[Pair]) -> Vec<String> {
+pub(crate) fn remarks(text: &str, pairs: &[Pair]) -> Vec<String> {
     let readings: Vec<(&str, HashMap<String, Pair>)> = ALL
         .iter()
         .map(|(dialect, program)| {

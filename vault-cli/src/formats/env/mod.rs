@@ -4,6 +4,9 @@
 //! \t \" \\ \$ \`` are replaced, and every other backslash is kept; both may span several lines. An
 //! unquoted value ends before ` #`, and is trimmed.
 
+pub(crate) mod dialects;
+pub(super) mod differences;
+
 use bootseal_core::{Error, Kind};
 use zeroize::Zeroizing;
 

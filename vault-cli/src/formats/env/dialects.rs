@@ -23,7 +23,7 @@ pub(crate) fn dotenvx_pairs(text: &str) -> Result<Vec<Pair>, Error> {
 }
 
 /// Parses all pairs in order, including duplicate names.
-pub(super) fn parse(text: &str, dialect: EnvDialect) -> Result<Vec<Pair>, Error> {
+pub(crate) fn parse(text: &str, dialect: EnvDialect) -> Result<Vec<Pair>, Error> {
     match dialect {
         EnvDialect::PythonDotenv => python(text),
         EnvDialect::Node => node(text, |quote, value| match quote {
