@@ -147,7 +147,7 @@ fn refuse_new(path: &PropertyPath, allowed: bool) -> Result<()> {
 fn refuse_same_variable(path: &PropertyPath, file: &VerifiedFile) -> Result<()> {
     let name = variable::name_of(path);
     let special = SpecialTables::of_file(file);
-    let mut others = file.properties().map(|(other, _)| other);
+    let mut others = file.names().map(|(other, _)| other);
     let Some(other) = others.find(|other| !special.hold(other) && variable::name_of(other) == name)
     else {
         return Ok(());

@@ -2,7 +2,9 @@
 
 use crate::cli::TypeOption;
 use crate::ui::failure::{Failure, Result};
-use bootseal_core::{CanWrite, Kind, Property, PropertyPath, Secret, ValueKind, Vault};
+use bootseal_core::{
+    CanWrite, Kind, PropertyPath, Secret, ValueKind, ValuePart, Vault, VerifiedFile,
+};
 
 /// The type of a stored value, readable or sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,9 +53,9 @@ impl Required {
         if let Some(option) = option {
             return Some(option.into());
         }
-        let sort = match vault.file().property(path)? {
-            Property::Readable(value) => ValueType::of(&value),
-            Property::Sealed(_) => {
+        let sort = match vault.file().is_sealed(path)? {
+            false => ValueType::of_readable(vault.file(), path)?,
+            true => {
                 let opened = vault.open(path).ok()?;
                 match opened.kind {
                     ValueKind::Text => ValueType::Text,
@@ -144,6 +146,21 @@ impl Required {
 }
 
 impl ValueType {
+    /// The type of a readable property; no array is built in memory for it.
+    fn of_readable(file: &VerifiedFile, path: &PropertyPath) -> Option<ValueType> {
+        if file.is_text(path) {
+            return Some(ValueType::Text);
+        }
+        let mut sort = None;
+        file.parts(path, &mut |part| {
+            sort.get_or_insert_with(|| match part {
+                ValuePart::Value(value) => ValueType::of(&value),
+                ValuePart::ArrayStart | ValuePart::ArrayEnd => ValueType::Array,
+            });
+        });
+        sort
+    }
+
     fn of(value: &toml::Value) -> ValueType {
         match value {
             toml::Value::String(_) => ValueType::Text,
