@@ -229,13 +229,13 @@ fn seal_names_the_place_of_an_input_error_and_never_its_text() {
     home.write("large.toml", format!("a = \"{}\"\n", "x".repeat(20 << 20)));
     let ran = home.run(&["seal", "large.toml"]);
     assert!(ran.code == 1 && ran.err.contains("16 MiB"), "{}", ran.err);
-    home.write("latin1.properties", b"a = \xe4 hunter2\n");
+    home.write("latin1.yaml", b"a: \xe4 hunter2\n");
     for (args, stdin, kind, word) in [
         (&["seal", "."][..], "", "io", "directory"),
         (&["seal", "app.ini"], "", "usage", "--format"),
         (&["seal", "nest.toml"], "", "malformed", "nest.toml, line 1, column"),
         (&["seal", "deep.toml"], "", "malformed", "16 segments"),
-        (&["seal", "latin1.properties"], "", "malformed", "UTF-8"),
+        (&["seal", "latin1.yaml"], "", "malformed", "UTF-8"),
         (&["seal", "-"], "a=1", "usage", "--format"),
         (&["seal", "-", "--format", "toml"], "a=1", "usage", "-o FILE"),
         (
