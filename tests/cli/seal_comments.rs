@@ -72,6 +72,17 @@ fn comments_are_kept_in_every_format_at_the_property_that_they_are_about() {
 }
 
 #[test]
+fn a_comment_stays_at_a_name_that_is_not_split_at_its_dots() {
+    let home = Home::new();
+    home.ok(&["keygen"]);
+    home.write("in.properties", "# of both\nlog.a=1\n# of b\nlog.a.b=2\n");
+    home.ok(&["seal", "in.properties", "--flat", "--keep-comments", "--plain", "*"]);
+    let text = head(&home);
+    let wanted = "# of both\n\"log.a\" = \"1\"\n# of b\n\"log.a.b\" = \"2\"\n";
+    assert!(text.starts_with(wanted), "{text}");
+}
+
+#[test]
 fn a_kept_comment_never_contains_a_value_and_a_suspicious_one_is_reported() {
     for (name, text) in [
         ("in.toml", "# password: hunter0\n# port\np = \"hunter2\" # old: hunter1\n"),

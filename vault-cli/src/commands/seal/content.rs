@@ -60,11 +60,11 @@ fn placed(comments: &[Comment], input: &Input) -> (HashMap<Vec<String>, String>,
     for comment in comments {
         let line = format!("# {}", comment.text);
         let line = format!("{}\n", line.trim_end());
-        match &comment.about {
-            Some(path) if known.contains(path) => {
-                about.entry(path.clone()).or_default().push_str(&line);
-            }
-            _ => end.push_str(&line),
+        // With --flat, a name is not split at its dots.
+        let names = comment.about.iter().flat_map(|path| [path.clone(), vec![path.join(".")]]);
+        match names.into_iter().find(|path| known.contains(path)) {
+            Some(path) => about.entry(path).or_default().push_str(&line),
+            None => end.push_str(&line),
         }
     }
     (about, end)
