@@ -316,6 +316,28 @@ fn at_a_terminal_a_no_ends_the_edit_and_keeps_the_text() {
 }
 
 #[test]
+fn at_a_terminal_ctrl_c_at_the_question_ends_with_130_and_keeps_the_text() {
+    for (key, code) in [("\u{3}", 130), ("\u{1c}", 131)] {
+        let home = Home::with_vault(VAULT);
+        editor(&home, &["sed -i 's/hunter2/hunter3\"x/' \"$1\""]);
+        let ran = at_a_terminal(&home, &[], &[(AGAIN, key)]);
+        assert_eq!((ran.code, drafts(&home).len()), (code, 1), "{}", ran.err);
+        assert!(ran.err.contains("your text is kept, encrypted"), "{}", ran.err);
+        assert!(!ran.err.contains("hunter") && !home.at("too-often").exists(), "{}", ran.err);
+        let _ = std::fs::remove_dir_all(runtime(&home));
+        // The draft has what was typed; a mended text ends it.
+        editor(&home, &["sed -i 's/hunter3\"x/hunter3/' \"$1\""]);
+        let ran = at_a_terminal(&home, &["--yes"], &[]);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        assert_eq!(
+            (home.ok(&["get", "acme.password"]).as_str(), drafts(&home).len()),
+            ("hunter3", 0)
+        );
+        let _ = std::fs::remove_dir_all(runtime(&home));
+    }
+}
+
+#[test]
 fn text_above_the_error_lines_is_kept_and_the_error_lines_are_dropped() {
     let home = Home::with_vault(VAULT);
     let ran = edit(&home, &["sed -i '1i region = \"eu\"' \"$1\""]);

@@ -223,6 +223,96 @@ fn rules_are_not_settings_of_the_application() {
 }
 
 #[test]
+fn rules_match_names_in_upper_and_lower_case() {
+    let home = home("port = 1\nsealed_one = 's'\n");
+    for name in ["DB_PASSWORD", "db.Password", "App.SECRET"] {
+        let said = fails(&home, &["set", name, "--plain", "x"], "conflict");
+        assert!(said.contains("a rule in seal.names"), "{name}: {said}");
+    }
+    let home = Home::new();
+    home.write("app.env", "DB_PASSWORD=pa\nPORT=1\n");
+    home.write("rules.toml", RULES);
+    home.ok(&["seal", "rules.toml"]);
+    let out = home.ok(&["seal", "app.env", "-f", "rules.sealed.toml", "--only", "PORT"]);
+    assert!(out.contains("DB_PASSWORD"), "{out}");
+    assert!(!home.read("rules.sealed.toml").contains("pa\""));
+    // The patterns of --only are exact.
+    let home = Home::new();
+    home.write("app.toml", "DB_PASSWORD = 'a'\ndb_password = 'b'\n");
+    let out = home.ok(&["seal", "app.toml", "--only", "*password*"]);
+    assert_eq!(out, "sealed in app.sealed.toml: db_password\nreadable: DB_PASSWORD\n");
+}
+
+const MAKE: &str = "bootseal set seal.names --plain '[\"*password*\"]' --type toml";
+
+#[test]
+fn what_looks_like_a_rule_and_would_be_none_is_refused() {
+    let home = Home::with_vault("one = 'secret:s'\nlist = ['*password*']\n");
+    let before = home.read("app.sealed.toml");
+    for args in [
+        &["set", "seal.names", "--plain", "*password*"][..],
+        &["set", "seal.names", "--plain", "[\"*password*\"]"],
+        &["set", "seal.names", "--plain", "[1]", "--type", "toml"],
+        &["set", "seal.names", "--generate"],
+        &["set", "seal.name", "--plain", "*password*"],
+        &["set", "seal.Names", "--plain", "[\"a\"]", "--type", "toml"],
+        &["rename", "list", "seal.patterns"],
+    ] {
+        let said = fails(&home, args, "conflict");
+        assert!(said.contains("looks like a rule") && said.contains(MAKE), "{args:?}: {said}");
+        assert_eq!(home.read("app.sealed.toml"), before, "{args:?}");
+    }
+    for text in [
+        "[seal]\nnames = '*password*'\n",
+        "[seal]\nname = ['*password*']\n",
+        "[seal]\nname = ['a']\nnames = ['*password*']\n",
+    ] {
+        home.write("in.toml", text);
+        for more in [&["-o", "new.sealed.toml"][..], &["-f", "app.sealed.toml"]] {
+            let said =
+                fails(&home, &[&["seal", "in.toml", "--suggested"], more].concat(), "conflict");
+            assert!(said.contains("looks like a rule"), "{text}: {said}");
+        }
+        assert!(!home.at("new.sealed.toml").exists());
+        let (code, said) = edit(&home, text, &[]);
+        assert!(code != 0 && said.contains("looks like a rule"), "{said}");
+        std::fs::remove_dir_all(home.at(".local/state/bootseal/drafts")).unwrap();
+    }
+    // Beside other keys, the table is the application's, and new rules would not work there.
+    home.ok(&["set", "seal.colour", "--plain", "grey"]);
+    home.ok(&["set", "seal.name", "--plain", "harp"]);
+    let make = ["set", "seal.names", "--plain", "[\"*password*\"]", "--type", "toml"];
+    assert!(fails(&home, &make, "conflict").contains("looks like a rule"));
+    home.ok(&["unset", "seal.colour"]);
+    home.ok(&["unset", "seal.name"]);
+    home.ok(&make);
+    fails(&home, &["set", "db_password", "--plain", "x"], "conflict");
+}
+
+#[test]
+fn set_replaces_the_rules_and_shows_them() {
+    let home = home("port = 1\nsealed_one = 's'\n");
+    for more in [&[][..], &["--type", "toml"]] {
+        let text = format!("[\"*token*\", \"*{}*\"]", more.len());
+        let ran = home.run(&[&["set", "seal.names", "--plain", &text], more].concat());
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        let now = format!("the rules in seal.names are now: `*token*`, `*{}*`\n", more.len());
+        assert!(ran.err.contains(&now), "{}", ran.err);
+        assert!(ran.err.contains("such values may be readable: `"), "{}", ran.err);
+    }
+    fails(&home, &["set", "my_token", "--plain", "x"], "conflict");
+    for args in [&["set", "seal.names", "--generate"][..], &["set", "seal.names", "--plain", "x"]] {
+        assert!(fails(&home, args, "conflict").contains(MAKE), "{args:?}");
+    }
+    let ended = home.run(&["rename", "seal.names", "old.names"]);
+    assert!(ended.code == 0 && ended.err.contains("may be readable: `*token*`"), "{}", ended.err);
+    let again = home.run(&["rename", "old.names", "seal.names"]);
+    assert!(again.err.contains("rules in seal.names are now: `*token*`"), "{}", again.err);
+    let ended = home.run(&["unset", "seal.names"]);
+    assert!(ended.code == 0 && ended.err.contains("may be readable: `*token*`"), "{}", ended.err);
+}
+
+#[test]
 fn a_rule_that_is_not_a_pattern_is_an_error_that_names_the_rules() {
     let home = Home::new();
     home.ok(&["keygen"]);

@@ -371,3 +371,45 @@ fn a_value_is_always_dated_after_the_one_that_it_replaces() {
     repo.ok(&["unset", "acme.password"]);
     assert_eq!(repo.run_as("alice", &["set", "acme.token", "-"], b"t").err, "");
 }
+
+#[test]
+fn unset_leaves_no_empty_table_behind() {
+    for (text, path, after) in [
+        ("a = 1\n\n[aplication]\nport = 1\n", "aplication.port", "a = 1\n"),
+        ("[gateway]\nadmin = 'x'\n\n[b]\nc = 1\n", "gateway.admin", "[b]\nc = 1\n"),
+        ("a = 1\n[x]\n[x.y]\nz = 1\n", "x.y.z", "a = 1\n"),
+        ("a = 1\nx = { y = 1 }\n", "x.y", "a = 1\n"),
+        ("[x]\ny = 1\n[x.z]\nb = 1\n", "x.y", "[x]\n[x.z]\nb = 1\n"),
+        ("[x]\ny = 1\nz = 2\n", "x.y", "[x]\nz = 2\n"),
+        ("a = 1\n[x]\n# why\ny = 1\n", "x.y", "a = 1\n# why\n"),
+    ] {
+        let home = Home::new();
+        home.ok(&["keygen"]);
+        home.write("in.toml", text);
+        home.ok(&["seal", "in.toml", "--suggested", "--keep-comments", "-o", "app.sealed.toml"]);
+        home.ok(&["unset", path]);
+        let file = home.read("app.sealed.toml");
+        let (own, _) = file.split_once("[bootseal]").unwrap();
+        let left: Vec<&str> = own.lines().filter(|line| !line.is_empty()).collect();
+        let wanted: Vec<&str> = after.lines().filter(|line| !line.is_empty()).collect();
+        assert_eq!(left, wanted, "{text}");
+        home.ok(&["verify"]);
+    }
+}
+
+#[test]
+fn unset_removes_a_whole_table_only_on_yes() {
+    let home =
+        Home::with_vault("a = 1\n[x]\ny = 'secret:s'\nz = 2\n[x.w]\nv = { u = 1 }\n[xx]\nb = 1\n");
+    let before = home.read("app.sealed.toml");
+    let said = fails(&home, &["unset", "x"], "no-terminal");
+    assert!(said.contains("x is a table with 3 properties") && said.contains("--yes"), "{said}");
+    assert_eq!(home.read("app.sealed.toml"), before);
+    let ran = home.typed(&["unset", "x"], &[], &[("[y/N] ", "n\n")]);
+    assert!(ran.code == 2 && home.read("app.sealed.toml") == before, "{}", ran.out);
+    assert_eq!(document(&home, &["unset", "x", "--yes"])["name"], "x");
+    let file = home.read("app.sealed.toml");
+    assert!(!file.contains("[x]") && !file.contains("[x.w]") && file.contains("[xx]\nb = 1\n"));
+    assert!(file.starts_with("a = 1\n"), "{file}");
+    fails(&home, &["unset", "x", "--yes"], "not-found");
+}

@@ -5,7 +5,7 @@ use crate::commands::value::Source;
 use crate::commands::value_type::Required;
 use crate::context::Context;
 use crate::trust::each_file::{self, Answer};
-use crate::trust::rules::{Rules, ends_rules};
+use crate::trust::rules::{Rules, ends_rules, no_rule};
 use crate::trust::target::{Target, Targets, files};
 use crate::trust::value_name::{ValueName, whole_property};
 use crate::ui::failure::{Exit, Result};
@@ -170,9 +170,8 @@ fn check(
     }
     let refuse =
         |kind, what: &str| bootseal_core::Error::new(kind, what).at(path).in_file(target.path());
-    if path.is_in_seal_table() && file.has_rules() {
-        return Err(ends_rules(path).in_file(target.path()).into());
-    }
+    refuse_no_rule(path, options.plain.as_deref(), &file)
+        .map_err(|error| error.in_file(target.path()))?;
     if let Some(text) = &options.plain {
         if !options.allow_plain {
             let refused = Rules::of_file(&file)?.refuse_plain(path, text, &file);
@@ -194,6 +193,30 @@ fn check(
     }
     target.check_writer(file)?;
     Ok(before)
+}
+
+/// Refuses a value in the table `[seal]` that would end its rules, or that looks like a rule and would
+/// be none.
+fn refuse_no_rule(
+    path: &PropertyPath,
+    plain: Option<&str>,
+    file: &VerifiedFile,
+) -> Result<(), bootseal_core::Error> {
+    if !path.is_in_seal_table() {
+        return Ok(());
+    }
+    let is_names = path.segments().len() == 2 && path.segments()[1] == "names";
+    let is_list = plain.is_some_and(|text| match text.trim().parse() {
+        Ok(toml::Value::Array(list)) => list.iter().all(toml::Value::is_str),
+        _ => false,
+    });
+    if file.has_rules() {
+        return if is_names && is_list { Ok(()) } else { Err(ends_rules(path)) };
+    }
+    // A table with other keys is the application's, and its own `names` stay as they are.
+    let has_others = file.names().any(|(other, _)| other.is_in_seal_table() && other != *path);
+    let is_meant = is_names && file.is_sealed(path).is_none() && has_others == is_list;
+    if is_meant { Err(no_rule(path)) } else { Ok(()) }
 }
 
 /// Whether `path` is in a login profile, which sealing the property would break.

@@ -127,10 +127,14 @@ impl Target {
         let mut vault = file.open_for_writing(&self.keys.identities)?;
         let working = context.ui.working("sealing");
         let rules = vault.file().sealing_names();
+        let was_meant = Rules::meant(vault.file()).is_some();
         let result = change(&mut vault)?;
-        if rules.is_some() {
-            Rules::refuse_end(vault.file())?;
+        match rules {
+            Some(_) => Rules::refuse_end(vault.file())?,
+            None if !was_meant => Rules::refuse_meant(vault.file())?,
+            None => {}
         }
+        let changed = Rules::changed(rules.as_deref(), vault.file());
         let gone = Rules::gone(rules, vault.file());
         let remark = self.keep_rules(vault.file(), &lock)?;
         save(vault, 0, &self.path, context, |text| {
@@ -138,6 +142,9 @@ impl Target {
             drop(working);
             Ok(())
         })?;
+        if let Some(changed) = changed {
+            context.ui.note(changed);
+        }
         for remark in gone.into_iter().chain(remark) {
             context.ui.warn(remark);
         }

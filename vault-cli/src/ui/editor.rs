@@ -184,6 +184,15 @@ impl Watch {
     pub(crate) fn run(&mut self, editor: &Editor, file: &Path, folder: &Path) -> Result<Closed> {
         editor.command(file, folder).status().map(how).map_err(failed)
     }
+
+    /// Asks a question between two runs of the editor.
+    pub(crate) fn during<R>(
+        &mut self,
+        _: impl FnOnce(u8) + Send,
+        ask: impl FnOnce() -> R,
+    ) -> Result<R> {
+        Ok(ask())
+    }
 }
 
 #[cfg(unix)]
@@ -217,6 +226,46 @@ mod with_signals {
             let interrupt = [on(SignalKind::interrupt())?, on(SignalKind::quit())?];
             drop(inside);
             Ok(Watch { runtime, hangup, terminate, _interrupt: interrupt })
+        }
+
+        /// Asks a question between two runs of the editor. A signal, also of a key, is then meant for
+        /// this program: `end` is called with its number, and should end the process, since nothing
+        /// else interrupts the question.
+        ///
+        /// # Errors
+        /// [`Kind::Io`] if the signals cannot be received.
+        pub(crate) fn during<R>(
+            &mut self,
+            end: impl FnOnce(u8) + Send,
+            ask: impl FnOnce() -> R,
+        ) -> Result<R> {
+            let Watch { runtime, hangup, terminate, .. } = self;
+            // Signals that were typed into the editor are received here, before the new streams.
+            runtime.block_on(tokio::task::yield_now());
+            let inside = runtime.enter();
+            let on = |kind| signal(kind).map_err(failed);
+            let (mut interrupt, mut quit) = (on(SignalKind::interrupt())?, on(SignalKind::quit())?);
+            drop(inside);
+            let (answered, answer) = tokio::sync::oneshot::channel::<()>();
+            Ok(std::thread::scope(|scope| {
+                scope.spawn(move || {
+                    let number = runtime.block_on(async {
+                        tokio::select! {
+                            _ = answer => None,
+                            _ = interrupt.recv() => Some(2),
+                            _ = quit.recv() => Some(3),
+                            _ = hangup.recv() => Some(1),
+                            _ = terminate.recv() => Some(15),
+                        }
+                    });
+                    if let Some(number) = number {
+                        end(number);
+                    }
+                });
+                let result = ask();
+                drop(answered);
+                result
+            }))
         }
 
         pub(crate) fn run(

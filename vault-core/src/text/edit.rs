@@ -89,6 +89,38 @@ impl Document {
             .ok_or_else(|| Document::cannot(Some(path)))
     }
 
+    /// The document without the tables around the former property `path` that are empty now. A
+    /// comment in such a table stays.
+    pub(crate) fn without_empty_above(&self, path: &PropertyPath) -> Result<Document> {
+        let segments = path.segments();
+        let is_empty = |table: &[String]| {
+            !table.is_empty()
+                && table.len() < segments.len()
+                && segments.starts_with(table)
+                && !self.is_table(table)
+        };
+        let outline = Outline::near(&self.text, &|near| segments.starts_with(near))?;
+        let mut gone: Vec<Range<usize>> = Vec::new();
+        for section in outline.sections.iter().filter(|section| !section.array) {
+            if is_empty(&section.path) {
+                let end = self.text[section.start..].find('\n');
+                let end = end.map_or(self.text.len(), |end| section.start + end + 1);
+                let blank = self.text[..section.start].ends_with("\n\n");
+                gone.push(section.start - usize::from(blank)..end);
+            }
+        }
+        for entry in outline.entries.iter().filter(|entry| is_empty(&entry.path)) {
+            if self.text[entry.value.clone()].starts_with('{') {
+                gone.push(self.line_start(entry.key.start)..entry.line_end);
+            }
+        }
+        let mut text = self.text.to_string();
+        for span in gone.into_iter().rev() {
+            text.replace_range(span, "");
+        }
+        self.read_as(text, &[], &[]).ok_or_else(|| Document::cannot(Some(path)))
+    }
+
     /// The document in which `old` is renamed to `new`, in the same place and with its comments if the
     /// tables allow it.
     pub(crate) fn renamed(

@@ -248,7 +248,8 @@ impl Vault<CanWrite> {
         Ok(())
     }
 
-    /// Removes the property `path`. Comments above it stay.
+    /// Removes the property `path`, and the tables that are empty without it. Comments above it
+    /// stay.
     ///
     /// # Errors
     /// [`Kind::NotFound`], with similar names, if there is no such property; [`Kind::Conflict`] if
@@ -264,7 +265,7 @@ impl Vault<CanWrite> {
         if !self.file.document.contains(path) {
             return Err(self.file.not_found(path));
         }
-        self.replace_document(self.file.document.without(path)?)
+        self.replace_document(self.file.document.without(path)?.without_empty_above(path)?)
     }
 
     /// Renames the property `old` to `new`. A sealed value keeps the time at which it was set.
@@ -304,7 +305,7 @@ impl Vault<CanWrite> {
                     Error::new(Kind::Exists, "a property of this name exists already").at(new)
                 );
             }
-            self.unset(new)?;
+            self.replace_document(self.file.document.without(new)?)?;
         }
         self.replace_document(self.file.document.renamed(old, new, &value)?)
     }

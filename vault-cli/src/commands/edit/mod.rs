@@ -57,7 +57,7 @@ fn edit_target(target: &Target, file: VerifiedFile, context: &mut Context<'_>) -
         context.ui.note(remark);
     }
     context.ui.warn_of_swap("the text in the editor");
-    let done = session.run(typed, &editor, context);
+    let done = session.run(typed, &editor, drafts.as_ref(), context);
     if let Some(drafts) = &drafts {
         match (&done, session.unwritten.take()) {
             (Err(_), Some(typed)) => {

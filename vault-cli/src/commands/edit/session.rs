@@ -2,6 +2,7 @@
 //! file; after a mistake, it asks whether to open the editor again.
 
 use crate::commands::edit::banner::{Ask, CONFIRM, Mistake, on_top, own_lines};
+use crate::commands::edit::draft::Drafts;
 use crate::commands::edit::text::{Text, TextBuffer};
 use crate::commands::exec::memory_folder::MemoryFolder;
 use crate::context::Context;
@@ -13,6 +14,7 @@ use bootseal_core::{
     CanWrite, Changes, Clash, ClearText, Edited, Error, Kind, Pin, PropertyPath, SealedFile, Shown,
     Side, Taken, Vault, open_source,
 };
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The maximum size of a sealed file in bytes.
@@ -67,6 +69,7 @@ impl<'a> Session<'a> {
         &mut self,
         typed: Option<Text>,
         editor: &Editor,
+        drafts: Option<&Drafts>,
         context: &mut Context<'_>,
     ) -> Result<Outcome, Exit> {
         let mut watch = Watch::new()?;
@@ -119,13 +122,22 @@ impl<'a> Session<'a> {
                         text = instead;
                     }
                     top = on_top(&mistake);
-                    if !edits_again(&mistake, context)? {
+                    let kept = self.keep(drafts, context);
+                    if !edits_again(&mistake, kept, &mut watch, context)? {
                         return Err(self.given_up(mistake).into());
                     }
                     last = Some(mistake);
                 }
             }
         }
+    }
+
+    /// Keeps the edited text before a question, at which a signal may end the program. Returns
+    /// whether it is kept; at the end, the draft is saved again or removed.
+    fn keep(&self, drafts: Option<&Drafts>, context: &Context<'_>) -> bool {
+        let (Some(drafts), Some(text)) = (drafts, &self.unwritten) else { return false };
+        context.ui.can_ask()
+            && text.expose(|text| drafts.save(&self.base, text, context.now())).is_ok()
     }
 
     /// The failure of an edit that ends with this mistake.
@@ -357,10 +369,27 @@ impl<'a> Session<'a> {
 
 /// Asks whether to open the editor again, after showing the mistake; without a terminal, the answer
 /// is no: an editor that is a script could make the same mistake for ever.
-fn edits_again(mistake: &Mistake, context: &mut Context<'_>) -> Result<bool> {
+fn edits_again(
+    mistake: &Mistake,
+    kept: bool,
+    watch: &mut Watch,
+    context: &mut Context<'_>,
+) -> Result<bool> {
     if !context.ui.can_ask() {
         return Ok(false);
     }
     let place = mistake.place_in_text().map(|place| format!("{place}: ")).unwrap_or_default();
-    context.ui.ask_unless_no(&format!("{place}{}\nEdit the text again?", mistake.failure.text()))
+    let question = format!("{place}{}\nEdit the text again?", mistake.failure.text());
+    watch.during(|number| end(number, kept), || context.ui.ask_unless_no(&question))?
+}
+
+/// Ends the program by a signal while it waits for an answer. Its folder in memory is removed by
+/// the process that watches it.
+fn end(number: u8, kept: bool) {
+    let text = match kept {
+        true => "your text is kept, encrypted: `bootseal edit` resumes it",
+        false => "your text could not be kept",
+    };
+    let _ = writeln!(std::io::stderr(), "\nbootseal: warning: {text}");
+    std::process::exit(128 + i32::from(number))
 }

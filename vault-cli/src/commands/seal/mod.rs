@@ -283,6 +283,7 @@ pub(crate) fn create(
     let mut vault = Vault::create(access, text)?;
     vault.set_all(values(&input, &sealed), context.now())?;
     check(&vault, &input, &sealed)?;
+    Rules::refuse_meant(vault.file())?;
     // The input is as large as the file, and is not needed while the file is signed.
     drop((input, sealed));
     bootseal_memory::return_freed_memory();

@@ -9,4 +9,4 @@ mod table;
 pub(crate) use pattern::{Name, Pattern};
 pub(crate) use secret_name::is_secret_name;
 pub(crate) use secret_shape::is_secret_shape;
-pub(crate) use table::{Rules, ends_rules, is_reference};
+pub(crate) use table::{Rules, ends_rules, is_reference, no_rule};

@@ -71,9 +71,19 @@ impl Pattern {
 
     /// Whether the pattern matches the whole name, in either way of writing it.
     pub(crate) fn matches(&self, name: &Name) -> bool {
+        self.matches_with(name, glob::MatchOptions::new())
+    }
+
+    /// Does the same as [`Pattern::matches`], but upper and lower case of ASCII letters are the same.
+    pub(crate) fn matches_in_any_case(&self, name: &Name) -> bool {
+        let options = glob::MatchOptions { case_sensitive: false, ..glob::MatchOptions::new() };
+        self.matches_with(name, options)
+    }
+
+    fn matches_with(&self, name: &Name, options: glob::MatchOptions) -> bool {
         let plain = name.plain.as_ref().map(|plain| plain.as_str());
         let mut names = [Some(name.shown()), plain].into_iter().flatten();
-        names.any(|name| self.globs.iter().any(|glob| glob.matches(name)))
+        names.any(|name| self.globs.iter().any(|glob| glob.matches_with(name, options)))
     }
 }
 

@@ -9,6 +9,11 @@ use bootseal_core::{
 };
 use std::collections::HashSet;
 
+/// The keys of a table `[seal]` that are probably meant as rules.
+const WORDS: [&str; 6] = ["name", "names", "pattern", "patterns", "rule", "rules"];
+/// The command that makes or replaces rules.
+const MAKE: &str = "bootseal set seal.names --plain '[\"*password*\"]' --type toml";
+
 /// The patterns of the table `[seal]`; none if the file has no such table.
 #[derive(Clone, Default)]
 pub(crate) struct Rules(Vec<Pattern>);
@@ -53,6 +58,41 @@ impl Rules {
         }
     }
 
+    /// The property of a table `[seal]` that looks like a rule, and is none: all keys of the table
+    /// are words for rules, and it has `names` or a value with a `*`.
+    pub(crate) fn meant(file: &VerifiedFile) -> Option<PropertyPath> {
+        if file.has_rules() {
+            return None;
+        }
+        let mut found = None;
+        for (path, sealed) in file.names().filter(|(path, _)| path.is_in_seal_table()) {
+            let key = path.segments().get(1).map(|key| key.to_ascii_lowercase())?;
+            if !WORDS.contains(&key.as_str()) {
+                return None;
+            }
+            if key == "names" || !sealed && readable_text(file, &path).contains(&b'*') {
+                found.get_or_insert(path);
+            }
+        }
+        found
+    }
+
+    /// Refuses a change that makes something which looks like a rule, and is none.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] if it is so.
+    pub(crate) fn refuse_meant(after: &VerifiedFile) -> Result<(), Error> {
+        Rules::meant(after).map_or(Ok(()), |path| Err(no_rule(&path)))
+    }
+
+    /// A note of rules that a change has added or replaced.
+    pub(crate) fn changed(before: Option<&[String]>, after: &VerifiedFile) -> Option<String> {
+        let now = after.sealing_names().filter(|now| before != Some(now))?;
+        let now: Vec<String> = now.iter().map(|name| format!("`{}`", Shown(name))).collect();
+        let now = if now.is_empty() { "none".to_owned() } else { now.join(", ") };
+        Some(format!("the rules in seal.names are now: {now}"))
+    }
+
     /// Refuses a readable value with this name, whatever the file has now.
     ///
     /// # Errors
@@ -94,9 +134,9 @@ impl Rules {
         Rules([self.0, other.0].concat())
     }
 
-    /// The first rule that matches the name.
+    /// The first rule that matches the name, in upper or lower case.
     pub(crate) fn matching(&self, name: &Name) -> Option<&Pattern> {
-        self.0.iter().find(|pattern| pattern.matches(name))
+        self.0.iter().find(|pattern| pattern.matches_in_any_case(name))
     }
 
     /// Refuses a property that is readable against these rules of `after`, and was not readable in
@@ -187,11 +227,19 @@ impl Rules {
     }
 }
 
+/// The error of a property that looks like a rule, and is none.
+pub(crate) fn no_rule(path: &PropertyPath) -> Error {
+    let what = "looks like a rule for what is sealed, and would be none: the table [seal] has rules only if its one key is `names`, a readable array of strings";
+    Error::new(Kind::Conflict, what)
+        .at(path)
+        .with_help(format!("To make rules: {MAKE}. For other values, use another table."))
+}
+
 /// The error of a change that would end the rules of the table `[seal]`.
 pub(crate) fn ends_rules(path: &PropertyPath) -> Error {
     let what = "is in the table [seal], which has rules only while its one key is `names`, an array of strings";
     Error::new(Kind::Conflict, what).at(path).with_help(
-        "To change the rules: bootseal edit. To end them: bootseal unset seal.names. For other values, use another table.",
+        format!("To change the rules: {MAKE}. To end them: bootseal unset seal.names. For other values, use another table."),
     )
 }
 
