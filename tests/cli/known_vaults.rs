@@ -183,6 +183,22 @@ fn a_forgotten_vault_can_be_confirmed_again_although_a_second_place_knows_it() {
 }
 
 #[test]
+fn another_copy_of_a_known_vault_is_named_with_the_command_that_adds_it() {
+    let home = team();
+    let copy = "copy/app.sealed.toml";
+    std::fs::create_dir(home.at("copy")).unwrap();
+    home.write(copy, home.read(FILE));
+    let ran = home.run_with(&["set", "acme.password", "-f", copy], b"x");
+    let add = format!("bootseal vaults add --pin {} -f {copy}", home.vault_id());
+    for part in ["known on this machine at", FILE, &add] {
+        assert!(ran.code == 3 && ran.err.contains(part), "{part}: {ran:?}");
+    }
+    let add: Vec<&str> = add.split(' ').skip(1).collect();
+    home.ok(&add);
+    home.ok_with(&["set", "acme.password", "-f", copy], b"x");
+}
+
+#[test]
 fn a_handover_that_a_person_adds_is_known_from_then_on() {
     let home = team();
     let (before, old) = (home.read(FILE), home.vault_id());
@@ -191,6 +207,7 @@ fn a_handover_that_a_person_adds_is_known_from_then_on() {
     home.write(copy, &before);
     let other = elsewhere(&home, &[], &before);
     let key = home.read(".config/bootseal/identity.txt");
+    std::fs::create_dir_all(other.at(".config/bootseal")).unwrap();
     crate::support::team::private(&other, ".config/bootseal/identity.txt", key);
     other.ok(&["vaults", "add", "--pin", &old]);
     home.ok(&["access", "remove", "bob", "--yes"]);

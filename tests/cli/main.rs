@@ -57,6 +57,7 @@ mod list;
 #[cfg(target_os = "linux")]
 mod locks;
 mod login;
+mod long_lists;
 mod many_files;
 mod numbers;
 mod output;

@@ -166,7 +166,8 @@ fn sign_keeps_rules_and_shows_them_first() {
         let said = repo.fails(args, 1);
         assert!(
             said.contains("acme.old_password")
-                && said.contains("`*password*`, a rule in seal.names"),
+                && said.contains("`*password*`, a rule in seal.names")
+                && said.contains("remove the value from it first"),
             "{said}"
         );
     }

@@ -13,6 +13,8 @@ pub(crate) fn run(options: &Rename, context: &mut Context<'_>) -> Result<(), Exi
     let (target, file) = Target::find(context)?;
     let old = whole_property(&old, std::iter::once(&file))?;
     let new = whole_property(&new, std::iter::once(&file))?;
+    // The change reads the file again, so this copy would only take memory.
+    drop(file);
     target.change_and_tell(context, |vault| {
         vault.rename(&old, &new, options.force).map_err(|error| match error.kind() {
             Kind::Exists => {

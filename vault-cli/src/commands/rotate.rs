@@ -10,7 +10,9 @@ use serde_json::json;
 
 pub(crate) fn run(options: &Rotate, context: &mut Context<'_>) -> Result<(), Exit> {
     let targets = Target::find_all(context)?;
-    each_file::each(targets, context, |(target, _), context| {
+    each_file::each(targets, context, |(target, file), context| {
+        // The change reads the file again, so this copy would only take memory.
+        drop(file);
         let (vault, epoch) = target.change(context, |vault| {
             vault.rotate(options.signing_key).map_err(|error| error.in_file(target.path()))?;
             Ok((vault.file().vault_id(), vault.file().epoch()))

@@ -69,6 +69,12 @@ impl Memory {
         compare(file, path, self.vault_id(), is_decided)
     }
 
+    /// The path of another file of this vault that is known on this machine.
+    pub(crate) fn elsewhere(&self, vault: &VaultId) -> Option<PathBuf> {
+        let (known, _) = self.0.as_ref()?;
+        known.files().find(|file| file.vault == *vault).map(|file| file.path())
+    }
+
     pub(crate) fn vault_id(&self) -> Option<VaultId> {
         self.0.as_ref().and_then(|(known, place)| known.vault_of(place))
     }

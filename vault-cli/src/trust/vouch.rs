@@ -6,7 +6,7 @@ use crate::ui::failure::{Failure, Result};
 use crate::ui::review::Review;
 use crate::ui::review_row::Row;
 use crate::ui::tables;
-use bootseal_core::{Error, Kind, Pin, SealedFile, Shown, Trust, VerifiedFile};
+use bootseal_core::{Error, Kind, Pin, SealedFile, Shown, Trust, VerifiedFile, shell_path};
 use std::path::Path;
 
 /// How to see an access list that is longer than a screen.
@@ -90,7 +90,7 @@ fn known_or_confirmed(
         }
         return Ok(());
     }
-    confirm_unknown(file, path, context)
+    confirm_unknown(file, memory, path, context)
 }
 
 /// Makes sure that the vault is pinned, known or confirmed by the user before its values leave for a
@@ -104,7 +104,7 @@ pub(crate) fn vouch_for_use(
     context: &mut Context<'_>,
 ) -> Result<()> {
     match (memory.refuse_handed_over(file), file.trust()) {
-        (Ok(()), Trust::Unverified) => confirm_unknown(file, path, context),
+        (Ok(()), Trust::Unverified) => confirm_unknown(file, memory, path, context),
         (Ok(()), _) => follow_in_use(file, memory, path, context),
         (Err(_), _) if accepted_anyway(file, memory, context) => {
             warn_of_handover(file, memory, context);
@@ -199,7 +199,8 @@ pub(crate) fn warn_if_doubtful(
     context: &mut Context<'_>,
 ) {
     if !warn_of_handover(file, memory, context) && file.trust() == Trust::Unverified {
-        context.ui.warn(format_args!("{}. {}", unknown(file, path), how_to_pin(file)));
+        let (unknown, help) = (unknown(file, memory, path), how_to_trust(file, memory, path));
+        context.ui.warn(format_args!("{unknown}. {help}"));
     }
 }
 
@@ -227,17 +228,40 @@ pub(crate) fn how_to_pin(file: &VerifiedFile) -> String {
     )
 }
 
-fn unknown(file: &VerifiedFile, path: &Path) -> String {
-    format!(
-        "{}: this vault is not trusted yet: {} is neither pinned nor known on this machine",
-        Shown::path(path),
-        file.vault_id()
-    )
+fn unknown(file: &VerifiedFile, memory: &Memory, path: &Path) -> String {
+    let (path, id) = (Shown::path(path), file.vault_id());
+    match memory.elsewhere(&id) {
+        Some(other) => format!(
+            "{path}: this vault is not trusted yet: {id} is known on this machine at {}, but not at this path",
+            Shown::path(&other)
+        ),
+        None => format!(
+            "{path}: this vault is not trusted yet: {id} is neither pinned nor known on this machine"
+        ),
+    }
 }
 
-fn confirm_unknown(file: &mut VerifiedFile, path: &Path, context: &mut Context<'_>) -> Result<()> {
-    let help = how_to_pin(file);
-    confirm(file, path, &unknown(file, path), help, context)
+/// The commands that make the vault trusted: at this path, if it is known at another one, else by a
+/// pin.
+fn how_to_trust(file: &VerifiedFile, memory: &Memory, path: &Path) -> String {
+    match memory.elsewhere(&file.vault_id()) {
+        Some(_) => format!(
+            "If this is another copy of it, such as a worktree: bootseal vaults add --pin {} -f {}",
+            file.vault_id(),
+            shell_path(path)
+        ),
+        None => how_to_pin(file),
+    }
+}
+
+fn confirm_unknown(
+    file: &mut VerifiedFile,
+    memory: &Memory,
+    path: &Path,
+    context: &mut Context<'_>,
+) -> Result<()> {
+    let help = how_to_trust(file, memory, path);
+    confirm(file, path, &unknown(file, memory, path), help, context)
 }
 
 /// Asks whether it is the right vault, and remembers the answer.

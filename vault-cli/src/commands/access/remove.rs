@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::trust::each_file::{self, Answer};
 use crate::trust::target::{Target, Targets};
 use crate::ui::failure::{Exit, Failure, Result};
+use crate::ui::output::MOST_NAMES;
 use crate::ui::prompt::Consent;
 use crate::ui::review::Review;
 use crate::ui::review_row::Row;
@@ -185,5 +186,9 @@ pub(crate) fn report(
     context.ui.note(format_args!(
             "{name} {knows} the values below. Change each of them at the vendor, then here (bootseal set); `bootseal list` shows what is left"
         ));
-    exposed.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    let mut lines: Vec<String> = exposed.iter().take(MOST_NAMES).map(ToString::to_string).collect();
+    if exposed.len() > MOST_NAMES {
+        lines.push(format!("… and {} more: bootseal list", exposed.len() - MOST_NAMES));
+    }
+    lines.join("\n")
 }

@@ -13,13 +13,13 @@ use crate::trust::locate::{self, OpenedFile};
 use crate::trust::memory::Memory;
 use crate::trust::pins;
 use crate::ui::failure::{Exit, Failure, Result};
-use crate::ui::output::timestamp;
+use crate::ui::output::{MOST_NAMES, some_names, timestamp};
 use bootseal_core::{
-    CanRead, Cost, Gateway, IdentityFile, Kind, Profile, Role, Shown, Trust, Vault, VerifiedFile,
-    shell_path, shell_word,
+    CanRead, Cost, Gateway, IdentityFile, Kind, Profile, PropertyPath, Role, Shown, Trust, Vault,
+    VerifiedFile, shell_path, shell_word,
 };
 use serde_json::json;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// The exit code if anything was found.
@@ -315,20 +315,43 @@ fn cannot_work(
 }
 
 fn values(path: &Path, vault: &Vault<CanRead>, now: u64) -> Result<Vec<Finding>, Failure> {
-    let mut findings = Vec::new();
+    let mut known: BTreeMap<String, Vec<(PropertyPath, String)>> = BTreeMap::new();
+    let mut old = Vec::new();
     for (property, _) in vault.file().names().filter(|(_, sealed)| *sealed) {
         let set_at = vault.open(&property)?.set_at;
         let known_to = vault.file().known_to(set_at);
         if !known_to.is_empty() {
-            let what = format!(
-                "is known to {}, who was removed: change it at the vendor, then here",
-                known_to.join(", ")
-            );
-            findings.push(Finding::of_property("known-to-removed", path, &property, what));
+            let who = known_to.join(", ");
+            let what =
+                format!("is known to {who}, who was removed: change it at the vendor, then here");
+            known.entry(who).or_default().push((property, what));
         } else if now.saturating_sub(set_at) > OLD_AFTER {
             let what = format!("was set {}, more than a year ago", timestamp(set_at));
-            findings.push(Finding::of_property("old-value", path, &property, what));
+            old.push((property, what));
         }
     }
+    let mut findings = Vec::new();
+    for (who, values) in known {
+        let what = format!("values that {who}, who was removed, knows");
+        findings.extend(of_values("known-to-removed", path, values, &what));
+    }
+    findings.extend(of_values("old-value", path, old, "values that were set more than a year ago"));
     Ok(findings)
+}
+
+/// A finding for each value or, if there are too many to read, one that counts them.
+fn of_values(
+    code: &'static str,
+    path: &Path,
+    values: Vec<(PropertyPath, String)>,
+    which: &str,
+) -> Vec<Finding> {
+    if values.len() > MOST_NAMES {
+        let names: Vec<String> = values.iter().map(|(name, _)| name.to_string()).collect();
+        let what = format!("{} {which}: {}", values.len(), some_names(&names));
+        let fix = format!("bootseal list -f {}   (lists all of them)", shell_path(path));
+        return vec![Finding::of_file(code, path, what, fix)];
+    }
+    let each = values.into_iter();
+    each.map(|(property, what)| Finding::of_property(code, path, &property, what)).collect()
 }

@@ -26,6 +26,7 @@ use crate::trust::special_tables::SpecialTables;
 use crate::trust::target::Target;
 use crate::trust::{locate, pins};
 use crate::ui::failure::{Exit, Failure, Result};
+use crate::ui::output::{MOST_NAMES, some_names};
 use bootseal_core::{
     FileLock, Kind, PropertyPath, Shown, ValueKind, Vault, VerifiedFile, sealing_names,
 };
@@ -225,17 +226,19 @@ fn report(
             None => name,
         };
         let names: Vec<String> = names.into_iter().map(row).collect();
-        context.ui.line(format_args!(
-            "sealed in {}: {}",
-            Shown::path(path),
-            if names.is_empty() { "nothing".into() } else { names.join(", ") }
-        ))?;
-        context.ui.line(format_args!(
-            "readable: {}",
-            if readable.is_empty() { "nothing".into() } else { readable.join(", ") }
-        ))?;
+        context.ui.line(format_args!("sealed in {}: {}", Shown::path(path), listed(&names)))?;
+        context.ui.line(format_args!("readable: {}", listed(&readable)))?;
     }
     Ok(())
+}
+
+/// Some names, and how to see all of them.
+fn listed(names: &[String]) -> String {
+    match names.len() {
+        0 => "nothing".to_owned(),
+        count if count > MOST_NAMES => format!("{}: bootseal list", some_names(names)),
+        _ => some_names(names),
+    }
 }
 
 /// Returns the sealed file's path: `app.properties` → `app.sealed.toml`, `.env.prod` →
