@@ -83,7 +83,7 @@ impl PlainDocument {
     /// Parses `text`; CR LF becomes LF.
     ///
     /// # Errors
-    /// [`Kind::Malformed`], with line and column if they are known: if it is not TOML or nested too
+    /// [`Kind::Malformed`](crate::Kind::Malformed), with line and column if they are known: if it is not TOML or nested too
     /// deep, if a number is out of range, if it is sealed already, or if `secret:` occurs inside an
     /// array.
     ///
