@@ -1,9 +1,10 @@
 //! `bootseal import`: decrypts another tool's file, and seals its values.
 
 use crate::cli::{Import, Tool};
-use crate::commands::seal::{add, beside, by_rules, create, reading, told};
+use crate::commands::init::refuse_lists;
+use crate::commands::seal::{add, beside, by_rules, create, told};
 use crate::context::Context;
-use crate::formats::{Ciphertext, Findings, Input, Reading, by_name, text_of};
+use crate::formats::{Ciphertext, Findings, Input, Reading, text_of};
 use crate::import::{Imported, KeySource, Weak, ansible_vault, dotenvx, jasypt, sops, spring};
 use crate::trust::locate;
 use crate::trust::rules::Rules;
@@ -34,13 +35,17 @@ pub(crate) fn run(options: &Import, context: &mut Context<'_>) -> Result<(), Exi
     let prefix = options.below.as_deref().map(str::parse::<PropertyPath>).transpose()?;
     let out = out(options, context)?;
     if out.1 {
-        refuse_lists(options)?;
+        refuse_lists(&options.writer, &options.reader)?;
     }
-    let chosen = reading(options.null, options.document, options.flat, options.encoding);
-    let chosen = Reading { format: options.format, ..chosen };
-    let (path, format) =
-        (options.input.as_path(), options.format.or_else(|| by_name(&options.input)));
-    let (text, reading) = text_of(path, format, chosen, &mut context.ui.stdin)?;
+    let chosen = Reading {
+        format: options.format,
+        nulls: options.null.into(),
+        documents: options.document.into(),
+        flat: options.flat,
+        encoding: options.encoding,
+        ..Reading::default()
+    };
+    let (text, reading) = text_of(&options.input, chosen, &mut context.ui.stdin)?;
     let imported = opened(&text, reading, options, context)?;
     let Imported { properties, mut sealed, weak, left_out, remarks } = match &prefix {
         Some(prefix) => imported.below(prefix)?,
@@ -99,17 +104,6 @@ fn out(options: &Import, context: &Context<'_>) -> Result<(PathBuf, bool)> {
             let path = locate::named_file(context)?.unwrap_or_default();
             let there = path.exists();
             Ok((path, there))
-        }
-    }
-}
-
-fn refuse_lists(options: &Import) -> Result<()> {
-    match options.writer.is_empty() && options.reader.is_empty() {
-        true => Ok(()),
-        false => {
-            let text =
-                "--writer and --reader set the access list of a new file, but this file exists";
-            Err(Failure::new(Kind::Usage, text).with_help("bootseal access add NAME RECIPIENT"))
         }
     }
 }

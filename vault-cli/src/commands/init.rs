@@ -117,6 +117,15 @@ pub(crate) fn own_recipient(context: &mut Context<'_>) -> Result<Option<Recipien
     Ok(made)
 }
 
+/// Refuses options that would set the access list of a file that exists.
+pub(crate) fn refuse_lists(writers: &[String], readers: &[String]) -> Result<()> {
+    if writers.is_empty() && readers.is_empty() {
+        return Ok(());
+    }
+    let text = "--writer and --reader set the access list of a new file, but this file exists";
+    Err(Failure::new(Kind::Usage, text).with_help("bootseal access add NAME RECIPIENT"))
+}
+
 /// Refuses a name or a recipient that appears twice.
 pub(crate) fn refuse_twice(list: &[Access]) -> Result<()> {
     for (at, access) in list.iter().enumerate() {

@@ -120,7 +120,7 @@ fn is_digit(byte: u8) -> bool {
 }
 
 /// Removes `{key:alias}` and `{secret:name}`, which select one of Spring's keys.
-fn without_selectors(mut text: &str) -> &str {
+pub(crate) fn without_selectors(mut text: &str) -> &str {
     while let Some((_, rest)) = text.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
         text = rest;
     }

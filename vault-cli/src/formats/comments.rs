@@ -31,6 +31,17 @@ pub(crate) fn comments(text: &str, format: Format) -> Vec<Comment> {
     comments
 }
 
+/// Whether some line of a text is a comment; not for TOML, whose document knows.
+pub(crate) fn has_comments(text: &str, format: Format) -> bool {
+    let signs: &[char] = match format {
+        Format::Properties => &['#', '!'],
+        Format::Env | Format::Yaml => &['#'],
+        Format::Toml | Format::Json => return false,
+    };
+    let text = text.trim_start_matches('\u{feff}');
+    text.lines().any(|line| line.trim_start().starts_with(signs))
+}
+
 /// Comments, and the line of each property in the order of the text.
 type Found = (Vec<Comment>, Vec<(usize, Vec<String>)>);
 

@@ -1,7 +1,8 @@
 //! The entries of another tool's file, before its importer decrypts the values.
 
 use crate::cli::Format;
-use crate::formats::detect::{by_content, by_name};
+use crate::formats::comments::has_comments;
+use crate::formats::detect::by_content;
 use crate::formats::input::{parse, unclear};
 use crate::formats::reading::{Documents, Nulls, Reading};
 use crate::formats::tree::{Node, Table};
@@ -70,20 +71,27 @@ pub(crate) fn documents(
     Ok((parsed.documents, parsed.remarks))
 }
 
+/// The entries of a JSON or YAML text.
+pub(crate) fn nested(
+    text: &str,
+    format: Format,
+    tool: WrittenBy,
+    reading: Reading,
+) -> Result<Entries, Error> {
+    let (documents, remarks) = documents(text, format, tool, reading)?;
+    let comments = has_comments(text, format);
+    let mut found = Entries { remarks, comments, ..Entries::default() };
+    documents.into_iter().for_each(|table| found.add(&mut Vec::new(), table));
+    Ok(found)
+}
+
 /// Parses all values of a file, in the format that the user, its name or its content indicates.
 pub(crate) fn entries(text: &str, path: &Path, reading: Reading) -> Result<Entries> {
-    let format = reading.format.or_else(|| by_name(path)).or_else(|| by_content(text));
+    let format = reading.named(path).or_else(|| by_content(text));
     let format = format.ok_or_else(|| unclear(path))?;
     match format {
-        Format::Json | Format::Yaml => {
-            let (documents, remarks) = documents(text, format, WrittenBy::Spring, reading)
-                .map_err(|error| error.in_file(path))?;
-            let comments = format == Format::Yaml
-                && text.lines().any(|line| line.trim_start().starts_with('#'));
-            let mut found = Entries { remarks, comments, ..Entries::default() };
-            documents.into_iter().for_each(|table| found.add(&mut Vec::new(), table));
-            Ok(found)
-        }
+        Format::Json | Format::Yaml => Ok(nested(text, format, WrittenBy::Spring, reading)
+            .map_err(|error| error.in_file(path))?),
         flat => {
             let input = parse(text, path, flat, reading)?;
             let value = |text: &str, kind| match kind {
@@ -98,7 +106,7 @@ pub(crate) fn entries(text: &str, path: &Path, reading: Reading) -> Result<Entri
                 Ok((property.path.segments().to_vec(), node))
             });
             let values = values.collect::<Result<Vec<_>, Error>>()?;
-            let comments = input.left_out_comments
+            let comments = has_comments(text, flat)
                 || input.document.as_ref().is_some_and(|text| text.comments().next().is_some());
             Ok(Entries { values, remarks: input.remarks, comments, ..Entries::default() })
         }

@@ -29,7 +29,6 @@ pub(crate) struct Input {
     /// The document of a TOML input, whose text is kept, and whose properties are read from it when
     /// they are requested.
     pub(crate) document: Option<PlainDocument>,
-    pub(crate) left_out_comments: bool,
     /// The comments, except those of a TOML input.
     pub(crate) comments: Vec<Comment>,
     /// Warnings on how the input was read.
@@ -45,7 +44,7 @@ impl Input {
     /// An input without a text of its own.
     pub(crate) fn of(list: Vec<InputProperty>) -> Input {
         let (comments, remarks) = (Vec::new(), Vec::new());
-        Input { list, document: None, left_out_comments: false, comments, remarks }
+        Input { list, document: None, comments, remarks }
     }
 
     /// The names, in the order of the input, and whether each is marked as a secret.
@@ -97,16 +96,17 @@ impl Input {
         }
     }
 
-    /// The property at position `at`.
+    /// The property at position `at`. In a TOML input, it is marked as a secret if `marked` is true.
     pub(crate) fn value(
         &self,
         at: usize,
         path: &PropertyPath,
+        marked: bool,
     ) -> Result<Cow<'_, InputProperty>, Error> {
         match (self.list.get(at), &self.document) {
             (Some(property), _) => Ok(Cow::Borrowed(property)),
             (None, Some(document)) => {
-                InputProperty::of_toml(path.clone(), false, document).map(Cow::Owned)
+                InputProperty::of_toml(path.clone(), marked, document).map(Cow::Owned)
             }
             (None, None) => Err(Error::new(Kind::NotFound, "no such property").at(path)),
         }
@@ -119,26 +119,14 @@ impl Input {
         wanted: impl Fn(&PropertyPath) -> bool,
     ) -> impl Iterator<Item = Result<Cow<'_, InputProperty>, Error>> {
         let named = self.names().enumerate().filter(move |(_, (path, _))| wanted(path));
-        named.filter_map(|(at, (path, marked))| match (self.list.get(at), &self.document) {
-            (Some(property), _) => Some(Ok(Cow::Borrowed(property))),
-            (None, Some(document)) => {
-                let read = InputProperty::of_toml(path.into_owned(), marked, document);
-                Some(read.map(Cow::Owned))
-            }
-            (None, None) => None,
-        })
+        named.map(|(at, (path, marked))| self.value(at, &path, marked))
     }
 }
 
 /// Reads `path`, or stdin for `-`.
-pub(crate) fn read(
-    path: &Path,
-    format: Option<Format>,
-    reading: Reading,
-    context: &mut Context<'_>,
-) -> Result<Input> {
-    let named = format.or_else(|| by_name(path));
-    let (mut text, reading) = text_of(path, named, reading, &mut context.ui.stdin)?;
+pub(crate) fn read(path: &Path, reading: Reading, context: &mut Context<'_>) -> Result<Input> {
+    let named = reading.named(path);
+    let (mut text, reading) = text_of(path, reading, &mut context.ui.stdin)?;
     let sealed = ciphertext_in(&text);
     if let Some(whole) = sealed.filter(|found| found.is_whole_file(&text)) {
         return Err(whole.refused(path));
@@ -159,7 +147,7 @@ pub(crate) fn read(
         tried => {
             match parse(&text, path, tried, reading).map(|input| input.commented(&text, tried)) {
                 // The name of a file may say less than its content.
-                Err(error) if format.is_none() => {
+                Err(error) if reading.format.is_none() => {
                     by_its_content(&text, path, tried, reading).ok_or(error)
                 }
                 parsed => parsed,
@@ -197,7 +185,6 @@ pub(super) fn unclear(path: &Path) -> Failure {
 /// which it was read, if it is not UTF-8.
 pub(crate) fn text_of(
     path: &Path,
-    format: Option<Format>,
     reading: Reading,
     stdin: &mut dyn Read,
 ) -> Result<(Zeroizing<String>, Reading)> {
@@ -208,7 +195,7 @@ pub(crate) fn text_of(
             whole(&mut file, usize::try_from(length).unwrap_or(MAX_FILE))
         }),
     };
-    let decoded = bytes.and_then(|bytes| decoded(bytes, reading.encoding, format));
+    let decoded = bytes.and_then(|bytes| decoded(bytes, reading.encoding, reading.named(path)));
     let (text, encoding) = decoded.map_err(|error| error.in_file(path))?;
     Ok((text, Reading { encoding, ..reading }))
 }
@@ -234,11 +221,9 @@ pub(super) fn parse(text: &str, path: &Path, format: Format, reading: Reading) -
         Format::Yaml => {
             let Reading { nulls, documents, .. } = reading;
             let dialect = yaml::Dialect { nulls, documents, ..yaml::Dialect::default() };
-            let read = yaml::parse(text, dialect)
+            yaml::parse(text, dialect)
                 .and_then(|parsed| from_tree(parsed.documents, parsed.remarks))
-                .map_err(in_file)?;
-            let comments = text.lines().any(|line| line.trim_start().starts_with('#'));
-            Ok(Input { left_out_comments: comments, ..read })
+                .map_err(in_file)
         }
     }
 }
@@ -314,7 +299,7 @@ fn from_properties(text: &str, path: &Path, reading: Reading) -> Result<Input> {
             .with_help("To keep whole names, without tables: --flat. Otherwise rename one of them in the input."));
     }
     found.remarks.extend(unlike_java(&beyond_ascii, reading.encoding));
-    Ok(found.input(text.lines().any(|line| line.trim_start().starts_with(['#', '!']))))
+    Ok(found.input())
 }
 
 /// The remark on letters that Java might read differently.
@@ -355,7 +340,7 @@ fn from_env(text: &str, dialect: Option<EnvDialect>) -> Result<Input, Error> {
         let text = "the text after ` #` was taken as a comment; if it is part of the value, quote the value";
         found.remarks.push(format!("{}: {text}", cut.join(", ")));
     }
-    Ok(found.input(text.lines().any(|line| line.trim_start().starts_with('#'))))
+    Ok(found.input())
 }
 
 fn from_tree(documents: Vec<tree::Table>, mut remarks: Vec<String>) -> Result<Input, Error> {
@@ -396,7 +381,7 @@ impl Found {
         Ok(())
     }
 
-    fn input(self, left_out_comments: bool) -> Input {
-        Input { left_out_comments, remarks: self.remarks, ..Input::of(self.properties) }
+    fn input(self) -> Input {
+        Input { remarks: self.remarks, ..Input::of(self.properties) }
     }
 }

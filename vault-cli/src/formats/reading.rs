@@ -1,6 +1,8 @@
 //! How the text of an input is read: the choices of the user, and those of an importer.
 
-use crate::cli::{Encoding, EnvDialect, Format};
+use crate::cli::{Encoding, EnvDialect, Format, Null};
+use crate::formats::detect::by_name;
+use std::path::Path;
 
 /// The choices for one input.
 #[derive(Clone, Copy, Debug, Default)]
@@ -17,6 +19,13 @@ pub(crate) struct Reading {
     pub(crate) encoding: Option<Encoding>,
 }
 
+impl Reading {
+    /// The format that the user or the name of the file indicates.
+    pub(crate) fn named(&self, path: &Path) -> Option<Format> {
+        self.format.or_else(|| by_name(path))
+    }
+}
+
 /// What happens to null, which TOML does not have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Nulls {
@@ -30,6 +39,16 @@ pub(crate) enum Nulls {
     Keep,
 }
 
+impl From<Option<Null>> for Nulls {
+    fn from(chosen: Option<Null>) -> Nulls {
+        match chosen {
+            None => Nulls::Refuse,
+            Some(Null::Skip) => Nulls::Skip,
+            Some(Null::Empty) => Nulls::Empty,
+        }
+    }
+}
+
 /// Which documents of a YAML file are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Documents {
@@ -39,4 +58,10 @@ pub(crate) enum Documents {
     /// One of several, counted from 1.
     Number(usize),
     All,
+}
+
+impl From<Option<usize>> for Documents {
+    fn from(number: Option<usize>) -> Documents {
+        number.map_or(Documents::One, Documents::Number)
+    }
 }

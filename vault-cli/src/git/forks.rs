@@ -10,6 +10,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 /// Two ids that the same former id was handed over to.
+#[derive(Clone)]
 pub(crate) struct Fork(VaultId, VaultId);
 
 impl Fork {
@@ -46,6 +47,7 @@ impl Fork {
 
 /// The handovers of a file that a machine would follow for the first time, compared with those of
 /// all files on all branches and tags.
+#[derive(Clone)]
 pub(crate) struct Compared {
     /// The fork, and the version in git with the other handover.
     pub(crate) fork: Option<(Fork, SignedVersion)>,
@@ -125,22 +127,16 @@ fn fork_of(steps: &[&[VaultId]], version: &SignedVersion) -> Option<(Fork, Signe
 /// The error of a comparison that is not complete.
 fn incomplete(file: &VerifiedFile, path: &Path, gap: Gap) -> Failure {
     let id = file.vault_id();
-    let (why, fetch) = match gap {
-        Gap::Limits => ("git has too many versions to compare it with", ""),
-        Gap::Missing => (
-            "this clone is partial, so versions to compare it with are missing",
-            "Fetch them: git fetch --refetch --no-filter. ",
-        ),
-        Gap::Shallow => (
-            "this clone is shallow, so versions to compare it with may be missing",
-            "Fetch them: git fetch --unshallow. ",
-        ),
+    let why = match gap {
+        Gap::Limits => "git has too many versions to compare it with",
+        Gap::Missing => "this clone is partial, so versions to compare it with are missing",
+        Gap::Shallow => "this clone is shallow, so versions to compare it with may be missing",
     };
     let what = format!(
         "this vault was handed over to {id}, and {why}: a former writer may have made this handover"
     );
     Error::new(Kind::WrongVault, what)
         .in_file(path)
-        .with_help(format!("{fetch}If it is the right vault, confirm it: --pin {id}"))
+        .with_help(format!("{}If it is the right vault, confirm it: --pin {id}", gap.fetch()))
         .into()
 }

@@ -31,6 +31,17 @@ pub(crate) enum Gap {
     Shallow,
 }
 
+impl Gap {
+    /// The sentence with the command that fetches what is missing; empty if nothing is.
+    pub(super) fn fetch(self) -> &'static str {
+        match self {
+            Gap::Limits => "",
+            Gap::Missing => "Fetch them: git fetch --refetch --no-filter. ",
+            Gap::Shallow => "Fetch them: git fetch --unshallow. ",
+        }
+    }
+}
+
 /// The signed versions of a file, each once, newest first.
 #[derive(Clone, Default)]
 pub(crate) struct History {
@@ -45,32 +56,24 @@ impl History {
     /// # Errors
     /// [`Kind::WrongVault`] if a limit was reached, or if the clone lacks versions.
     pub(crate) fn require_complete(&self, name: &str) -> Result<()> {
+        let Some(gap) = self.gap else { return Ok(()) };
         let name = Shown(name);
-        let (text, fetch) = match self.gap {
-            None => return Ok(()),
-            Some(Gap::Limits) => (
-                format!(
-                    "git has too many versions of {name}: at most {MOST_VERSIONS} versions and {} GiB are checked, for at most {} s",
-                    MOST_BYTES >> 30,
-                    LONGEST.as_secs()
-                ),
-                "",
+        let text = match gap {
+            Gap::Limits => format!(
+                "git has too many versions of {name}: at most {MOST_VERSIONS} versions and {} GiB are checked, for at most {} s",
+                MOST_BYTES >> 30,
+                LONGEST.as_secs()
             ),
-            Some(Gap::Missing) => (
-                format!(
-                    "git does not have every version of {name} in this clone, which is partial, so the newest one may be missing"
-                ),
-                "Fetch them: git fetch --refetch --no-filter. ",
+            Gap::Missing => format!(
+                "git does not have every version of {name} in this clone, which is partial, so the newest one may be missing"
             ),
-            Some(Gap::Shallow) => (
-                format!(
-                    "git does not have the earlier versions of {name} in this clone, which is shallow, so the newest one may be missing"
-                ),
-                "Fetch them: git fetch --unshallow. ",
+            Gap::Shallow => format!(
+                "git does not have the earlier versions of {name} in this clone, which is shallow, so the newest one may be missing"
             ),
         };
         Err(Failure::new(Kind::WrongVault, text).with_help(format!(
-            "{fetch}Name the version to continue from: bootseal sign --against VERSION (for example, origin/main)"
+            "{}Name the version to continue from: bootseal sign --against VERSION (for example, origin/main)",
+            gap.fetch()
         )))
     }
 }

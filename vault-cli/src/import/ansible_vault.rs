@@ -4,7 +4,7 @@
 use super::{Imported, KeySource, Leaf, MAX_DERIVATIONS, Weak, unhex, wrong};
 use crate::cli::Format;
 use crate::context::Context;
-use crate::formats::{Entries, Node, Reading, WrittenBy, by_content, by_name, documents, entries};
+use crate::formats::{Entries, Node, Reading, WrittenBy, by_content, entries, nested};
 use crate::import::key_source;
 use crate::import::pbe::Hash;
 use crate::ui::failure::{Failure, Result};
@@ -46,12 +46,8 @@ pub(crate) fn import(
     let whole = text.trim_start().starts_with(MARK);
     let mut imported = match whole {
         false => {
-            let mut entries = Entries::default();
-            let (documents, remarks) =
-                documents(text, Format::Yaml, WrittenBy::Ansible, reading).map_err(in_file)?;
-            documents.into_iter().for_each(|table| entries.add(&mut Vec::new(), table));
-            entries.remarks = remarks;
-            entries.comments = text.lines().any(|line| line.trim_start().starts_with('#'));
+            let entries =
+                nested(text, Format::Yaml, WrittenBy::Ansible, reading).map_err(in_file)?;
             Imported::of(entries, |names, node| vault.value(names, node, false)).map_err(in_file)?
         }
         true => {
@@ -86,7 +82,7 @@ pub(crate) fn import(
 /// The entries of an opened file, in the format that the user, its name or its content indicates;
 /// `None` if it is a single value.
 fn tables(plain: &[u8], path: &Path, reading: Reading) -> Result<Option<Entries>> {
-    let named = reading.format.or_else(|| by_name(path));
+    let named = reading.named(path);
     let Ok(text) = std::str::from_utf8(plain) else {
         return match named {
             None => Ok(None),
@@ -96,15 +92,10 @@ fn tables(plain: &[u8], path: &Path, reading: Reading) -> Result<Option<Entries>
         };
     };
     let Some(format) = named.or_else(|| by_content(text)) else { return Ok(None) };
-    let comments = text.lines().any(|line| line.trim_start().starts_with('#'));
     let parsed: Result<Entries> = match format {
-        Format::Json | Format::Yaml => documents(text, format, WrittenBy::Ansible, reading)
-            .map(|(documents, remarks)| {
-                let mut entries = Entries { remarks, comments, ..Entries::default() };
-                documents.into_iter().for_each(|table| entries.add(&mut Vec::new(), table));
-                entries
-            })
-            .map_err(Failure::from),
+        Format::Json | Format::Yaml => {
+            nested(text, format, WrittenBy::Ansible, reading).map_err(Failure::from)
+        }
         // A whole file in another format, a .env file for example.
         flat => entries(text, path, Reading { format: Some(flat), ..reading }),
     };

@@ -5,8 +5,9 @@
 //! which dotenvx expands and runs, are taken literally.
 
 use super::{Imported, KeySource, Leaf, unhex, wrong};
+use crate::cli::Format;
 use crate::context::Context;
-use crate::formats::{Entries, Node, dotenvx_pairs};
+use crate::formats::{Entries, Node, dotenvx_pairs, has_comments};
 use crate::import::{cipher, key_source};
 use crate::ui::failure::Result;
 use aes_gcm::aead::consts::U16;
@@ -52,10 +53,7 @@ pub(crate) fn import(
         .collect();
     let private = private_keys(path, &public, keys, context)?;
     // If a name has several values, the last one counts, as in dotenvx.
-    let mut entries = Entries {
-        comments: text.lines().any(|line| line.trim_start().starts_with('#')),
-        ..Entries::default()
-    };
+    let mut entries = Entries { comments: has_comments(text, Format::Env), ..Entries::default() };
     let mut at = HashMap::new();
     for pair in values {
         let node = Node::Text(pair.value);

@@ -18,7 +18,7 @@ pub(crate) mod spring;
 
 pub(crate) use key_source::KeySource;
 
-use crate::formats::{Entries, InputProperty, Node, ciphertext_in, merged, property, shown};
+use crate::formats::{self, Entries, InputProperty, Node, ciphertext_in, merged, shown};
 use bootseal_core::{Error, Kind, PropertyPath, Result, Secret, ValueKind};
 use std::collections::{HashMap, HashSet};
 use zeroize::Zeroizing;
@@ -116,8 +116,8 @@ impl Imported {
                 None => None,
             };
             let (property, sealed) = match property {
-                Leaf::Readable(node) => (property_of(path, &node)?, sealed),
-                Leaf::Opened(node) => (property_of(path, &node)?, true),
+                Leaf::Readable(node) => (formats::property(path, &node)?, sealed),
+                Leaf::Opened(node) => (formats::property(path, &node)?, true),
                 Leaf::OpenedBytes(bytes) => {
                     let value = Secret::copy_of(&bytes)?;
                     (InputProperty { path, kind: ValueKind::Bytes, value, marked: false }, true)
@@ -169,10 +169,6 @@ impl Imported {
         }
         Ok(self)
     }
-}
-
-fn property_of(path: PropertyPath, node: &Node) -> Result<InputProperty> {
-    property(path, node)
 }
 
 /// Opens the values in an array; if one of them was encrypted, the whole array is sealed.

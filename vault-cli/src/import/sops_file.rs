@@ -2,7 +2,7 @@
 //! are read into one flat form.
 
 use crate::cli::Format;
-use crate::formats::{Entries, Node, Reading, Table, WrittenBy, documents};
+use crate::formats::{Entries, Node, Reading, Table, WrittenBy, documents, has_comments};
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Error, Kind};
 use std::collections::HashMap;
@@ -122,8 +122,7 @@ fn nested(text: &str, format: Format) -> Result<SopsFile, Error> {
         }
         entries.add(&mut Vec::new(), values);
     }
-    entries.comments =
-        format == Format::Yaml && text.lines().any(|line| line.trim_start().starts_with('#'));
+    entries.comments = has_comments(text, format);
     Ok(SopsFile::new(entries, metadata, format == Format::Json))
 }
 

@@ -3,7 +3,7 @@
 
 use super::{Imported, KeySource, Leaf, Weak, unhex, wrong};
 use crate::context::Context;
-use crate::formats::{Node, Reading, entries};
+use crate::formats::{Node, Reading, entries, without_selectors};
 use crate::import::pbe::Hash;
 use crate::import::{cipher, key_source};
 use crate::ui::failure::{Failure, Result};
@@ -24,7 +24,8 @@ pub(crate) fn import(
     context: &mut Context<'_>,
 ) -> Result<Imported> {
     let entries = entries(text, path, reading)?;
-    if !entries.values.iter().any(|(_, node)| sealed(node)) {
+    let mut is_sealed = |text: &str| text.starts_with("{cipher}");
+    if !entries.values.iter().any(|(_, node)| node.any_text(&mut is_sealed)) {
         if let Some(unopened) = Imported::unopened(entries)? {
             return Ok(unopened);
         }
@@ -67,25 +68,13 @@ pub(crate) fn import(
     Ok(imported)
 }
 
-fn sealed(node: &Node) -> bool {
-    match node {
-        Node::Text(value) => value.starts_with("{cipher}"),
-        Node::Array(elements) => elements.iter().any(sealed),
-        Node::Table(table) => table.iter().any(|(_, node)| sealed(node)),
-        _ => false,
-    }
-}
-
 fn open(
     sealed: &str,
     key: &[u8],
     names: &[String],
 ) -> Result<Zeroizing<Vec<u8>>, bootseal_core::Error> {
-    let mut digits = sealed.trim();
-    // `{key:alias}{secret:name}` select one of several keys; here there is only one.
-    while let Some((_, rest)) = digits.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
-        digits = rest;
-    }
+    // There is only one key here.
+    let digits = without_selectors(sealed.trim());
     let blob = unhex(digits.as_bytes()).ok_or_else(|| {
         wrong(
             Kind::Malformed,

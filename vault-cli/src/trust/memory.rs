@@ -12,36 +12,41 @@ use std::path::{Path, PathBuf};
 /// The known vaults, and the path of one file in them. Without a home folder there are none, so
 /// that a pin or a confirmation is needed. They are loaded before the file is read: otherwise the
 /// file could look older than a version that another process wrote in between.
-pub(crate) struct Memory(Option<(KnownVaults, KnownFile)>);
+pub(crate) struct Memory {
+    known: Option<(KnownVaults, KnownFile)>,
+    /// The comparison that was made for the file with this digest, which may take seconds.
+    compared: Option<([u8; 32], Compared)>,
+}
 
 impl Memory {
     /// Loads the known vaults for the file at `path`.
     pub(crate) fn of(path: &Path, context: &Context<'_>) -> Result<Memory> {
-        match known_vaults(context) {
-            Ok(store) => Ok(Memory(Some((KnownVaults::load(&store)?, KnownFile::of_path(path)?)))),
-            Err(_) => Ok(Memory(None)),
-        }
+        let known = match known_vaults(context) {
+            Ok(store) => Some((KnownVaults::load(&store)?, KnownFile::of_path(path)?)),
+            Err(_) => None,
+        };
+        Ok(Memory { known, compared: None })
     }
 
     /// Refuses another vault than the known one before the file is parsed.
     pub(crate) fn refuse_other_vault(&self, file: &SignedFile) -> Result<(), bootseal_core::Error> {
-        self.0.as_ref().map_or(Ok(()), |(known, place)| known.refuse_other_vault(file, place))
+        self.known.as_ref().map_or(Ok(()), |(known, place)| known.refuse_other_vault(file, place))
     }
 
     pub(crate) fn recognise(&self, file: &mut VerifiedFile) -> Result<(), bootseal_core::Error> {
-        let Some((known, place)) = &self.0 else { return Ok(()) };
+        let Some((known, place)) = &self.known else { return Ok(()) };
         known.recognise(file, place).map_err(|error| way_back(error, known, file))
     }
 
     /// Whether a version may be one of the known vault of this file.
     pub(crate) fn accepts(&self, version: &SignedVersion) -> bool {
-        self.0.as_ref().is_none_or(|(known, place)| known.accepts(version, place))
+        self.known.as_ref().is_none_or(|(known, place)| known.accepts(version, place))
     }
 
     /// Refuses to seal a secret into a file with an older epoch than one seen here, because a
     /// removed member may open it.
     pub(crate) fn refuse_older(&self, file: &VerifiedFile) -> Result<(), bootseal_core::Error> {
-        let Some((known, place)) = &self.0 else { return Ok(()) };
+        let Some((known, place)) = &self.known else { return Ok(()) };
         known.refuse_older_epoch(file, place).map_err(|error| way_back(error, known, file))
     }
 
@@ -50,13 +55,13 @@ impl Memory {
         &self,
         file: &VerifiedFile,
     ) -> Result<(), bootseal_core::Error> {
-        let Some((known, place)) = &self.0 else { return Ok(()) };
+        let Some((known, place)) = &self.known else { return Ok(()) };
         known.refuse_handed_over(file, place).map_err(|error| way_back(error, known, file))
     }
 
     /// Whether exactly this text is the newest that was seen of the file.
     pub(crate) fn was_seen(&self, file: &VerifiedFile) -> bool {
-        self.0.as_ref().is_some_and(|(known, place)| known.was_seen(file, place))
+        self.known.as_ref().is_some_and(|(known, place)| known.was_seen(file, place))
     }
 
     /// Compares the handovers of a file that this machine has not confirmed with those in git.
@@ -64,31 +69,37 @@ impl Memory {
     /// # Errors
     /// The errors of git.
     pub(crate) fn compare(&self, file: &VerifiedFile, path: &Path) -> Result<Option<Compared>> {
-        let known = self.0.as_ref().map(|(known, _)| known);
+        if let Some((of, compared)) = &self.compared
+            && *of == file.digest()
+        {
+            return Ok(Some(compared.clone()));
+        }
+        let known = self.known.as_ref().map(|(known, _)| known);
         let is_decided = |id: &VaultId| known.is_some_and(|known| known.is_former(id));
         compare(file, path, self.vault_id(), is_decided)
     }
 
     /// The path of another file of this vault that is known on this machine.
     pub(crate) fn elsewhere(&self, vault: &VaultId) -> Option<PathBuf> {
-        let (known, _) = self.0.as_ref()?;
+        let (known, _) = self.known.as_ref()?;
         known.files().find(|file| file.vault == *vault).map(|file| file.path())
     }
 
     pub(crate) fn vault_id(&self) -> Option<VaultId> {
-        self.0.as_ref().and_then(|(known, place)| known.vault_of(place))
+        self.known.as_ref().and_then(|(known, place)| known.vault_of(place))
     }
 
     /// Returns the highest generation seen of this vault; 0 for a vault that was handed over, since
     /// a former writer can still raise it.
     pub(crate) fn generation(&self, vault: &VaultId) -> u64 {
-        let known = self.0.as_ref().filter(|(known, place)| known.vault_of(place) == Some(*vault));
+        let known =
+            self.known.as_ref().filter(|(known, place)| known.vault_of(place) == Some(*vault));
         known.map_or(0, |(known, place)| known.generation_of(place))
     }
 
     /// Returns the highest epoch of this vault that was seen at any path.
     pub(crate) fn epoch(&self, vault: &VaultId) -> u64 {
-        self.0.as_ref().map_or(0, |(known, _)| known.epoch_of(vault))
+        self.known.as_ref().map_or(0, |(known, _)| known.epoch_of(vault))
     }
 }
 
@@ -149,25 +160,31 @@ pub(crate) fn record_reading(
     memory: Memory,
     context: &mut Context<'_>,
 ) -> Result<Memory> {
-    let Some((known, _)) = &memory.0 else { return Ok(memory) };
+    let Some((known, _)) = &memory.known else { return Ok(memory) };
     if !known.is_new_handover(file) && known.epoch_of(&file.vault_id()).max(1) >= file.epoch() {
         return Ok(memory);
     }
     let store = known_vaults(context)?;
+    let compared = memory.compare(file, path);
     let record = || -> Result<()> {
         KnownVaults::record_reading(&store, file)?;
-        let compared = memory.compare(file, path)?;
-        if let Some((_, version)) = compared.and_then(|compared| compared.fork) {
-            KnownVaults::record_contradiction(&store, &version)?;
+        if let Ok(Some(Compared { fork: Some((_, version)), .. })) = &compared {
+            KnownVaults::record_contradiction(&store, version)?;
         }
         Ok(())
     };
+    let done = record();
+    let (compared, done) = match compared {
+        Ok(compared) => (compared, done),
+        Err(failure) => (None, done.and(Err(failure))),
+    };
     // This is not an error: a machine that cannot store it cannot store its own changes either, and
     // is told so then. Verbs that write, and those that pass values on, compare again.
-    if let Err(failure) = record() {
+    if let Err(failure) = done {
         context.ui.detail(format_args!("what was read was not recorded: {}", failure.text()));
     }
-    Memory::of(path, context)
+    let compared = compared.map(|compared| (file.digest(), compared));
+    Ok(Memory { compared, ..Memory::of(path, context)? })
 }
 
 /// Adds a trusted file to the known vaults; after a handover, under its new vault id.

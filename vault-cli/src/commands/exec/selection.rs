@@ -150,9 +150,10 @@ fn of_env_file(
     options: &Exec,
     context: &mut Context<'_>,
 ) -> Result<Vec<(String, Source)>> {
-    let reading = Reading { dialect: options.dialect, ..Reading::default() };
+    let reading =
+        Reading { format: Some(Format::Env), dialect: options.dialect, ..Reading::default() };
     let by_user = &options.env;
-    let input = formats::read(path, Some(Format::Env), reading, context)?;
+    let input = formats::read(path, reading, context)?;
     for remark in &input.remarks {
         context.ui.warn(remark);
     }

@@ -10,8 +10,10 @@ mod uses;
 mod wanted;
 mod warnings;
 
-use crate::cli::{Encoding, Null, Seal};
-use crate::commands::init::{access_list, exists, refuse_existing, refuse_twice, report_created};
+use crate::cli::Seal;
+use crate::commands::init::{
+    access_list, exists, refuse_existing, refuse_lists, refuse_twice, report_created,
+};
 use crate::commands::seal::choose::Choice;
 pub(crate) use crate::commands::seal::choose::by_rules;
 use crate::commands::seal::content::{check, readable_text, refuse_too_large, values};
@@ -19,7 +21,7 @@ use crate::commands::seal::wanted::{Rest, Wanted};
 use crate::commands::seal::warnings::{profile_warnings, unexpanded};
 use crate::commands::shred::Shred;
 use crate::context::Context;
-use crate::formats::{Documents, Findings, Input, Nulls, Reading, read};
+use crate::formats::{Findings, Input, Reading, read};
 use crate::trust::rules::{Pattern, Rules};
 use crate::trust::save::save;
 use crate::trust::special_tables::SpecialTables;
@@ -45,18 +47,7 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
         true => Some(Shred::of(&options.input)?),
         false => None,
     };
-    let reading = reading(options.null, options.document, options.flat, options.encoding);
-    let reading = Reading { dialect: options.dialect, ..reading };
-    let input = read(&options.input, options.format, reading, context)?;
-    for remark in &input.remarks {
-        context.ui.warn(remark);
-    }
-    let findings = Findings::of(&input)?;
-    foreign::refuse(&findings, &options.input, options.keep_ciphertext)?;
-    for warning in foreign::warnings(&findings).chain(findings.warnings()) {
-        context.ui.warn(warning);
-    }
-    drop(findings);
+    let input = input_of(options, context)?;
     let special = special_tables(&input);
     for path in unexpanded(&input, &special)? {
         let text = "the value contains `${` or `$(`, which is taken literally; nothing is expanded";
@@ -118,6 +109,28 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
     Ok(())
 }
 
+/// Reads the input, and reports what is remarkable in it.
+fn input_of(options: &Seal, context: &mut Context<'_>) -> Result<Input> {
+    let reading = Reading {
+        format: options.format,
+        nulls: options.null.into(),
+        documents: options.document.into(),
+        flat: options.flat,
+        dialect: options.dialect,
+        encoding: options.encoding,
+    };
+    let input = read(&options.input, reading, context)?;
+    for remark in &input.remarks {
+        context.ui.warn(remark);
+    }
+    let findings = Findings::of(&input)?;
+    foreign::refuse(&findings, &options.input, options.keep_ciphertext)?;
+    for warning in foreign::warnings(&findings).chain(findings.warnings()) {
+        context.ui.warn(warning);
+    }
+    Ok(input)
+}
+
 /// The file that -f names, and, if it exists, what is needed to change it.
 #[expect(clippy::type_complexity)] // a pair of optional parts
 fn existing(
@@ -131,7 +144,7 @@ fn existing(
     if !named.as_ref().is_some_and(|path| path.exists()) {
         return Ok((named, None));
     }
-    refuse_access_list(options)?;
+    refuse_lists(&options.writer, &options.reader)?;
     let (target, file) = Target::find(context)?;
     Ok((named, Some((target.may_be_plain(options.allow_plain), file))))
 }
@@ -160,31 +173,6 @@ fn rules_of(input: &Input) -> Result<Rules> {
         input.names().map(|(path, _)| path).filter(|path| path.is_in_seal_table()).collect();
     let find = input.finder();
     Rules::of(sealing_names(names.iter().map(|path| &**path), |path| find(path).map(Cow::Owned)))
-}
-
-/// The user's choices for reading an input.
-pub(crate) fn reading(
-    null: Option<Null>,
-    document: Option<usize>,
-    flat: bool,
-    encoding: Option<Encoding>,
-) -> Reading {
-    let nulls = match null {
-        None => Nulls::Refuse,
-        Some(Null::Skip) => Nulls::Skip,
-        Some(Null::Empty) => Nulls::Empty,
-    };
-    let documents = document.map_or(Documents::One, Documents::Number);
-    Reading { nulls, documents, flat, encoding, ..Reading::default() }
-}
-
-/// Refuses to add to a file with options that would set its access list.
-fn refuse_access_list(options: &Seal) -> Result<()> {
-    if options.writer.is_empty() && options.reader.is_empty() {
-        return Ok(());
-    }
-    let text = "--writer and --reader set the access list of a new file, but this file exists";
-    Err(Failure::new(Kind::Usage, text).with_help("bootseal access add NAME RECIPIENT"))
 }
 
 /// The names of the properties that are sealed, and of those that stay readable.

@@ -21,7 +21,7 @@ pub(super) fn suggestion(
     name: &Name,
 ) -> Result<Option<Option<String>>> {
     if !input.is_array(at, path) {
-        let property = input.value(at, path)?;
+        let property = input.value(at, path, false)?;
         let (is_name, kind) = (is_secret_name(name.plain()), property.kind);
         let looks = property.value.expose_str(|text| looks_secret(is_name, text, kind));
         return Ok(looks.unwrap_or(true).then_some(None));

@@ -26,9 +26,6 @@ impl KnownVaults {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn forget(store: &Path, id: &VaultId) -> Result<usize> {
-        if KnownVaults::load(store)?.drop_id(id) == 0 {
-            return Ok(0);
-        }
         let mut changed = 0;
         KnownVaults::update(store, |known| {
             changed = known.drop_id(id);

@@ -8,6 +8,7 @@ pub(crate) mod list;
 pub(crate) mod remember;
 pub(crate) mod seen;
 pub(crate) mod text;
+pub(crate) mod update;
 
 use crate::disk::paths::real_path;
 use crate::disk::private_file::PrivateFile;

@@ -31,14 +31,13 @@ impl KnownVaults {
         place: &KnownFile,
         file: &VerifiedFile,
     ) -> Result<Option<VaultId>> {
-        // Nothing is written if nothing has changed, so that a full disk does not prevent reading.
-        if KnownVaults::load(store)?.learned(place, file).is_empty() {
-            return Ok(None);
-        }
         let mut before = None;
         KnownVaults::update(store, |memory| {
-            before = memory.vault_of(place);
             let learned = memory.learned(place, file);
+            if learned.is_empty() {
+                return false;
+            }
+            before = memory.vault_of(place);
             memory.known.extend(learned);
             memory.drop_confirmed();
             true

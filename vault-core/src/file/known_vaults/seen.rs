@@ -1,7 +1,6 @@
 //! What was read in trusted files, but not confirmed: handovers and epochs. It refuses nothing that
 //! is only read.
 
-use crate::disk::lock::FileLock;
 use crate::error::{Error, Kind, Result};
 use crate::file::known_vaults::handovers::older_than_elsewhere;
 use crate::file::known_vaults::{KnownFile, KnownVaults, Seen};
@@ -32,7 +31,7 @@ impl KnownVaults {
     /// ```
     pub fn record_reading(store: &Path, file: &VerifiedFile) -> Result<()> {
         let (id, former) = (file.vault_id(), file.former_ids());
-        KnownVaults::record(store, |known| {
+        KnownVaults::update(store, |known| {
             let learned = known.learn_epoch(&id, file.epoch());
             known.learn_handovers(&former, &id) || learned
         })
@@ -46,7 +45,7 @@ impl KnownVaults {
     /// As for [`KnownVaults::record_reading`].
     pub fn record_contradiction(store: &Path, version: &SignedVersion) -> Result<()> {
         let id = version.vault_id();
-        KnownVaults::record(store, |known| known.learn_handovers(version.former_ids(), &id))
+        KnownVaults::update(store, |known| known.learn_handovers(version.former_ids(), &id))
     }
 
     /// Whether a file contains a handover that was neither confirmed nor read on this machine.
@@ -56,36 +55,6 @@ impl KnownVaults {
             let read = self.seen.get(from).is_some_and(|seen| seen.successors.contains(to));
             !read && !self.is_former(from)
         })
-    }
-
-    /// Writes the store if `learn` returns that there is something new, so that a full disk does not
-    /// prevent reading.
-    fn record(store: &Path, learn: impl Fn(&mut KnownVaults) -> bool) -> Result<()> {
-        match learn(&mut KnownVaults::load(store)?) {
-            true => KnownVaults::update(store, learn),
-            false => Ok(()),
-        }
-    }
-
-    /// Locks and loads the store, and writes it if `change` returns that it has changed it.
-    pub(super) fn update(
-        store: &Path,
-        change: impl FnOnce(&mut KnownVaults) -> bool,
-    ) -> Result<()> {
-        crate::disk::paths::create_private_parent(store).map_err(|error| {
-            Error::new(Kind::Io, format!("cannot be created: {error}"))
-                .in_file(store.parent().unwrap_or(store))
-        })?;
-        let lock = FileLock::acquire(store)?;
-        let mut known = KnownVaults::load(store)?;
-        if !change(&mut known) {
-            return Ok(());
-        }
-        let text = known.to_text();
-        match store.exists() {
-            true => lock.write(&text),
-            false => lock.create(&text),
-        }
     }
 
     fn learn_epoch(&mut self, id: &VaultId, epoch: u64) -> bool {

@@ -182,7 +182,7 @@ fn by_rule(
 
 /// Whether a property has a value of its own, and not a reference to one.
 fn is_literal(input: &Input, at: usize, property: &PropertyPath) -> bool {
-    let Ok(property) = input.value(at, property) else { return true };
+    let Ok(property) = input.value(at, property, false) else { return true };
     property.value.expose_str(is_literal_text).unwrap_or(true)
 }
 
