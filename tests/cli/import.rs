@@ -358,6 +358,26 @@ pub(crate) fn vaulted(home: &Home, args: &[&str]) {
 }
 
 #[test]
+fn null_is_listed_as_left_out_by_default_and_by_choice() {
+    let home = Home::new();
+    home.write("pw", "hunter2");
+    for name in ["in.json", "in.yaml"] {
+        home.write(name, r#"{"pw": "x", "no": null, "with": [null]}"#);
+        vaulted(&home, &["encrypt", "--vault-password-file", "pw", name]);
+        let import = |more: &[&str], out: &str| {
+            let args = ["ansible-vault", name, "-o", out, "--key-file", "pw"];
+            imported(&home, &[&args, more].concat())["left_out"].clone()
+        };
+        let by_default = import(&[], &format!("{name}.1.sealed.toml"));
+        assert_eq!(by_default.as_array().unwrap().len(), 2, "{by_default}");
+        let chosen = import(&["--null", "skip"], &format!("{name}.2.sealed.toml"));
+        assert_eq!(chosen, by_default, "{name}");
+        let empty = import(&["--null", "empty"], &format!("{name}.3.sealed.toml"));
+        assert_eq!(empty, json!([]), "{name}");
+    }
+}
+
+#[test]
 fn ansible_vault_files_and_single_values_are_imported() {
     let home = Home::new();
     home.write("pw", "hunter2-\u{e4}\n");

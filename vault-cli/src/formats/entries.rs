@@ -56,7 +56,8 @@ pub(crate) fn documents(
     reading: Reading,
 ) -> Result<(Vec<Table>, Vec<String>), Error> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let nulls = if reading.nulls == Nulls::Refuse { Nulls::Keep } else { reading.nulls };
+    // An importer lists what is null, so it is kept until then.
+    let nulls = if reading.nulls == Nulls::Empty { Nulls::Empty } else { Nulls::Keep };
     if format == Format::Json {
         let (root, _) = json::parse(text, nulls)?;
         return Ok((vec![root], Vec::new()));
