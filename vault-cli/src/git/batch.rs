@@ -8,24 +8,55 @@ use crate::ui::failure::Result;
 
 /// A git process that reads one entry after the other.
 pub(crate) struct Batch {
-    blobs: Blobs,
+    /// `None` once the budget is spent: the content of the last blob is still in the pipe.
+    blobs: Option<Blobs>,
     budget: Budget,
 }
 
 impl Batch {
     pub(crate) fn of(repository: &Repository) -> Result<Batch> {
-        Ok(Batch { blobs: Blobs::of(repository)?, budget: Budget::new() })
+        Ok(Batch { blobs: Some(Blobs::of(repository)?), budget: Budget::new() })
     }
 
     /// Reads an entry; `None` if this process cannot, because the entry is too large or missing, or
     /// because too much was read.
     pub(crate) fn read(&mut self, entry: &Entry) -> Result<Option<Vec<u8>>> {
-        if self.budget.is_late() {
-            return Ok(None);
-        }
-        Ok(match self.blobs.read(&entry.id, &mut self.budget)? {
+        let Some(blobs) = &mut self.blobs else { return Ok(None) };
+        Ok(match blobs.read(&entry.id, &mut self.budget)? {
             Answer::Blob(bytes) => Some(bytes),
-            Answer::TooLarge | Answer::Missing | Answer::Spent => None,
+            Answer::TooLarge | Answer::Missing => None,
+            Answer::Spent => {
+                self.blobs = None;
+                None
+            }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::git::budget::MOST_BYTES;
+    use std::process::Command;
+
+    #[test]
+    fn nothing_of_a_blob_that_was_too_much_is_taken_for_the_next_one() {
+        let folder = tempfile::tempdir().unwrap();
+        // Its lines look like answers of git, and the first one is not text.
+        let large = [&b"\xff\n"[..], &b"a blob 0\n\n".repeat(1000)].concat();
+        std::fs::write(folder.path().join("large"), large).unwrap();
+        std::fs::write(folder.path().join("small"), "x").unwrap();
+        for args in [&["init", "-q"][..], &["add", "."]] {
+            let done = Command::new("git").args(args).current_dir(folder.path()).status();
+            assert!(done.unwrap().success());
+        }
+        let repository = Repository::around(&folder.path().join("large")).unwrap().remove(0);
+        let entry = |name: &str| repository.entry(":0", name).unwrap().unwrap();
+        let mut batch = Batch::of(&repository).unwrap();
+        assert_eq!(batch.read(&entry("small")).unwrap(), Some(b"x".to_vec()));
+        batch.budget.spend(MOST_BYTES - 100);
+        for name in ["large", "small", "small"] {
+            assert_eq!(batch.read(&entry(name)).unwrap(), None, "{name}");
+        }
     }
 }

@@ -22,22 +22,29 @@ fn age_identity(text: &str) -> Option<(String, usize)> {
     let identity = text.match_indices(&secret).find(|(at, start)| {
         let rest = &text[at + start.len()..];
         let rest = rest.strip_prefix("PQ-").unwrap_or(rest);
-        let line = text[..*at].rsplit('\n').next().unwrap_or_default();
         // At the start of a line, a key that was cut is a finding too.
-        rest.starts_with('1') && (line.trim().is_empty() || length(rest) >= SHORTEST)
+        let blanks = |next: char| next != '\n' && next.is_whitespace();
+        let before = text[..*at].trim_end_matches(blanks);
+        rest.starts_with('1')
+            && (before.is_empty() || before.ends_with('\n') || length(rest) >= SHORTEST)
     });
     if let Some((at, _)) = identity {
         return Some(("an age identity".into(), at));
     }
     let plugin = ["AGE-", "PLUGIN-"].concat();
-    let (at, _) = text.match_indices(&plugin).find(|(at, start)| {
-        let rest = &text[at + start.len()..];
+    let mut from = 0;
+    while let Some(found) = text[from..].find(&plugin) {
+        let (at, rest) = (from + found, &text[from + found + plugin.len()..]);
         let name = rest.find(|next: char| !(is_data(next) || "-._+".contains(next)));
         let word = &rest[..name.unwrap_or(rest.len())];
         // The data after the last 1 has a checksum of six characters.
-        word.rsplit_once("-1").is_some_and(|(name, data)| !name.is_empty() && data.len() >= 6)
-    })?;
-    Some(("an identity of an age plugin".into(), at))
+        if word.rsplit_once("-1").is_some_and(|(name, data)| !name.is_empty() && data.len() >= 6) {
+            return Some(("an identity of an age plugin".into(), at));
+        }
+        // Another beginning inside the same word has the same data.
+        from = at + plugin.len() + word.len();
+    }
+    None
 }
 
 /// `-----BEGIN … PRIVATE KEY-----` with a key below it, also if its line ends are written as `\n`.
@@ -75,9 +82,7 @@ fn has_key(body: &str) -> bool {
 
 fn putty(text: &str) -> Option<(String, usize)> {
     let start = ["PuTTY-User-", "Key-File-"].concat();
-    let (at, _) = text.match_indices(&start).find(|(at, _)| {
-        text[*at..].contains("\nPrivate-Lines:") || text[*at..].contains("\r\nPrivate-Lines:")
-    })?;
+    let at = text.find(&start).filter(|at| text[*at..].contains("\nPrivate-Lines:"))?;
     Some(("an SSH private key (PuTTY)".into(), at))
 }
 
@@ -122,6 +127,14 @@ mod tests {
     }
 
     const BODY: &str = "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g";
+
+    /// If the work grew with the square of the length, this test would take hours.
+    #[test]
+    fn a_beginning_that_is_repeated_for_megabytes_is_searched_once() {
+        for part in ["AGE-~PLUGIN-", "AGE-~SECRET-~KEY-", "PuTTY-User-~Key-~File-2\n", "@BEGIN "] {
+            assert_eq!(what(&part.repeat((8 << 20) / part.len())), None, "{part}");
+        }
+    }
 
     #[test]
     fn private_keys_of_every_kind_are_found() {
