@@ -2,7 +2,7 @@
 
 use crate::git::budget::Budget;
 use crate::git::forks::Fork;
-use crate::git::version::Version;
+use crate::git::version::{Version, handed_over};
 use crate::trust::keyring::Keys;
 use crate::trust::memory::Memory;
 use crate::ui::failure::Result;
@@ -179,13 +179,8 @@ fn newest_first(mut found: Vec<Version>) -> Vec<Version> {
     found
 }
 
-/// The former ids of these versions.
-fn handed_over(found: &[Version]) -> HashSet<VaultId> {
-    found.iter().flat_map(|version| version.signed.former_ids()).copied().collect()
-}
-
 /// Whether a version and a vault share one lineage: the same id, a former id, or a successor.
-fn is_related(version: &SignedVersion, vault: VaultId, former: &[VaultId]) -> bool {
+pub(crate) fn is_related(version: &SignedVersion, vault: VaultId, former: &[VaultId]) -> bool {
     version.vault_id() == vault
         || former.contains(&version.vault_id())
         || version.former_ids().contains(&vault)

@@ -125,9 +125,13 @@ fn keep_rules(
     options: &Sign,
     context: &mut Context<'_>,
 ) -> Result<()> {
+    let rules = Rules::of_file(after)?;
+    if rules.is_empty() {
+        return Ok(());
+    }
     let read = |text: String| SealedFile::parse(text.into_bytes())?.verify(&[]);
     let before = before.map(read).transpose()?;
-    let kept = Rules::of_file(after)?.keep(after, before.as_ref(), options.allow_plain);
+    let kept = rules.keep(after, before.as_ref(), options.allow_plain);
     // `set` would refuse the file too: it is not signed yet.
     let kept = kept.map_err(|failure| {
         failure.and_help("While the file is not signed, remove the value from it first, and sign that: bootseal sign. To sign it with the value: --allow-plain")

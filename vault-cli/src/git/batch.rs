@@ -37,7 +37,7 @@ impl Batch {
 mod tests {
     use super::*;
     use crate::git::budget::MOST_BYTES;
-    use std::process::Command;
+    use crate::git::command::git;
 
     #[test]
     fn nothing_of_a_blob_that_was_too_much_is_taken_for_the_next_one() {
@@ -47,8 +47,8 @@ mod tests {
         std::fs::write(folder.path().join("large"), large).unwrap();
         std::fs::write(folder.path().join("small"), "x").unwrap();
         for args in [&["init", "-q"][..], &["add", "."]] {
-            let done = Command::new("git").args(args).current_dir(folder.path()).status();
-            assert!(done.unwrap().success());
+            let done = git(folder.path()).unwrap().args(args).output();
+            assert!(done.unwrap().status.success());
         }
         let repository = Repository::around(&folder.path().join("large")).unwrap().remove(0);
         let entry = |name: &str| repository.entry(":0", name).unwrap().unwrap();

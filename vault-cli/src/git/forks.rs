@@ -3,9 +3,9 @@
 
 use crate::git::history::Gap;
 use crate::git::repository::Repository;
-use crate::git::version::Version;
+use crate::git::version::{Version, handed_over};
 use crate::ui::failure::{Failure, Result};
-use bootseal_core::{Error, Kind, SignedVersion, Trust, VaultId, VerifiedFile};
+use bootseal_core::{Error, Kind, SignedVersion, VaultId, VerifiedFile};
 use std::collections::HashSet;
 use std::path::Path;
 
@@ -16,8 +16,7 @@ pub(crate) struct Fork(VaultId, VaultId);
 impl Fork {
     /// Finds two current ids among these versions that both succeed the same former id.
     pub(crate) fn among(found: &[Version]) -> Option<Fork> {
-        let dead: HashSet<&VaultId> =
-            found.iter().flat_map(|version| version.signed.former_ids()).collect();
+        let dead = handed_over(found);
         let mut live: Vec<&SignedVersion> = found.iter().map(|version| &version.signed).collect();
         let mut seen = HashSet::new();
         live.retain(|one| !dead.contains(&one.vault_id()) && seen.insert(one.vault_id()));
@@ -93,7 +92,7 @@ pub(crate) fn compare(
     chain.push(file.vault_id());
     let place = |id: Option<VaultId>| id.and_then(|id| chain.iter().position(|one| *one == id));
     let Some(start) = place(known).max(place(file.handed_over_from())) else { return Ok(None) };
-    let confirmed = file.trust() == Trust::Pinned && file.handed_over_from().is_none();
+    let confirmed = file.is_pinned_itself();
     let open: Vec<&[VaultId]> =
         chain[start..].windows(2).filter(|step| !is_decided(&step[0])).collect();
     if confirmed || open.is_empty() {

@@ -97,17 +97,18 @@ impl Files<'_> {
 impl Repository {
     /// Reads the signed versions of a file in the history of `commit`.
     pub(crate) fn history(&self, commit: &str, name: &str) -> Result<History> {
-        let mut budget = Budget::new();
-        let (ids, unlisted) = self.ids(commit, &Files::Named(name), &budget)?;
-        let (versions, unread) = self.signed(ids, &mut budget)?;
-        Ok(History { versions, gap: unlisted.or(unread) })
+        self.read_all(commit, &Files::Named(name))
     }
 
     /// Reads the signed versions of all files of all branches and tags that are sealed files by
     /// their name, or have one of these names: a branch can rename a file.
     pub(super) fn all_sealed(&self, names: &[String]) -> Result<History> {
+        self.read_all("--all", &Files::Sealed(names))
+    }
+
+    fn read_all(&self, from: &str, files: &Files<'_>) -> Result<History> {
         let mut budget = Budget::new();
-        let (ids, unlisted) = self.ids("--all", &Files::Sealed(names), &budget)?;
+        let (ids, unlisted) = self.ids(from, files, &budget)?;
         let (versions, unread) = self.signed(ids, &mut budget)?;
         Ok(History { versions, gap: unlisted.or(unread) })
     }
@@ -186,26 +187,37 @@ impl Repository {
     /// Reads these versions, and keeps those with a valid signature. Also returns why some were not
     /// read, if so.
     fn signed(&self, ids: Vec<String>, budget: &mut Budget) -> Result<(Vec<Version>, Option<Gap>)> {
-        let (mut kept, mut gap) = (Vec::new(), None);
-        if ids.is_empty() {
-            return Ok((kept, gap));
-        }
-        let mut blobs = Blobs::of(self)?;
-        for id in ids {
-            let blob = match blobs.read(&id, budget)? {
-                Answer::Blob(blob) => blob,
-                Answer::TooLarge => continue,
-                Answer::Missing => {
-                    gap = Some(Gap::Missing);
-                    continue;
-                }
-                Answer::Spent => return Ok((kept, gap.or(Some(Gap::Limits)))),
-            };
+        let mut kept = Vec::new();
+        let gap = self.each_blob(ids, budget, |id, blob| {
             if let Ok(signed) = SealedFile::parse(blob).and_then(SealedFile::verify_version) {
                 kept.push(Version::blob(signed, self, id));
             }
-        }
+        })?;
         Ok((kept, gap))
+    }
+
+    /// Reads these blobs, one after the other, except those that are larger than a sealed file.
+    /// Returns why some were not read, if so.
+    pub(super) fn each_blob(
+        &self,
+        ids: impl IntoIterator<Item = String>,
+        budget: &mut Budget,
+        mut take: impl FnMut(String, Vec<u8>),
+    ) -> Result<Option<Gap>> {
+        let (mut ids, mut gap) = (ids.into_iter().peekable(), None);
+        if ids.peek().is_none() {
+            return Ok(None);
+        }
+        let mut blobs = Blobs::of(self)?;
+        for id in ids {
+            match blobs.read(&id, budget)? {
+                Answer::Blob(blob) => take(id, blob),
+                Answer::TooLarge => {}
+                Answer::Missing => gap = Some(Gap::Missing),
+                Answer::Spent => return Ok(gap.or(Some(Gap::Limits))),
+            }
+        }
+        Ok(gap)
     }
 }
 

@@ -1,6 +1,5 @@
 //! The blobs that have the form of a sealed file, whether or not their signature is valid.
 
-use crate::git::blobs::{Answer, Blobs};
 use crate::git::budget::Budget;
 use crate::git::history::Gap;
 use crate::git::repository::Repository;
@@ -18,23 +17,12 @@ impl Repository {
         &self,
         ids: HashSet<String>,
     ) -> Result<(HashSet<String>, Option<Gap>)> {
-        let (mut kept, mut gap) = (HashSet::new(), None);
-        if ids.is_empty() {
-            return Ok((kept, gap));
-        }
-        let (mut blobs, mut budget) = (Blobs::of(self)?, Budget::new());
-        for id in ids {
-            match blobs.read(&id, &mut budget)? {
-                Answer::Blob(blob) => {
-                    if SealedFile::parse(blob).is_ok() {
-                        kept.insert(id);
-                    }
-                }
-                Answer::TooLarge => {}
-                Answer::Missing => gap = Some(Gap::Missing),
-                Answer::Spent => return Ok((kept, gap.or(Some(Gap::Limits)))),
+        let mut kept = HashSet::new();
+        let gap = self.each_blob(ids, &mut Budget::new(), |id, blob| {
+            if SealedFile::parse(blob).is_ok() {
+                kept.insert(id);
             }
-        }
+        })?;
         Ok((kept, gap))
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::git::repository::Repository;
 use crate::ui::failure::Result;
-use bootseal_core::{SealedFile, SignedVersion};
+use bootseal_core::{SealedFile, SignedVersion, VaultId};
+use std::collections::HashSet;
 
 /// A version whose signature is valid. Its text is read again when it is needed: thousands of
 /// versions would not fit into memory.
@@ -47,4 +48,9 @@ impl Version {
             Place::Blob(repository, id) => repository.ask(&["cat-file", "blob", id]),
         }
     }
+}
+
+/// The former ids of these versions.
+pub(crate) fn handed_over(found: &[Version]) -> HashSet<VaultId> {
+    found.iter().flat_map(|version| version.signed.former_ids()).copied().collect()
 }

@@ -129,6 +129,12 @@ impl VerifiedFile {
         self.handed_over_from
     }
 
+    /// Whether a pin names exactly this id, and not a former one. Such a pin decides between two
+    /// handovers.
+    pub fn is_pinned_itself(&self) -> bool {
+        self.trust == Trust::Pinned && self.handed_over_from.is_none()
+    }
+
     /// The earlier ids of this vault, each handed over to the next, oldest first.
     pub fn former_ids(&self) -> Vec<VaultId> {
         self.header.former_ids()

@@ -4,9 +4,8 @@
 use crate::commands::verify::base::{Base, complete};
 use crate::git::objects::{Entry, staged};
 use crate::ui::failure::{Failure, Result};
-use bootseal_core::{Kind, MAX_FILE, SealedFile, Shown, open_source};
+use bootseal_core::{Kind, MAX_FILE, SealedFile, Shown};
 use std::collections::{BTreeMap, HashSet};
-use std::io::Read;
 use std::path::Path;
 
 /// The file that assigns filters and encodings to other files.
@@ -92,11 +91,5 @@ fn is_inside(path: &Path, top: &Path) -> bool {
 /// Whether the file on disk has the form of a sealed file.
 fn has_form(path: &Path) -> bool {
     let may_be = |found: std::fs::Metadata| found.is_file() && found.len() <= MAX_FILE as u64;
-    if !path.metadata().is_ok_and(may_be) {
-        return false;
-    }
-    let mut bytes = Vec::new();
-    let read =
-        open_source(path).and_then(|file| file.take(MAX_FILE as u64 + 1).read_to_end(&mut bytes));
-    read.is_ok() && SealedFile::parse(bytes).is_ok()
+    path.metadata().is_ok_and(may_be) && SealedFile::read(path).is_ok()
 }

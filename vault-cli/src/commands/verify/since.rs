@@ -1,7 +1,7 @@
 //! `bootseal verify --since REV`: checks that each file is the successor of its version at a
 //! revision. CI runs it for a pull request, without a key.
 
-use crate::basis::versions::Versions;
+use crate::basis::versions::{Versions, is_related};
 use crate::commands::verify::base::Base;
 use crate::git::objects::{Entry, is_sealed};
 use crate::git::repository::Repository;
@@ -103,6 +103,11 @@ impl Since {
         Ok(old == content || (is_entry && SealedFile::parse(old).is_err()))
     }
 
+    /// The version at the revision, if it verifies.
+    pub(crate) fn before(&self, name: &str) -> Result<Option<VerifiedFile>> {
+        Ok(self.base.read(name)?.and_then(verified))
+    }
+
     /// Does the same as [`Since::check`], with the name that the file has in git.
     pub(crate) fn check_named(
         &self,
@@ -112,12 +117,9 @@ impl Since {
     ) -> Result<Became> {
         let Some(bytes) = self.base.read(name)? else {
             // A renamed or copied file must still be newer than the original.
+            let former = file.former_ids();
             for old in self.base.sealed()?.iter().map(|version| &version.signed) {
-                let former = file.former_ids();
-                if old.vault_id() == file.vault_id()
-                    || former.contains(&old.vault_id())
-                    || old.former_ids().contains(&file.vault_id())
-                {
+                if is_related(old, file.vault_id(), &former) {
                     self.successor(file, &Old::from(old)).map_err(|error| error.in_file(path))?;
                 }
             }

@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::file::known_vaults::{Known, KnownFile, KnownVaults};
-use crate::file::verified::{Trust, VerifiedFile};
+use crate::file::verified::VerifiedFile;
 use crate::keys::vault_id::VaultId;
 use crate::shown::Shown;
 
@@ -78,7 +78,7 @@ impl KnownVaults {
         file: &VerifiedFile,
         place: &KnownFile,
     ) -> Result<()> {
-        if file.trust() == Trust::Pinned && file.handed_over_from().is_none() {
+        if file.is_pinned_itself() {
             return Ok(());
         }
         let id = file.vault_id();

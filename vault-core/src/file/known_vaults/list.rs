@@ -118,7 +118,7 @@ impl KnownVaults {
     pub fn has_newer_keys(&self, file: &VerifiedFile) -> bool {
         let id = file.vault_id();
         self.epoch_of(&id) > file.epoch()
-            || self.known.values().any(|known| known.former.contains(&id))
+            || self.is_former(&id)
             || self.seen.get(&id).is_some_and(|seen| !seen.successors.is_empty())
     }
 }

@@ -4,7 +4,7 @@
 use crate::error::{Error, Kind, Result};
 use crate::file::known_vaults::handovers::older_than_elsewhere;
 use crate::file::known_vaults::{KnownFile, KnownVaults, Seen};
-use crate::file::verified::{Trust, VerifiedFile};
+use crate::file::verified::VerifiedFile;
 use crate::file::version::SignedVersion;
 use crate::keys::vault_id::VaultId;
 use std::path::Path;
@@ -119,7 +119,7 @@ impl KnownVaults {
                 "If that handover is right, merge it into this file first: git merge BRANCH, or git pull. If not, forget it: bootseal vaults forget {next}. The old values can still be read."
             )));
         }
-        if file.trust() == Trust::Pinned && file.handed_over_from().is_none() {
+        if file.is_pinned_itself() {
             return Ok(());
         }
         let other = handovers(&former, &id).find_map(|(from, to)| {

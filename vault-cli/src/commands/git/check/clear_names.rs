@@ -8,14 +8,14 @@ use crate::ui::failure::{Failure, Result};
 use bootseal_core::{
     Kind, PlainDocument, PropertyPath, Shown, VerifiedFile, shell_path, shell_word,
 };
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 /// The names that are sealed in the repository.
 #[derive(Default)]
 pub(super) struct SealedNames {
     /// The sealed files, by their names in lower case.
-    files: HashMap<String, SealedFileNames>,
+    files: BTreeMap<String, SealedFileNames>,
     /// The variables of properties that look like secrets, each with its property and its file.
     secrets: HashMap<String, (String, String)>,
     /// The last words of these properties, in lower case.
@@ -60,7 +60,7 @@ impl SealedNames {
             let parent = Path::new(name).parent().map(|folder| folder.to_string_lossy());
             !file.rules.is_empty() && parent.as_deref() == folder.as_deref()
         });
-        let near = own.map(|file| (&original, file)).is_none().then(|| near.next()).flatten();
+        let near = if own.is_none() { near.next() } else { None };
         let lower = text.to_lowercase();
         if own.is_none() && near.is_none() && !self.words.iter().any(|word| lower.contains(word)) {
             return None;

@@ -1,21 +1,18 @@
 //! The files that are checked, and their content: of the index, or of the working tree.
 
+use crate::commands::git::read;
 use crate::commands::verify::since::Since;
 use crate::git::batch::Batch;
 use crate::git::objects::{Entry, is_sealed, staged};
 use crate::git::repository::Repository;
 use crate::ui::failure::Result;
-use bootseal_core::open_source;
 use std::collections::{HashMap, HashSet};
-use std::io::Read;
-
-/// The maximum size of a sealed file in bytes, and the number of bytes of any other file that are
-/// searched.
-const LARGEST: u64 = 16 << 20;
 
 /// The place that is checked.
 pub(super) struct Files<'a> {
     repository: &'a Repository,
+    /// The index as git lists it: "MODE ID STAGE\tNAME", each ended by a zero byte.
+    list: Vec<u8>,
     /// The files in the index.
     index: HashMap<String, Entry>,
     /// The git process that reads the staged files, if these are checked.
@@ -28,24 +25,62 @@ impl<'a> Files<'a> {
         let files = staged(&list).into_iter().filter(|(_, stage, _)| stage == "0");
         let index = files.map(|(name, _, entry)| (name, entry)).collect();
         let staged = is_staged.then(|| Batch::of(repository)).transpose()?;
-        Ok(Files { repository, index, staged })
+        Ok(Files { repository, list, index, staged })
     }
 
     /// The regular files to check: those that a commit would change, or all files in git.
     pub(super) fn names(&self) -> Result<Vec<String>> {
-        let args: &[&str] = match self.staged {
-            Some(_) => {
-                &["diff", "--cached", "--name-only", "-z", "--diff-filter=d", "--no-renames"]
-            }
-            None => &["ls-files", "-z"],
-        };
-        let regular: HashSet<String> = regular(self.repository)?.into_iter().collect();
-        let names = split(&self.repository.ask(args)?).into_iter();
+        if self.staged.is_none() {
+            return Ok(self.regular());
+        }
+        let changed = ["diff", "--cached", "--name-only", "-z", "--diff-filter=d", "--no-renames"];
+        let regular: HashSet<String> = self.regular().into_iter().collect();
+        let names = split(&self.repository.ask(&changed)?).into_iter();
         Ok(names.filter(|name| regular.contains(name)).collect())
     }
 
-    pub(super) fn all_sealed(&self) -> Result<Vec<String>> {
-        Ok(regular(self.repository)?.into_iter().filter(|name| is_sealed(name)).collect())
+    pub(super) fn all_sealed(&self) -> Vec<String> {
+        self.regular().into_iter().filter(|name| is_sealed(name)).collect()
+    }
+
+    /// All regular files in git, without links and submodules: a link to a sealed file is not a
+    /// second vault, and may point anywhere.
+    fn regular(&self) -> Vec<String> {
+        let mut names: Vec<String> = split(&self.list)
+            .iter()
+            .filter(|entry| entry.starts_with("100"))
+            .filter_map(|entry| Some(entry.split_once('\t')?.1.to_owned()))
+            .collect();
+        names.dedup();
+        names
+    }
+
+    /// Finds entries that cannot be checked and must not pass silently: names that are not UTF-8, and
+    /// links and submodules that replaced a sealed file, or a folder that contains one.
+    pub(super) fn odd(&self, since: Option<&Since>) -> Result<Vec<(String, &'static str)>> {
+        let mut odd = Vec::new();
+        for entry in self.list.split(|byte| *byte == 0) {
+            let shown = String::from_utf8_lossy(entry);
+            let Some((mode, name)) = shown.split_once('\t') else { continue };
+            if std::str::from_utf8(entry).is_err() {
+                odd.push((
+                    name.to_owned(),
+                    "the name is not UTF-8, so the file was not checked; rename it",
+                ));
+                continue;
+            }
+            let what = match mode.get(..3).unwrap_or_default() {
+                "120" => "a link replaced a sealed file; restore the file: git checkout",
+                "160" => "a submodule replaced a sealed file; restore the file: git checkout",
+                _ => continue,
+            };
+            if let Some(since) = since
+                && since.had_sealed(name)?
+            {
+                odd.push((name.to_owned(), what));
+            }
+        }
+        Ok(odd)
     }
 
     /// The file in the index.
@@ -66,56 +101,8 @@ impl<'a> Files<'a> {
         if !std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_file()) {
             return Ok(None);
         }
-        let mut bytes = Vec::new();
-        let read =
-            open_source(&path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
-        Ok(read.ok().map(|_| bytes))
+        Ok(read(&path).ok())
     }
-}
-
-/// Finds entries that cannot be checked and must not pass silently: names that are not UTF-8, and
-/// links and submodules that replaced a sealed file, or a folder that contains one.
-pub(super) fn odd(
-    repository: &Repository,
-    since: Option<&Since>,
-) -> Result<Vec<(String, &'static str)>> {
-    let mut odd = Vec::new();
-    for entry in repository.ask(&["ls-files", "--stage", "-z"])?.split(|byte| *byte == 0) {
-        let shown = String::from_utf8_lossy(entry);
-        let Some((mode, name)) = shown.split_once('\t') else { continue };
-        if std::str::from_utf8(entry).is_err() {
-            odd.push((
-                name.to_owned(),
-                "the name is not UTF-8, so the file was not checked; rename it",
-            ));
-            continue;
-        }
-        let what = match mode.get(..3).unwrap_or_default() {
-            "120" => "a link replaced a sealed file; restore the file: git checkout",
-            "160" => "a submodule replaced a sealed file; restore the file: git checkout",
-            _ => continue,
-        };
-        if let Some(since) = since
-            && since.had_sealed(name)?
-        {
-            odd.push((name.to_owned(), what));
-        }
-    }
-    Ok(odd)
-}
-
-/// All regular files in git, without links and submodules: a link to a sealed file is not a second
-/// vault, and may point anywhere.
-fn regular(repository: &Repository) -> Result<Vec<String>> {
-    // "100644 ID STAGE\tNAME"
-    let entries = split(&repository.ask(&["ls-files", "--stage", "-z"])?);
-    let mut names: Vec<String> = entries
-        .iter()
-        .filter(|entry| entry.starts_with("100"))
-        .filter_map(|entry| Some(entry.split_once('\t')?.1.to_owned()))
-        .collect();
-    names.dedup();
-    Ok(names)
 }
 
 fn split(list: &[u8]) -> Vec<String> {

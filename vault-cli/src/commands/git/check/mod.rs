@@ -8,7 +8,7 @@ mod values;
 
 use crate::cli::GitCheck;
 use crate::commands::git::check::clear_names::SealedNames;
-use crate::commands::git::check::files::{Files, odd};
+use crate::commands::git::check::files::Files;
 use crate::commands::git::check::values::{Found, Values};
 use crate::commands::verify::since::Since;
 use crate::context::Context;
@@ -38,7 +38,7 @@ pub(crate) fn run(options: &GitCheck, context: &mut Context<'_>) -> Result<(), E
     let names = files.names()?;
     let since = Since::head(&repository)?;
     let mut findings = Findings::new();
-    for (name, what) in odd(&repository, since.as_ref())? {
+    for (name, what) in files.odd(since.as_ref())? {
         findings.push((name, Failure::new(Kind::Conflict, what)));
     }
     let committed: HashSet<&str> = names.iter().map(String::as_str).collect();
@@ -76,7 +76,7 @@ impl Checked<'_> {
     ) -> Result<SealedNames> {
         let mut known = SealedNames::default();
         let mut vaults: BTreeMap<VaultId, Vec<String>> = BTreeMap::new();
-        for name in files.all_sealed()? {
+        for name in files.all_sealed() {
             let is_committed = self.committed.contains(name.as_str());
             let bytes = match files.content(&name) {
                 Ok(Some(bytes)) => bytes,
@@ -151,11 +151,7 @@ impl Checked<'_> {
         if rules.is_empty() {
             return Ok(());
         }
-        let before = match self.since {
-            Some(_) => self.repository.blob("HEAD", name)?,
-            None => None,
-        };
-        let before = before.and_then(|bytes| SealedFile::parse(bytes).ok()?.verify(&[]).ok());
+        let before = self.since.map(|since| since.before(name)).transpose()?.flatten();
         rules.keep(file, before.as_ref(), false)?;
         if let Some(remark) = rules.remark(file) {
             context.ui.warn(format_args!("{}: {remark}", Shown(name)));
