@@ -13,7 +13,7 @@ use crate::trust::save::save;
 use crate::trust::vouch::{verified, vouch, vouch_for_named};
 use crate::trust::{locate, pins};
 use crate::ui::failure::{Exit, Failure, Result};
-use crate::ui::output::timestamp;
+use crate::ui::output::{counted, timestamp};
 use crate::ui::prompt::Consent;
 use crate::ui::review::Review;
 use crate::ui::review_row::Row;
@@ -277,7 +277,7 @@ pub(crate) fn refuse_dates(changes: &Changes, allowed: bool, now: u64, path: &Pa
     let count = older.len();
     older.truncate(LISTED);
     if count > LISTED {
-        older.push(format!("and {} others", count - LISTED));
+        older.push(format!("and {}", counted(count - LISTED, "other", "others")));
     }
     let what = format!("some values are older than those that they replace: {}", older.join(", "));
     Err(bootseal_core::Error::new(Kind::Conflict, what)

@@ -55,7 +55,10 @@ impl Repository {
             true => failure.with_help(
                 "This clone is shallow. To fetch all commits: git fetch --unshallow. To fetch one branch: git fetch --depth 1 origin BRANCH:refs/remotes/origin/BRANCH",
             ),
-            false => failure,
+            false if self.head()?.is_none() => {
+                failure.with_help("The branch has no commit yet. To make the first one: git commit")
+            }
+            false => failure.with_help("`git log --all --oneline` lists the commits."),
         })
     }
 

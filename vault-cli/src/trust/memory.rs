@@ -97,6 +97,20 @@ impl Memory {
         known.map_or(0, |(known, place)| known.generation_of(place))
     }
 
+    /// How a file is older than one seen here. This is not an error: a file on another branch is
+    /// often older.
+    pub(crate) fn older(&self, file: &VerifiedFile) -> Option<String> {
+        let (epoch, newest) = (file.epoch(), self.epoch(&file.vault_id()));
+        if epoch < newest {
+            return Some(format!(
+                "from before a new data key: it has epoch {epoch}, and epoch {newest} was seen on this machine, so nothing can be sealed into it"
+            ));
+        }
+        let (generation, seen) = (file.generation(), self.generation(&file.vault_id()));
+        (generation < seen)
+            .then(|| format!("generation {generation}; generation {seen} was seen here"))
+    }
+
     /// Returns the highest epoch of this vault that was seen at any path.
     pub(crate) fn epoch(&self, vault: &VaultId) -> u64 {
         self.known.as_ref().map_or(0, |(known, _)| known.epoch_of(vault))
@@ -138,15 +152,8 @@ pub(crate) fn note_older(
     path: &Path,
     context: &mut Context<'_>,
 ) -> Result<()> {
-    let memory = Memory::of(path, context)?;
-    let seen = memory.generation(&file.vault_id());
-    // This is not an error: a file on another branch is often older.
-    if memory.vault_id() == Some(file.vault_id()) && file.generation() < seen {
-        let shown = Shown::path(path).to_string();
-        context.ui.note(format_args!(
-            "{shown} is generation {}; generation {seen} was seen here",
-            file.generation()
-        ));
+    if let Some(older) = Memory::of(path, context)?.older(file) {
+        context.ui.note(format_args!("{} is {older}", Shown::path(path)));
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The report of a change, for the user who decides whether to accept it: names, readable values,
 //! dates and members, with invisible characters escaped.
 
-use crate::ui::output::{timestamp, to_json};
+use crate::ui::output::{counted, timestamp, to_json};
 use crate::ui::review::{Kinds, Review, counts};
 use crate::ui::review_row::{Row, cut, width};
 use crate::ui::{Ui, failure};
@@ -318,7 +318,8 @@ fn entries_added(before: &Property, after: &Property) -> String {
     match new.len() {
         0 => String::new(),
         count if count > LISTED => {
-            format!("; new in it: {} and {} others", shown[..LISTED].join(", "), count - LISTED)
+            let others = others(count - LISTED);
+            format!("; new in it: {} and {others}", shown[..LISTED].join(", "))
         }
         _ => format!("; new in it: {}", shown.join(", ")),
     }
@@ -327,8 +328,12 @@ fn entries_added(before: &Property, after: &Property) -> String {
 fn listed(notes: &[String]) -> String {
     match notes.len().checked_sub(LISTED) {
         None | Some(0) => notes.join("; "),
-        Some(others) => format!("{}; and {others} others", notes[..LISTED].join("; ")),
+        Some(count) => format!("{}; and {}", notes[..LISTED].join("; "), others(count)),
     }
+}
+
+fn others(count: usize) -> String {
+    counted(count, "other", "others")
 }
 
 /// Formats a readable value on one line.

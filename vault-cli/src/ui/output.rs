@@ -44,37 +44,43 @@ impl Ui<'_> {
     /// Prints a note for the user; not with `--quiet` or `--json`.
     pub(crate) fn note(&mut self, text: impl std::fmt::Display) {
         if !self.style.quiet && !self.style.json {
-            let _ = writeln!(self.stderr, "bootseal: {text}");
+            self.record(format_args!("bootseal: {text}"));
         }
     }
 
     /// Prints a detail, with `--verbose` only.
     pub(crate) fn detail(&mut self, text: impl std::fmt::Display) {
         if self.style.verbose && !self.style.json {
-            let _ = writeln!(self.stderr, "bootseal: {text}");
+            self.record(format_args!("bootseal: {text}"));
         }
     }
 
     /// Prints a warning, even with `--quiet`.
     pub(crate) fn warn(&mut self, text: impl std::fmt::Display) {
-        let _ = match self.style.json {
-            true => {
-                writeln!(self.stderr, "{}", ascii_safe(&json!({ "warning": text.to_string() })))
-            }
+        match self.style.json {
+            true => self.record(ascii_safe(&json!({ "warning": text.to_string() }))),
             false => {
-                writeln!(self.stderr, "bootseal: {}: {text}", paint(self.style, "33", "warning"))
+                let warning = paint(self.style, "33", "warning");
+                self.record(format_args!("bootseal: {warning}: {text}"));
             }
-        };
+        }
     }
 
     /// Prints the error of the command.
     pub(crate) fn failure(&mut self, failure: &Failure) {
-        let _ = match self.style.json {
-            true => writeln!(self.stderr, "{}", ascii_safe(&json!({ "error": failure.json() }))),
+        match self.style.json {
+            true => self.record(ascii_safe(&json!({ "error": failure.json() }))),
             false => {
-                writeln!(self.stderr, "{}: {}", paint(self.style, "31", "bootseal"), failure.text())
+                let name = paint(self.style, "31", "bootseal");
+                self.record(format_args!("{name}: {}", failure.text()));
             }
-        };
+        }
+    }
+
+    /// Writes one record to stderr with one system call: the program that `exec` runs, or another
+    /// process, may write there too, and must not tear the record.
+    fn record(&mut self, text: impl std::fmt::Display) {
+        let _ = self.stderr.write_all(format!("{text}\n").as_bytes());
     }
 }
 
@@ -155,6 +161,11 @@ pub(crate) fn to_json(value: &toml::Value) -> Value {
 
 /// The maximum number of names that are shown.
 pub(crate) const MOST_NAMES: usize = 20;
+
+/// A number with its noun: "1 property", "2 properties".
+pub(crate) fn counted(count: usize, one: &str, several: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { several })
+}
 
 /// Joins the names with commas; of more than [`MOST_NAMES`], the rest is only counted.
 pub(crate) fn some_names(names: &[String]) -> String {

@@ -156,9 +156,9 @@ impl KnownVaults {
                 "this file has the data key of epoch {}, and epoch {epoch} was seen here: members removed since could read what is sealed into it",
                 file.epoch()
             );
-            return Err(Error::new(Kind::OldGeneration, what)
-                .in_file(&place.shown)
-                .with_help("Restore the newest file (git pull, git checkout). To use older content on purpose: bootseal sign"));
+            return Err(Error::new(Kind::OldGeneration, what).in_file(&place.shown).with_help(
+                "Restore the newest file: git pull, or git checkout of the newest commit.",
+            ));
         }
         self.refuse_removed_elsewhere(file, place)
     }
