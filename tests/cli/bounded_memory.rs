@@ -163,6 +163,8 @@ fn printing_as_much_as_is_allowed_takes_little_memory() {
         run(&["get", name, "-f", file]);
         run(&["get", name, "--json", "-f", file]);
         run(&["list", "--json", "-f", file]);
+        run(&["list", "--values", "-f", file]);
+        run(&["list", "--values", "--json", "-f", file]);
         for format in ["json", "yaml", "toml", "properties", "env", "sh"] {
             run(&["export", "--format", format, "--force", "-f", file]);
         }

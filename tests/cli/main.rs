@@ -78,6 +78,7 @@ mod seal_formats;
 mod seal_rules;
 mod set;
 mod set_types;
+mod several_names;
 mod shells;
 mod sign;
 #[cfg(unix)]

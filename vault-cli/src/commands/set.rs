@@ -131,11 +131,7 @@ fn may_be_meant(new: &PropertyPath, known: &PropertyPath) -> bool {
 }
 
 /// If there are several files, keeps those that contain the property; a single file is always kept.
-pub(crate) fn having(
-    path: &PropertyPath,
-    targets: Targets,
-    context: &mut Context<'_>,
-) -> Result<Targets> {
+fn having(path: &PropertyPath, targets: Targets, context: &mut Context<'_>) -> Result<Targets> {
     if targets.len() < 2 {
         return Ok(targets);
     }

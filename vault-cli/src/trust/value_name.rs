@@ -1,6 +1,7 @@
 //! The value that a user names: a property, or a value inside an array, as `users[0].password`.
 
 use crate::ui::failure::Result;
+use crate::ui::output::{MOST_NAMES, some_names};
 use crate::value_writer::readable_text;
 use bootseal_core::{
     ElementPath, Error, Kind, OpenedValue, PropertyPath, Secret, ValueKind, VerifiedFile,
@@ -120,6 +121,28 @@ pub(crate) fn whole_property<'a>(
         ),
     };
     Err(Error::new(Kind::Conflict, what).with_help(help))
+}
+
+/// Makes sure that nothing is missing.
+///
+/// # Errors
+/// [`Kind::NotFound`] with all names of `missing`, and names of the file that may be meant.
+pub(crate) fn all_found(missing: &[&PropertyPath], file: &VerifiedFile) -> Result<(), Error> {
+    let [_, _, ..] = missing else {
+        return missing.first().map_or(Ok(()), |path| Err(file.not_found(path)));
+    };
+    let meant = |path: &PropertyPath| {
+        let error = file.not_found(path);
+        let help = error.help().filter(|help| help.starts_with("Did you mean"));
+        help.map_or(String::new(), |help| format!(" ({help})"))
+    };
+    let shown = missing.iter().enumerate().map(|(at, path)| match at < MOST_NAMES {
+        true => format!("{path}{}", meant(path)),
+        false => path.to_string(),
+    });
+    let names = some_names(&shown.collect::<Vec<_>>());
+    let error = Error::new(Kind::NotFound, format!("no such properties: {names}"));
+    Err(error.with_help("`bootseal list` shows all names.").in_file_if(file.path()))
 }
 
 /// The readable value, or `None` if the property is sealed.
