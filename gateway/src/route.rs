@@ -7,7 +7,7 @@ use crate::rules::problem::Problem;
 use crate::rules::target::Target;
 use crate::stats::history::History;
 use crate::stats::latency::LatencyHistogram;
-use bootseal::{Client, Result, Secrets, TokenSource};
+use bootseal::{Client, ResendReason, Result, Secrets, TokenSource};
 use bootseal_core::Route;
 use metrics::{Counter, Gauge};
 use std::collections::{BTreeMap, HashMap};
@@ -65,6 +65,7 @@ impl ActiveRoute {
                 .client_builder()
                 .connect_timeout(config.connect_timeout)
                 .answer_timeout(config.answer_timeout)
+                .on_resend(count_resend)
         };
         let target = Target::of(&config.upstream, &config.prefix)
             .ok_or_else(|| unusable_upstream(config))?;
@@ -81,6 +82,14 @@ impl ActiveRoute {
             check,
             target,
         }))
+    }
+}
+
+/// Counts a call that is sent again, as the upstream sees it; a call of which nothing was sent is
+/// not one.
+fn count_resend(why: ResendReason) {
+    if why != ResendReason::Unsent {
+        metrics::counter!("bootseal_gateway_resent_total", "why" => why.as_str()).increment(1);
     }
 }
 
