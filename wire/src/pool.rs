@@ -116,7 +116,7 @@ impl Pool {
                 send_on_http2(sender, slot, std::mem::take(request), kept).await
             }
         };
-        sent.or_else(|(mut failed, untouched)| {
+        sent.map_err(|(mut failed, untouched)| {
             let unsent = failed.take_message();
             let given_back = unsent.is_some();
             if let Some(unsent) = unsent {
@@ -127,7 +127,7 @@ impl Pool {
                 true => Some(ResendReason::Unsent),
                 false => reason(&error, untouched),
             };
-            Err(Failed { error: told(error), again, given_back })
+            Failed { error: told(error), again, given_back }
         })
     }
 
@@ -157,10 +157,11 @@ async fn send_on_http2(
     let state = slot.0.clone();
     let mut sending = pin!(sender.try_send_request(request));
     // Dropped before `sending`, whose end makes the connection write.
-    let waiting = AwaitedHead { reads: state.reads(), state: &state };
+    let mut waiting = AwaitedHead { reads: state.reads(), state: &state, over: false };
     let sent = sending.as_mut().await;
+    waiting.over = true;
     let silent = waiting.is_silent();
-    std::mem::forget(waiting);
+    drop(waiting);
     match sent {
         Ok(response) => Ok(response.map(|body| ArrivingBody::new(body, Some(slot)))),
         Err(failed) => Err((failed, kept && silent)),
@@ -172,6 +173,8 @@ async fn send_on_http2(
 struct AwaitedHead<'a> {
     state: &'a ConnectionState,
     reads: u64,
+    /// Whether the wait ended by itself.
+    over: bool,
 }
 
 impl AwaitedHead<'_> {
@@ -182,7 +185,7 @@ impl AwaitedHead<'_> {
 
 impl Drop for AwaitedHead<'_> {
     fn drop(&mut self) {
-        if self.is_silent() {
+        if !self.over && self.is_silent() {
             self.state.doubt();
         }
     }

@@ -10,7 +10,7 @@ use http::Method;
 
 /// The most attempts for one request. Only a GOAWAY frame may repeat: an upstream may take a few
 /// calls per connection.
-const MOST: u32 = 16;
+const MOST: u32 = 32;
 /// After so many connections that were closed before anything was written, a new one is made.
 const CLOSED_UNUSED: u32 = 3;
 
@@ -100,7 +100,7 @@ mod tests {
         for reason in [ResendReason::GoAway, ResendReason::Unsent] {
             let mut attempts = Attempts::default();
             let made = (0..99).take_while(|_| attempts.may_follow(reason, &Method::GET)).count();
-            assert_eq!(made, 15);
+            assert_eq!(made, 31);
         }
     }
 }

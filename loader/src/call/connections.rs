@@ -54,9 +54,8 @@ impl Connections {
         if !Arc::ptr_eq(&made.0, &account) {
             let same_hosts = made.0.profile.destinations() == account.profile.destinations();
             let same_protocols = made.0.profile.http2 == account.profile.http2;
-            if !(same_hosts && same_protocols)
-                || !endpoint_of(&made.0).same_as(&endpoint_of(&account))
-            {
+            let same_endpoint = endpoint_of(&made.0).same_as(&endpoint_of(&account));
+            if !(same_hosts && same_protocols && same_endpoint) {
                 made.1 = make(&self.options, &account);
             }
             made.0 = account;

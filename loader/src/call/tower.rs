@@ -108,7 +108,8 @@ where
     type Response = Response<ResponseBody<Pin<Box<A>>>>;
     type Error = Boxed;
 
-    // No `async fn`: its future would contain `_again`, so that `B` would have to be `Sync`.
+    // The future of an `async fn` would contain `_again`, so that `B` would have to be `Sync`.
+    #[allow(clippy::manual_async_fn)]
     fn send(
         &mut self,
         mut request: Request<B>,
