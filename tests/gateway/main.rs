@@ -22,3 +22,4 @@ mod pages;
 mod status_page;
 mod systemd;
 mod which_file;
+mod without_dns;

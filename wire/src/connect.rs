@@ -14,7 +14,7 @@ use bootseal_memory::Secret;
 use http::Uri;
 use http::uri::Scheme;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
+use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
@@ -29,6 +29,8 @@ use tokio::sync::Notify;
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 use url::Url;
+
+mod names;
 
 /// The caller's rule, which returns an error for each URL that the client must not connect to.
 type Allowed = Arc<dyn Fn(&Url) -> Result<(), Boxed> + Send + Sync>;
@@ -229,7 +231,8 @@ impl Service<Uri> for Tcp {
     }
 }
 
-/// Looks names up in the configured addresses, and otherwise with the system's resolver.
+/// Looks names up in the configured addresses, and otherwise with the system's resolver, on threads
+/// for which no runtime waits.
 #[derive(Clone)]
 struct Names(Arc<HashMap<String, SocketAddr>>);
 
@@ -247,7 +250,7 @@ impl Service<Name> for Names {
         Box::pin(async move {
             let found = match given {
                 Some(address) => vec![address],
-                None => GaiResolver::new().call(name).await?.collect(),
+                None => names::look_up(name.as_str()).await?,
             };
             Ok(found.into_iter())
         })

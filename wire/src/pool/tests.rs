@@ -140,3 +140,86 @@ fn the_host_header_omits_the_default_port() {
         assert_eq!(origin.host_header().unwrap(), name, "{url}");
     }
 }
+
+#[tokio::test]
+async fn a_freed_connection_serves_a_waiting_call_and_few_connections_are_made_at_once() {
+    let vendor = scripted(OK, usize::MAX).await;
+    let client = Arc::new(client(Options::default()));
+    let calls = (0..200).map(|_| {
+        let (client, url) = (client.clone(), vendor.url.clone());
+        tokio::spawn(async move {
+            let mut request = Request::post(&url).body(reqwest::Body::default()).unwrap();
+            read(client.send(&mut request, None, &[]).await.unwrap()).await;
+        })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        call.await.unwrap();
+    }
+    let made = vendor.connections.load(Ordering::Relaxed);
+    assert!(made < 100, "{made} connections for 200 short calls");
+}
+
+#[tokio::test]
+async fn calls_that_hold_their_connections_all_get_one() {
+    let mut vendor = scripted(HALF, usize::MAX).await;
+    let client = Arc::new(client(Options::default()));
+    let calls = (0..100).map(|_| {
+        let (client, url) = (client.clone(), vendor.url.clone());
+        tokio::spawn(async move {
+            let mut request = Request::post(&url).body(reqwest::Body::default()).unwrap();
+            client.send(&mut request, None, &[]).await.unwrap()
+        })
+    });
+    let mut unfinished = Vec::new();
+    for call in calls.collect::<Vec<_>>() {
+        unfinished.push(call.await.unwrap());
+    }
+    assert_eq!(vendor.connections.load(Ordering::Relaxed), 100);
+    drop(unfinished);
+    for _ in 0..100 {
+        vendor.ended.recv().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn without_an_upstream_every_waiting_call_fails_at_once() {
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", closed.local_addr().unwrap());
+    drop(closed);
+    let client = Arc::new(client(Options::default()));
+    let calls = (0..100).map(|_| {
+        let (client, url) = (client.clone(), url.clone());
+        tokio::spawn(async move {
+            let mut request = Request::post(&url).body(reqwest::Body::default()).unwrap();
+            client.send(&mut request, None, &[]).await.unwrap_err()
+        })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        let error = call.await.unwrap();
+        assert!(error.is_connect() && error.to_string().contains("refused"), "{error}");
+    }
+}
+
+/// A connection is made in a task of the runtime of the call that needs it first.
+#[test]
+fn a_call_survives_the_end_of_the_runtime_that_was_connecting_for_it() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}/", silent.local_addr().unwrap());
+    let connect = crate::ConnectOptions {
+        connect_timeout: Some(Duration::from_millis(300)),
+        ..Default::default()
+    };
+    let client = Arc::new(client(Options { connect, ..Options::default() }));
+    let send = |client: Arc<SecretClient>, url: String| async move {
+        let mut request = Request::post(&url).body(reqwest::Body::default()).unwrap();
+        client.send(&mut request, None, &[]).await.unwrap_err()
+    };
+    let (one, other) = (tokio::runtime::Runtime::new(), tokio::runtime::Runtime::new());
+    let (one, other) = (one.unwrap(), other.unwrap());
+    one.spawn(send(client.clone(), url.clone()));
+    drop(silent.accept().unwrap());
+    let late = other.spawn(send(client.clone(), url.clone()));
+    one.shutdown_background();
+    let error = other.block_on(late).unwrap();
+    assert!(error.is_connect(), "{error}");
+}

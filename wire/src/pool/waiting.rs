@@ -8,12 +8,17 @@ use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
 
-/// The number of connections that are opened at the same time. If more than that were made and
-/// calls still wait, as many again are opened at the same time.
+/// The number of connections that are opened at the same time. As long as none becomes free, as
+/// many as were already made.
 const AT_ONCE: usize = 8;
+/// If connections become free, each is expected to serve one more call, unless no call was served
+/// for this long.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// A call that waits for a connection.
 pub(super) struct Waiter {
@@ -59,8 +64,11 @@ struct Dispatcher {
     connecting: JoinSet<Result<Made>>,
     /// For each connection in the making, the number of the first call that came after its start.
     began: HashMap<Id, u64>,
-    /// The number of connections made.
+    /// The number of connections made, and of those that became free and served a call.
     made: usize,
+    freed: usize,
+    /// The time at which a call was last served.
+    served: Instant,
     done: bool,
 }
 
@@ -79,7 +87,16 @@ impl Drop for Dispatcher {
 impl Dispatcher {
     fn new(pool: Arc<Inner>, index: usize) -> Dispatcher {
         let (connecting, began) = (JoinSet::new(), HashMap::new());
-        Dispatcher { pool, index, connecting, began, made: 0, done: false }
+        Dispatcher {
+            pool,
+            index,
+            connecting,
+            began,
+            made: 0,
+            freed: 0,
+            served: Instant::now(),
+            done: false,
+        }
     }
 
     async fn run(mut self) {
@@ -87,11 +104,14 @@ impl Dispatcher {
         self.pool.keep_reaping();
         while self.serve() {
             let mut freed = pin!(freed.notified());
+            let mut patience = pin!(tokio::time::sleep_until(self.served + PATIENCE));
+            let patient = self.freed > 0 && Instant::now() < self.served + PATIENCE;
             let made = std::future::poll_fn(|cx| {
                 if let Poll::Ready(Some(made)) = self.connecting.poll_join_next_with_id(cx) {
                     return Poll::Ready(Some(made));
                 }
                 let free = freed.as_mut().poll(cx).is_ready() || self.http1_is_free(cx);
+                let free = free || patient && patience.as_mut().poll(cx).is_ready();
                 if free { Poll::Ready(None) } else { Poll::Pending }
             });
             if let Some(made) = made.await {
@@ -109,8 +129,9 @@ impl Dispatcher {
         host.learn_streams();
         while let Some(connection) = host.for_first_waiter(self.index) {
             host.hand_over(connection, true, self.pool.idle_per_host);
+            (self.freed, self.served) = (self.freed + 1, Instant::now());
         }
-        let missing = host.missing_connections(self.connecting.len(), self.made);
+        let missing = self.missing(host);
         let (origin, freed, came) = (host.origin.clone(), host.freed.clone(), host.waited);
         if host.waiters.is_empty() && self.connecting.is_empty() {
             host.dispatched = false;
@@ -141,6 +162,22 @@ impl Dispatcher {
         free
     }
 
+    /// The number of connections to begin now.
+    fn missing(&self, host: &Host) -> usize {
+        let waiting = host.waiters.len();
+        let (needed, most) = match host.protocol {
+            // The first connection shows what is needed.
+            Protocol::Unknown => (waiting.min(1), 1),
+            Protocol::Http1 if self.freed == 0 => (waiting, AT_ONCE.max(self.made)),
+            Protocol::Http1 if self.served.elapsed() < PATIENCE => {
+                (waiting.saturating_sub(self.made), AT_ONCE)
+            }
+            Protocol::Http1 => (waiting, AT_ONCE),
+            Protocol::Http2 { streams } => (waiting.div_ceil(streams), AT_ONCE),
+        };
+        needed.min(most).saturating_sub(self.connecting.len())
+    }
+
     /// A connection was made, or could not be made.
     fn made(&mut self, made: std::result::Result<(Id, Result<Made>), JoinError>) {
         let (id, made) = match made {
@@ -149,6 +186,7 @@ impl Dispatcher {
         };
         let came = self.began.remove(&id).unwrap_or(0);
         self.made += usize::from(made.is_ok());
+        self.served = Instant::now();
         let mut hosts = self.pool.hosts();
         let host = &mut hosts.list[self.index];
         match made {
@@ -220,16 +258,5 @@ impl Host {
                 return;
             }
         }
-    }
-
-    /// The number of connections to begin now, with so many in the making and so many just made.
-    fn missing_connections(&self, connecting: usize, made: usize) -> usize {
-        let (needed, most) = match self.protocol {
-            // The first connection shows what is needed.
-            Protocol::Unknown => (self.waiters.len().min(1), 1),
-            Protocol::Http1 => (self.waiters.len(), AT_ONCE.max(made)),
-            Protocol::Http2 { streams } => (self.waiters.len().div_ceil(streams), AT_ONCE),
-        };
-        needed.min(most).saturating_sub(connecting)
     }
 }
