@@ -171,7 +171,8 @@ fn property(change: &Change, changes: &Changes) -> Entry {
         Some(Property::Readable(value)) => !AddressHost::all_in(&change.path, value).is_empty(),
         _ => false,
     });
-    let has_address = readable.contains(&true);
+    // What is not shown may contain a host.
+    let has_address = change.is_too_large || readable.contains(&true);
     let switched = matches!(change.what(), "sealed" | "made readable");
     let is_new = change.before.is_none();
     let (part, rank) = match (change.path.settings_table(), switched, has_address) {
