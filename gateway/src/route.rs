@@ -17,6 +17,10 @@ use std::time::{Duration, Instant};
 /// The shortest interval between two log lines about one kind of failure.
 pub(crate) const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
+/// The most connections that a route keeps to its upstream, and for how long each is kept unused.
+const IDLE_CONNECTIONS: usize = 256;
+const IDLE_FOR: Duration = Duration::from_secs(90);
+
 /// A route in force.
 pub(crate) struct ActiveRoute {
     /// The route as the file describes it.
@@ -66,6 +70,7 @@ impl ActiveRoute {
                 .connect_timeout(config.connect_timeout)
                 .answer_timeout(config.answer_timeout)
                 .on_resend(count_resend)
+                .pool(IDLE_CONNECTIONS, IDLE_FOR)
         };
         let target = Target::of(&config.upstream, &config.prefix)
             .ok_or_else(|| unusable_upstream(config))?;

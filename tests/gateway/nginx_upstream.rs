@@ -125,3 +125,27 @@ fn no_call_is_lost_or_carried_out_twice_over_goaways_and_reloads() {
     assert!(twice.is_empty(), "{twice:?}");
     assert!(shop.resent("goaway") > 0);
 }
+
+#[test]
+fn a_head_that_nginx_refuses_costs_no_other_call() {
+    let nginx = Nginx::start("");
+    let shop = Shop::open(&format!("https://127.0.0.1:{}", nginx.port), &ca(&nginx.ca), "");
+    let (port, large) = (shop.port, format!("Cookie: {}\r\n\r\n", "c".repeat(16_000)));
+    let callers: Vec<_> = (0..8)
+        .map(|caller| {
+            std::thread::spawn(move || {
+                let mut client = Client::connect(port);
+                for at in 0..200 {
+                    let answer = client.call(&post(&format!("/{caller}/{at}"), "an order"));
+                    assert_eq!(answer.status, 200, "{caller}/{at}: {}", answer.text());
+                }
+            })
+        })
+        .collect();
+    let mut client = Client::connect(port);
+    for _ in 0..50 {
+        let request = get("/large").replace("\r\n\r\n", &format!("\r\n{large}"));
+        assert_ne!(client.call(&request).status, 200);
+    }
+    callers.into_iter().for_each(|caller| caller.join().unwrap());
+}

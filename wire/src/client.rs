@@ -5,9 +5,9 @@ use crate::body::ArrivingBody;
 use crate::connect::{ConnectOptions, Connector};
 use crate::endpoint::Endpoint;
 use crate::error::{Boxed, Error, Result};
-use crate::placeholder::{Placeholders, StandIn};
-use crate::pool::Pool;
+use crate::placeholder::{LENGTH, Placeholders, StandIn};
 use crate::pool::host::Origin;
+use crate::pool::{Pool, head_size};
 use crate::resend::{Attempts, ResendReason};
 use crate::upload_pace::UploadPace;
 use bootseal_memory::Secret;
@@ -19,6 +19,10 @@ use url::Url;
 
 /// reqwest's default.
 const IDLE_FOR: Duration = Duration::from_secs(90);
+
+/// The sizes from which on a line, or a head, may be too large for an upstream.
+const LARGE_LINE: usize = 4000;
+const LARGE_HEAD: usize = 8000;
 
 /// Makes a request once more, to send it again.
 pub type Again<'a> = dyn Fn() -> Option<Request<reqwest::Body>> + Send + Sync + 'a;
@@ -103,7 +107,8 @@ impl SecretClient {
         again: Option<&Again<'_>>,
         headers: &[SecretHeader],
     ) -> Result<Response<ArrivingBody>> {
-        let origin = Origin::of(request.uri())?;
+        let origin = Origin::of(request.uri(), has_large_head(request))?;
+        let growth = headers.iter().map(|(_, secret)| secret.len().saturating_sub(LENGTH)).sum();
         let method = request.method().clone();
         let mut attempts = Attempts::default();
         loop {
@@ -116,7 +121,7 @@ impl SecretClient {
             // If no placeholder was replaced, the head was not written.
             let unwritten = || stand_ins.first().is_some_and(StandIn::is_waiting);
             let new = attempts.need_new_connection();
-            let sent = self.pool.send(request, &origin, new, unwritten).await;
+            let sent = self.pool.send(request, &origin, new, growth, unwritten).await;
             // From now on the placeholders are ordinary text.
             drop(stand_ins);
             let failed = match sent {
@@ -161,6 +166,22 @@ impl SecretClient {
                 pace.within(limit, sent).await.ok_or(Error::Timeout(limit))?
             }
         }
+    }
+}
+
+/// Whether an upstream may refuse the head as too large, and end the connection for it. nginx takes
+/// 8 KiB in one line, and older versions 4 KiB.
+fn has_large_head(request: &Request<reqwest::Body>) -> bool {
+    let path = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    path > LARGE_LINE
+        || request.headers().values().any(|value| value.len() > LARGE_LINE)
+        || head_size(request) > LARGE_HEAD
+}
+
+impl SecretClient {
+    /// Closes the connections of this client that serve no call. Returns their number.
+    pub fn close_idle(&self) -> usize {
+        self.pool.close_idle()
     }
 }
 

@@ -68,5 +68,6 @@ pub use client::{Again, OnResend, Options, SecretClient, SecretHeader};
 pub use connect::ConnectOptions;
 pub use endpoint::Endpoint;
 pub use error::{Boxed, Error, Result, chain};
+pub use pool::close_idle_connections;
 pub use resend::ResendReason;
 pub use upload_pace::{PacedBody, UploadPace};

@@ -9,7 +9,7 @@ use crate::pool::waiting::Waiter;
 use crate::resend::ResendReason;
 use http::header::{Entry, HOST};
 use http::uri::PathAndQuery;
-use http::{Request, Response, Uri};
+use http::{HeaderMap, Request, Response, Uri};
 use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::pin::pin;
@@ -25,8 +25,18 @@ pub(crate) mod host;
 
 /// The longest time that the reaper waits: a year is within the range that tokio's timers support.
 const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// The time in which idle connections are closed, when there is no file descriptor for a new one.
+const CLOSING: Duration = Duration::from_millis(20);
 /// The number of runtimes in which a connection is tried, if one after the other ends.
 const RUNTIMES: u32 = 3;
+/// What HTTP/2 counts for each header beside its name and value.
+const HEADER_OVERHEAD: usize = 32;
+/// The size of the names of the four pseudo-headers, with this overhead and method and scheme.
+const PSEUDO_HEADERS: usize = 4 * HEADER_OVERHEAD + 33 + 16;
+/// The largest head of a response, after which its stream ends. h2 ends the connection if a head is
+/// larger than it takes, so it takes more.
+const LARGEST_HEAD: usize = 256 << 10;
+const LARGEST_HEAD_ON_HTTP2: u32 = 1 << 20;
 /// The window of a whole HTTP/2 connection. It is as large as it can be, so that responses that
 /// nobody reads cannot use it up: only the window of each stream bounds what is in flight.
 const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
@@ -43,6 +53,17 @@ struct Inner {
     hosts: Mutex<Hosts>,
     /// The task that closes connections that have been idle for too long.
     reaper: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// The pools of this process, which share its file descriptors.
+static POOLS: Mutex<Vec<Weak<Inner>>> = Mutex::new(Vec::new());
+
+/// Closes the connections of all clients of this process that serve no call, and returns their
+/// number. Call it when the process runs out of file descriptors. The descriptors are free as soon
+/// as the runtimes of the connections have run.
+pub fn close_idle_connections() -> usize {
+    let pools = POOLS.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    pools.iter().filter_map(Weak::upgrade).map(|pool| pool.hosts().close_unused()).sum()
 }
 
 /// A request that got no response.
@@ -64,23 +85,34 @@ impl From<Error> for Failed {
 impl Pool {
     pub(crate) fn new(connector: Connector, idle_per_host: usize, idle_for: Duration) -> Pool {
         let idle_per_host = if idle_for.is_zero() { 0 } else { idle_per_host };
-        Pool(Arc::new(Inner {
+        let pool = Arc::new(Inner {
             connector,
             idle_per_host,
             idle_for,
             hosts: Mutex::default(),
             reaper: Mutex::default(),
-        }))
+        });
+        let mut pools = POOLS.lock().unwrap_or_else(PoisonError::into_inner);
+        pools.retain(|other| other.strong_count() > 0);
+        pools.push(Arc::downgrade(&pool));
+        Pool(pool)
+    }
+
+    /// Closes the connections without calls, and returns their number.
+    pub(crate) fn close_idle(&self) -> usize {
+        self.0.hosts().close_unused()
     }
 
     /// Takes the request out of `request` and sends it to `origin`; passing the request by value
     /// would copy it at each step. If `new` is true, no kept HTTP/1.1 connection is used.
-    /// `unwritten` says whether the request's head was never written.
+    /// `unwritten` says whether the request's head was never written. `growth` is by how much its
+    /// secrets are longer than their placeholders.
     pub(crate) async fn send(
         &self,
         request: &mut Request<reqwest::Body>,
         origin: &Origin,
         new: bool,
+        growth: usize,
         unwritten: impl Fn() -> bool,
     ) -> Result<Response<ArrivingBody>, Failed> {
         // Boxed, because waiting is rare, and the future of every request would otherwise contain
@@ -102,8 +134,10 @@ impl Pool {
                     place.insert(name);
                 }
                 let reads = state.reads();
+                state.begin_head();
                 match sender.try_send_request(std::mem::take(request)).await {
                     Ok(response) => {
+                        state.end_head();
                         self.0.keep(sender, state, host);
                         return Ok(response.map(|body| ArrivingBody::new(body, None)));
                     }
@@ -113,10 +147,11 @@ impl Pool {
             Connection::Http2 { sender, slot } => {
                 // In HTTP/2, scheme and host are in the URI.
                 *request.uri_mut() = origin.with_path(path)?;
+                refuse_large_head(request, growth, slot.0.max_head())?;
                 send_on_http2(sender, slot, std::mem::take(request), kept).await
             }
         };
-        sent.map_err(|(mut failed, untouched)| {
+        let response = sent.map_err(|(mut failed, untouched)| {
             let unsent = failed.take_message();
             let given_back = unsent.is_some();
             if let Some(unsent) = unsent {
@@ -128,7 +163,11 @@ impl Pool {
                 false => reason(&error, untouched),
             };
             Failed { error: told(error), again, given_back }
-        })
+        })?;
+        match lines_size(response.headers()) > LARGEST_HEAD {
+            true => Err(Error::ResponseHeadTooLarge.into()),
+            false => Ok(response),
+        }
     }
 
     /// Waits for a connection. The second part of the result is whether it was used before.
@@ -196,7 +235,10 @@ impl Drop for AwaitedHead<'_> {
 fn reason(error: &hyper::Error, untouched: bool) -> Option<ResendReason> {
     match h2_error(error) {
         // h2 reports the peer's GOAWAY only for streams after the last one that it names.
-        Some(error) if error.is_go_away() && error.is_remote() => Some(ResendReason::GoAway),
+        Some(error) if error.is_go_away() && error.is_remote() => match error.reason() {
+            Some(h2::Reason::NO_ERROR) => Some(ResendReason::GoAway),
+            _ => Some(ResendReason::GoAwayForError),
+        },
         Some(error) if error.is_remote() && error.reason() == Some(h2::Reason::REFUSED_STREAM) => {
             Some(ResendReason::Refused)
         }
@@ -207,6 +249,45 @@ fn reason(error: &hyper::Error, untouched: bool) -> Option<ResendReason> {
                 || causes(error).any(|cause| cause.is::<std::io::Error>());
             (untouched && ended && !error.is_user()).then_some(ResendReason::Closed)
         }
+    }
+}
+
+/// Whether this process, or the whole system, has no file descriptor left.
+fn lacks_descriptor(error: &Error) -> bool {
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    let Error::Connect(error) = error else { return false };
+    let os = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error)
+    };
+    causes(&**error).any(|cause| matches!(os(cause), Some(ENFILE | EMFILE)))
+}
+
+/// The size of a head as HTTP/2 counts it (RFC 9113 §6.5.2).
+pub(crate) fn head_size(request: &Request<reqwest::Body>) -> usize {
+    let path = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    lines_size(request.headers()) + path
+}
+
+fn lines_size(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + HEADER_OVERHEAD).sum()
+}
+
+/// Refuses a head that the upstream does not take: it would end the connection, and all calls on
+/// it.
+fn refuse_large_head(
+    request: &Request<reqwest::Body>,
+    growth: usize,
+    most: u32,
+) -> Result<(), Failed> {
+    if most == u32::MAX {
+        return Ok(());
+    }
+    let authority = request.uri().authority().map_or(0, |authority| authority.as_str().len());
+    let size = head_size(request) + growth + authority + PSEUDO_HEADERS;
+    match size <= most as usize {
+        true => Ok(()),
+        false => Err(Error::HeadTooLarge { size, most }.into()),
     }
 }
 
@@ -258,7 +339,14 @@ impl Inner {
     /// Makes a new connection.
     async fn connect(self: Arc<Inner>, origin: Origin, freed: Arc<Notify>) -> Result<Made> {
         let to = origin.with_path(PathAndQuery::from_static("/"))?;
-        let Connected { stream, state, http2 } = self.connector.connect(to, freed).await?;
+        let connected = match self.connector.connect(to.clone(), freed.clone()).await {
+            Err(error) if lacks_descriptor(&error) && close_idle_connections() > 0 => {
+                tokio::time::sleep(CLOSING).await;
+                self.connector.connect(to, freed).await
+            }
+            connected => connected,
+        };
+        let Connected { stream, state, http2 } = connected?;
         let failed = |error: hyper::Error| Error::Connect(error.into());
         let stream = TokioIo::new(stream);
         if !http2 {
@@ -270,6 +358,7 @@ impl Inner {
         builder.timer(TokioTimer::new());
         builder.initial_connection_window_size(CONNECTION_WINDOW);
         builder.initial_stream_window_size(STREAM_WINDOW);
+        builder.max_header_list_size(LARGEST_HEAD_ON_HTTP2);
         let (sender, driver) = builder.handshake(stream).await.map_err(failed)?;
         tokio::spawn(driver);
         Ok(Made::Http2(sender, state))

@@ -8,8 +8,8 @@
 
 use http::Method;
 
-/// The most attempts for one request. Only a GOAWAY frame may repeat: an upstream may take a few
-/// calls per connection.
+/// The most attempts for one request. Only a GOAWAY frame without an error may repeat: an upstream
+/// may take a few calls per connection.
 const MOST: u32 = 32;
 /// After so many connections that were closed before anything was written, a new one is made.
 const CLOSED_UNUSED: u32 = 3;
@@ -22,6 +22,8 @@ pub enum ResendReason {
     Unsent,
     /// The upstream ended the connection, and did not process the request.
     GoAway,
+    /// The same, because of an error that the upstream names.
+    GoAwayForError,
     /// The upstream refused the request unprocessed.
     Refused,
     /// A kept connection was closed as the request arrived.
@@ -33,7 +35,7 @@ impl ResendReason {
     pub fn as_str(self) -> &'static str {
         match self {
             ResendReason::Unsent => "unsent",
-            ResendReason::GoAway => "goaway",
+            ResendReason::GoAway | ResendReason::GoAwayForError => "goaway",
             ResendReason::Refused => "refused",
             ResendReason::Closed => "closed",
         }
@@ -59,7 +61,10 @@ impl Attempts {
                 true
             }
             ResendReason::GoAway => true,
-            ResendReason::Refused => !std::mem::replace(&mut self.refused, true),
+            // The request itself may be the cause.
+            ResendReason::Refused | ResendReason::GoAwayForError => {
+                !std::mem::replace(&mut self.refused, true)
+            }
             ResendReason::Closed => {
                 method.is_idempotent() && !std::mem::replace(&mut self.closed, true)
             }

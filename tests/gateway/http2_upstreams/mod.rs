@@ -6,7 +6,7 @@
 use crate::support::reply;
 use crate::support::{Client, Gateway, Sealed, Upstream, VALUES, ca, call, free_port, get, post};
 use std::sync::atomic::Ordering;
-use upstream::{Act, Http2Upstream};
+use upstream::{Act, Http2Upstream, Limits};
 
 mod upstream;
 
@@ -50,7 +50,7 @@ impl Shop {
 
 #[test]
 fn a_refused_stream_is_sent_once_more() {
-    let upstream = Http2Upstream::start(None, |path, times| match path {
+    let upstream = Http2Upstream::start(Limits::default(), |path, times| match path {
         "/once" | "/once/post" if times == 1 => Act::Refuse,
         "/always" => Act::Refuse,
         _ => Act::Answer,
@@ -67,7 +67,7 @@ fn a_refused_stream_is_sent_once_more() {
 
 #[test]
 fn a_body_that_is_not_kept_is_not_sent_again() {
-    let upstream = Http2Upstream::start(None, |path, times| match path {
+    let upstream = Http2Upstream::start(Limits::default(), |path, times| match path {
         "/once" if times == 1 => Act::Refuse,
         _ => Act::Answer,
     });
@@ -78,7 +78,7 @@ fn a_body_that_is_not_kept_is_not_sent_again() {
 
 #[test]
 fn no_call_is_sent_again_without_replays() {
-    let upstream = Http2Upstream::start(None, |path, _| match path {
+    let upstream = Http2Upstream::start(Limits::default(), |path, _| match path {
         "/refused" => Act::Refuse,
         _ => Act::Answer,
     });
@@ -89,10 +89,11 @@ fn no_call_is_sent_again_without_replays() {
 
 #[test]
 fn more_calls_than_one_connection_takes_use_further_connections() {
-    let upstream = Http2Upstream::start(Some(2), |path, _| match path {
-        "/first" => Act::Answer,
-        _ => Act::Together(7),
-    });
+    let upstream =
+        Http2Upstream::start(Limits { streams: Some(2), head: None }, |path, _| match path {
+            "/first" => Act::Answer,
+            _ => Act::Together(7),
+        });
     let shop = Shop::of(&upstream, "", "");
     assert_eq!(call(shop.port, &get("/first")).status, 200);
     let port = shop.port;
@@ -106,7 +107,8 @@ fn more_calls_than_one_connection_takes_use_further_connections() {
 
 #[test]
 fn many_first_calls_share_one_handshake() {
-    let upstream = Http2Upstream::start(Some(1000), |_, _| Act::Together(60));
+    let upstream =
+        Http2Upstream::start(Limits { streams: Some(1000), head: None }, |_, _| Act::Together(60));
     let shop = Shop::of(&upstream, "", "");
     let port = shop.port;
     let calls =
@@ -119,7 +121,7 @@ fn many_first_calls_share_one_handshake() {
 
 #[test]
 fn a_connection_that_went_silent_gets_no_new_calls() {
-    let upstream = Http2Upstream::start(None, |_, _| Act::Answer);
+    let upstream = Http2Upstream::start(Limits::default(), |_, _| Act::Answer);
     let shop = Shop::of(&upstream, "", "answer_timeout = \"1s\"");
     assert_eq!(call(shop.port, &get("/first")).status, 200);
     upstream.seen.silent.store(true, Ordering::SeqCst);
@@ -133,7 +135,7 @@ fn a_connection_that_went_silent_gets_no_new_calls() {
 
 #[test]
 fn a_slow_call_leaves_its_connection_in_use() {
-    let upstream = Http2Upstream::start(None, |path, _| match path {
+    let upstream = Http2Upstream::start(Limits::default(), |path, _| match path {
         "/never" => Act::Together(usize::MAX),
         _ => Act::Answer,
     });
@@ -149,7 +151,7 @@ fn a_slow_call_leaves_its_connection_in_use() {
 
 #[test]
 fn http2_can_be_disabled_in_the_profile() {
-    let upstream = Http2Upstream::start(None, |_, _| Act::Answer);
+    let upstream = Http2Upstream::start(Limits::default(), |_, _| Act::Answer);
     let shop = Shop::of(&upstream, "http2 = false\n", "");
     assert_eq!(call(shop.port, &get("/x")).status, 200);
     assert_eq!((upstream.seen.http1.load(Ordering::SeqCst), upstream.seen.times("/x")), (1, 0));
@@ -157,7 +159,7 @@ fn http2_can_be_disabled_in_the_profile() {
 
 #[test]
 fn responses_that_nobody_reads_do_not_stop_the_calls_beside_them() {
-    let upstream = Http2Upstream::start(None, |path, _| match path {
+    let upstream = Http2Upstream::start(Limits::default(), |path, _| match path {
         "/large" => Act::Body(8 << 20),
         _ => Act::Answer,
     });
@@ -175,6 +177,62 @@ fn responses_that_nobody_reads_do_not_stop_the_calls_beside_them() {
     assert_eq!(call(shop.port, &get("/small")).status, 200);
     assert_eq!(upstream.seen.connections.load(Ordering::SeqCst), 1);
     drop(unread);
+}
+
+#[test]
+fn interim_responses_without_end_end_their_connection() {
+    let upstream = Http2Upstream::start(Limits::default(), |path, _| match path {
+        "/flood" => Act::Interim,
+        _ => Act::Answer,
+    });
+    let shop = Shop::of(&upstream, "", "answer_timeout = \"600s\"");
+    let answer = call(shop.port, &get("/flood"));
+    assert_eq!(answer.header("x-bootseal-error"), Some("upstream-broken"), "{}", answer.text());
+    assert_eq!(call(shop.port, &get("/next")).status, 200);
+}
+
+#[test]
+fn interim_responses_without_end_end_their_call_in_http_1() {
+    let upstream = Upstream::start(|head, stream| {
+        while head.starts_with("GET /flood") {
+            std::io::Write::write_all(stream.get_mut(), b"HTTP/1.1 103 Early Hints\r\n\r\n")?;
+        }
+        reply(stream, "200 OK", "ok")?;
+        Ok(true)
+    });
+    let shop = Shop::open(&upstream.origin(), "", "answer_timeout = \"600s\"");
+    let answer = call(shop.port, &get("/flood"));
+    assert_eq!(answer.header("x-bootseal-error"), Some("upstream-broken"), "{}", answer.text());
+    assert!(answer.text().contains("interim responses"), "{}", answer.text());
+    assert_eq!(call(shop.port, &get("/next")).status, 200);
+}
+
+#[test]
+fn a_head_that_is_too_large_ends_only_its_call() {
+    let limits = Limits { streams: None, head: Some(3000) };
+    let upstream = Http2Upstream::start(limits, |path, _| match path {
+        "/beside" => Act::Together(2),
+        "/large/response" => Act::Head(300 << 10),
+        _ => Act::Answer,
+    });
+    let shop = Shop::of(&upstream, "", "");
+    assert_eq!(call(shop.port, &get("/first")).status, 200);
+    let port = shop.port;
+    let beside = std::thread::spawn(move || call(port, &post("/beside", "an order")).status);
+    while upstream.seen.times("/beside") == 0 {
+        std::thread::yield_now();
+    }
+    let large = format!("Cookie: {}\r\n\r\n", "c".repeat(3900));
+    let answer =
+        call(shop.port, &get("/large/request").replace("\r\n\r\n", &format!("\r\n{large}")));
+    assert_eq!(answer.header("x-bootseal-error"), Some("upstream-broken"));
+    assert!(answer.text().contains("the upstream takes at most 3000"), "{}", answer.text());
+    assert_eq!(upstream.seen.times("/large/request"), 0);
+    let answer = call(shop.port, &get("/large/response"));
+    assert!(answer.text().contains("more than 256 KiB"), "{}", answer.text());
+    assert_eq!(call(shop.port, &get("/last")).status, 200);
+    assert_eq!(beside.join().unwrap(), 200);
+    assert_eq!(upstream.seen.connections.load(Ordering::SeqCst), 1);
 }
 
 /// An upstream over HTTP/1.1 that closes each kept connection as the next request arrives, once for

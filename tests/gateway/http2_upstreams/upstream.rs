@@ -28,6 +28,17 @@ pub enum Act {
     Together(usize),
     /// Responds with a body of this many bytes.
     Body(usize),
+    /// Sends interim responses without end.
+    Interim,
+    /// Responds with a header of this many bytes.
+    Head(usize),
+}
+
+/// What an upstream announces in its SETTINGS.
+#[derive(Clone, Copy, Default)]
+pub struct Limits {
+    pub streams: Option<u32>,
+    pub head: Option<u32>,
 }
 
 pub struct Http2Upstream {
@@ -60,7 +71,7 @@ type Decide = dyn Fn(&str, usize) -> Act + Send + Sync;
 impl Http2Upstream {
     /// `decide` gets the path of a call, and how often that path has arrived.
     pub fn start(
-        streams: Option<u32>,
+        limits: Limits,
         decide: impl Fn(&str, usize) -> Act + Send + Sync + 'static,
     ) -> Http2Upstream {
         let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".into()]).unwrap();
@@ -90,7 +101,7 @@ impl Http2Upstream {
                 tokio::spawn(async move {
                     let stream = acceptor.accept(stream).await?;
                     if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-                        http2(stream, streams, seen, decide).await.map_err(io::Error::other)
+                        http2(stream, limits, seen, decide).await.map_err(io::Error::other)
                     } else {
                         http1(stream, &seen).await
                     }
@@ -115,13 +126,16 @@ async fn http1(mut stream: impl AsyncRead + AsyncWrite + Unpin, seen: &Seen) -> 
 
 async fn http2(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    streams: Option<u32>,
+    limits: Limits,
     seen: Arc<Seen>,
     decide: Arc<Decide>,
 ) -> Result<(), h2::Error> {
     let mut builder = h2::server::Builder::new();
-    if let Some(streams) = streams {
+    if let Some(streams) = limits.streams {
         builder.max_concurrent_streams(streams);
+    }
+    if let Some(head) = limits.head {
+        builder.max_header_list_size(head);
     }
     let mut connection = builder.handshake::<_, Bytes>(stream).await?;
     while let Some(call) = connection.accept().await {
@@ -157,8 +171,18 @@ async fn answer(
     if let Act::Together(calls) = act {
         let _ = seen.in_flight.subscribe().wait_for(|now| *now >= calls).await;
     }
+    while let Act::Interim = act {
+        let interim = Response::builder().status(103).body(()).unwrap();
+        respond.send_informational(interim)?;
+        tokio::task::yield_now().await;
+    }
     let length = if let Act::Body(length) = act { length } else { 2 };
-    let mut out = respond.send_response(Response::new(()), false)?;
+    let mut response = Response::new(());
+    if let Act::Head(size) = act {
+        let value = "h".repeat(size).parse().unwrap();
+        response.headers_mut().insert("x-large", value);
+    }
+    let mut out = respond.send_response(response, false)?;
     out.send_data(vec![b'x'; length].into(), true)
 }
 

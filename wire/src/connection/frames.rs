@@ -4,11 +4,13 @@
 use crate::connection::state::{ConnectionState, PING_PAYLOAD};
 
 const FRAME_HEAD: usize = 9;
+const HEADERS: u8 = 1;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const ACK: u8 = 1;
 const MAX_CONCURRENT_STREAMS: u16 = 3;
+const MAX_HEADER_LIST_SIZE: u16 = 6;
 /// The length of one setting: its number and its value.
 const SETTING: usize = 6;
 
@@ -51,8 +53,10 @@ impl FrameScanner {
         let [high, middle, low, kind, ..] = self.head;
         self.left = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
         (self.have, self.filled) = (0, 0);
-        if kind == GOAWAY {
-            state.set_going_away();
+        match kind {
+            HEADERS => state.count_heads(),
+            GOAWAY => state.set_going_away(),
+            _ => {}
         }
     }
 
@@ -71,11 +75,12 @@ impl FrameScanner {
             }
             self.filled = 0;
             let [a, b, c, d, e, f, ..] = self.piece;
-            if size == SETTING && u16::from_be_bytes([a, b]) == MAX_CONCURRENT_STREAMS {
-                state.set_max_streams(u32::from_be_bytes([c, d, e, f]));
-            }
-            if size != SETTING && self.piece == PING_PAYLOAD {
-                state.ping_answered();
+            let value = u32::from_be_bytes([c, d, e, f]);
+            match u16::from_be_bytes([a, b]) {
+                MAX_CONCURRENT_STREAMS if size == SETTING => state.set_max_streams(value),
+                MAX_HEADER_LIST_SIZE if size == SETTING => state.set_max_head(value),
+                _ if size != SETTING && self.piece == PING_PAYLOAD => state.ping_answered(),
+                _ => {}
             }
         }
     }
@@ -110,7 +115,7 @@ mod tests {
             };
             state.doubt();
             scan(&before);
-            assert_eq!(state.max_streams(), 7, "{size}");
+            assert_eq!((state.max_streams(), state.max_head()), (7, 256), "{size}");
             assert!(state.is_doubtful() && !state.is_going_away(), "{size}");
             scan(&frame(PING, ACK, &PING_PAYLOAD));
             assert!(!state.is_doubtful(), "{size}");

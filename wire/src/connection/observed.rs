@@ -8,6 +8,25 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::coop::poll_proceed;
+
+/// The most that one read takes, so that a response that nobody reads occupies no more than twice as
+/// much.
+const READ_AT_MOST: usize = 32 << 10;
+/// The bytes for which one unit of a task's budget is spent: a task has 128 units until it must let
+/// others run.
+const BYTES_PER_UNIT: usize = 4 << 10;
+
+/// Spends the budget of the present task, so that an upstream whose bytes are cheap to send does not
+/// keep the thread.
+fn pay_for(bytes: usize, cx: &mut Context<'_>) {
+    for _ in 0..bytes / BYTES_PER_UNIT {
+        match poll_proceed(cx) {
+            Poll::Ready(unit) => unit.made_progress(),
+            Poll::Pending => return,
+        }
+    }
+}
 
 /// A stream whose state others can see.
 pub(crate) struct ObservedStream {
@@ -52,14 +71,31 @@ impl AsyncRead for ObservedStream {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let before = into.filled().len();
-        ready!(Pin::new(&mut this.below).poll_read(cx, into))?;
-        let bytes = &into.filled()[before..];
-        if !bytes.is_empty() {
-            this.state.count_read();
-            if let Some(scanner) = &mut this.scanner {
-                scanner.scan(bytes, &this.state);
-            }
+        if this.scanner.is_none() && into.remaining() > READ_AT_MOST {
+            let mut part = ReadBuf::new(into.initialize_unfilled_to(READ_AT_MOST));
+            ready!(Pin::new(&mut this.below).poll_read(cx, &mut part))?;
+            let read = part.filled().len();
+            into.advance(read);
+        } else {
+            ready!(Pin::new(&mut this.below).poll_read(cx, into))?;
         }
+        let bytes = &into.filled()[before..];
+        if bytes.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        this.state.count_read();
+        let flooded = match &mut this.scanner {
+            Some(scanner) => {
+                scanner.scan(bytes, &this.state);
+                this.state.is_flooded()
+            }
+            None => this.state.count_head_bytes(bytes.len()),
+        };
+        if flooded {
+            let text = "the upstream sends interim responses without end";
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, text)));
+        }
+        pay_for(bytes.len(), cx);
         Poll::Ready(Ok(()))
     }
 }

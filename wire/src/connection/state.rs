@@ -8,6 +8,13 @@ use tokio::sync::Notify;
 /// The number of streams that are opened before the peer has sent its settings (hyper's default).
 const STREAMS_AT_FIRST: u32 = 100;
 
+/// The bytes that may arrive in HTTP/1.1 before the head of a response is complete, with all interim
+/// responses; far more than a head and what is read with it.
+const MAX_INTERIM_BYTES: u64 = 1 << 20;
+/// The HEADERS frames that a connection may receive, in all and for each call.
+const INTERIM_HEADS: u64 = 100;
+const HEADS_PER_CALL: u64 = 8;
+
 const NO_PING: u8 = 0;
 const PING_WANTED: u8 = 1;
 const PING_SENT: u8 = 2;
@@ -20,8 +27,16 @@ pub(crate) const PING_PAYLOAD: [u8; 8] = *b"bootseal";
 pub(crate) struct ConnectionState {
     /// The number of reads that returned bytes.
     reads: AtomicU64,
+    /// The number of bytes read since a request in HTTP/1.1 waits for the head of its response;
+    /// `u64::MAX` if none does.
+    head_bytes: AtomicU64,
+    /// The number of calls ever made, and of HEADERS frames received, in HTTP/2.
+    opened: AtomicU64,
+    heads: AtomicU64,
     /// The peer's SETTINGS_MAX_CONCURRENT_STREAMS.
     max_streams: AtomicU32,
+    /// The peer's SETTINGS_MAX_HEADER_LIST_SIZE.
+    max_head: AtomicU32,
     /// Whether the peer has announced that it takes no more calls.
     going_away: AtomicBool,
     ping: AtomicU8,
@@ -35,7 +50,11 @@ impl ConnectionState {
     pub(crate) fn new(freed: Arc<Notify>) -> Arc<ConnectionState> {
         Arc::new(ConnectionState {
             reads: AtomicU64::new(0),
+            head_bytes: AtomicU64::new(u64::MAX),
+            opened: AtomicU64::new(0),
+            heads: AtomicU64::new(0),
             max_streams: AtomicU32::new(STREAMS_AT_FIRST),
+            max_head: AtomicU32::new(u32::MAX),
             going_away: AtomicBool::new(false),
             ping: AtomicU8::new(NO_PING),
             calls: AtomicUsize::new(0),
@@ -49,6 +68,44 @@ impl ConnectionState {
 
     pub(crate) fn reads(&self) -> u64 {
         self.reads.load(Ordering::Relaxed)
+    }
+
+    /// From now on, a request waits for the head of its response.
+    pub(crate) fn begin_head(&self) {
+        self.head_bytes.store(0, Ordering::Relaxed);
+    }
+
+    /// The head of the response has arrived.
+    pub(crate) fn end_head(&self) {
+        self.head_bytes.store(u64::MAX, Ordering::Relaxed);
+    }
+
+    /// Counts bytes that were read in HTTP/1.1. Returns whether a request has waited for too many.
+    pub(crate) fn count_head_bytes(&self, bytes: usize) -> bool {
+        let before = self.head_bytes.load(Ordering::Relaxed);
+        if before == u64::MAX {
+            return false;
+        }
+        self.head_bytes.store(before + bytes as u64, Ordering::Relaxed);
+        before + bytes as u64 > MAX_INTERIM_BYTES
+    }
+
+    pub(crate) fn count_heads(&self) {
+        self.heads.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether far more heads than calls have arrived: a flood of interim responses.
+    pub(crate) fn is_flooded(&self) -> bool {
+        let opened = self.opened.load(Ordering::Relaxed);
+        self.heads.load(Ordering::Relaxed) > INTERIM_HEADS + HEADS_PER_CALL * opened
+    }
+
+    pub(crate) fn max_head(&self) -> u32 {
+        self.max_head.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_max_head(&self, bytes: u32) {
+        self.max_head.store(bytes, Ordering::Relaxed);
     }
 
     pub(crate) fn max_streams(&self) -> u32 {
@@ -104,6 +161,7 @@ impl ConnectionState {
         let most = self.max_streams() as usize;
         let one_more = |calls: usize| (calls < most).then_some(calls + 1);
         self.calls.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
+        self.opened.fetch_add(1, Ordering::Relaxed);
         Some(Slot(self.clone()))
     }
 }

@@ -65,6 +65,9 @@ pub(super) enum Protocol {
 pub(crate) struct Origin {
     scheme: Scheme,
     authority: Authority,
+    /// Whether its connections are for requests with large heads. An upstream may end a connection
+    /// because of such a head, with all calls on it.
+    large_heads: bool,
 }
 
 /// A connection that is ready for a call.
@@ -122,6 +125,21 @@ impl Hosts {
         let http1 = self.list.iter().filter_map(|host| host.http1.front());
         let http1 = http1.map(|kept| kept.idle_since);
         http1.chain(self.list.iter().flat_map(|host| &host.http2).map(|kept| kept.used)).min()
+    }
+}
+
+impl Hosts {
+    /// Drops the connections without calls, and returns their number.
+    pub(super) fn close_unused(&mut self) -> usize {
+        let count = |hosts: &[Host]| -> usize {
+            hosts.iter().map(|host| host.http1.len() + host.http2.len()).sum()
+        };
+        let before = count(&self.list);
+        for host in &mut self.list {
+            host.http1.retain(|kept| !kept.sender.is_ready() && !kept.sender.is_closed());
+            host.http2.retain(|kept| !kept.state.is_idle());
+        }
+        before - count(&self.list)
     }
 }
 
@@ -196,13 +214,13 @@ impl Host {
 }
 
 impl Origin {
-    /// The origin of `uri`.
+    /// The origin of `uri`, with connections of their own for requests with large heads.
     ///
     /// # Errors
     /// [`Error::Unusable`] if `uri` has no scheme and host.
-    pub(crate) fn of(uri: &Uri) -> Result<Origin> {
+    pub(crate) fn of(uri: &Uri, large_heads: bool) -> Result<Origin> {
         match (uri.scheme().cloned(), uri.authority().cloned()) {
-            (Some(scheme), Some(authority)) => Ok(Origin { scheme, authority }),
+            (Some(scheme), Some(authority)) => Ok(Origin { scheme, authority, large_heads }),
             _ => Err(Error::Unusable("the request's URL has no scheme and host".into())),
         }
     }

@@ -136,7 +136,7 @@ fn the_host_header_omits_the_default_port() {
         ("http://[::1]:8080", "[::1]:8080"),
     ] {
         let uri: Uri = url.parse().unwrap();
-        let origin = Origin::of(&uri).unwrap();
+        let origin = Origin::of(&uri, false).unwrap();
         assert_eq!(origin.host_header().unwrap(), name, "{url}");
     }
 }
