@@ -122,7 +122,10 @@ fn start(serve: &Serve) -> Result<()> {
         .enable_all()
         .build()
         .map_err(|error| io_error(format!("the runtime cannot be started: {error}")))?;
-    runtime.block_on(serve_until_stopped(&running, &metrics, serve.audit))
+    let stopped = runtime.block_on(serve_until_stopped(&running, &metrics, serve.audit));
+    // Whatever still blocks a thread, such as a name lookup, does not delay the end.
+    runtime.shutdown_background();
+    stopped
 }
 
 /// Installs the recorder of all metrics, and returns the handle that renders them.
