@@ -7,6 +7,7 @@
 #[path = "../support/gateway.rs"]
 mod support;
 
+mod bounded_answers;
 mod calls;
 mod check_login;
 mod clients;

@@ -7,6 +7,13 @@ use http::HeaderName;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
+/// The maximum length of a token in bytes. Each call carries the token, and a proxy searches each
+/// response for it, so its length multiplies the cost of every call.
+pub(crate) const MAX_TOKEN: usize = 64 * 1024;
+
+/// The maximum length of all headers of a call that contain the token or captured values.
+pub(crate) const MAX_CALL_HEADERS: usize = 128 * 1024;
+
 /// The result of one login.
 #[derive(Debug)]
 pub(crate) enum Outcome {

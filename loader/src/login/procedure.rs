@@ -8,7 +8,9 @@ use crate::error::Error;
 use crate::login::account::{Account, CredentialSlot, Values};
 use crate::login::clock::Clock;
 use crate::login::extract::captured;
-use crate::login::outcome::{Class, Failure, Fresh, Outcome, RefusalHints, failed};
+use crate::login::outcome::{
+    Class, Failure, Fresh, MAX_CALL_HEADERS, Outcome, RefusalHints, failed,
+};
 use crate::login::parse::cookie::{self, Cookie};
 use crate::login::request::call_headers;
 use crate::login::response::{check_status, interpret};
@@ -220,6 +222,17 @@ impl Login<'_> {
     /// The token with all captured values, if they are valid in the headers of a call.
     fn complete(&self, mut fresh: Fresh, kept: Values) -> Outcome {
         match call_headers(self.account, &fresh.secret, &kept) {
+            Ok(headers)
+                if headers.iter().map(|(_, value)| value.len()).sum::<usize>()
+                    > MAX_CALL_HEADERS =>
+            {
+                let text = format!(
+                    "answered {} to the login, but the headers that carry its values are longer than {} KiB, the limit",
+                    fresh.status,
+                    MAX_CALL_HEADERS / 1024
+                );
+                failed(Class::Protocol, Some(fresh.status), text)
+            }
             Ok(headers) => {
                 (fresh.captured, fresh.headers) = (kept, headers);
                 Outcome::Token(fresh)

@@ -7,7 +7,7 @@ use crate::login::expiry::{Evidence, Lifetime};
 use crate::login::extract::{
     alternatives, captured, describe, extract, field_value, matches, server_now,
 };
-use crate::login::outcome::{Class, Failure, Fresh, Outcome, failed};
+use crate::login::outcome::{Class, Failure, Fresh, MAX_TOKEN, Outcome, failed};
 use crate::login::parse::date::{date, http_date};
 use crate::login::parse::json::{Found, find};
 use crate::login::parse::jwt;
@@ -179,6 +179,13 @@ fn token(profile: &Profile, call: &Call, response: &LoginResponse, unix_time: Du
         || secret.expose(|bytes| bytes.iter().any(|byte| *byte < b' ' || *byte == 0x7F))
     {
         return missing("the token is empty, or contains control characters");
+    }
+    if secret.len() > MAX_TOKEN {
+        let text = format!(
+            "answered {status} to the login, but the token {place} is longer than {} KiB, the limit",
+            MAX_TOKEN / 1024
+        );
+        return failed(Class::Protocol, Some(status), text);
     }
     let captured = match captured(call, response, unix_time) {
         Ok(captured) => captured,
