@@ -111,7 +111,7 @@ fn start(serve: &Serve) -> Result<()> {
     for (name, what) in harden::seal_off(&FileAccess::of(&folders, listens)) {
         tracing::info!("{name}: {what}");
     }
-    let running = Running::new(vault, addresses, connections);
+    let running = Running::new(vault, addresses, connections, serve.timeouts());
     let mut builder = match serve.workers {
         1 => tokio::runtime::Builder::new_current_thread(),
         _ => tokio::runtime::Builder::new_multi_thread(),
@@ -154,6 +154,11 @@ fn describe() {
     metrics::describe_counter!(
         "bootseal_gateway_refused_connections_total",
         "Connections of callers that the gateway closed, by reason"
+    );
+    metrics::describe_gauge!("bootseal_gateway_connections", "Connections of callers");
+    metrics::describe_gauge!(
+        "bootseal_gateway_connections_limit",
+        "Connections of callers that are possible at once"
     );
     metrics::describe_counter!(
         "bootseal_gateway_reloads_total",

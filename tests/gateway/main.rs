@@ -18,6 +18,7 @@ mod lifecycle;
 mod locks;
 mod memory;
 mod pages;
+mod places;
 mod status_page;
 mod systemd;
 mod which_file;

@@ -58,5 +58,5 @@ mod error;
 pub use client::{Options, SecretClient, SecretHeader};
 pub use connect::ConnectOptions;
 pub use endpoint::Endpoint;
-pub use error::{Boxed, Error, Result, chain};
+pub use error::{Boxed, Error, Result, chain, is_out_of_descriptors};
 pub use upload_pace::{PacedBody, UploadPace};

@@ -45,6 +45,11 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
+    /// A failure of this process, before any byte was sent.
+    pub(crate) fn out_of_resources(text: impl Into<String>) -> Failure {
+        Failure { class: Class::OutOfResources { unsent: true }, ..Failure::down(text) }
+    }
+
     /// A failure without a response from the vendor.
     pub(crate) fn down(text: impl Into<String>) -> Failure {
         Failure {
@@ -68,6 +73,11 @@ pub(crate) enum Class {
         unsent: bool,
     },
     Tls,
+    /// This process has no file descriptor or guarded memory left; `unsent` if no byte was sent.
+    /// The vendor and the credentials are not at fault.
+    OutOfResources {
+        unsent: bool,
+    },
     /// The response is not what the profile describes.
     Protocol,
     /// The response claims success but contains no token.
@@ -82,6 +92,7 @@ impl Class {
             Class::Throttled => Kind::LoginThrottled,
             Class::Down { .. } => Kind::LoginDown,
             Class::Tls => Kind::LoginTls,
+            Class::OutOfResources { .. } => Kind::Io,
             Class::Protocol | Class::NoToken | Class::Redirect => Kind::LoginProtocol,
         }
     }

@@ -13,11 +13,11 @@ use crate::login::outcome::{
 };
 use crate::login::parse::cookie::{self, Cookie};
 use crate::login::request::call_headers;
-use crate::login::response::{check_status, interpret};
+use crate::login::response::{check_status, interpret, unreadable};
 use crate::login::totp;
 use crate::login::transport::{LoginRequest, LoginResponse, Transport, TransportError};
 use crate::sync::{AtomicU64, Ordering};
-use bootseal_core::{Body, Call};
+use bootseal_core::{Body, Call, Kind};
 use std::time::Duration;
 
 /// The journal of a running login, which a restart reads so that it does not repeat a step.
@@ -211,10 +211,8 @@ impl Login<'_> {
             },
         )?;
         let unix_time = self.clock.unix_time();
-        let kept = captured(before, &response, unix_time).map_err(|why| {
-            let text = format!("answered the request before the login, but {why}");
-            failed(Class::Protocol, Some(response.status), text)
-        })?;
+        let kept = captured(before, &response, unix_time)
+            .map_err(|why| unreadable(why, response.status, "the request before the login"))?;
         let cookies = cookie::set_by(&response.headers, unix_time.as_secs_f64());
         Ok((kept, cookies.map_err(|error| cannot(&error.into()))?))
     }
@@ -239,7 +237,11 @@ impl Login<'_> {
             }
             Err(error) => {
                 let text = format!("answered {} to the login, but {error}", fresh.status);
-                failed(Class::Protocol, Some(fresh.status), text)
+                let class = match error.kind() {
+                    Kind::Io => Class::OutOfResources { unsent: false },
+                    _ => Class::Protocol,
+                };
+                failed(class, Some(fresh.status), text)
             }
         }
     }
@@ -277,5 +279,9 @@ fn carries_values(call: &Call) -> bool {
 }
 
 fn cannot(error: &Error) -> Outcome {
+    if error.kind() == Kind::Io {
+        // Filling in a template needs nothing of the system but guarded memory.
+        return Outcome::Failed(Failure::out_of_resources(format!("was not contacted: {error}")));
+    }
     failed(Class::Protocol, None, format!("was not contacted: {error}"))
 }
