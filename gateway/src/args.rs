@@ -1,6 +1,5 @@
 //! The command line: it names the file and the key; all other settings are in the sealed file.
 
-use crate::framing::strict_stream::Timeouts;
 use bootseal_core::Listen;
 use clap::{Args, Parser, Subcommand};
 use std::path::{Path, PathBuf};
@@ -114,22 +113,6 @@ pub(crate) enum TimeLimit {
     Head,
     Body,
     Idle,
-}
-
-impl Serve {
-    /// The time limits on callers.
-    pub(crate) fn timeouts(&self) -> Timeouts {
-        let mut timeouts = Timeouts::default();
-        for (name, limit) in &self.time_limit {
-            *match name {
-                TimeLimit::FirstByte => &mut timeouts.first_byte,
-                TimeLimit::Head => &mut timeouts.head,
-                TimeLimit::Body => &mut timeouts.body_idle,
-                TimeLimit::Idle => &mut timeouts.keep_alive,
-            } = *limit;
-        }
-        timeouts
-    }
 }
 
 fn time_limit(text: &str) -> Result<(TimeLimit, Duration), String> {
