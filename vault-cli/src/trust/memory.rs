@@ -64,7 +64,8 @@ impl Memory {
         self.known.as_ref().is_some_and(|(known, place)| known.was_seen(file, place))
     }
 
-    /// Compares the handovers of a file that this machine has not confirmed with those in git.
+    /// Compares those handovers of a file that this machine has not confirmed yet with the
+    /// handovers in git.
     ///
     /// # Errors
     /// The errors of git.
@@ -117,7 +118,7 @@ impl Memory {
     }
 }
 
-/// Adds to the error of a file from before a removal what to do if the removal was undone on
+/// Adds help to the error of a file from before a removal: what to do if the removal was undone on
 /// purpose.
 fn way_back(
     error: bootseal_core::Error,
@@ -158,9 +159,9 @@ pub(crate) fn note_older(
     Ok(())
 }
 
-/// Records what was read in a trusted file: nothing is sealed later into a file from before a
-/// removal that was only read here. A handover that is new here is compared with those in git.
-/// Returns the known vaults as they are afterwards.
+/// Records what was read in a trusted file. If this machine has read a removal, it then seals
+/// nothing into a file from before the removal. A handover that is new here is compared with those
+/// in git. Returns the known vaults as they are afterwards.
 pub(crate) fn record_reading(
     file: &VerifiedFile,
     path: &Path,
@@ -185,8 +186,8 @@ pub(crate) fn record_reading(
         Ok(compared) => (compared, done),
         Err(failure) => (None, done.and(Err(failure))),
     };
-    // This is not an error: a machine that cannot store it cannot store its own changes either, and
-    // is told so then. Verbs that write, and those that pass values on, compare again.
+    // This is not an error: if the machine cannot store this, it cannot store its own changes
+    // either, and reports the error then. Verbs that write or pass values on compare again.
     if let Err(failure) = done {
         context.ui.detail(format_args!("what was read was not recorded: {}", failure.text()));
     }
