@@ -7,15 +7,21 @@ use crate::rules::problem::Problem;
 use crate::rules::target::Target;
 use crate::stats::history::History;
 use crate::stats::latency::LatencyHistogram;
-use bootseal::{Client, Result, Secrets, TokenSource};
+use crate::upstream_slots::UpstreamSlot;
+use bootseal::{Client, ResendReason, Result, Secrets, TokenSource};
 use bootseal_core::Route;
 use metrics::{Counter, Gauge};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The shortest interval between two log lines about one kind of failure.
 pub(crate) const LOG_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The most connections that a route keeps to its upstream, and for how long each is kept unused.
+const IDLE_CONNECTIONS: usize = 256;
+const IDLE_FOR: Duration = Duration::from_secs(90);
 
 /// A route in force.
 pub(crate) struct ActiveRoute {
@@ -33,6 +39,8 @@ pub(crate) struct ActiveRoute {
     pub(crate) target: Target,
     /// The canonical text of the login profile, to detect a change.
     profile: String,
+    /// Whether the last response came over HTTP/2, so that calls share connections.
+    multiplexed: AtomicBool,
     pub(crate) stats: Arc<RouteStats>,
 }
 
@@ -65,6 +73,8 @@ impl ActiveRoute {
                 .client_builder()
                 .connect_timeout(config.connect_timeout)
                 .answer_timeout(config.answer_timeout)
+                .on_resend(count_resend)
+                .pool(IDLE_CONNECTIONS, IDLE_FOR)
         };
         let target = Target::of(&config.upstream, &config.prefix)
             .ok_or_else(|| unusable_upstream(config))?;
@@ -80,7 +90,26 @@ impl ActiveRoute {
             source,
             check,
             target,
+            multiplexed: AtomicBool::new(false),
         }))
+    }
+
+    pub(crate) fn is_multiplexed(&self) -> bool {
+        self.multiplexed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_multiplexed(&self, multiplexed: bool) {
+        if self.is_multiplexed() != multiplexed {
+            self.multiplexed.store(multiplexed, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Counts a call that is sent again, as the upstream sees it; a call of which nothing was sent is
+/// not one.
+fn count_resend(why: ResendReason) {
+    if why != ResendReason::Unsent {
+        metrics::counter!("bootseal_gateway_resent_total", "why" => why.as_str()).increment(1);
     }
 }
 
@@ -162,13 +191,18 @@ impl Repeats {
 pub(crate) struct InFlight {
     stats: Arc<RouteStats>,
     connection: Arc<ConnectionState>,
+    _slot: UpstreamSlot,
 }
 
 impl InFlight {
-    pub(crate) fn of(stats: &Arc<RouteStats>, connection: &Arc<ConnectionState>) -> InFlight {
+    pub(crate) fn of(
+        stats: &Arc<RouteStats>,
+        connection: &Arc<ConnectionState>,
+        slot: UpstreamSlot,
+    ) -> InFlight {
         stats.in_flight.increment(1.0);
         connection.begin_call();
-        InFlight { stats: stats.clone(), connection: connection.clone() }
+        InFlight { stats: stats.clone(), connection: connection.clone(), _slot: slot }
     }
 }
 

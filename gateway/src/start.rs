@@ -2,7 +2,8 @@
 //! system calls, listens, and serves until a signal.
 
 use crate::admin::{endpoints, probe};
-use crate::args::{Cli, FileArg, Serve, Verb};
+use crate::args::{Cli, FileArg, Serve, TimeLimit, Verb};
+use crate::framing::strict_stream::Timeouts;
 use crate::man;
 use crate::rules::callers::CallerCheck;
 use crate::server::addresses::Addresses;
@@ -131,7 +132,7 @@ fn start(serve: &Serve) -> Result<()> {
     for (name, what) in harden::seal_off(&FileAccess::of(&folders, listens)) {
         tracing::info!("{name}: {what}");
     }
-    let running = Running::new(vault, addresses, connections);
+    let running = Running::new(vault, addresses, connections, timeouts(serve));
     let mut builder = match serve.workers {
         1 => tokio::runtime::Builder::new_current_thread(),
         _ => tokio::runtime::Builder::new_multi_thread(),
@@ -142,7 +143,10 @@ fn start(serve: &Serve) -> Result<()> {
         .enable_all()
         .build()
         .map_err(|error| io_error(format!("the runtime cannot be started: {error}")))?;
-    runtime.block_on(serve_until_stopped(&running, &metrics, serve.audit))
+    let stopped = runtime.block_on(serve_until_stopped(&running, &metrics, serve.audit));
+    // Whatever still blocks a thread, such as a name lookup, does not delay the end.
+    runtime.shutdown_background();
+    stopped
 }
 
 /// Installs the recorder of all metrics, and returns the handle that renders them.
@@ -175,6 +179,11 @@ fn describe() {
         "bootseal_gateway_refused_connections_total",
         "Connections of callers that the gateway closed, by reason"
     );
+    metrics::describe_gauge!("bootseal_gateway_connections", "Connections of callers");
+    metrics::describe_gauge!(
+        "bootseal_gateway_connections_limit",
+        "Connections of callers that are possible at once"
+    );
     metrics::describe_counter!(
         "bootseal_gateway_reloads_total",
         "Reloads of the file, by result: taken, same or refused"
@@ -187,6 +196,20 @@ fn describe() {
         "bootseal_gateway_audit_copies",
         "Copies of secrets found outside their pages, with --audit"
     );
+}
+
+/// The time limits on callers.
+fn timeouts(serve: &Serve) -> Timeouts {
+    let mut timeouts = Timeouts::default();
+    for (name, limit) in &serve.time_limit {
+        *match name {
+            TimeLimit::FirstByte => &mut timeouts.first_byte,
+            TimeLimit::Head => &mut timeouts.head,
+            TimeLimit::Body => &mut timeouts.body_idle,
+            TimeLimit::Idle => &mut timeouts.keep_alive,
+        } = *limit;
+    }
+    timeouts
 }
 
 fn loader(serve: &Serve) -> Result<Loader> {

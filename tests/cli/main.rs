@@ -59,6 +59,7 @@ mod locks;
 mod login;
 mod long_lists;
 mod many_files;
+mod messages;
 mod numbers;
 mod output;
 #[cfg(unix)]

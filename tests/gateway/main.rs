@@ -7,16 +7,21 @@
 #[path = "../support/gateway.rs"]
 mod support;
 
+mod bounded_answers;
 mod calls;
 mod check_login;
 mod clients;
 mod handovers;
+mod http2_upstreams;
 mod http_edges;
 mod kubernetes;
 mod lifecycle;
 mod locks;
 mod memory;
+mod nginx_upstream;
 mod pages;
+mod places;
 mod status_page;
 mod systemd;
 mod which_file;
+mod without_dns;

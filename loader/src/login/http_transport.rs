@@ -5,10 +5,9 @@ use crate::error::Error;
 use crate::login::transport::{LoginRequest, LoginResponse, Transport, TransportError};
 use bootseal_core::Kind;
 use bootseal_memory::SecretBuf;
-use bootseal_wire::{ConnectOptions, Endpoint, Options, SecretClient};
+use bootseal_wire::{ArrivingBody, ConnectOptions, Endpoint, Options, SecretClient};
 use bytes::Bytes;
 use http_body::Body;
-use hyper::body::Incoming;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -66,11 +65,14 @@ async fn send(request: LoginRequest) -> Result<LoginResponse, TransportError> {
     if let Some(body) = request.body {
         *call.body_mut() = Bytes::from_owner(body.exposed()).into();
     }
-    read(client.send(&mut call, &request.headers).await?).await
+    read(client.send(&mut call, None, &request.headers).await?).await
 }
 
-async fn read(response: http::Response<Incoming>) -> Result<LoginResponse, TransportError> {
-    let no_memory = |error: bootseal_memory::MemoryError| TransportError::Broken(error.to_string());
+async fn read(response: http::Response<ArrivingBody>) -> Result<LoginResponse, TransportError> {
+    let no_memory = |error: bootseal_memory::MemoryError| TransportError::OutOfResources {
+        why: error.to_string(),
+        sent: true,
+    };
     let (parts, mut stream) = response.into_parts();
     let mut body = SecretBuf::with_capacity(4096).map_err(no_memory)?;
     while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut stream).poll_frame(cx)).await {
@@ -89,6 +91,9 @@ impl From<bootseal_wire::Error> for TransportError {
         use bootseal_wire::Error as Wire;
         let text = error.to_string();
         match error {
+            error if error.is_out_of_resources() => {
+                TransportError::OutOfResources { why: text, sent: false }
+            }
             error if error.is_tls() => TransportError::Tls(text),
             Wire::Connect(_) | Wire::NotAllowed(_) => TransportError::Connect(text),
             Wire::Timeout(_) => TransportError::Timeout,

@@ -191,8 +191,8 @@ fn check(
     Ok(before)
 }
 
-/// Refuses a value in the table `[seal]` that would end its rules, or that looks like a rule and would
-/// be none.
+/// Refuses a value in the table `[seal]` that would end its rules, or that looks like a rule but
+/// would not be one.
 fn refuse_no_rule(
     path: &PropertyPath,
     plain: Option<&str>,

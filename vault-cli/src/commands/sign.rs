@@ -118,7 +118,8 @@ fn edited(options: &Sign, context: &mut Context<'_>) -> Result<PathBuf> {
     }
 }
 
-/// Refuses new readable values against the rules of the file. `before` is the text of the basis.
+/// Refuses new readable values that the rules of the file say to seal. `before` is the text of the
+/// basis.
 fn keep_rules(
     after: &VerifiedFile,
     before: Option<String>,
@@ -167,9 +168,9 @@ struct Seen {
 }
 
 impl Seen {
-    /// If the user named the basis, the numbers continue from it: a number that a writer signed to
-    /// leave no room for further ones does not count, and the file gets new keys if an epoch above
-    /// that of the basis was seen.
+    /// If the user named the basis, the numbers continue from it. A number that is so high that it
+    /// leaves no room for further ones then does not count. If an epoch above that of the basis was
+    /// seen, the file gets new keys.
     fn of(versions: &Versions, basis: &VerifiedFile, memory: &Memory, named: bool) -> Seen {
         let id = basis.vault_id();
         let remembered = memory.generation(&id);
@@ -291,7 +292,7 @@ fn first(
 ) -> Result<Vault<CanWrite>> {
     let known = edit.claimed_vault().is_some_and(|claimed| memory.epoch(&claimed) > 0);
     if known || !pins.is_empty() || memory.vault_id().is_some() {
-        let what = "no version that verifies was found, in git or beside it, of the vault that is pinned or known";
+        let what = "neither this file nor any version in git verifies as the vault that is pinned or known";
         return Err(bootseal_core::Error::new(Kind::WrongVault, what)
             .in_file(path)
             .with_help("Name a version that verifies, from a backup or another branch: bootseal sign --against VERSION")

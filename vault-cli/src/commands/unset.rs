@@ -6,6 +6,7 @@ use crate::trust::each_file::{self, Answer};
 use crate::trust::target::{Target, Targets, files};
 use crate::trust::value_name::{ValueName, all_found, whole_property};
 use crate::ui::failure::{Exit, Failure, Result};
+use crate::ui::output::counted;
 use bootseal_core::{Error, Kind, PropertyPath, Shown, VerifiedFile, some_names};
 use serde_json::json;
 use std::collections::HashSet;
@@ -173,12 +174,10 @@ fn agree(removal: &Removal, context: &mut Context<'_>) -> Result<()> {
     if removal.tables.is_empty() || context.options.yes {
         return Ok(());
     }
-    let count = |count: &usize| match count {
-        1 => "1 property".to_owned(),
-        count => format!("{count} properties"),
-    };
     let tables = removal.tables.iter();
-    let tables = tables.map(|(table, inside)| format!("{table} is a table with {}", count(inside)));
+    let tables = tables.map(|(table, inside)| {
+        format!("{table} is a table with {}", counted(*inside, "property", "properties"))
+    });
     let text = some_names(tables);
     if !context.ui.can_ask() {
         return Err(Failure::new(Kind::NoTerminal, format!("{text}; nothing was changed"))

@@ -87,6 +87,13 @@ pub(crate) fn named_file(context: &Context<'_>) -> Result<Option<PathBuf>> {
 /// searched folder that has one: see [`folders`].
 pub(crate) fn sealed_file(context: &Context<'_>) -> Result<PathBuf> {
     if let Some(path) = named_file(context)? {
+        // Only the variable's name shows where the wrong path is.
+        if context.options.file.is_empty()
+            && !path.exists()
+            && let Err(error) = SealedFile::read(&path)
+        {
+            return Err(Failure::from(error).within("BOOTSEAL_FILE"));
+        }
         return Ok(path);
     }
     let (mut folders, mut top) = (vec![PathBuf::new()], None);

@@ -37,8 +37,8 @@ impl std::fmt::Display for ValueName {
 }
 
 impl ValueName {
-    /// The name in this file: a property whose name reads the same as `users[0].password` is meant
-    /// before an element of an array.
+    /// Resolves the name in this file. If the file has a property that is itself called
+    /// `users[0].password`, the name means this property, and not an element of an array.
     ///
     /// # Errors
     /// [`Kind::NotFound`] if the file has no such property.
@@ -89,8 +89,8 @@ fn opened(value: toml::Value, set_at: u64) -> Result<OpenedValue, Error> {
     Ok(OpenedValue { kind, set_at, secret: Secret::copy_of(text.as_bytes())? })
 }
 
-/// The property that a verb changes as a whole: of a name inside an array, only a property whose
-/// name reads the same.
+/// The property that a verb changes as a whole. A name such as `users[0].password` is accepted only
+/// if a property is itself called that.
 ///
 /// # Errors
 /// [`Kind::Conflict`] if it names a value inside an array.

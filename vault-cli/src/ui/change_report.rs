@@ -5,7 +5,7 @@ mod json;
 
 pub(crate) use crate::ui::change_report::json::{Document, Revealed, document, touches_sealed};
 
-use crate::ui::output::timestamp;
+use crate::ui::output::{counted, timestamp};
 use crate::ui::review::{Kinds, Review, counts};
 use crate::ui::review_row::{Row, cut, width};
 use crate::ui::{Ui, failure};
@@ -372,7 +372,8 @@ fn entries_added(before: &Property, after: &Property) -> String {
     match new.len() {
         0 => String::new(),
         count if count > LISTED => {
-            format!("; new in it: {} and {} others", shown[..LISTED].join(", "), count - LISTED)
+            let others = others(count - LISTED);
+            format!("; new in it: {} and {others}", shown[..LISTED].join(", "))
         }
         _ => format!("; new in it: {}", shown.join(", ")),
     }
@@ -381,8 +382,12 @@ fn entries_added(before: &Property, after: &Property) -> String {
 fn listed(notes: &[String]) -> String {
     match notes.len().checked_sub(LISTED) {
         None | Some(0) => notes.join("; "),
-        Some(others) => format!("{}; and {others} others", notes[..LISTED].join("; ")),
+        Some(count) => format!("{}; and {}", notes[..LISTED].join("; "), others(count)),
     }
+}
+
+fn others(count: usize) -> String {
+    counted(count, "other", "others")
 }
 
 /// Formats a readable value on one line.

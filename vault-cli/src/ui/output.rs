@@ -44,27 +44,26 @@ impl Ui<'_> {
     /// Prints a note for the user; not with `--quiet` or `--json`.
     pub(crate) fn note(&mut self, text: impl std::fmt::Display) {
         if !self.style.quiet && !self.style.json {
-            let _ = writeln!(self.stderr, "bootseal: {text}");
+            self.record(format_args!("bootseal: {text}"));
         }
     }
 
     /// Prints a detail, with `--verbose` only.
     pub(crate) fn detail(&mut self, text: impl std::fmt::Display) {
         if self.style.verbose && !self.style.json {
-            let _ = writeln!(self.stderr, "bootseal: {text}");
+            self.record(format_args!("bootseal: {text}"));
         }
     }
 
     /// Prints a warning, even with `--quiet`.
     pub(crate) fn warn(&mut self, text: impl std::fmt::Display) {
-        let _ = match self.style.json {
-            true => {
-                writeln!(self.stderr, "{}", ascii_safe(&json!({ "warning": text.to_string() })))
-            }
+        match self.style.json {
+            true => self.record(ascii_safe(&json!({ "warning": text.to_string() }))),
             false => {
-                writeln!(self.stderr, "bootseal: {}: {text}", paint(self.style, "33", "warning"))
+                let warning = paint(self.style, "33", "warning");
+                self.record(format_args!("bootseal: {warning}: {text}"));
             }
-        };
+        }
     }
 
     /// Prints the first warnings of a kind, and the number of the others. A script gets all of them.
@@ -88,12 +87,19 @@ impl Ui<'_> {
 
     /// Prints the error of the command.
     pub(crate) fn failure(&mut self, failure: &Failure) {
-        let _ = match self.style.json {
-            true => writeln!(self.stderr, "{}", ascii_safe(&json!({ "error": failure.json() }))),
+        match self.style.json {
+            true => self.record(ascii_safe(&json!({ "error": failure.json() }))),
             false => {
-                writeln!(self.stderr, "{}: {}", paint(self.style, "31", "bootseal"), failure.text())
+                let name = paint(self.style, "31", "bootseal");
+                self.record(format_args!("{name}: {}", failure.text()));
             }
-        };
+        }
+    }
+
+    /// Writes one record to stderr with one system call: the program that `exec` runs, or another
+    /// process, may write there too, and must not tear the record.
+    fn record(&mut self, text: impl std::fmt::Display) {
+        let _ = self.stderr.write_all(format!("{text}\n").as_bytes());
     }
 }
 
@@ -170,4 +176,9 @@ pub(crate) fn to_json(value: &toml::Value) -> Value {
         }
         other => json!(other.to_string()),
     }
+}
+
+/// A number with its noun: "1 property", "2 properties".
+pub(crate) fn counted(count: usize, one: &str, several: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { several })
 }

@@ -101,7 +101,7 @@ impl Document {
         error.with_help("Edit the line in the file, then accept the change: bootseal sign")
     }
 
-    /// Refuses `[[name]]` blocks, which are one property, but not one value in one place.
+    /// Refuses `[[name]]` blocks: they are one property, but its value is not in one place.
     pub(super) fn refuse_blocks(&self, path: &PropertyPath, span: &Range<usize>) -> Result<()> {
         match self.is_blocks(span) {
             true => Err(Error::new(
@@ -114,8 +114,8 @@ impl Document {
         }
     }
 
-    /// The span of the value of an existing property that a value can replace; `None` for a missing
-    /// property.
+    /// The span of the property's value, which another value can replace; `None` if the property
+    /// does not exist. Fails for an array of tables.
     pub(crate) fn replaceable(&self, path: &PropertyPath) -> Result<Option<Range<usize>>> {
         let Some(span) = self.span(path) else { return Ok(None) };
         self.refuse_blocks(path, &span)?;

@@ -118,8 +118,8 @@ impl Vault<CanWrite> {
     /// Replaces the entry of that name with `access`. If a reader becomes a writer with the same
     /// recipient, this is an addition. Any other change is a removal and an addition in one step,
     /// with the effects and the return value of [`Vault::remove_access`]. If the recipient stays
-    /// the same, no value is returned or marked as known, because the member can still read all of
-    /// them, and the member keeps a passphrase.
+    /// the same, no value is returned or marked as known, because the member can still read all
+    /// values. In this case, a member who has a passphrase keeps it.
     ///
     /// # Errors
     /// As [`Vault::remove_access`], [`Vault::add_access`] and [`Access::in_place_of`].

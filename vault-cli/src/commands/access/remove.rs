@@ -179,7 +179,7 @@ pub(crate) fn report(
     context: &mut Context<'_>,
 ) -> String {
     if vault != target.vault_id() {
-        say_new_id(target, &vault, context);
+        say_new_id(target, context);
     }
     if exposed.is_empty() {
         return String::new();

@@ -13,6 +13,7 @@ use crate::trust::each_file::{self, Answer};
 use crate::trust::locate::{self, OpenedFile, expand};
 use crate::trust::vouch::{how_to_pin, trusted, warn_of_handover};
 use crate::ui::failure::{Exit, Failure, Result};
+use crate::ui::output::counted;
 use bootseal_core::{Gateway, Identity, Kind, Profile, Role, Shown, Trust};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -78,16 +79,20 @@ fn report(path: &Path, found: &Value) -> String {
     let (properties, sealed) = (&found["properties"], &found["sealed"]);
     let trust = found["trust"].as_str().unwrap_or_default();
     format!(
-        "{}: good, {trust}. {}, generation {}, {properties} properties, {sealed} sealed; {opened}",
+        "{}: good, {trust}. {}, generation {}, {}, {sealed} sealed; {opened}",
         Shown::path(path),
         found["vault"].as_str().unwrap_or_default(),
-        found["generation"]
+        found["generation"],
+        counted(properties.as_u64().unwrap_or_default() as usize, "property", "properties"),
     )
 }
 
 fn check(found: OpenedFile, context: &mut Context<'_>) -> Result<Value> {
     let OpenedFile { path, mut keys, memory, file, .. } = found;
     warn_of_handover(&file, &memory, context);
+    if let Some(older) = memory.older(&file) {
+        context.ui.warn(format_args!("{} is {older}", Shown::path(&path)));
+    }
     keys.unlock_unasked(&file, context)?;
     let mut role = file.role_of(&keys.identities);
     let (properties, sealed) = file.counts();

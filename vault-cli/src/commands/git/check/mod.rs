@@ -131,8 +131,8 @@ impl Checked<'_> {
         self.since.map_or(Ok(()), |since| since.check_named(name, &path, file).map(drop))
     }
 
-    /// Checks a file of any name that has the form of a sealed file, and that HEAD lacks or has with
-    /// other content: a branch decides the names.
+    /// Checks a file that has the form of a sealed file, and that HEAD lacks or has with other
+    /// content. The file's name does not matter, because whoever pushes a branch chooses the names.
     fn unlike_head(&self, name: &str, entry: Option<&Entry>, bytes: Vec<u8>) -> Result<()> {
         let Some(since) = self.since else { return Ok(()) };
         let tail = &bytes[bytes.len().saturating_sub(LAST_LINE)..];
@@ -147,8 +147,8 @@ impl Checked<'_> {
         }
     }
 
-    /// Finds values that are readable against the file's own rules: a new one is a finding, and one
-    /// that HEAD has is a warning.
+    /// Finds values that are readable although the file's own rules say to seal them. A value that
+    /// is new since HEAD is a finding; for the others, a warning is printed.
     fn keeps_rules(
         &self,
         name: &str,
@@ -174,7 +174,8 @@ fn in_clear(name: &str, bytes: &[u8], known: &SealedNames, values: &Values) -> O
     if let Some((what, line)) = private_keys::find(bytes) {
         return Some(private_key(path, &what, line));
     }
-    // The sealed file's own readable values and comments may contain what looks like no secret.
+    // The readable values and comments of a sealed file may contain a sealed value that does not
+    // look like a secret.
     let is_sealed = is_sealed(name);
     if let Some(found) = values.find(bytes, |owner| !is_sealed || owner.is_secret) {
         return Some(value(&found));
