@@ -1,7 +1,6 @@
 //! Writes a TOML value part by part, so that an array of a million elements needs no more memory
 //! than one of its elements.
 
-use crate::ui::output::{to_json, write_json};
 use bootseal_core::{Property, PropertyPath, ValuePart, VerifiedFile};
 use std::io::{Result, Write};
 
@@ -34,16 +33,6 @@ pub(crate) fn one_line(parts: impl FnOnce(&mut dyn FnMut(ValuePart))) -> Vec<u8>
     let mut text = Vec::new();
     let _ = write_parts(&mut text, ", ", |value, out| write!(out, "{value}"), parts);
     text
-}
-
-/// The JSON of a value, from its parts.
-pub(crate) fn json_text(parts: impl FnOnce(&mut dyn FnMut(ValuePart))) -> String {
-    let mut text = Vec::new();
-    let json = |value: &toml::Value, out: &mut dyn Write| {
-        write_json(out, &to_json(value)).map_err(Into::into)
-    };
-    let _ = write_parts(&mut text, ",", json, parts);
-    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// A readable value as `get` prints it: a string as it is, and anything else as TOML.

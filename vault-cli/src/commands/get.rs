@@ -9,10 +9,10 @@ use crate::trust::vouch::{or_read_anyway, warn_if_doubtful};
 use crate::ui::Ui;
 use crate::ui::clipboard::{Clipboard, clear_later};
 use crate::ui::failure::{Exit, Failure, Result};
-use crate::ui::output::{shown_value, some_names, to_json, unless_closed, write_json};
+use crate::ui::output::{shown_value, to_json, unless_closed, write_json};
 use crate::value_writer::write_parts;
 use bootseal_core::{
-    Kind, OpenedValue, PrivateFile, PropertyPath, ValueKind, VerifiedFile, value_parts,
+    Kind, OpenedValue, PrivateFile, PropertyPath, ValueKind, VerifiedFile, some_names, value_parts,
 };
 use serde_json::json;
 use std::io::Write;

@@ -7,12 +7,13 @@ use crate::trust::each_file::{self, Answer, Document};
 use crate::trust::locate::{self, OpenedFile};
 use crate::trust::vouch::{or_read_anyway, warn_if_doubtful};
 use crate::ui::failure::{Exit, Result};
-use crate::ui::output::timestamp;
+use crate::ui::output::{timestamp, to_json, write_json};
 use crate::ui::review_row::{LONGEST_PART, cut};
-use crate::value_writer::{json_text, readable_text};
-use bootseal_core::{BasicString, PropertyPath, Shown, VerifiedFile};
+use crate::value_writer::{readable_text, write_parts};
+use bootseal_core::{BasicString, PropertyPath, Shown, ValuePart, VerifiedFile, some_names};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
+use std::io::Write;
 
 pub(crate) fn run(options: &List, context: &mut Context<'_>) -> Result<(), Exit> {
     let prefix = options.prefix.as_deref().map(str::parse::<PropertyPath>).transpose()?;
@@ -189,6 +190,16 @@ impl Rows<'_> {
     }
 }
 
+/// The JSON of a value, from its parts.
+fn json_text(parts: impl FnOnce(&mut dyn FnMut(ValuePart))) -> String {
+    let mut text = Vec::new();
+    let json = |value: &toml::Value, out: &mut dyn Write| {
+        write_json(out, &to_json(value)).map_err(Into::into)
+    };
+    let _ = write_parts(&mut text, ",", json, parts);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
 fn names(
     file: &VerifiedFile,
     prefix: Option<&PropertyPath>,
@@ -200,7 +211,7 @@ fn names(
 fn line(row: &Row, width: usize) -> String {
     let kind = if row.sealed { "sealed" } else { "readable" };
     let known = row.known_to.as_ref().filter(|names| !names.is_empty());
-    let known = known.map_or(String::new(), |names| format!("  known to {}", names.join(", ")));
+    let known = known.map_or(String::new(), |names| format!("  known to {}", some_names(names)));
     let date = row.set_at.as_deref().unwrap_or_default();
     let value = match &row.value {
         Some(RowValue::Text(text)) => text,

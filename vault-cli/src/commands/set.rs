@@ -144,11 +144,11 @@ fn having(path: &PropertyPath, targets: Targets, context: &mut Context<'_>) -> R
                 .at(path);
         return Err(error.with_help("Add a new property to one file at a time: -f FILE").into());
     }
-    for (file, _) in without {
-        context
-            .ui
-            .note(format_args!("{} has no {path}, so nothing changes there", Shown::path(&file)));
-    }
+    context.ui.note_each(
+        without.iter().map(|(file, _)| {
+            format!("{} has no {path}, so nothing changes there", Shown::path(file))
+        }),
+    );
     Ok(with)
 }
 

@@ -13,14 +13,14 @@ use crate::trust::save::save;
 use crate::trust::vouch::{verified, vouch, vouch_for_named};
 use crate::trust::{locate, pins};
 use crate::ui::failure::{Exit, Failure, Result};
-use crate::ui::output::{counted, timestamp};
+use crate::ui::output::timestamp;
 use crate::ui::prompt::Consent;
 use crate::ui::review::Review;
 use crate::ui::review_row::Row;
 use crate::ui::{change_report, tables};
 use bootseal_core::{
     CanWrite, Changes, FileLock, HandEdit, Kind, MAX_REAL, Pin, SealedFile, Shown, Vault, VaultId,
-    VerifiedFile,
+    VerifiedFile, some_names,
 };
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -185,9 +185,6 @@ impl Seen {
     }
 }
 
-/// How to see what a review leaves out.
-const SEE_ALL: &str = "To see all: bootseal diff.";
-
 /// Describes the basis and the current file for the user, who decides whether to sign.
 fn headline(
     path: &Path,
@@ -210,8 +207,10 @@ fn headline(
             ", whose access list and keys are kept; changes to [bootseal] in this file are ignored",
         );
     }
-    let mut review =
-        Review::new(Row::default().long(Shown::path(path).to_string()).and(text), SEE_ALL);
+    let mut review = Review::new(
+        Row::default().long(Shown::path(path).to_string()).and(text),
+        change_report::SEE_ALL,
+    );
     if let Some(generation) = seen.unreal {
         review.headline(Row::fixed(format!(
             "a writer signed generation {generation}, which no honest file reaches; it does not count. Hosts that saw it refuse this file until that writer is removed: bootseal access remove NAME"
@@ -259,7 +258,7 @@ pub(crate) fn refuse_dates(changes: &Changes, allowed: bool, now: u64, path: &Pa
             .into());
     }
     let older = changes.properties().filter(|change| change.is_older());
-    let mut older: Vec<String> = older
+    let older: Vec<String> = older
         .map(|change| {
             let date = |at: Option<u64>| at.map_or(String::new(), timestamp);
             format!(
@@ -273,14 +272,8 @@ pub(crate) fn refuse_dates(changes: &Changes, allowed: bool, now: u64, path: &Pa
     if allowed || older.is_empty() {
         return Ok(());
     }
-    // An error must not become as long as a file can make it.
-    const LISTED: usize = 20;
-    let count = older.len();
-    older.truncate(LISTED);
-    if count > LISTED {
-        older.push(format!("and {}", counted(count - LISTED, "other", "others")));
-    }
-    let what = format!("some values are older than those that they replace: {}", older.join(", "));
+    let older = some_names(older);
+    let what = format!("some values are older than those that they replace: {older}");
     Err(bootseal_core::Error::new(Kind::Conflict, what)
         .in_file(path)
         .with_help("An old value may be known to someone. To restore it anyway: --older")

@@ -6,8 +6,8 @@ use crate::trust::each_file::{self, Answer};
 use crate::trust::target::{Target, Targets, files};
 use crate::trust::value_name::{ValueName, all_found, whole_property};
 use crate::ui::failure::{Exit, Failure, Result};
-use crate::ui::output::some_names;
-use bootseal_core::{Error, Kind, PropertyPath, Shown, VerifiedFile};
+use crate::ui::output::counted;
+use bootseal_core::{Error, Kind, PropertyPath, Shown, VerifiedFile, some_names};
 use serde_json::json;
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -100,7 +100,7 @@ fn in_several(
         let help = "Nothing was changed. To remove a table, name one file: -f FILE";
         return Err(error.with_help(help).into());
     }
-    let mut removals: Removals = Vec::new();
+    let (mut removals, mut without) = (Removals::new(), Vec::new());
     for (path, found) in found {
         let (target, file) = match found {
             Ok(found) => found,
@@ -112,13 +112,13 @@ fn in_several(
         let own = paths.iter().filter(|path| file.is_sealed(path).is_some()).cloned();
         let own: Vec<PropertyPath> = own.collect();
         if own.is_empty() {
-            let names: Vec<String> = paths.iter().map(ToString::to_string).collect();
-            let (file, names) = (Shown::path(&path), some_names(&names));
-            context.ui.note(format_args!("{file} has no {names}, so nothing changes there"));
+            let (file, names) = (Shown::path(&path), some_names(paths));
+            without.push(format!("{file} has no {names}, so nothing changes there"));
             continue;
         }
         removals.push((path, Removal::of(own, &file).map(|removal| (target, removal))));
     }
+    context.ui.note_each(without);
     Ok(removals)
 }
 
@@ -159,8 +159,7 @@ impl Removal {
 
     /// The names, for a message.
     fn shown(&self) -> String {
-        let names: Vec<String> = self.names.iter().map(ToString::to_string).collect();
-        some_names(&names)
+        some_names(&self.names)
     }
 }
 
@@ -175,13 +174,11 @@ fn agree(removal: &Removal, context: &mut Context<'_>) -> Result<()> {
     if removal.tables.is_empty() || context.options.yes {
         return Ok(());
     }
-    let count = |count: &usize| match count {
-        1 => "1 property".to_owned(),
-        count => format!("{count} properties"),
-    };
     let tables = removal.tables.iter();
-    let tables = tables.map(|(table, inside)| format!("{table} is a table with {}", count(inside)));
-    let text = some_names(&tables.collect::<Vec<_>>());
+    let tables = tables.map(|(table, inside)| {
+        format!("{table} is a table with {}", counted(*inside, "property", "properties"))
+    });
+    let text = some_names(tables);
     if !context.ui.can_ask() {
         return Err(Failure::new(Kind::NoTerminal, format!("{text}; nothing was changed"))
             .with_help("To remove all of them, add --yes."));

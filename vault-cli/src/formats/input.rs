@@ -11,10 +11,9 @@ use crate::formats::input_property::InputProperty;
 use crate::formats::reading::Reading;
 use crate::formats::{json, problems, properties, tree, yaml};
 use crate::ui::failure::{Failure, Result, unreadable};
-use crate::ui::output::some_names;
 use bootseal_core::{
     Element, Error, Kind, MAX_FILE, PlainDocument, PlainProperty, Property, PropertyPath, Secret,
-    Shown, ValueKind, elements, open_source,
+    Shown, ValueKind, elements, open_source, some_names,
 };
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -340,7 +339,7 @@ fn from_env(text: &str, dialect: Option<EnvDialect>) -> Result<Input, Error> {
     }
     if !cut.is_empty() {
         let text = "the text after ` #` was taken as a comment; if it is part of the value, quote the value";
-        found.remarks.push(format!("{}: {text}", cut.join(", ")));
+        found.remarks.push(format!("{}: {text}", some_names(cut)));
     }
     Ok(found.input())
 }

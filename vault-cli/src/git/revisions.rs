@@ -4,7 +4,7 @@
 use crate::git::command::not_here;
 use crate::git::repository::Repository;
 use crate::ui::failure::{Failure, Result};
-use bootseal_core::{Kind, Shown, Typed, shell_word};
+use bootseal_core::{Kind, Shown, Typed, shell_word, some_names};
 
 /// Git's own names for commits, which are files in git's folder.
 const PSEUDO_REFS: [&str; 8] = [
@@ -144,8 +144,11 @@ impl Repository {
         if meanings.len() < 2 {
             return Ok(());
         }
-        let text =
-            format!("{} has several meanings in git: {}", Typed(name), Shown(&meanings.join(", ")));
+        let text = format!(
+            "{} has several meanings in git: {}",
+            Typed(name),
+            Shown(&some_names(&meanings))
+        );
         let help = match is_gits_own {
             true => "Use the id of the commit: git rev-parse, or git log".to_owned(),
             false => {

@@ -8,7 +8,7 @@ use crate::trust::memory::{Memory, record_reading};
 use crate::trust::pins;
 use crate::trust::vouch::verified;
 use crate::ui::failure::{Failure, Result};
-use bootseal_core::{Kind, Pin, SealedFile, Shown, Trust, VerifiedFile};
+use bootseal_core::{Kind, Pin, SealedFile, Shown, Trust, VerifiedFile, some_names};
 use std::path::{Path, PathBuf};
 
 /// A file that was found and verified, with the keys and pins for it.
@@ -161,7 +161,7 @@ fn several(folder: &Path, found: &[PathBuf]) -> Failure {
         true => "this folder".to_owned(),
         false => format!("the folder {}", Shown::path(folder)),
     };
-    Failure::new(Kind::Usage, format!("{folder} has several sealed files: {}", names.join(", ")))
+    Failure::new(Kind::Usage, format!("{folder} has several sealed files: {}", some_names(names)))
         .with_help("Name one with -f FILE")
 }
 

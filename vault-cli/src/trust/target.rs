@@ -104,9 +104,7 @@ impl Target {
                 .filter(|(table, error)| all.contains(table) && !known(table, error));
             Ok((result, now.collect::<Vec<_>>()))
         })?;
-        for (_, error) in broken {
-            context.ui.warn(error);
-        }
+        context.ui.warn_each(broken.into_iter().map(|(_, error)| error));
         Ok(result)
     }
 

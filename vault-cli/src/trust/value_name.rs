@@ -1,10 +1,10 @@
 //! The value that a user names: a property, or a value inside an array, as `users[0].password`.
 
 use crate::ui::failure::Result;
-use crate::ui::output::{MOST_NAMES, some_names};
 use crate::value_writer::readable_text;
 use bootseal_core::{
-    ElementPath, Error, Kind, OpenedValue, PropertyPath, Secret, ValueKind, VerifiedFile,
+    ElementPath, Error, Kind, MOST_NAMES, OpenedValue, PropertyPath, Secret, ValueKind,
+    VerifiedFile, some_names,
 };
 use std::str::FromStr;
 use zeroize::Zeroizing;
@@ -140,7 +140,7 @@ pub(crate) fn all_found(missing: &[&PropertyPath], file: &VerifiedFile) -> Resul
         true => format!("{path}{}", meant(path)),
         false => path.to_string(),
     });
-    let names = some_names(&shown.collect::<Vec<_>>());
+    let names = some_names(shown);
     let error = Error::new(Kind::NotFound, format!("no such properties: {names}"));
     Err(error.with_help("`bootseal list` shows all names.").in_file_if(file.path()))
 }

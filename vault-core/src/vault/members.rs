@@ -7,7 +7,7 @@
 use crate::access::wrap::{wrap_data_key, wrap_writer_keys};
 use crate::error::{Error, Kind, Result};
 use crate::file::header::{Access, Role, edit, recipients};
-use crate::shown::Typed;
+use crate::shown::{Typed, some_names};
 use crate::text::path::PropertyPath;
 use crate::vault::{CanWrite, Vault};
 
@@ -103,7 +103,7 @@ impl Vault<CanWrite> {
         if !list.iter().any(|access| access.role == Role::Writer) {
             let what = match &gone[..] {
                 [name] => format!("{name} is the only writer"),
-                names => format!("{} are the only writers", names.join(", ")),
+                names => format!("{} are the only writers", some_names(names)),
             };
             let what = format!("{what}; without one nobody could change the file");
             return Err(Error::new(Kind::Conflict, what).with_help(

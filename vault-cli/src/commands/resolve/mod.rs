@@ -61,9 +61,7 @@ pub(crate) fn run(options: &Resolve, context: &mut Context<'_>) -> Result<(), Ex
         MergePlan::of(judged(&sides.ours, context)?, judged(&sides.theirs, context)?, common);
     let MergePlan { mut into, side: gone_on_from, other, base: common, warnings, .. } =
         plan.map_err(|error| error.in_file(path))?;
-    for warning in warnings {
-        context.ui.warn(warning);
-    }
+    context.ui.warn_each(warnings);
     let into_theirs = gone_on_from == Taken::Theirs;
     vouch(&mut into, &Memory::of(path, context)?, path, context)?;
     keys.unlock_to_write(&into, context)?;

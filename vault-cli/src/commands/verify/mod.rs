@@ -34,16 +34,11 @@ pub(crate) fn run(options: &Verify, context: &mut Context<'_>) -> Result<(), Exi
         _ if !named.is_empty() => expand(&named)?,
         Some(since) => {
             let files = since.files()?;
-            for path in &files.gone {
-                context.ui.warn(format_args!("{} no longer exists", Shown::path(path)));
-            }
+            let gone = files.gone.iter().map(|path| Shown::path(path));
+            context.ui.warn_each(gone.map(|path| format!("{path} no longer exists")));
             let unexamined = files.unexamined.iter().filter(|_| !files.gone.is_empty());
-            for path in unexamined {
-                context.ui.warn(format_args!(
-                    "{} is a new link or submodule, and was not examined: it may contain an old copy of the file that no longer exists",
-                    Shown::path(path)
-                ));
-            }
+            let what = "is a new link or submodule, and was not examined: it may contain an old copy of the file that no longer exists";
+            context.ui.warn_each(unexamined.map(|path| format!("{} {what}", Shown::path(path))));
             files.there
         }
         None => vec![locate::sealed_file(context)?],
@@ -111,12 +106,9 @@ fn check(found: OpenedFile, context: &mut Context<'_>) -> Result<Value> {
     // This is only a warning: a profile may need a value that is set later.
     // Each is printed at once, because a file can have very many.
     let mut is_broken = false;
-    for table in file.profiles() {
-        if let Err(error) = Profile::read(&file, &table) {
-            context.ui.warn(error);
-            is_broken = true;
-        }
-    }
+    let profiles = file.profiles();
+    let broken = profiles.iter().filter_map(|table| Profile::read(&file, table).err());
+    context.ui.warn_each(broken.inspect(|_| is_broken = true));
     // A route depends on its profile.
     if !is_broken && let Err(error) = Gateway::read(&file) {
         context.ui.warn(error);

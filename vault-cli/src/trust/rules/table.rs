@@ -6,6 +6,7 @@ use crate::ui::failure::{Failure, Result};
 use crate::value_writer::readable_text;
 use bootseal_core::{
     Element, Error, Kind, Property, PropertyPath, Shown, VerifiedFile, elements, shell_word,
+    some_names,
 };
 use std::collections::HashSet;
 
@@ -89,7 +90,7 @@ impl Rules {
     pub(crate) fn changed(before: Option<&[String]>, after: &VerifiedFile) -> Option<String> {
         let now = after.sealing_names().filter(|now| before != Some(now))?;
         let now: Vec<String> = now.iter().map(|name| format!("`{}`", Shown(name))).collect();
-        let now = if now.is_empty() { "none".to_owned() } else { now.join(", ") };
+        let now = if now.is_empty() { "none".to_owned() } else { some_names(now) };
         Some(format!("the rules in seal.names are now: {now}"))
     }
 
@@ -122,7 +123,7 @@ impl Rules {
         let gone = before.unwrap_or_default().into_iter().filter(|name| !now.contains(name));
         let gone: Vec<String> = gone.map(|name| format!("`{}`", Shown(&name))).collect();
         let text = "no longer in the rules of seal.names, so such values may be readable";
-        (!gone.is_empty()).then(|| format!("{text}: {}", gone.join(", ")))
+        (!gone.is_empty()).then(|| format!("{text}: {}", some_names(gone)))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -180,18 +181,9 @@ impl Rules {
     /// A warning that names the values that are readable against new rules. They were readable
     /// before, so they are in git's history.
     pub(crate) fn remark(&self, after: &VerifiedFile) -> Option<String> {
-        const LISTED: usize = 20;
-        let mut names: Vec<String> = self.readable(after).map(|found| found.shown()).collect();
-        if names.is_empty() {
-            return None;
-        }
-        let count = names.len();
-        names.truncate(LISTED);
-        if count > LISTED {
-            names.push(format!("and {} more", count - LISTED));
-        }
+        let names = some_names(self.readable(after).map(|found| found.shown()));
         let text = "the rules in seal.names match values that are readable already. Seal them, with new values";
-        Some(format!("{text}: {}", names.join(", ")))
+        (!names.is_empty()).then(|| format!("{text}: {names}"))
     }
 
     /// The readable properties with a name that a rule matches. For a property, `known` returns the

@@ -8,7 +8,7 @@ use crate::access::recipient::Recipient;
 use crate::error::{Error, Kind, Result};
 use crate::keys::signing::verify_handover;
 use crate::keys::vault_id::VaultId;
-use crate::shown::Typed;
+use crate::shown::{Typed, some_names};
 use bootseal_memory::Secret;
 use std::fmt;
 
@@ -286,7 +286,7 @@ impl Header {
             .iter()
             .filter(|access| access.role == role)
             .map(|access| access.name.as_str());
-        names.collect::<Vec<_>>().join(", ")
+        some_names(names)
     }
 }
 
