@@ -19,6 +19,7 @@ mod locks;
 mod memory;
 mod pages;
 mod places;
+mod slow_readers;
 mod status_page;
 mod systemd;
 mod which_file;
