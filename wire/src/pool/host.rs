@@ -1,8 +1,9 @@
 //! The connections to one host: which are ready, and which are idle for too long.
 
-use crate::connection::state::{ConnectionState, Slot};
+use crate::connection::state::ConnectionState;
 use crate::error::{Error, Result};
-use crate::pool::waiting::Waiter;
+use crate::pool::waiter::Connection;
+use crate::pool::waiter::Waiter;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Uri, uri};
 use hyper::client::conn::{http1, http2};
@@ -69,21 +70,6 @@ pub(crate) struct Origin {
     /// connection: an upstream may end it because of a large head, and a large body that it does not
     /// read uses up the window of the connection.
     apart: bool,
-}
-
-/// A connection that is ready for a call.
-pub(super) enum Connection {
-    Http1 {
-        sender: http1::SendRequest<reqwest::Body>,
-        state: Arc<ConnectionState>,
-        /// The index of its host.
-        host: usize,
-        name: Option<HeaderValue>,
-    },
-    Http2 {
-        sender: http2::SendRequest<reqwest::Body>,
-        slot: Slot,
-    },
 }
 
 impl Hosts {
