@@ -97,6 +97,23 @@ impl Values {
         written.map_err(io::Error::other)?
     }
 
+    /// The properties whose values are lists.
+    pub(crate) fn lists(&self) -> Result<Vec<&PropertyPath>, Error> {
+        let mut lists = Vec::new();
+        for path in &self.paths {
+            let is_list = match self.is_readable(path) {
+                true => self.vault.file().is_array(path),
+                false => {
+                    let value = self.content(path)?;
+                    let starts = value.secret.expose(|bytes| bytes.starts_with(b"["));
+                    value.kind == ValueKind::Toml && starts
+                }
+            };
+            lists.extend(is_list.then_some(path));
+        }
+        Ok(lists)
+    }
+
     /// Calls `each` with a value as text, as `get` prints it.
     fn with_text<R>(&self, path: &PropertyPath, each: impl FnOnce(&str) -> R) -> Result<R, Error> {
         let value = self.content(path)?;
