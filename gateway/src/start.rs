@@ -254,7 +254,10 @@ async fn serve_until_stopped(
     let mut upkeep = tokio::time::interval(METRICS_UPKEEP);
     loop {
         tokio::select! {
-            _ = upkeep.tick() => metrics.run_upkeep(),
+            _ = upkeep.tick() => {
+                metrics.run_upkeep();
+                bootseal::return_freed_memory();
+            }
             signal = signals.next() => match signal {
                 // Sending fails only if that thread has ended, which it never does.
                 Signal::Reload => drop(reload.send(())),

@@ -67,6 +67,7 @@ pub use load::watch::FileStamp;
 pub use bootseal_memory::{Audit, AuditError, audit};
 pub use bootseal_memory::{
     Hardened, Level, Report, Setting, WipingAllocator, harden, one_heap, report,
+    return_freed_memory,
 };
 
 // Tokens, and calls with them.

@@ -21,6 +21,7 @@ mod memory;
 mod nginx_upstream;
 mod pages;
 mod places;
+mod slow_readers;
 mod status_page;
 mod systemd;
 mod which_file;

@@ -3,6 +3,7 @@
 
 use crate::body::ArrivingBody;
 use crate::connect::{ConnectOptions, Connector};
+use crate::connection::state::SMALL_BODY;
 use crate::endpoint::Endpoint;
 use crate::error::{Boxed, Error, Result};
 use crate::placeholder::{LENGTH, Placeholders, StandIn};
@@ -12,6 +13,7 @@ use crate::resend::{Attempts, ResendReason};
 use crate::upload_pace::UploadPace;
 use bootseal_memory::Secret;
 use http::{HeaderName, Request, Response};
+use http_body::Body as _;
 use smallvec::SmallVec;
 use std::sync::Arc;
 use std::time::Duration;
@@ -107,7 +109,7 @@ impl SecretClient {
         again: Option<&Again<'_>>,
         headers: &[SecretHeader],
     ) -> Result<Response<ArrivingBody>> {
-        let origin = Origin::of(request.uri(), has_large_head(request))?;
+        let origin = Origin::of(request.uri(), must_stay_apart(request))?;
         let growth = headers.iter().map(|(_, secret)| secret.len().saturating_sub(LENGTH)).sum();
         let method = request.method().clone();
         let mut attempts = Attempts::default();
@@ -169,9 +171,13 @@ impl SecretClient {
     }
 }
 
-/// Whether an upstream may refuse the head as too large, and end the connection for it. nginx takes
-/// 8 KiB in one line, and older versions 4 KiB.
-fn has_large_head(request: &Request<reqwest::Body>) -> bool {
+/// Whether a request may harm others on its HTTP/2 connection. An upstream may refuse the head as
+/// too large, and end the connection for it: nginx takes 8 KiB in one line, and older versions
+/// 4 KiB. And it may not read a large body.
+fn must_stay_apart(request: &Request<reqwest::Body>) -> bool {
+    if request.body().size_hint().upper().is_none_or(|size| size > SMALL_BODY as u64) {
+        return true;
+    }
     let path = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
     path > LARGE_LINE
         || request.headers().values().any(|value| value.len() > LARGE_LINE)

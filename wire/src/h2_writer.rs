@@ -22,6 +22,7 @@ use tokio::io::AsyncWrite;
 /// The length of the connection preface, which a client sends first (RFC 9113 §3.4).
 const PREFACE: usize = 24;
 const FRAME_HEAD: usize = 9;
+const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const CONTINUATION: u8 = 9;
 const END_HEADERS: u8 = 4;
@@ -154,6 +155,9 @@ impl<T> H2SecretWriter<T> {
                 let mut frame = std::mem::take(frame);
                 self.at = At::Through(if of_headers { 0 } else { payload(&frame) });
                 if !of_headers {
+                    if frame[3] == DATA {
+                        self.state.use_window(payload(&frame));
+                    }
                     self.queue.push_back(Unwritten::Plain(frame));
                     continue;
                 }

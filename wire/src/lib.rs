@@ -38,9 +38,9 @@
 
 mod client;
 
-mod resend;
-
 mod pool;
+
+mod resend;
 
 mod body;
 
@@ -68,6 +68,6 @@ pub use client::{Again, OnResend, Options, SecretClient, SecretHeader};
 pub use connect::ConnectOptions;
 pub use endpoint::Endpoint;
 pub use error::{Boxed, Error, Result, chain, is_out_of_descriptors};
-pub use pool::close_idle_connections;
+pub use pool::connections::close_idle_connections;
 pub use resend::ResendReason;
 pub use upload_pace::{PacedBody, UploadPace};

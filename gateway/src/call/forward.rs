@@ -104,6 +104,7 @@ async fn forward(
         (request.headers().get(HOST).cloned(), request.uri().authority().cloned());
     let upgraded = upgrade.then(|| hyper::upgrade::on(&mut *request));
     let client = if upgrade { &route.upgrade_client } else { &route.client };
+    let http2 = request.version() == Version::HTTP_2;
     let (parts, body) = request.into_parts();
     let (payload, upload_failure) = payload(route, body).await?;
     let (mut response, token) = client
@@ -143,6 +144,7 @@ async fn forward(
             route: route.clone(),
             _in_flight: in_flight,
             after: None,
+            paced: (!http2).then(|| caller.connection.clone()),
         })),
     };
     let mut response = Response::new(body);

@@ -1,6 +1,7 @@
 //! Connection state that the reader of a connection shares with the handler of its calls and with
 //! the table of connection places.
 
+use crate::framing::write_pace::WritePace;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -21,6 +22,7 @@ pub(crate) struct ConnectionState {
     opaque: AtomicBool,
     refused: OnceLock<&'static str>,
     evicted: Notify,
+    pub(crate) pace: WritePace,
 }
 
 impl Default for ConnectionState {
@@ -33,6 +35,7 @@ impl Default for ConnectionState {
             opaque: AtomicBool::new(false),
             refused: OnceLock::new(),
             evicted: Notify::new(),
+            pace: WritePace::default(),
         }
     }
 }
@@ -66,6 +69,9 @@ impl ConnectionState {
 
     /// Records whether bytes of a response wait until the caller reads.
     pub(crate) fn set_blocked(&self, blocked: bool) {
+        if blocked {
+            self.pace.blocked();
+        }
         if self.blocked.load(Ordering::Relaxed) != blocked {
             self.blocked.store(blocked, Ordering::Relaxed);
         }

@@ -28,12 +28,19 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+/// The number of bytes that the kernel takes beyond those that the caller's own buffer has room for.
+/// A caller that does not read holds no more than this, and one that reads is not slowed down.
+#[cfg(unix)]
+const UNSENT: u32 = 64 * 1024;
+
 /// The pause after a failed accept, for example when the process has no descriptor left.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 /// The longest time after which the listener looks for a place again.
 const PLACE_RETRY: Duration = Duration::from_millis(100);
 /// Concurrent streams of one HTTP/2 connection.
 const MAX_STREAMS: u32 = 256;
+/// The number of bytes of a response that wait for the caller in HTTP/2, per call.
+const SEND_BUFFER: usize = 16 * 1024;
 /// Bytes of a head, as in the strict framing of HTTP/1.1.
 const MAX_HEAD: usize = 32 * 1024;
 
@@ -71,6 +78,9 @@ impl Listener {
         match socket {
             Socket::Tcp(socket) => {
                 socket.set_nonblocking(true)?;
+                // Connections inherit it.
+                #[cfg(target_os = "linux")]
+                socket2::SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT)?;
                 tokio::net::TcpListener::from_std(socket).map(Listener::Tcp)
             }
             #[cfg(unix)]
@@ -227,15 +237,17 @@ fn builder() -> Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         // The strict stream has the time limits; hyper's would need a timer for each call.
         .header_read_timeout(None)
-        .max_buf_size(MAX_HEAD * 2);
+        // Also the number of bytes of a response that wait for the caller; it must be larger than a
+        // head.
+        .max_buf_size(MAX_HEAD + 1024);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(MAX_HEAD as u32)
-        .initial_stream_window_size(256 * 1024)
-        .initial_connection_window_size(1024 * 1024)
-        .max_send_buf_size(256 * 1024);
+        .initial_stream_window_size(64 * 1024)
+        .initial_connection_window_size(256 * 1024)
+        .max_send_buf_size(SEND_BUFFER);
     builder
 }
 
@@ -281,7 +293,10 @@ impl<H: Handler> Server<H> {
                 self.connection(stream, peer, state, place);
             }
             #[cfg(unix)]
-            Accepted::Unix(stream) => self.connection(stream, peer, state, place),
+            Accepted::Unix(stream) => {
+                socket2::SockRef::from(&stream).set_send_buffer_size(UNSENT as usize)?;
+                self.connection(stream, peer, state, place);
+            }
         }
         Ok(())
     }

@@ -180,6 +180,28 @@ fn responses_that_nobody_reads_do_not_stop_the_calls_beside_them() {
 }
 
 #[test]
+fn uploads_that_the_upstream_does_not_read_do_not_stop_the_calls_beside_them() {
+    let upstream = Http2Upstream::start(Limits::default(), |path, _| match path {
+        "/stalled" => Act::Stall,
+        _ => Act::Answer,
+    });
+    let shop = Shop::of(&upstream, "", "answer_timeout = \"600s\"");
+    assert_eq!(call(shop.port, &get("/first")).status, 200);
+    let mut stalled = Client::connect(shop.port);
+    let body = vec![b'x'; 65_536];
+    stalled.send("POST /stalled HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000000\r\n\r\n");
+    stalled.send(&body);
+    stalled.send(&body);
+    while upstream.seen.times("/stalled") == 0 {
+        std::thread::yield_now();
+    }
+    for _ in 0..10 {
+        assert_eq!(call(shop.port, &post("/order", &"x".repeat(1000))).status, 200);
+    }
+    drop(stalled);
+}
+
+#[test]
 fn interim_responses_without_end_end_their_connection() {
     let upstream = Http2Upstream::start(Limits::default(), |path, _| match path {
         "/flood" => Act::Interim,

@@ -28,6 +28,8 @@ pub enum Act {
     Together(usize),
     /// Responds with a body of this many bytes.
     Body(usize),
+    /// Never reads the request's body.
+    Stall,
     /// Sends interim responses without end.
     Interim,
     /// Responds with a header of this many bytes.
@@ -164,6 +166,9 @@ async fn answer(
     seen: Arc<Seen>,
 ) -> Result<(), h2::Error> {
     let mut body = request.into_body();
+    if let Act::Stall = act {
+        std::future::pending::<()>().await;
+    }
     while let Some(piece) = body.data().await {
         body.flow_control().release_capacity(piece?.len())?;
     }

@@ -8,7 +8,10 @@ const HEADERS: u8 = 1;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
 const ACK: u8 = 1;
+/// The length of the payload of WINDOW_UPDATE.
+const INCREMENT: usize = 4;
 const MAX_CONCURRENT_STREAMS: u16 = 3;
 const MAX_HEADER_LIST_SIZE: u16 = 6;
 /// The length of one setting: its number and its value.
@@ -65,6 +68,7 @@ impl FrameScanner {
         let size = match self.head[3] {
             SETTINGS if !acknowledges => SETTING,
             PING if acknowledges => PING_PAYLOAD.len(),
+            WINDOW_UPDATE if self.head[5..] == [0; 4] => INCREMENT,
             _ => return,
         };
         for byte in bytes {
@@ -76,10 +80,13 @@ impl FrameScanner {
             self.filled = 0;
             let [a, b, c, d, e, f, ..] = self.piece;
             let value = u32::from_be_bytes([c, d, e, f]);
-            match u16::from_be_bytes([a, b]) {
-                MAX_CONCURRENT_STREAMS if size == SETTING => state.set_max_streams(value),
-                MAX_HEADER_LIST_SIZE if size == SETTING => state.set_max_head(value),
-                _ if size != SETTING && self.piece == PING_PAYLOAD => state.ping_answered(),
+            match (self.head[3], u16::from_be_bytes([a, b])) {
+                (SETTINGS, MAX_CONCURRENT_STREAMS) => state.set_max_streams(value),
+                (SETTINGS, MAX_HEADER_LIST_SIZE) => state.set_max_head(value),
+                (WINDOW_UPDATE, _) => {
+                    state.extend_window(u32::from_be_bytes([a & 0x7F, b, c, d]));
+                }
+                (PING, _) if self.piece == PING_PAYLOAD => state.ping_answered(),
                 _ => {}
             }
         }
@@ -105,6 +112,7 @@ mod tests {
             frame(0, 1, &[SETTINGS; 300]),
             frame(PING, 0, &PING_PAYLOAD),
             frame(PING, ACK, b"another!"),
+            frame(WINDOW_UPDATE, 0, &[0, 0, 1, 0]),
         ]
         .concat();
         for size in 1..=before.len() {
@@ -114,11 +122,14 @@ mod tests {
                 bytes.chunks(size).for_each(|bytes| scanner.scan(bytes, &state));
             };
             state.doubt();
+            state.use_window(65_535 + 256 - 16_383);
             scan(&before);
             assert_eq!((state.max_streams(), state.max_head()), (7, 256), "{size}");
             assert!(state.is_doubtful() && !state.is_going_away(), "{size}");
             scan(&frame(PING, ACK, &PING_PAYLOAD));
-            assert!(!state.is_doubtful(), "{size}");
+            assert!(!state.is_doubtful() && state.take_slot().is_none(), "{size}");
+            scan(&frame(WINDOW_UPDATE, 0, &[0, 0, 0, 1]));
+            assert!(state.take_slot().is_some(), "{size}");
             scan(&frame(GOAWAY, 0, &[0; 8]));
             assert!(state.is_going_away(), "{size}");
         }

@@ -2,7 +2,9 @@
 //! it before each call.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{
+    AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+};
 use tokio::sync::Notify;
 
 /// The number of streams that are opened before the peer has sent its settings (hyper's default).
@@ -14,6 +16,11 @@ const MAX_INTERIM_BYTES: u64 = 1 << 20;
 /// The HEADERS frames that a connection may receive, in all and for each call.
 const INTERIM_HEADS: u64 = 100;
 const HEADS_PER_CALL: u64 = 8;
+
+/// The size up to which the bodies of requests share a connection.
+pub(crate) const SMALL_BODY: usize = 16 << 10;
+/// The window of a connection at first (RFC 9113 §6.9.2).
+const FIRST_WINDOW: i64 = 65_535;
 
 const NO_PING: u8 = 0;
 const PING_WANTED: u8 = 1;
@@ -37,6 +44,8 @@ pub(crate) struct ConnectionState {
     max_streams: AtomicU32,
     /// The peer's SETTINGS_MAX_HEADER_LIST_SIZE.
     max_head: AtomicU32,
+    /// The bytes of request bodies that the peer still takes on the whole connection.
+    window: AtomicI64,
     /// Whether the peer has announced that it takes no more calls.
     going_away: AtomicBool,
     ping: AtomicU8,
@@ -55,6 +64,7 @@ impl ConnectionState {
             heads: AtomicU64::new(0),
             max_streams: AtomicU32::new(STREAMS_AT_FIRST),
             max_head: AtomicU32::new(u32::MAX),
+            window: AtomicI64::new(FIRST_WINDOW),
             going_away: AtomicBool::new(false),
             ping: AtomicU8::new(NO_PING),
             calls: AtomicUsize::new(0),
@@ -117,6 +127,23 @@ impl ConnectionState {
         self.freed.notify_one();
     }
 
+    /// Counts bytes of request bodies that were sent.
+    pub(crate) fn use_window(&self, bytes: usize) {
+        self.window.fetch_sub(bytes as i64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn extend_window(&self, bytes: u32) {
+        if self.window.fetch_add(i64::from(bytes), Ordering::Relaxed) < SMALL_BODY as i64 {
+            self.freed.notify_one();
+        }
+    }
+
+    /// Whether uploads that the peer does not read have used up the window of the connection, so that
+    /// even a small body would wait for them.
+    fn is_full(&self) -> bool {
+        self.window.load(Ordering::Relaxed) < SMALL_BODY as i64
+    }
+
     pub(crate) fn is_going_away(&self) -> bool {
         self.going_away.load(Ordering::Relaxed)
     }
@@ -155,7 +182,7 @@ impl ConnectionState {
 
     /// Takes a place for one more call, if the peer allows it and nothing speaks against it.
     pub(crate) fn take_slot(self: &Arc<ConnectionState>) -> Option<Slot> {
-        if self.is_going_away() || self.is_doubtful() {
+        if self.is_going_away() || self.is_doubtful() || self.is_full() {
             return None;
         }
         let most = self.max_streams() as usize;
@@ -195,6 +222,15 @@ mod tests {
         assert!(state.take_slot().is_some() && !state.is_idle());
         state.set_going_away();
         assert!(state.take_slot().is_none());
+    }
+
+    #[test]
+    fn a_connection_whose_window_is_used_up_takes_no_call() {
+        let state = state();
+        state.use_window(65_535);
+        assert!(state.take_slot().is_none());
+        state.extend_window(SMALL_BODY as u32);
+        assert!(state.take_slot().is_some());
     }
 
     #[test]

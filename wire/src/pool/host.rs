@@ -1,8 +1,9 @@
 //! The connections to one host: which are ready, and which are idle for too long.
 
-use crate::connection::state::{ConnectionState, Slot};
+use crate::connection::state::ConnectionState;
 use crate::error::{Error, Result};
-use crate::pool::waiting::Waiter;
+use crate::pool::waiter::Connection;
+use crate::pool::waiter::Waiter;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Uri, uri};
 use hyper::client::conn::{http1, http2};
@@ -65,24 +66,10 @@ pub(super) enum Protocol {
 pub(crate) struct Origin {
     scheme: Scheme,
     authority: Authority,
-    /// Whether its connections are for requests with large heads. An upstream may end a connection
-    /// because of such a head, with all calls on it.
-    large_heads: bool,
-}
-
-/// A connection that is ready for a call.
-pub(super) enum Connection {
-    Http1 {
-        sender: http1::SendRequest<reqwest::Body>,
-        state: Arc<ConnectionState>,
-        /// The index of its host.
-        host: usize,
-        name: Option<HeaderValue>,
-    },
-    Http2 {
-        sender: http2::SendRequest<reqwest::Body>,
-        slot: Slot,
-    },
+    /// Whether its connections are for requests that may harm other calls on the same HTTP/2
+    /// connection: an upstream may end it because of a large head, and a large body that it does not
+    /// read uses up the window of the connection.
+    apart: bool,
 }
 
 impl Hosts {
@@ -214,13 +201,13 @@ impl Host {
 }
 
 impl Origin {
-    /// The origin of `uri`, with connections of their own for requests with large heads.
+    /// The origin of `uri`, with other connections for requests that must stay apart.
     ///
     /// # Errors
     /// [`Error::Unusable`] if `uri` has no scheme and host.
-    pub(crate) fn of(uri: &Uri, large_heads: bool) -> Result<Origin> {
+    pub(crate) fn of(uri: &Uri, apart: bool) -> Result<Origin> {
         match (uri.scheme().cloned(), uri.authority().cloned()) {
-            (Some(scheme), Some(authority)) => Ok(Origin { scheme, authority, large_heads }),
+            (Some(scheme), Some(authority)) => Ok(Origin { scheme, authority, apart }),
             _ => Err(Error::Unusable("the request's URL has no scheme and host".into())),
         }
     }

@@ -2,14 +2,14 @@
 //! connections as they need, and gives them whatever becomes free first.
 
 use crate::error::{Error, Result, SharedError};
-use crate::pool::host::{Connection, Host, Origin, Protocol};
-use crate::pool::{Inner, Made};
+use crate::pool::connections::{Connections, Made};
+use crate::pool::host::{Host, Origin, Protocol};
+use crate::pool::waiter::{Connection, Waiter};
 use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::sync::oneshot;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
@@ -20,46 +20,25 @@ const AT_ONCE: usize = 8;
 /// for this long.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// A call that waits for a connection.
-pub(super) struct Waiter {
-    serve: oneshot::Sender<Result<(Connection, bool)>>,
-    /// Whether a kept HTTP/1.1 connection does not serve it.
-    new: bool,
-    /// The number of the call among those that have waited for this host.
-    number: u64,
-}
-
-impl Waiter {
-    pub(super) fn new(serve: oneshot::Sender<Result<(Connection, bool)>>, new: bool) -> Waiter {
-        Waiter { serve, new, number: 0 }
-    }
-}
-
-impl Inner {
-    /// Queues a call that waits for a connection to `origin`.
-    pub(super) fn enqueue(self: &Arc<Inner>, origin: &Origin, mut waiter: Waiter) {
-        let protocol = match self.connector.may_be_http2(origin.scheme()) {
-            true => Protocol::Unknown,
-            false => Protocol::Http1,
-        };
-        let mut hosts = self.hosts();
-        let index = hosts.index(origin, protocol);
-        let host = &mut hosts.list[index];
-        waiter.number = host.waited;
-        host.waited += 1;
-        host.waiters.push_back(waiter);
-        host.freed.notify_one();
-        let dispatched = std::mem::replace(&mut host.dispatched, true);
-        drop(hosts);
-        if !dispatched {
-            tokio::spawn(Dispatcher::new(self.clone(), index).run());
-        }
+/// Queues a call that waits for a connection to `origin`.
+pub(super) fn enqueue(pool: &Arc<Connections>, origin: &Origin, mut waiter: Waiter) {
+    let mut hosts = pool.hosts();
+    let index = pool.index(&mut hosts, origin);
+    let host = &mut hosts.list[index];
+    waiter.number = host.waited;
+    host.waited += 1;
+    host.waiters.push_back(waiter);
+    host.freed.notify_one();
+    let dispatched = std::mem::replace(&mut host.dispatched, true);
+    drop(hosts);
+    if !dispatched {
+        tokio::spawn(Dispatcher::new(pool.clone(), index).run());
     }
 }
 
 /// Serves the calls that wait for one host, and ends when none waits.
 struct Dispatcher {
-    pool: Arc<Inner>,
+    pool: Arc<Connections>,
     index: usize,
     connecting: JoinSet<Result<Made>>,
     /// For each connection in the making, the number of the first call that came after its start.
@@ -85,7 +64,7 @@ impl Drop for Dispatcher {
 }
 
 impl Dispatcher {
-    fn new(pool: Arc<Inner>, index: usize) -> Dispatcher {
+    fn new(pool: Arc<Connections>, index: usize) -> Dispatcher {
         let (connecting, began) = (JoinSet::new(), HashMap::new());
         Dispatcher {
             pool,
