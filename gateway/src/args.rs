@@ -113,6 +113,7 @@ pub(crate) enum TimeLimit {
     Head,
     Body,
     Idle,
+    Unread,
 }
 
 fn time_limit(text: &str) -> Result<(TimeLimit, Duration), String> {
@@ -122,6 +123,7 @@ fn time_limit(text: &str) -> Result<(TimeLimit, Duration), String> {
         "head" => TimeLimit::Head,
         "body" => TimeLimit::Body,
         "idle" => TimeLimit::Idle,
+        "unread" => TimeLimit::Unread,
         _ => return Err("no such time limit".into()),
     };
     let limit = limit.parse().map_err(|_| "expected a whole number of milliseconds".to_owned())?;

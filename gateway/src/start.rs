@@ -184,6 +184,7 @@ fn timeouts(serve: &Serve) -> Timeouts {
             TimeLimit::Head => &mut timeouts.head,
             TimeLimit::Body => &mut timeouts.body_idle,
             TimeLimit::Idle => &mut timeouts.keep_alive,
+            TimeLimit::Unread => &mut timeouts.unread,
         } = *limit;
     }
     timeouts

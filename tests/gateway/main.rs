@@ -12,6 +12,7 @@ mod calls;
 mod check_login;
 mod clients;
 mod handovers;
+mod http2_callers;
 mod http_edges;
 mod kubernetes;
 mod lifecycle;

@@ -8,13 +8,14 @@ use crate::framing::machine::Limits;
 use crate::framing::strict_stream::{StrictStream, Timeouts};
 use crate::route::{ActiveRoute, LOG_INTERVAL};
 use crate::rules::callers::Peer;
+use crate::rules::http2_head;
 use crate::rules::problem::{ERROR, NO_RESOURCES, OVERLOADED};
 use crate::server::places::{ListenId, NoPlace, Place, Places};
 use crate::startup::sockets::Socket;
 use crate::upstream_slots::UpstreamSlots;
 use arc_swap::ArcSwap;
 use bootseal_core::Listen;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -326,6 +327,12 @@ impl<H: Handler> Server<H> {
             // Boxed once: unboxed it would be copied into each future on the way.
             let request = Box::new(request);
             async move {
+                if request.version() == Version::HTTP_2
+                    && let Err(problem) = http2_head::check(request.uri(), request.headers())
+                {
+                    metrics::counter!("bootseal_gateway_errors_total", "route" => "", "error" => problem.name).increment(1);
+                    return Ok(ToCaller::own(problem.response("")));
+                }
                 let connection = caller.connection.clone();
                 let response = handler.handle(caller, request).await;
                 if is_out_of_descriptors(&response) {
