@@ -44,6 +44,10 @@ kills number="200":
 limits:
     BOOTSEAL_TEST_WHOLE=1 cargo test -p bootseal-cli --all-features --test cli bounded_memory
 
+# Call nginx over HTTP/2 this often, over its GOAWAYs and reloads
+nginx calls="32000":
+    BOOTSEAL_TEST_NGINX_CALLS={{calls}} cargo test -p bootseal-gateway --all-features --test gateway nginx_upstream -- --nocapture
+
 # Fuzz one parser, for example: just fuzz sealed_file 60
 fuzz target seconds="300":
     cargo +nightly fuzz run {{target}} -- -max_total_time={{seconds}} -rss_limit_mb=4096

@@ -8,7 +8,7 @@ use crate::rules::target::Target;
 use crate::stats::history::History;
 use crate::stats::latency::LatencyHistogram;
 use crate::upstream_slots::UpstreamSlot;
-use bootseal::{Client, Result, Secrets, TokenSource};
+use bootseal::{Client, ResendReason, Result, Secrets, TokenSource};
 use bootseal_core::Route;
 use metrics::{Counter, Gauge};
 use std::collections::{BTreeMap, HashMap};
@@ -18,6 +18,10 @@ use std::time::{Duration, Instant};
 
 /// The shortest interval between two log lines about one kind of failure.
 pub(crate) const LOG_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The most connections that a route keeps to its upstream, and for how long each is kept unused.
+const IDLE_CONNECTIONS: usize = 256;
+const IDLE_FOR: Duration = Duration::from_secs(90);
 
 /// A route in force.
 pub(crate) struct ActiveRoute {
@@ -69,6 +73,8 @@ impl ActiveRoute {
                 .client_builder()
                 .connect_timeout(config.connect_timeout)
                 .answer_timeout(config.answer_timeout)
+                .on_resend(count_resend)
+                .pool(IDLE_CONNECTIONS, IDLE_FOR)
         };
         let target = Target::of(&config.upstream, &config.prefix)
             .ok_or_else(|| unusable_upstream(config))?;
@@ -96,6 +102,14 @@ impl ActiveRoute {
         if self.is_multiplexed() != multiplexed {
             self.multiplexed.store(multiplexed, Ordering::Relaxed);
         }
+    }
+}
+
+/// Counts a call that is sent again, as the upstream sees it; a call of which nothing was sent is
+/// not one.
+fn count_resend(why: ResendReason) {
+    if why != ResendReason::Unsent {
+        metrics::counter!("bootseal_gateway_resent_total", "why" => why.as_str()).increment(1);
     }
 }
 

@@ -38,26 +38,46 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
         Err(error) => {
-            let long = args.iter().any(|arg| arg == "--help");
-            match error.kind() == ErrorKind::DisplayHelp && !long {
-                true => drop(write!(std::io::stdout(), "{}", short(&error.to_string()))),
-                false => drop(error.print()),
+            if error.use_stderr() {
+                drop(error.print());
+                return u8::try_from(error.exit_code()).unwrap_or(2);
             }
-            return u8::try_from(error.exit_code()).unwrap_or(2);
+            let long = args.iter().any(|arg| arg == "--help");
+            let text = error.to_string();
+            let is_short = error.kind() == ErrorKind::DisplayHelp && !long;
+            let text = if is_short { short(&text) } else { text };
+            return ended(print(text.as_bytes()));
         }
     };
-    let stdout = &mut std::io::stdout();
     let result = match cli.verb {
         Some(Verb::Healthy { file, admin }) => {
             probe::ask(&served(&file), admin).map_err(|why| (why, 1))
         }
-        Some(Verb::Completions { shell }) => {
-            man::completions(shell, stdout);
-            Ok(())
-        }
-        Some(Verb::Man) => man::page(stdout).map_err(|error| (format!("stdout: {error}"), 1)),
+        Some(Verb::Completions { shell }) => print(&man::completions(shell)),
+        Some(Verb::Man) => man::page().map_err(not_printed).and_then(|page| print(&page)),
         None => start(&cli.serve).map_err(|error| (error.to_string(), error.exit_code())),
     };
+    ended(result)
+}
+
+/// An error message, and the exit code.
+type Failed = (String, u8);
+
+/// Prints text at once. It is no error if the reader has closed the pipe.
+fn print(text: &[u8]) -> std::result::Result<(), Failed> {
+    let mut stdout = std::io::stdout();
+    match stdout.write_all(text).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(not_printed(error)),
+        _ => Ok(()),
+    }
+}
+
+fn not_printed(error: std::io::Error) -> Failed {
+    (format!("stdout: {error}"), 1)
+}
+
+/// Reports the error, if there is one, and returns the exit code.
+fn ended(result: std::result::Result<(), Failed>) -> u8 {
     match result {
         Ok(()) => 0,
         Err((why, code)) => {
@@ -123,7 +143,10 @@ fn start(serve: &Serve) -> Result<()> {
         .enable_all()
         .build()
         .map_err(|error| io_error(format!("the runtime cannot be started: {error}")))?;
-    runtime.block_on(serve_until_stopped(&running, &metrics, serve.audit))
+    let stopped = runtime.block_on(serve_until_stopped(&running, &metrics, serve.audit));
+    // Whatever still blocks a thread, such as a name lookup, does not delay the end.
+    runtime.shutdown_background();
+    stopped
 }
 
 /// Installs the recorder of all metrics, and returns the handle that renders them.

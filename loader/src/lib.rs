@@ -79,7 +79,7 @@ pub use call::middleware::TokenMiddleware;
 pub use call::tower::{TokenLayer, TokenService};
 #[cfg(feature = "client")]
 pub use {
-    bootseal_wire::is_out_of_descriptors,
+    bootseal_wire::{ArrivingBody, ResendReason, close_idle_connections, is_out_of_descriptors},
     call::builder::ClientBuilder,
     call::client::Client,
     call::forward::Payload,

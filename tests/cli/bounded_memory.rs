@@ -163,6 +163,8 @@ fn printing_as_much_as_is_allowed_takes_little_memory() {
         run(&["get", name, "-f", file]);
         run(&["get", name, "--json", "-f", file]);
         run(&["list", "--json", "-f", file]);
+        run(&["list", "--values", "-f", file]);
+        run(&["list", "--values", "--json", "-f", file]);
         for format in ["json", "yaml", "toml", "properties", "env", "sh"] {
             run(&["export", "--format", format, "--force", "-f", file]);
         }
@@ -181,6 +183,55 @@ fn a_diff_of_as_much_as_is_allowed_takes_little_memory() {
         let args = [args, &["many.sealed.toml", "other.sealed.toml"]].concat();
         within_mib(limit(), &home, &args, 0, "");
     }
+}
+
+#[test]
+fn a_diff_of_arrays_that_are_too_large_to_build_takes_little_memory() {
+    let home = Home::with_vault("a = 1\n");
+    let count = |whole: usize| most(whole).max(300_000);
+    let elements = |value: usize| format!("'{value}',").repeat(count(1_000_000));
+    let names = |value: usize| -> String {
+        let pairs = (0..count(900_000)).map(|at| format!("k{at:x}={value},"));
+        pairs.collect::<String>().trim_end_matches(',').to_owned()
+    };
+    let texts = |value: usize| {
+        [
+            format!("a = [{}]\n", elements(value)),
+            format!("a = [{{ b = [{}] }}]\n", elements(value)),
+            format!("a = [{{ {} }}]\n", names(value)),
+            format!("[[a]]\nb = [{}]\n", elements(value)),
+        ]
+    };
+    for (at, (before, after)) in texts(1).into_iter().zip(texts(2)).enumerate() {
+        if !is_whole() && at != 1 {
+            continue;
+        }
+        let names = ["before", "after"].map(|name| format!("{name}{at}.sealed.toml"));
+        for (name, text) in names.iter().zip([before, after]) {
+            home.write("in.toml", text);
+            home.ok(&["seal", "in.toml", "--plain", "*", "-o", name, "-q"]);
+        }
+        for args in [&["diff"][..], &["diff", "--json"]] {
+            let args = [args, &[names[0].as_str(), &names[1]]].concat();
+            within_mib(limit(), &home, &args, 0, "");
+        }
+    }
+}
+
+#[test]
+fn a_change_in_an_array_that_is_too_large_is_shown_by_size_and_hash() {
+    let home = Home::with_vault("a = 1\n");
+    for (name, host) in [("before", "a"), ("after", "b")] {
+        home.write("in.toml", format!("a = [{}'{host}.example']\n", "'x.example',".repeat(90_000)));
+        home.ok(&["seal", "in.toml", "--plain", "*", "-o", &format!("{name}.sealed.toml"), "-q"]);
+    }
+    let files = ["before.sealed.toml", "after.sealed.toml"];
+    let diff = home.ok(&[&["diff"][..], &files].concat());
+    assert!(diff.contains("a: changed, \"(1080013 bytes of TOML, SHA-256 "), "{diff}");
+    let json: serde_json::Value =
+        serde_json::from_str(&home.ok(&[&["diff", "--json"][..], &files].concat())).unwrap();
+    let change = &json["properties"][0];
+    assert_ne!(change["before"], change["after"]);
 }
 
 #[test]

@@ -182,6 +182,18 @@ impl Gateway {
         );
     }
 
+    /// Waits for the exit code, at most this long. Returns `None` if it still runs, or was killed.
+    pub fn ended_within(&mut self, limit: Duration) -> Option<i32> {
+        let until = std::time::Instant::now() + limit;
+        loop {
+            match self.child.try_wait().unwrap() {
+                Some(status) => return status.code(),
+                None if std::time::Instant::now() > until => return None,
+                None => std::thread::yield_now(),
+            }
+        }
+    }
+
     /// Waits for the exit code.
     pub fn ended(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()

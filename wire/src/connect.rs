@@ -1,6 +1,8 @@
 //! Connections to a host: name lookup, TCP, the proxy's tunnel, TLS, and on top of TLS the writer
 //! that replaces placeholders with secrets.
 
+use crate::connection::observed::ObservedStream;
+use crate::connection::state::ConnectionState;
 use crate::endpoint::Endpoint;
 use crate::error::{Boxed, Error, Result};
 use crate::h1_writer::H1SecretWriter;
@@ -10,8 +12,9 @@ use crate::placeholder::Placeholders;
 use crate::tls::{self, HTTP_2};
 use bootseal_memory::Secret;
 use http::Uri;
+use http::uri::Scheme;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
+use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
@@ -22,9 +25,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 use url::Url;
+
+mod names;
 
 /// The caller's rule, which returns an error for each URL that the client must not connect to.
 type Allowed = Arc<dyn Fn(&Url) -> Result<(), Boxed> + Send + Sync>;
@@ -52,8 +58,15 @@ pub(crate) struct Connector(Parts);
 
 /// A connection and its HTTP version.
 pub(crate) struct Connected {
-    pub(crate) stream: Box<dyn Stream>,
+    pub(crate) stream: ObservedStream,
+    pub(crate) state: Arc<ConnectionState>,
     pub(crate) http2: bool,
+}
+
+impl Connected {
+    fn new(stream: Box<dyn Stream>, state: Arc<ConnectionState>, http2: bool) -> Connected {
+        Connected { stream: ObservedStream::new(stream, http2, state.clone()), state, http2 }
+    }
 }
 
 #[derive(Clone)]
@@ -95,13 +108,24 @@ impl Connector {
         }))
     }
 
-    /// Connects to the origin of `uri`.
+    /// Whether HTTP/2 is possible: the protocol of a new connection is then known only after TLS.
+    pub(crate) fn may_be_http2(&self, scheme: &Scheme) -> bool {
+        *scheme == Scheme::HTTPS && !self.0.options.http1_only
+    }
+
+    /// # Errors
+    /// [`Error::NotAllowed`] if the caller's rule refuses the host of `uri`.
+    pub(crate) fn check(&self, uri: &Uri) -> Result<()> {
+        (self.0.allowed)(&url_of(uri)?).map_err(Error::NotAllowed)
+    }
+
+    /// Connects to the origin of `uri`. The state of the connection notifies `freed`.
     ///
     /// # Errors
     /// [`Error::NotAllowed`] if the host is refused before connecting; [`Error::Connect`] if no
     /// connection can be made in time.
-    pub(crate) async fn connect(&self, uri: Uri) -> Result<Connected> {
-        let connecting = self.0.clone().connect(uri);
+    pub(crate) async fn connect(&self, uri: Uri, freed: Arc<Notify>) -> Result<Connected> {
+        let connecting = self.0.clone().connect(uri, ConnectionState::new(freed));
         let Some(limit) = self.0.options.connect_timeout else { return connecting.await };
         tokio::time::timeout(limit, connecting).await.unwrap_or_else(|_| {
             let late =
@@ -120,16 +144,20 @@ fn proxy(endpoint: &Endpoint) -> Result<Option<Uri>> {
     proxy.as_str().parse().map(Some).map_err(|_| Error::Setup("the `proxy` cannot be used".into()))
 }
 
+fn url_of(uri: &Uri) -> Result<Url> {
+    Url::parse(&uri.to_string()).map_err(|error| Error::Connect(error.into()))
+}
+
 impl Parts {
-    async fn connect(self, uri: Uri) -> Result<Connected> {
-        let to = Url::parse(&uri.to_string()).map_err(|error| Error::Connect(error.into()))?;
+    async fn connect(self, uri: Uri, state: Arc<ConnectionState>) -> Result<Connected> {
+        let to = url_of(&uri)?;
         (self.allowed)(&to).map_err(Error::NotAllowed)?;
         let (tls, placeholders) = (self.tls.clone(), self.tcp.placeholders.clone());
         let tcp = self.tcp(&uri).await?;
         if uri.scheme_str() != Some("https") {
-            return Ok(Connected { stream: Box::new(tcp), http2: false });
+            return Ok(Connected::new(Box::new(tcp), state, false));
         }
-        secure(tls, &to, tcp, placeholders).await.map_err(Error::Connect)
+        secure(tls, &to, tcp, placeholders, state).await.map_err(Error::Connect)
     }
 
     /// Opens a TCP connection to the host, or a tunnel through the proxy.
@@ -158,6 +186,7 @@ async fn secure(
     to: &Url,
     tcp: H1SecretWriter<ScrubbingStream>,
     placeholders: Arc<Placeholders>,
+    state: Arc<ConnectionState>,
 ) -> Result<Connected, Boxed> {
     let name = match to.host() {
         Some(url::Host::Ipv4(address)) => ServerName::from(std::net::IpAddr::from(address)),
@@ -170,10 +199,10 @@ async fn secure(
     let stream = tls.connect(name, tcp.into_below()?).await?;
     let http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP_2);
     let stream: Box<dyn Stream> = match http2 {
-        true => Box::new(H2SecretWriter::new(stream, placeholders)),
+        true => Box::new(H2SecretWriter::new(stream, placeholders, state.clone())),
         false => Box::new(H1SecretWriter::new(stream, placeholders)),
     };
-    Ok(Connected { stream, http2 })
+    Ok(Connected::new(stream, state, http2))
 }
 
 /// Opens TCP connections with the writer that inserts the proxy's password, because the request for
@@ -202,7 +231,8 @@ impl Service<Uri> for Tcp {
     }
 }
 
-/// Looks names up in the configured addresses, and otherwise with the system's resolver.
+/// Looks names up in the configured addresses, and otherwise with the system's resolver, on threads
+/// for which no runtime waits.
 #[derive(Clone)]
 struct Names(Arc<HashMap<String, SocketAddr>>);
 
@@ -220,7 +250,7 @@ impl Service<Name> for Names {
         Box::pin(async move {
             let found = match given {
                 Some(address) => vec![address],
-                None => GaiResolver::new().call(name).await?.collect(),
+                None => names::look_up(name.as_str()).await?,
             };
             Ok(found.into_iter())
         })

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Any error of a library.
@@ -28,6 +29,17 @@ pub enum Error {
     Connect(Boxed),
     /// The connection broke while the request was sent or the response's head was read.
     Exchange(hyper::Error),
+    /// The upstream does not take a head of this size (SETTINGS_MAX_HEADER_LIST_SIZE).
+    HeadTooLarge {
+        /// The size of the head, as HTTP/2 counts it.
+        size: usize,
+        /// The most that the upstream takes.
+        most: u32,
+    },
+    /// The head of the response is larger than this client takes.
+    ResponseHeadTooLarge,
+    /// The upstream takes this request only over HTTP/1.1 (RFC 9113 §7, HTTP_1_1_REQUIRED).
+    NeedsHttp1,
     /// The response's head did not arrive within this time.
     Timeout(Duration),
 }
@@ -85,6 +97,16 @@ impl fmt::Display for Error {
             Error::NotAllowed(error) | Error::Connect(error) => f.write_str(&chain(&**error)),
             Error::Exchange(error) => f.write_str(&chain(error)),
             Error::Unusable(text) | Error::Setup(text) | Error::System(text) => f.write_str(text),
+            Error::HeadTooLarge { size, most } => write!(
+                f,
+                "the head of the call has {size} bytes, but the upstream takes at most {most}"
+            ),
+            Error::ResponseHeadTooLarge => {
+                f.write_str("the head of the response has more than 256 KiB")
+            }
+            Error::NeedsHttp1 => f.write_str(
+                "the upstream requires HTTP/1.1 for this call; set `http2 = false` in its profile",
+            ),
             Error::Timeout(limit) => write!(f, "no response within {limit:?}"),
         }
     }
@@ -112,8 +134,30 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
+/// One error for several requests that waited for the same connection.
+#[derive(Clone, Debug)]
+pub(crate) struct SharedError(Arc<Boxed>);
+
+impl SharedError {
+    pub(crate) fn new(error: Boxed) -> SharedError {
+        SharedError(Arc::new(error))
+    }
+}
+
+impl fmt::Display for SharedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for SharedError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&**self.0)
+    }
+}
+
 /// An error and its causes, the outermost first.
-fn causes<'a>(
+pub(crate) fn causes<'a>(
     error: &'a (dyn std::error::Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
     std::iter::successors(Some(error), |error| error.source())

@@ -6,6 +6,7 @@
 //! never indexed (RFC 7541 §6.2.3). No later frame refers to the header by number, so the
 //! replacement does not change the meaning of any other header.
 
+use crate::connection::state::{ConnectionState, PING_PAYLOAD};
 use crate::io::read_from_below;
 use crate::placeholder::{LENGTH, PREFIX, Placeholders, huffman_number, huffman_prefix};
 use bootseal_memory::Exposed;
@@ -21,9 +22,11 @@ use tokio::io::AsyncWrite;
 /// The length of the connection preface, which a client sends first (RFC 9113 §3.4).
 const PREFACE: usize = 24;
 const FRAME_HEAD: usize = 9;
+const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const CONTINUATION: u8 = 9;
 const END_HEADERS: u8 = 4;
+const PING: u8 = 6;
 /// The longest payload that every peer accepts (RFC 9113 §4.2).
 const MAX_FRAME: usize = 16_384;
 /// The length of a placeholder's Huffman code in bytes: ten bits for the first character, five for
@@ -41,6 +44,8 @@ const LENGTH_BYTE: u8 = 0x80 | CODE as u8;
 pub(crate) struct H2SecretWriter<T> {
     below: T,
     placeholders: Arc<Placeholders>,
+    /// Says when the peer must be asked for a sign of life.
+    state: Arc<ConnectionState>,
     /// Finds the code of the placeholders' prefix.
     find: Finder<'static>,
     at: At,
@@ -90,16 +95,33 @@ impl Unwritten {
 }
 
 impl<T> H2SecretWriter<T> {
-    pub(crate) fn new(below: T, placeholders: Arc<Placeholders>) -> H2SecretWriter<T> {
+    pub(crate) fn new(
+        below: T,
+        placeholders: Arc<Placeholders>,
+        state: Arc<ConnectionState>,
+    ) -> H2SecretWriter<T> {
         let find = Finder::new(&huffman_prefix(&placeholders.prefix)).into_owned();
         H2SecretWriter {
             below,
             placeholders,
+            state,
             find,
             at: At::Through(PREFACE),
             block: None,
             queue: VecDeque::new(),
             done: 0,
+        }
+    }
+
+    /// Queues a PING between two frames, if the peer must be asked for a sign of life.
+    fn ping(&mut self) {
+        let between_frames = match &self.at {
+            At::Through(left) => *left == 0,
+            At::Frame(frame) => frame.is_empty(),
+        };
+        if between_frames && self.block.is_none() && self.state.take_ping() {
+            let head = [0, 0, PING_PAYLOAD.len() as u8, PING, 0, 0, 0, 0, 0];
+            self.queue.push_back(Unwritten::Plain([&head[..], &PING_PAYLOAD].concat()));
         }
     }
 
@@ -133,6 +155,9 @@ impl<T> H2SecretWriter<T> {
                 let mut frame = std::mem::take(frame);
                 self.at = At::Through(if of_headers { 0 } else { payload(&frame) });
                 if !of_headers {
+                    if frame[3] == DATA {
+                        self.state.use_window(payload(&frame));
+                    }
                     self.queue.push_back(Unwritten::Plain(frame));
                     continue;
                 }
@@ -293,6 +318,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for H2SecretWriter<T> {
         cx: &mut Context<'_>,
         given: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.ping();
         // Backpressure: flush what is queued before accepting more.
         while !self.queue.is_empty() {
             ready!(self.write(cx, &[], 0))?;
@@ -316,6 +342,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for H2SecretWriter<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.ping();
         while !self.queue.is_empty() {
             ready!(self.write(cx, &[], 0))?;
         }

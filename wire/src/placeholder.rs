@@ -121,6 +121,13 @@ impl StandIn {
     }
 }
 
+impl StandIn {
+    /// Whether the placeholder has not been replaced yet.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.of.waiting().contains_key(&self.number)
+    }
+}
+
 impl Drop for StandIn {
     fn drop(&mut self) {
         self.of.written(self.number);

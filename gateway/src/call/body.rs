@@ -119,7 +119,7 @@ impl ToCaller {
 
 /// An upstream's body on its way to the caller.
 pub(crate) struct RelayedBody {
-    pub(crate) body: bootseal::ResponseBody<Incoming>,
+    pub(crate) body: bootseal::ResponseBody<bootseal::ArrivingBody>,
     pub(crate) redactor: Redactor,
     pub(crate) route: Arc<ActiveRoute>,
     pub(crate) _in_flight: InFlight,

@@ -80,7 +80,7 @@ impl Problem {
             path = serde_json::Value::from(path)
         );
         Problem::new(StatusCode::NOT_FOUND, "no-route", "No such route", text)
-            .help(format!("The prefixes of its routes: {}", prefixes.join(", ")))
+            .help(format!("The prefixes of its routes: {}", bootseal_core::some_names(prefixes)))
     }
 
     pub(crate) fn caller(what: &str) -> Problem {

@@ -114,7 +114,7 @@ impl Running {
                 Some((former, _)) => former.0.store(Arc::new(routes)),
                 None => {
                     let names: Vec<&str> = routes.iter().map(|route| route.name.as_str()).collect();
-                    tracing::info!(%listen, routes = names.join(", "), "listening");
+                    tracing::info!(%listen, routes = bootseal_core::some_names(names), "listening");
                     let routes = Arc::new(Routes(ArcSwap::from_pointee(routes)));
                     let serving = self.callers.clone();
                     if let Some(address) = self.serve(&listen, routes.clone(), serving) {

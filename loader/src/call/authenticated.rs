@@ -39,10 +39,12 @@ pub(crate) trait Sender {
     type Request: Outgoing;
     type Response: Incoming;
     type Error: From<Error>;
-    /// Sends a request with the token, which replaces the caller's header of the same name.
+    /// Sends a request with the token, which replaces the caller's header of the same name. `again`
+    /// is the same request, if it may be sent again.
     fn send(
         &mut self,
         request: Self::Request,
+        again: Option<&Self::Request>,
         token: &Token,
     ) -> impl Future<Output = std::result::Result<Self::Response, Self::Error>> + Send;
 }
@@ -67,7 +69,8 @@ pub(crate) async fn call<S: Sender>(
     let again = if may_replay(profile, request.method()) { request.copy() } else { None };
     let verdict = DeferredVerdict::new(source, &token, false);
     let sent = verdict.sent;
-    let (response, rejected) = judge(profile, sender.send(request, &token).await?, verdict).await;
+    let (response, rejected) =
+        judge(profile, sender.send(request, again.as_ref(), &token).await?, verdict).await;
     match rejected {
         Some(true) => {}
         Some(false) => {
@@ -104,7 +107,9 @@ async fn replay<S: Sender>(
     source.count_replay();
     let verdict = DeferredVerdict::new(source, &token, true);
     let sent = verdict.sent;
-    let (response, rejected) = judge(profile, sender.send(again, &token).await?, verdict).await;
+    let copy = again.copy();
+    let response = sender.send(again, copy.as_ref(), &token).await?;
+    let (response, rejected) = judge(profile, response, verdict).await;
     match rejected {
         Some(true) => source.replay_rejected(),
         Some(false) => {

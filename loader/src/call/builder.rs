@@ -5,7 +5,9 @@ use crate::call::client::Client;
 use crate::call::connections::{ClientOptions, Connections};
 use crate::token::source::TokenSource;
 use bootseal_core::Secret;
+use bootseal_wire::ResendReason;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Builds a [`Client`]. Redirects, cookies and default headers depend on the profile and cannot be
@@ -106,6 +108,13 @@ impl ClientBuilder {
     /// Limits the time for making a connection.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.options.wire.connect.connect_timeout = Some(timeout);
+        self
+    }
+
+    /// Calls `count` with the reason each time that a call is sent again without a new token: the
+    /// upstream did not process it, or closed a kept connection as an idempotent call arrived.
+    pub fn on_resend(mut self, count: impl Fn(ResendReason) + Send + Sync + 'static) -> Self {
+        self.options.wire.on_resend = Some(Arc::new(count));
         self
     }
 

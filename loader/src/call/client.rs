@@ -125,7 +125,12 @@ impl Sender for reqwest::Client {
     type Response = Response;
     type Error = Error;
 
-    async fn send(&mut self, mut call: Call, token: &Token) -> Result<Response> {
+    async fn send(
+        &mut self,
+        mut call: Call,
+        _again: Option<&Call>,
+        token: &Token,
+    ) -> Result<Response> {
         authenticated::put_on(token, call.request.headers_mut())?;
         Ok(self.execute(call.into_request()).await?)
     }

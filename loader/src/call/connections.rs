@@ -53,7 +53,9 @@ impl Connections {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if !Arc::ptr_eq(&made.0, &account) {
             let same_hosts = made.0.profile.destinations() == account.profile.destinations();
-            if !same_hosts || !endpoint_of(&made.0).same_as(&endpoint_of(&account)) {
+            let same_protocols = made.0.profile.http2 == account.profile.http2;
+            let same_endpoint = endpoint_of(&made.0).same_as(&endpoint_of(&account));
+            if !(same_hosts && same_protocols && same_endpoint) {
                 made.1 = make(&self.options, &account);
             }
             made.0 = account;
@@ -89,6 +91,7 @@ fn make(options: &ClientOptions, account: &Arc<Account>) -> Result<Arc<Redirecti
     let mut wire = options.wire.clone();
     wire.connect.proxy_authorization =
         options.proxy_login.as_ref().map(proxy_authorization).transpose()?;
+    wire.connect.http1_only |= !account.profile.http2;
     let user_agent = options.user_agent.as_deref().map(HeaderValue::from_str).transpose();
     let user_agent = user_agent
         .map_err(|_| Error::new(Kind::Usage, "the user agent is not valid in a header"))?;

@@ -9,13 +9,12 @@ use crate::call::response_body::ResponseBody;
 use crate::error::{Error, Result};
 use crate::token::token::Token;
 use bootseal_core::{Kind, When};
-use bootseal_wire::{PacedBody, UploadPace};
+use bootseal_wire::{Again, ArrivingBody, PacedBody, UploadPace};
 use bytes::Bytes;
 use http::header::TRANSFER_ENCODING;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming as Arriving;
 use std::borrow::Cow;
 use std::sync::Arc;
 use url::Url;
@@ -66,7 +65,7 @@ impl Client {
     pub fn forward(
         &self,
         request: Request<Payload>,
-    ) -> impl Future<Output = Result<(Response<ResponseBody<Arriving>>, Token)>> + Send {
+    ) -> impl Future<Output = Result<(Response<ResponseBody<ArrivingBody>>, Token)>> + Send {
         // Boxed once here, so that it is not copied into each nested future.
         let request = Box::new(request);
         self.forward_boxed(request)
@@ -75,7 +74,7 @@ impl Client {
     async fn forward_boxed(
         &self,
         request: Box<Request<Payload>>,
-    ) -> Result<(Response<ResponseBody<Arriving>>, Token)> {
+    ) -> Result<(Response<ResponseBody<ArrivingBody>>, Token)> {
         let Backend::Wire(connections) = &self.backend else {
             return Err(Error::new(
                 Kind::Usage,
@@ -108,7 +107,7 @@ struct Forwarded {
 
 /// A response, and the token with which it was obtained.
 struct Returned {
-    response: Response<ResponseBody<Arriving>>,
+    response: Response<ResponseBody<ArrivingBody>>,
     token: Token,
 }
 
@@ -136,10 +135,17 @@ impl Sender for ForwardSender {
     type Response = Returned;
     type Error = Error;
 
-    async fn send(&mut self, call: Forwarded, token: &Token) -> Result<Self::Response> {
+    async fn send(
+        &mut self,
+        call: Forwarded,
+        again: Option<&Forwarded>,
+        token: &Token,
+    ) -> Result<Self::Response> {
         let (mut request, pace) = call.into_request();
-        let response =
-            self.0.wire.send_in_time(&mut request, &token.0.headers, pace.as_deref()).await?;
+        let once_more = again.map(|again| || again.copy().map(|again| again.into_request().0));
+        let once_more = once_more.as_ref().map(|once_more| once_more as &Again<'_>);
+        let (wire, headers) = (&self.0.wire, &token.0.headers);
+        let response = wire.send_in_time(&mut request, once_more, headers, pace.as_deref()).await?;
         Ok(Returned { response: response.map(ResponseBody::new), token: token.clone() })
     }
 }

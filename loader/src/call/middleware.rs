@@ -68,7 +68,12 @@ impl Sender for Backend<'_> {
     type Response = Response;
     type Error = Failed;
 
-    async fn send(&mut self, mut request: Request, token: &Token) -> Result<Response, Failed> {
+    async fn send(
+        &mut self,
+        mut request: Request,
+        _again: Option<&Request>,
+        token: &Token,
+    ) -> Result<Response, Failed> {
         authenticated::put_on(token, request.headers_mut())?;
         Ok(self.next.clone().run(request, self.extensions).await?)
     }

@@ -7,14 +7,13 @@ use crate::error::{Error, Result};
 use crate::token::source::TokenSource;
 use crate::token::token::Token;
 use bootseal_core::Kind;
-use bootseal_wire::SecretClient;
+use bootseal_wire::{Again, ArrivingBody, SecretClient};
 use bytes::Bytes;
 use http::header::{
     ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, TRANSFER_ENCODING, USER_AGENT,
 };
 use http::{HeaderValue, Method, StatusCode};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use reqwest::{Request, Response, ResponseBuilderExt};
 use std::io;
 use std::pin::Pin;
@@ -40,13 +39,14 @@ impl Sender for Arc<RedirectingClient> {
     type Response = Response;
     type Error = Error;
 
-    async fn send(&mut self, call: Call, token: &Token) -> Result<Response> {
-        self.follow(call, token).await
+    async fn send(&mut self, call: Call, again: Option<&Call>, token: &Token) -> Result<Response> {
+        self.follow(call, again.is_some(), token).await
     }
 }
 
 impl RedirectingClient {
-    async fn follow(&self, mut call: Call, token: &Token) -> Result<Response> {
+    /// `resend` is whether the call may be sent again.
+    async fn follow(&self, mut call: Call, resend: bool, token: &Token) -> Result<Response> {
         let limit = call.request.timeout().copied().or(self.timeout);
         let until = limit.map(|limit| Instant::now() + limit);
         for _ in 0..=MAX_REDIRECTS {
@@ -57,7 +57,10 @@ impl RedirectingClient {
             };
             let url = call.request.url().clone();
             let mut request = self.with_usual_headers(call.into_request())?;
-            let sent = self.wire.send_in_time(&mut request, &token.0.headers, None);
+            let once_more = || self.with_usual_headers(again.copy()?.into_request()).ok();
+            let once_more = (resend && whole).then_some(&once_more as &Again<'_>);
+            let headers = &token.0.headers;
+            let sent = self.wire.send_in_time(&mut request, once_more, headers, None);
             let response = match until {
                 Some(until) => tokio::time::timeout_at(until, sent)
                     .await
@@ -88,7 +91,11 @@ impl RedirectingClient {
 
 /// Returns the next request if the response redirects to a URL of the same origin (RFC 9110 §15.4).
 /// `whole` is true if `again` contains the body.
-fn redirected(mut again: Call, whole: bool, response: &http::Response<Incoming>) -> Option<Call> {
+fn redirected(
+    mut again: Call,
+    whole: bool,
+    response: &http::Response<ArrivingBody>,
+) -> Option<Call> {
     let request = &mut again.request;
     let status = response.status();
     let keeps =
@@ -122,7 +129,11 @@ fn redirected(mut again: Call, whole: bool, response: &http::Response<Incoming>)
     Some(again)
 }
 
-fn to_reqwest(response: http::Response<Incoming>, url: Url, until: Option<Instant>) -> Response {
+fn to_reqwest(
+    response: http::Response<ArrivingBody>,
+    url: Url,
+    until: Option<Instant>,
+) -> Response {
     let (parts, body) = response.into_parts();
     let body = match until {
         Some(until) => reqwest::Body::wrap(TimedBody {
@@ -146,7 +157,7 @@ pub(crate) fn with_url(parts: http::response::Parts, url: Url, body: reqwest::Bo
 
 /// A response body with a deadline.
 struct TimedBody {
-    body: Incoming,
+    body: ArrivingBody,
     until: Pin<Box<Sleep>>,
 }
 

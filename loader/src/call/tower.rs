@@ -108,15 +108,20 @@ where
     type Response = Response<ResponseBody<Pin<Box<A>>>>;
     type Error = Boxed;
 
-    async fn send(
+    // The future of an `async fn` would contain `_again`, so that `B` would have to be `Sync`.
+    #[allow(clippy::manual_async_fn)]
+    fn send(
         &mut self,
         mut request: Request<B>,
+        _again: Option<&Request<B>>,
         token: &Token,
-    ) -> Result<Self::Response, Boxed> {
-        authenticated::put_on(token, request.headers_mut())?;
-        std::future::poll_fn(|cx| self.0.poll_ready(cx)).await.map_err(Into::into)?;
-        let response = self.0.call(request).await.map_err(Into::into)?;
-        Ok(response.map(|body| ResponseBody::new(Box::pin(body))))
+    ) -> impl Future<Output = Result<Self::Response, Boxed>> + Send {
+        async move {
+            authenticated::put_on(token, request.headers_mut())?;
+            std::future::poll_fn(|cx| self.0.poll_ready(cx)).await.map_err(Into::into)?;
+            let response = self.0.call(request).await.map_err(Into::into)?;
+            Ok(response.map(|body| ResponseBody::new(Box::pin(body))))
+        }
     }
 }
 

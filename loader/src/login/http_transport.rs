@@ -5,10 +5,9 @@ use crate::error::Error;
 use crate::login::transport::{LoginRequest, LoginResponse, Transport, TransportError};
 use bootseal_core::Kind;
 use bootseal_memory::SecretBuf;
-use bootseal_wire::{ConnectOptions, Endpoint, Options, SecretClient};
+use bootseal_wire::{ArrivingBody, ConnectOptions, Endpoint, Options, SecretClient};
 use bytes::Bytes;
 use http_body::Body;
-use hyper::body::Incoming;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -66,10 +65,10 @@ async fn send(request: LoginRequest) -> Result<LoginResponse, TransportError> {
     if let Some(body) = request.body {
         *call.body_mut() = Bytes::from_owner(body.exposed()).into();
     }
-    read(client.send(&mut call, &request.headers).await?).await
+    read(client.send(&mut call, None, &request.headers).await?).await
 }
 
-async fn read(response: http::Response<Incoming>) -> Result<LoginResponse, TransportError> {
+async fn read(response: http::Response<ArrivingBody>) -> Result<LoginResponse, TransportError> {
     let no_memory = |error: bootseal_memory::MemoryError| TransportError::OutOfResources {
         why: error.to_string(),
         sent: true,

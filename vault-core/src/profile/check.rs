@@ -273,6 +273,7 @@ mod tests {
             ("like = \"orders\"", "no login profile `orders`"),
             ("like = 7", "name of a table"),
             ("share = \"no\"", "true or false"),
+            ("http2 = 2", "true or false"),
         ] {
             let error = read(&format!("{basic}{login}")).unwrap_err();
             assert!(error.to_string().contains(words), "{login}\n{words}\n{error}");

@@ -80,6 +80,7 @@ pub const PROFILE_KEYS: &[KeySpec] = &[
     key("client_key"),
     key("proxy").keeps_session(),
     key("share").keeps_session(),
+    key("http2").keeps_session(),
     key("next").keeps_session(),
     key("totp").keeps_session(),
 ];

@@ -88,7 +88,10 @@ pub struct Profile {
     pub renew_from_answers: bool,
     /// Whether a login is made in the background before the token expires.
     pub refresh_ahead: bool,
-    /// The calls that may be sent again after a rejection.
+    /// Whether calls may use HTTP/2.
+    pub http2: bool,
+    /// The calls that may be sent again: after a rejected token, or because the upstream did not
+    /// process them.
     pub replay: Replay,
     /// The time limit of the whole login.
     pub login_timeout: Duration,

@@ -81,6 +81,7 @@ impl Profile {
             ca: fields.string("ca")?,
             client_cert: client_cert(&mut fields)?,
             proxy: proxy(&mut fields)?,
+            http2: fields.boolean("http2")?.unwrap_or(true),
             share: fields.boolean("share")?.unwrap_or(true),
             next: next(&mut fields)?,
             totp: totp(&mut fields)?,
@@ -365,6 +366,7 @@ retry_after = {{ json = "/retry_after_ms", unit = "ms" }}
 rejected_when = {{ json = "/error/code", equals = "SESSION_EXPIRED" }}
 proxy = "http://proxy.example:3128"
 share = false
+http2 = false
 next = {{ password = "password_next" }}
 totp = {{ seed = "otp_seed", digits = 8, period = "60s", hash = "sha256" }}
 [acme.login.before]
@@ -381,7 +383,10 @@ url = "https://api.acme.example/v1/session/${{id}}"
         ))
         .unwrap();
         assert!(
-            profile.logout_first && !profile.share && profile.refresh.unwrap().capture.len() == 3
+            profile.logout_first
+                && !profile.share
+                && !profile.http2
+                && profile.refresh.unwrap().capture.len() == 3
         );
         assert_eq!(profile.inject.len(), 2);
     }

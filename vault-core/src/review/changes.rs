@@ -62,6 +62,9 @@ pub struct Change {
     pub before: Option<Property>,
     /// The new value.
     pub after: Option<Property>,
+    /// Whether a readable array has more than 1 MiB of TOML, before or after the change. A text with
+    /// its size and its SHA-256 then stands for it, and the hosts in it are unknown.
+    pub is_too_large: bool,
     /// The times at which the old and the new sealed value were set, in seconds since 1970-01-01
     /// UTC, if they could be opened.
     pub set_at: Dates,
@@ -179,12 +182,22 @@ impl Changes {
     /// for what is sealed come first, and then login, route and fleet tables, because they decide
     /// where a secret is sent.
     pub fn properties(&self) -> impl Iterator<Item = Change> {
-        self.paths().enumerate().map(|(index, path)| Change {
-            before: self.old.get(&path),
-            after: self.new.get(&path),
-            set_at: self.dates.get(index).copied().unwrap_or_default(),
-            rules: self.has_rules && path.is_in_seal_table(),
-            path,
+        self.paths().enumerate().map(|(index, path)| {
+            let stand_ins = [&self.old, &self.new].map(|document| document.stand_in(&path));
+            let is_too_large = stand_ins.iter().any(Option::is_some);
+            let [before, after] = stand_ins;
+            let shown = |document: &Document, text: Option<String>| match text {
+                Some(text) => Some(Property::Readable(text.into())),
+                None => document.get(&path),
+            };
+            Change {
+                before: shown(&self.old, before),
+                after: shown(&self.new, after),
+                is_too_large,
+                set_at: self.dates.get(index).copied().unwrap_or_default(),
+                rules: self.has_rules && path.is_in_seal_table(),
+                path,
+            }
         })
     }
 
@@ -209,6 +222,10 @@ impl Changes {
         same: impl Fn(&PropertyPath, &str, &str) -> bool,
     ) -> Changes {
         let unchanged = |path: &PropertyPath| {
+            let (before, after) = (old.stand_in(path), new.stand_in(path));
+            if before.is_some() || after.is_some() {
+                return before == after;
+            }
             old.has_same(path, new)
                 || match (old.get(path), new.get(path)) {
                     (Some(Property::Sealed(before)), Some(Property::Sealed(after))) => {

@@ -75,7 +75,7 @@ impl VerifiedFile {
 }
 
 fn each_host(path: &PropertyPath, document: &Document, each: &mut dyn FnMut(AddressHost)) {
-    if !document.is_sealed(path) {
+    if !document.is_sealed(path) && document.too_large(path).is_none() {
         document.parts(path, &mut |part| {
             if let ValuePart::Value(value) = part {
                 AddressHost::each_in(path, &value, each);

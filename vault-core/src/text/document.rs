@@ -102,6 +102,14 @@ fn hash_text(kind: u8, text: &str, hash: &mut Sha256) {
     hash.update(text);
 }
 
+fn hex(hash: &[u8]) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The maximum size of an array that a review shows, in bytes of its TOML. Built in memory, an array
+/// can need a hundred times its text.
+const LARGEST_SHOWN: usize = 1 << 20;
+
 /// Clones share the text and its index.
 #[derive(Clone, Default)]
 pub(crate) struct Document {
@@ -167,6 +175,22 @@ impl Document {
         texts.eq(other.index.texts(&other.text, two))
             || self.index.is_sealed(one) == other.index.is_sealed(two)
                 && self.fingerprint(one) == other.fingerprint(two)
+    }
+
+    /// A text that stands for a readable array that is too large to build: its size and its hash.
+    /// `None` for every other property.
+    pub(crate) fn stand_in(&self, path: &PropertyPath) -> Option<String> {
+        let size = self.too_large(path)?;
+        let mut hash = Sha256::new();
+        self.index.texts(&self.text, self.position(path)?).for_each(|text| hash.update(text));
+        Some(format!("({size} bytes of TOML, SHA-256 {})", hex(&hash.finalize())))
+    }
+
+    /// The size of a readable array in bytes, if it is too large to build for a review.
+    pub(crate) fn too_large(&self, path: &PropertyPath) -> Option<usize> {
+        let at = self.position(path).filter(|at| !self.index.is_string(&self.text, *at))?;
+        let size = self.index.texts(&self.text, at).map(str::len).sum();
+        Some(size).filter(|size| *size > LARGEST_SHOWN)
     }
 
     /// The hash of what a reader can distinguish in a value.
@@ -238,8 +262,7 @@ impl Document {
         let listed = outline.comments.into_iter().map(|span| Cow::from(self.text[span].trim()));
         let (count, hash) = outline.more_comments;
         let more = (count > 0).then(|| {
-            let hash: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-            Cow::from(format!("({count} more comments, SHA-256 {hash})"))
+            Cow::from(format!("({count} more comments, SHA-256 {})", hex(&hash.finalize())))
         });
         listed.chain(more).collect()
     }

@@ -82,7 +82,8 @@ impl Client {
             server.serve_connection(TokioIo::new(theirs), hyper::service::service_fn(echo)),
         );
         let placeholders = Arc::new(Placeholders::new().unwrap());
-        let ours = H2SecretWriter::new(ours, placeholders.clone());
+        let ours =
+            H2SecretWriter::new(ours, placeholders.clone(), ConnectionState::new(Arc::default()));
         let handshake =
             hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(ours));
         let (sender, connection) = handshake.await.unwrap();

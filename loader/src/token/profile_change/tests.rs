@@ -261,6 +261,7 @@ impl crate::call::authenticated::Sender for Backend {
     async fn send(
         &mut self,
         _: reqwest::Request,
+        _: Option<&reqwest::Request>,
         _: &Token,
     ) -> Result<reqwest::Response, crate::Error> {
         *self.0.lock().unwrap() += 1;
