@@ -18,6 +18,7 @@ mod http_edges;
 mod kubernetes;
 mod lifecycle;
 mod locks;
+mod log;
 mod memory;
 mod nginx_upstream;
 mod pages;
