@@ -70,6 +70,14 @@ impl AsyncRead for ObservedStream {
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        if this.scanner.is_some() {
+            this.state.set_driver(cx.waker());
+            if this.state.has_frames() && !this.broken {
+                // Whether it is complete does not matter here: the task is woken for the rest.
+                let flushed = Pin::new(&mut this.below).poll_flush(cx);
+                drop(this.discard(flushed, ()));
+            }
+        }
         let before = into.filled().len();
         if this.scanner.is_none() && into.remaining() > READ_AT_MOST {
             let mut part = ReadBuf::new(into.initialize_unfilled_to(READ_AT_MOST));
