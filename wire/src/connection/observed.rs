@@ -146,3 +146,97 @@ impl AsyncWrite for ObservedStream {
         Pin::new(&mut self.below).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    /// A peer that has sent `sent`, and whose connection no write reaches.
+    struct Gone {
+        sent: Vec<u8>,
+    }
+
+    impl AsyncRead for Gone {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            into: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            let bytes = self.sent.len().min(into.remaining());
+            into.put_slice(&self.sent[..bytes]);
+            self.sent.drain(..bytes);
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Gone {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    fn observed(sent: Vec<u8>, http2: bool) -> (ObservedStream, Arc<ConnectionState>) {
+        let state = ConnectionState::new(Arc::default());
+        (ObservedStream::new(Box::new(Gone { sent }), http2, state.clone()), state)
+    }
+
+    #[tokio::test]
+    async fn a_failed_write_does_not_hide_what_the_peer_had_sent() {
+        let goaway = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0];
+        let (mut stream, state) = observed(goaway.to_vec(), true);
+        stream.write_all(b"a head").await.unwrap();
+        stream.flush().await.unwrap();
+        assert!(state.is_going_away());
+        let mut read = Vec::new();
+        stream.read_to_end(&mut read).await.unwrap();
+        assert_eq!(read, goaway);
+        // HTTP/1.1 learns it at once.
+        let (mut stream, _) = observed(Vec::new(), false);
+        assert!(stream.write_all(b"a head").await.is_err());
+    }
+
+    #[tokio::test]
+    async fn one_read_is_bounded_and_interim_responses_without_end_are_an_error() {
+        let (mut stream, state) = observed(vec![b'x'; 4 << 20], false);
+        let mut buffer = vec![0; 1 << 20];
+        for _ in 0..3 {
+            assert_eq!(stream.read(&mut buffer).await.unwrap(), READ_AT_MOST);
+        }
+        assert_eq!(state.reads(), 3);
+        state.begin_head();
+        let mut read = 0;
+        let error = loop {
+            match stream.read(&mut buffer).await {
+                Ok(bytes) => read += bytes,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!((error.kind(), read), (io::ErrorKind::InvalidData, 1 << 20));
+    }
+
+    #[tokio::test]
+    async fn more_heads_than_calls_can_have_are_an_error_in_http_2() {
+        let head = [0, 0, 0, 1, 4, 0, 0, 0, 1];
+        let (mut stream, state) = observed(head.repeat(108), true);
+        let _slot = state.take_slot().unwrap();
+        let mut read = Vec::new();
+        stream.read_to_end(&mut read).await.unwrap();
+        let (mut stream, state) = observed(head.repeat(109), true);
+        let _slot = state.take_slot().unwrap();
+        assert!(stream.read_to_end(&mut read).await.is_err());
+    }
+}

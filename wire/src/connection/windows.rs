@@ -8,8 +8,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The window of a stream at first (RFC 9113 §6.9.2).
-pub(crate) const FIRST: usize = 65_535;
+/// The window of a stream at first.
+pub(crate) const FIRST: usize = 32 << 10;
 /// The largest window of a stream. 1 MiB would be a fifth of what TCP itself takes over a distance of
 /// 100 ms.
 const LARGEST: usize = 4 << 20;
@@ -227,7 +227,7 @@ mod tests {
         for _ in 0..100 {
             let sent = peer.send(0);
             assert!(sent <= FIRST);
-            peer.read(0, sent.min(40_000));
+            peer.read(0, sent.min(20_000));
         }
         assert!(peer.windows.calls[&0].unread <= FIRST);
 
@@ -238,11 +238,11 @@ mod tests {
             peer.read(0, sent);
         }
         assert_eq!(peer.windows.calls[&0].grown, LARGEST - FIRST);
-        for _ in 0..200 {
+        for _ in 0..2000 {
             peer.send(0);
-            peer.read(0, 40_000);
+            peer.read(0, 20_000);
         }
-        assert!(peer.windows.calls[&0].unread < 3 * FIRST);
+        assert!(peer.windows.calls[&0].unread < 4 * FIRST);
         drop(peer);
         assert_eq!(GROWN.load(Ordering::Relaxed), 0);
 
@@ -257,7 +257,7 @@ mod tests {
     fn a_call_without_a_number_has_the_window_of_h2() {
         let mut windows = Windows::default();
         windows.open(None, 5);
-        assert_eq!(windows.take_pending(), [(5, WINDOW_OF_H2 - 65_535)]);
+        assert_eq!(windows.take_pending(), [(5, WINDOW_OF_H2 - 32_768)]);
         assert!(windows.is_extended_by_h2(5));
         windows.close(5);
         assert!(!windows.is_extended_by_h2(5) && !windows.read(5, 1 << 20));
