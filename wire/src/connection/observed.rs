@@ -88,7 +88,8 @@ impl AsyncRead for ObservedStream {
             ready!(Pin::new(&mut this.below).poll_read(cx, into))?;
         }
         let bytes = &into.filled()[before..];
-        if bytes.is_empty() {
+        let read = bytes.len();
+        if read == 0 {
             return Poll::Ready(Ok(()));
         }
         this.state.count_read();
@@ -97,13 +98,14 @@ impl AsyncRead for ObservedStream {
                 scanner.scan(bytes, &this.state);
                 this.state.is_flooded()
             }
-            None => this.state.count_head_bytes(bytes.len()),
+            None => this.state.count_head_bytes(read),
         };
         if flooded {
+            into.set_filled(before);
             let text = "the upstream sends interim responses without end";
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, text)));
         }
-        pay_for(bytes.len(), cx);
+        pay_for(read, cx);
         Poll::Ready(Ok(()))
     }
 }
