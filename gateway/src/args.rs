@@ -98,9 +98,34 @@ pub(crate) struct Serve {
     /// Searches the gateway's own memory for secrets outside their pages, once per interval
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) audit: Option<Duration>,
+    /// Replaces a time limit on callers, for tests
+    #[arg(long, hide = true, value_name = "NAME=MILLISECONDS", value_parser = time_limit)]
+    pub(crate) time_limit: Vec<(TimeLimit, Duration)>,
     /// The log level for stderr
     #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = ["error", "warn", "info", "debug"])]
     pub(crate) log: String,
+}
+
+/// A time limit on callers that a test may replace.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum TimeLimit {
+    FirstByte,
+    Head,
+    Body,
+    Idle,
+}
+
+fn time_limit(text: &str) -> Result<(TimeLimit, Duration), String> {
+    let (name, limit) = text.split_once('=').ok_or("expected NAME=MILLISECONDS")?;
+    let name = match name {
+        "first-byte" => TimeLimit::FirstByte,
+        "head" => TimeLimit::Head,
+        "body" => TimeLimit::Body,
+        "idle" => TimeLimit::Idle,
+        _ => return Err("no such time limit".into()),
+    };
+    let limit = limit.parse().map_err(|_| "expected a whole number of milliseconds".to_owned())?;
+    Ok((name, Duration::from_millis(limit)))
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

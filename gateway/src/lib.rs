@@ -27,6 +27,7 @@ mod server;
 mod call;
 
 mod route;
+mod upstream_slots;
 
 mod rules;
 mod stats;

@@ -53,8 +53,12 @@ const FILES: &[Entry] = &[
     ("~/.config/bootseal/identity.txt", "the key of the user, if there is no other"),
 ];
 
-/// Writes the manual page, in roff.
-pub(crate) fn page(out: &mut dyn Write) -> io::Result<()> {
+/// The manual page, in roff.
+///
+/// # Errors
+/// None is expected: the page is made in memory.
+pub(crate) fn page() -> io::Result<Vec<u8>> {
+    let out = &mut Vec::new();
     let mut command = Cli::command();
     command.build();
     let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
@@ -62,13 +66,11 @@ pub(crate) fn page(out: &mut dyn Write) -> io::Result<()> {
     // No date, so that builds are reproducible.
     let version = env!("CARGO_PKG_VERSION");
     writeln!(out, ".TH BOOTSEAL-GATEWAY 1 \"\" \"{NAME} {version}\" Bootseal")?;
-    let mut page = Vec::new();
-    man.render_name_section(&mut page)?;
-    man.render_synopsis_section(&mut page)?;
-    man.render_description_section(&mut page)?;
-    man.render_options_section(&mut page)?;
+    man.render_name_section(out)?;
+    man.render_synopsis_section(out)?;
+    man.render_description_section(out)?;
+    man.render_options_section(out)?;
     // A verb has no page of its own, so it is not written as a reference.
-    out.write_all(&page)?;
     writeln!(out, ".SH COMMANDS")?;
     for verb in Cli::command().get_subcommands() {
         let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
@@ -92,7 +94,8 @@ pub(crate) fn page(out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
         ".SH \"SEE ALSO\"\n.BR bootseal (1),\n.BR bootseal\\-route (1),\n.BR systemd.exec (5)"
-    )
+    )?;
+    Ok(std::mem::take(out))
 }
 
 fn entry(term: &str, what: &str, out: &mut dyn Write) -> io::Result<()> {
@@ -104,23 +107,10 @@ fn escaped(line: &str) -> String {
     line.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq")
 }
 
-/// Writes the completion script for a shell.
-pub(crate) fn completions(shell: Shell, out: &mut dyn Write) {
-    clap_complete::generate(shell, &mut Cli::command(), NAME, &mut Printed(out));
-}
-
-/// Ignores a closed pipe, at which `generate` would panic.
-struct Printed<'a>(&'a mut dyn Write);
-
-impl Write for Printed<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self.0.write_all(bytes) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
-            _ => Ok(bytes.len()),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+/// The completion script for a shell. `generate` panics if its output cannot be written, so it
+/// writes to memory.
+pub(crate) fn completions(shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), NAME, &mut script);
+    script
 }

@@ -7,10 +7,12 @@ use crate::rules::problem::Problem;
 use crate::rules::target::Target;
 use crate::stats::history::History;
 use crate::stats::latency::LatencyHistogram;
+use crate::upstream_slots::UpstreamSlot;
 use bootseal::{Client, ResendReason, Result, Secrets, TokenSource};
 use bootseal_core::Route;
 use metrics::{Counter, Gauge};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -37,6 +39,8 @@ pub(crate) struct ActiveRoute {
     pub(crate) target: Target,
     /// The canonical text of the login profile, to detect a change.
     profile: String,
+    /// Whether the last response came over HTTP/2, so that calls share connections.
+    multiplexed: AtomicBool,
     pub(crate) stats: Arc<RouteStats>,
 }
 
@@ -86,7 +90,18 @@ impl ActiveRoute {
             source,
             check,
             target,
+            multiplexed: AtomicBool::new(false),
         }))
+    }
+
+    pub(crate) fn is_multiplexed(&self) -> bool {
+        self.multiplexed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_multiplexed(&self, multiplexed: bool) {
+        if self.is_multiplexed() != multiplexed {
+            self.multiplexed.store(multiplexed, Ordering::Relaxed);
+        }
     }
 }
 
@@ -176,13 +191,18 @@ impl Repeats {
 pub(crate) struct InFlight {
     stats: Arc<RouteStats>,
     connection: Arc<ConnectionState>,
+    _slot: UpstreamSlot,
 }
 
 impl InFlight {
-    pub(crate) fn of(stats: &Arc<RouteStats>, connection: &Arc<ConnectionState>) -> InFlight {
+    pub(crate) fn of(
+        stats: &Arc<RouteStats>,
+        connection: &Arc<ConnectionState>,
+        slot: UpstreamSlot,
+    ) -> InFlight {
         stats.in_flight.increment(1.0);
         connection.begin_call();
-        InFlight { stats: stats.clone(), connection: connection.clone() }
+        InFlight { stats: stats.clone(), connection: connection.clone(), _slot: slot }
     }
 }
 

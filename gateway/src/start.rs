@@ -2,7 +2,8 @@
 //! system calls, listens, and serves until a signal.
 
 use crate::admin::{endpoints, probe};
-use crate::args::{Cli, FileArg, Serve, Verb};
+use crate::args::{Cli, FileArg, Serve, TimeLimit, Verb};
+use crate::framing::strict_stream::Timeouts;
 use crate::man;
 use crate::rules::callers::CallerCheck;
 use crate::server::addresses::Addresses;
@@ -37,26 +38,46 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
         Err(error) => {
-            let long = args.iter().any(|arg| arg == "--help");
-            match error.kind() == ErrorKind::DisplayHelp && !long {
-                true => drop(write!(std::io::stdout(), "{}", short(&error.to_string()))),
-                false => drop(error.print()),
+            if error.use_stderr() {
+                drop(error.print());
+                return u8::try_from(error.exit_code()).unwrap_or(2);
             }
-            return u8::try_from(error.exit_code()).unwrap_or(2);
+            let long = args.iter().any(|arg| arg == "--help");
+            let text = error.to_string();
+            let is_short = error.kind() == ErrorKind::DisplayHelp && !long;
+            let text = if is_short { short(&text) } else { text };
+            return ended(print(text.as_bytes()));
         }
     };
-    let stdout = &mut std::io::stdout();
     let result = match cli.verb {
         Some(Verb::Healthy { file, admin }) => {
             probe::ask(&served(&file), admin).map_err(|why| (why, 1))
         }
-        Some(Verb::Completions { shell }) => {
-            man::completions(shell, stdout);
-            Ok(())
-        }
-        Some(Verb::Man) => man::page(stdout).map_err(|error| (format!("stdout: {error}"), 1)),
+        Some(Verb::Completions { shell }) => print(&man::completions(shell)),
+        Some(Verb::Man) => man::page().map_err(not_printed).and_then(|page| print(&page)),
         None => start(&cli.serve).map_err(|error| (error.to_string(), error.exit_code())),
     };
+    ended(result)
+}
+
+/// An error message, and the exit code.
+type Failed = (String, u8);
+
+/// Prints text at once. It is no error if the reader has closed the pipe.
+fn print(text: &[u8]) -> std::result::Result<(), Failed> {
+    let mut stdout = std::io::stdout();
+    match stdout.write_all(text).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(not_printed(error)),
+        _ => Ok(()),
+    }
+}
+
+fn not_printed(error: std::io::Error) -> Failed {
+    (format!("stdout: {error}"), 1)
+}
+
+/// Reports the error, if there is one, and returns the exit code.
+fn ended(result: std::result::Result<(), Failed>) -> u8 {
     match result {
         Ok(()) => 0,
         Err((why, code)) => {
@@ -111,7 +132,7 @@ fn start(serve: &Serve) -> Result<()> {
     for (name, what) in harden::seal_off(&FileAccess::of(&folders, listens)) {
         tracing::info!("{name}: {what}");
     }
-    let running = Running::new(vault, addresses, connections);
+    let running = Running::new(vault, addresses, connections, timeouts(serve));
     let mut builder = match serve.workers {
         1 => tokio::runtime::Builder::new_current_thread(),
         _ => tokio::runtime::Builder::new_multi_thread(),
@@ -158,6 +179,11 @@ fn describe() {
         "bootseal_gateway_refused_connections_total",
         "Connections of callers that the gateway closed, by reason"
     );
+    metrics::describe_gauge!("bootseal_gateway_connections", "Connections of callers");
+    metrics::describe_gauge!(
+        "bootseal_gateway_connections_limit",
+        "Connections of callers that are possible at once"
+    );
     metrics::describe_counter!(
         "bootseal_gateway_reloads_total",
         "Reloads of the file, by result: taken, same or refused"
@@ -170,6 +196,20 @@ fn describe() {
         "bootseal_gateway_audit_copies",
         "Copies of secrets found outside their pages, with --audit"
     );
+}
+
+/// The time limits on callers.
+fn timeouts(serve: &Serve) -> Timeouts {
+    let mut timeouts = Timeouts::default();
+    for (name, limit) in &serve.time_limit {
+        *match name {
+            TimeLimit::FirstByte => &mut timeouts.first_byte,
+            TimeLimit::Head => &mut timeouts.head,
+            TimeLimit::Body => &mut timeouts.body_idle,
+            TimeLimit::Idle => &mut timeouts.keep_alive,
+        } = *limit;
+    }
+    timeouts
 }
 
 fn loader(serve: &Serve) -> Result<Loader> {
@@ -214,7 +254,10 @@ async fn serve_until_stopped(
     let mut upkeep = tokio::time::interval(METRICS_UPKEEP);
     loop {
         tokio::select! {
-            _ = upkeep.tick() => metrics.run_upkeep(),
+            _ = upkeep.tick() => {
+                metrics.run_upkeep();
+                bootseal::return_freed_memory();
+            }
             signal = signals.next() => match signal {
                 // Sending fails only if that thread has ended, which it never does.
                 Signal::Reload => drop(reload.send(())),

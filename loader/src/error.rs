@@ -34,6 +34,8 @@ struct Facts {
     retry_after: Option<Duration>,
     /// For a call that got no response, whether connecting failed or the time limit was reached.
     unanswered: Option<Unanswered>,
+    /// Whether this process has no descriptor or guarded memory left.
+    out_of_resources: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -138,6 +140,12 @@ impl Error {
         self.0.unanswered.is_some_and(|call| call.connect)
     }
 
+    /// Whether a call or a login failed because this process has no file descriptor or guarded
+    /// memory left, so that the vendor is not at fault. Such a login does not count for the backoff.
+    pub fn is_out_of_resources(&self) -> bool {
+        self.0.out_of_resources
+    }
+
     /// Whether a call, not a login, got no response within its time limit.
     pub fn is_timeout(&self) -> bool {
         self.0.unanswered.is_some_and(|call| call.timeout)
@@ -163,9 +171,15 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {}
 
+impl From<bootseal_core::Error> for Facts {
+    fn from(error: bootseal_core::Error) -> Facts {
+        Facts { error, status: None, retry_after: None, unanswered: None, out_of_resources: false }
+    }
+}
+
 impl From<bootseal_core::Error> for Error {
     fn from(error: bootseal_core::Error) -> Error {
-        Error(Arc::new(Facts { error, status: None, retry_after: None, unanswered: None }))
+        Error(Arc::new(error.into()))
     }
 }
 

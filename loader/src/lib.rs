@@ -67,6 +67,7 @@ pub use load::watch::FileStamp;
 pub use bootseal_memory::{Audit, AuditError, audit};
 pub use bootseal_memory::{
     Hardened, Level, Report, Setting, WipingAllocator, harden, one_heap, report,
+    return_freed_memory,
 };
 
 // Tokens, and calls with them.
@@ -78,7 +79,7 @@ pub use call::middleware::TokenMiddleware;
 pub use call::tower::{TokenLayer, TokenService};
 #[cfg(feature = "client")]
 pub use {
-    bootseal_wire::{ArrivingBody, ResendReason, close_idle_connections},
+    bootseal_wire::{ArrivingBody, ResendReason, close_idle_connections, is_out_of_descriptors},
     call::builder::ClientBuilder,
     call::client::Client,
     call::forward::Payload,

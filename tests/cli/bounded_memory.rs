@@ -163,6 +163,8 @@ fn printing_as_much_as_is_allowed_takes_little_memory() {
         run(&["get", name, "-f", file]);
         run(&["get", name, "--json", "-f", file]);
         run(&["list", "--json", "-f", file]);
+        run(&["list", "--values", "-f", file]);
+        run(&["list", "--values", "--json", "-f", file]);
         for format in ["json", "yaml", "toml", "properties", "env", "sh"] {
             run(&["export", "--format", format, "--force", "-f", file]);
         }
@@ -184,7 +186,7 @@ fn a_diff_of_as_much_as_is_allowed_takes_little_memory() {
 }
 
 #[test]
-fn a_diff_of_values_that_are_too_large_to_build_takes_little_memory() {
+fn a_diff_of_arrays_that_are_too_large_to_build_takes_little_memory() {
     let home = Home::with_vault("a = 1\n");
     let count = |whole: usize| most(whole).max(300_000);
     let elements = |value: usize| format!("'{value}',").repeat(count(1_000_000));
@@ -197,12 +199,11 @@ fn a_diff_of_values_that_are_too_large_to_build_takes_little_memory() {
             format!("a = [{}]\n", elements(value)),
             format!("a = [{{ b = [{}] }}]\n", elements(value)),
             format!("a = [{{ {} }}]\n", names(value)),
-            format!("a = '{}'\n", value.to_string().repeat(most(14 << 20).max(2 << 20))),
             format!("[[a]]\nb = [{}]\n", elements(value)),
         ]
     };
     for (at, (before, after)) in texts(1).into_iter().zip(texts(2)).enumerate() {
-        if !is_whole() && ![1, 3].contains(&at) {
+        if !is_whole() && at != 1 {
             continue;
         }
         let names = ["before", "after"].map(|name| format!("{name}{at}.sealed.toml"));
@@ -218,7 +219,7 @@ fn a_diff_of_values_that_are_too_large_to_build_takes_little_memory() {
 }
 
 #[test]
-fn a_change_in_a_value_that_is_too_large_is_shown_by_size_and_hash() {
+fn a_change_in_an_array_that_is_too_large_is_shown_by_size_and_hash() {
     let home = Home::with_vault("a = 1\n");
     for (name, host) in [("before", "a"), ("after", "b")] {
         home.write("in.toml", format!("a = [{}'{host}.example']\n", "'x.example',".repeat(90_000)));

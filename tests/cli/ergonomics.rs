@@ -282,7 +282,7 @@ fn a_similar_name_is_suggested_for_a_misspelt_one() {
         (&["vendor", "acme", "--revoke-every", "hunter2"], "--revoke-every"),
     ] {
         let ran = home.run(args);
-        let named = ran.err.starts_with(&format!("error: {option}"));
+        let named = ran.err.starts_with(&format!("bootseal: {option}"));
         assert!(ran.code == 2 && named && !ran.err.contains("hunter2"), "{args:?}: {ran:?}");
     }
     // A word without a similar name may be a misplaced secret, so it is not repeated.

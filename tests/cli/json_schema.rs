@@ -93,12 +93,16 @@ fn documents() -> Documents {
     documents.of(&home, "set", &with(&["set", "acme.token", "--generate"]));
     documents.of(&home, "rename", &with(&["rename", "acme.token", "acme.spare"]));
     documents.of(&home, "unset", &with(&["unset", "acme.spare"]));
+    home.ok(&with(&["set", "acme.one", "--plain", "1"]));
+    home.ok(&with(&["set", "acme.two", "--plain", "2"]));
+    documents.of(&home, "unset", &with(&["unset", "acme.one", "acme.two"]));
     for path in ["acme.password", "acme.user", "acme.list"] {
         documents.of(&home, "get", &[&["get", path][..], &one].concat());
     }
     home.write("raw", b"\xff\x00");
     home.ok(&with(&["set", "acme.raw", "--from-file", "raw"]));
     documents.of(&home, "get", &with(&["get", "acme.raw"]));
+    documents.of(&home, "get-several", &with(&["get", "acme.raw", "acme.user", "acme.list"]));
     std::fs::create_dir(home.at("bin")).unwrap();
     home.write("bin/pbcopy", "#!/bin/sh\ncat > /dev/null\n");
     std::fs::set_permissions(
@@ -139,6 +143,7 @@ fn documents() -> Documents {
     let other = Home::with_vault("a = 1\n");
     documents.of(&other, "vaults-forget", &["vaults", "forget", &other.vault_id(), "--yes"]);
     documents.of(&home, "list", &with(&["list"]));
+    documents.of(&home, "list", &with(&["list", "--values"]));
     documents.of(&home, "access-remove", &with(&["access", "remove", "bob", "--yes"]));
     documents.of(&home, "list", &with(&["list"]));
     documents.of(&home, "verify", &with(&["verify"]));

@@ -59,6 +59,7 @@ mod locks;
 mod login;
 mod long_lists;
 mod many_files;
+mod messages;
 mod numbers;
 mod output;
 #[cfg(unix)]
@@ -77,6 +78,7 @@ mod seal_formats;
 mod seal_rules;
 mod set;
 mod set_types;
+mod several_names;
 mod shells;
 mod sign;
 #[cfg(unix)]

@@ -58,8 +58,8 @@ fn the_changed_login_is_above_the_question_whatever_else_changed() {
         (0..300).map(|at| format!("u{at} = \"https://h{at}.example/\"\n")).collect();
     let named = format!("\"{}\" = 1\n", "n".repeat(1000));
     for (more, count) in [
-        (comments, "40 of 3000 other changes: 3000 comments. To see all: bootseal diff."),
-        (values, "of 3000 other changes: 3000 readable values. To see all: bootseal diff."),
+        (comments, "40 of 3000 other changes: 3000 comments. To see all: bootseal diff --all."),
+        (values, "of 3000 other changes: 3000 readable values. To see all: bootseal diff --all."),
         (huge, "(above: 1 readable value)"),
         (lines, "(above: 1 readable value)"),
         (wide, "(above: 1 readable value)"),
@@ -128,7 +128,7 @@ fn many_or_long_destinations_are_counted_in_the_question() {
     let Some(seen) = asked(&home, &SIGN, "Sign this? [y/N]") else { return };
     // A changed address comes before added ones.
     assert!(seen.contains("! acme.login.url: changed") && seen.contains("evil.example"), "{seen}");
-    let count = "of 10001 changes that decide where a secret goes are NOT shown. To see all: bootseal diff. Sign this?";
+    let count = "of 10001 changes that decide where a secret goes are NOT shown. To see all: bootseal diff --all. Sign this?";
     assert!(seen.contains(count), "{seen}");
 
     // One long value of the deciding part: its host is shown.

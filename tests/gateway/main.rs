@@ -7,6 +7,7 @@
 #[path = "../support/gateway.rs"]
 mod support;
 
+mod bounded_answers;
 mod calls;
 mod check_login;
 mod clients;
@@ -19,6 +20,8 @@ mod locks;
 mod memory;
 mod nginx_upstream;
 mod pages;
+mod places;
+mod slow_readers;
 mod status_page;
 mod systemd;
 mod which_file;

@@ -80,3 +80,32 @@ fn the_short_help_has_the_options_and_the_long_one_the_exit_codes() {
         assert!(long.contains("xit code") && !short.contains("Examples:"), "{long}");
     }
 }
+
+/// A full disk is an error with exit code 1, and a reader that has gone is none; neither is a panic.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_printed_to_a_full_disk_or_a_closed_pipe_ends_without_a_panic() {
+    for args in [
+        &["man"][..],
+        &["completions", "bash"],
+        &["completions", "zsh"],
+        &["completions", "fish"],
+        &["completions", "powershell"],
+        &["--help"],
+        &["-h"],
+        &["--version"],
+        &["healthy", "--help"],
+    ] {
+        let mut command = Command::new(program());
+        command.args(args).env_clear().stdin(Stdio::null());
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let ran = command.stdout(full).output().unwrap();
+        let said = text(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(1), "{args:?}: {said}");
+        assert!(said.contains("stdout: ") && !said.contains("panic"), "{args:?}: {said}");
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let ran = command.stdout(writer).output().unwrap();
+        assert_eq!((ran.status.code(), text(&ran.stderr).as_str()), (Some(0), ""), "{args:?}");
+    }
+}

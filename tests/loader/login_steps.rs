@@ -94,10 +94,10 @@ fn an_invalid_jwt_has_no_expiry_and_is_cheap_to_parse() {
     for (what, token) in [
         ("a thousand dots", ".".repeat(1_000)),
         (
-            "a mebibyte",
-            jwt(format!("{{\"exp\":4102444800,\"x\":\"{}\"}}", "x".repeat(1 << 20)).as_bytes()),
+            "as long as is allowed",
+            jwt(format!("{{\"exp\":4102444800,\"x\":\"{}\"}}", "x".repeat(48_000)).as_bytes()),
         ),
-        ("a mebibyte of dots", ".".repeat(1 << 20)),
+        ("as many dots as are allowed", ".".repeat(1 << 16)),
         ("deep", jwt(format!("{{\"x\":{deep},\"exp\":4102444800}}").as_bytes())),
         ("not UTF-8", jwt(b"{\"exp\":4102444800,\"x\":\"\xff\"}")),
         ("two of them", jwt(b"{\"exp\":4102444800,\"exp\":1}")),

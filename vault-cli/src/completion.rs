@@ -245,10 +245,10 @@ fn fill_arg(verb: &str, arg: Arg, names: &Names) -> Arg {
         words.iter().map(|word| (word.clone(), kind)).collect::<Vec<_>>()
     };
     match (verb, arg.get_id().as_str()) {
-        ("set" | "unset" | "get" | "propose", "path") | ("rename", "old" | "new") => {
+        ("set" | "propose", "path") | ("get", "paths") | ("rename", "old" | "new") => {
             arg.add(one_of(names.properties.clone()))
         }
-        ("list", "prefix") | ("exec" | "export", "only" | "prefix") => {
+        ("unset", "paths") | ("list", "prefix") | ("exec" | "export", "only" | "prefix") => {
             arg.add(one_of([all(&names.tables, "table"), names.properties.clone()].concat()))
         }
         ("add", "name") | ("remove", "names") | ("rename", "member") => {

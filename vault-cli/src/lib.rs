@@ -23,6 +23,7 @@
 #![forbid(unsafe_code)]
 
 mod run;
+mod usage;
 
 mod commands;
 

@@ -110,5 +110,7 @@ pub use disk::source::{open_source, other_encoding};
 
 // Errors and messages.
 pub use error::{Error, Kind, Result};
-pub use shown::{Shown, ShownPath, Typed, is_hidden, shell_path, shell_word};
+pub use shown::{
+    MOST_NAMES, Shown, ShownPath, Typed, and_more, is_hidden, shell_path, shell_word, some_names,
+};
 pub use text::nearest::near_names;

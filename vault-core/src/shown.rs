@@ -78,6 +78,39 @@ pub fn shell_path(path: &Path) -> String {
     shell_word(if text.starts_with('-') { format!("./{text}").into() } else { text })
 }
 
+/// The maximum number of names that one message shows.
+pub const MOST_NAMES: usize = 20;
+
+/// Names for a message, joined with commas. Of more than [`MOST_NAMES`], the rest is counted, so
+/// that no file can make a message long.
+///
+/// ```
+/// use bootseal_core::some_names;
+/// assert_eq!(some_names(["a", "b"]), "a, b");
+/// assert!(some_names(0..10_000).ends_with("18, 19, … and 9,980 more"));
+/// ```
+pub fn some_names<T: fmt::Display>(names: impl IntoIterator<Item = T>) -> String {
+    let mut names = names.into_iter();
+    let mut shown: Vec<String> =
+        names.by_ref().take(MOST_NAMES).map(|name| name.to_string()).collect();
+    shown.extend(and_more(names.count()));
+    shown.join(", ")
+}
+
+/// The end of a list that leaves out `count` names: `… and 9,980 more`. `None` if it leaves out
+/// none.
+///
+/// ```
+/// assert_eq!(bootseal_core::and_more(9980).as_deref(), Some("… and 9,980 more"));
+/// assert_eq!(bootseal_core::and_more(0), None);
+/// ```
+pub fn and_more(count: usize) -> Option<String> {
+    let digits = count.to_string();
+    let parts = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
+    let grouped = parts.collect::<Vec<_>>().join(",");
+    (count > 0).then(|| format!("… and {grouped} more"))
+}
+
 /// The first 80 characters of untrusted text, so that no file can make an error message long.
 pub(crate) struct Brief<'a>(pub(crate) &'a str);
 
@@ -166,6 +199,17 @@ mod tests {
             ("grün", "'grün'"),
         ] {
             assert_eq!(shell_word(text), expected);
+        }
+    }
+
+    #[test]
+    fn a_long_list_is_cut_and_counted() {
+        assert_eq!(some_names([""; 0]), "");
+        assert_eq!(some_names(0..2), "0, 1");
+        assert!(some_names(0..20).ends_with("18, 19"));
+        assert!(some_names(0..21).ends_with("18, 19, … and 1 more"));
+        for (count, shown) in [(999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(and_more(count), Some(format!("… and {shown} more")));
         }
     }
 

@@ -65,6 +65,19 @@ impl Error {
         }
     }
 
+    /// Whether this process or machine has no file descriptor or guarded memory left, so that the
+    /// other side is not at fault.
+    pub fn is_out_of_resources(&self) -> bool {
+        let out = |cause: &(dyn std::error::Error + 'static)| {
+            cause.downcast_ref::<io::Error>().is_some_and(is_out_of_descriptors)
+        };
+        match self {
+            Error::System(_) => true,
+            Error::Connect(error) => causes(&**error).any(out),
+            _ => false,
+        }
+    }
+
     /// Whether TLS itself failed, not the network below it. Every [`Error::Setup`] counts, even if
     /// the cause is the proxy.
     pub fn is_tls(&self) -> bool {
@@ -150,6 +163,18 @@ pub(crate) fn causes<'a>(
     std::iter::successors(Some(error), |error| error.source())
 }
 
+/// Whether the error says that the process or the machine has no file descriptor left.
+///
+/// ```
+/// let error = std::io::Error::other("any other error");
+/// assert!(!bootseal_wire::is_out_of_descriptors(&error));
+/// ```
+pub fn is_out_of_descriptors(error: &io::Error) -> bool {
+    // EMFILE and ENFILE, which have these numbers on every Unix; WSAEMFILE.
+    let codes: &[i32] = if cfg!(windows) { &[10024] } else { &[24, 23] };
+    error.raw_os_error().is_some_and(|code| codes.contains(&code))
+}
+
 fn caused_by_tls(error: &(dyn std::error::Error + 'static)) -> bool {
     causes(error).any(|cause| {
         // `source()` of an io::Error does not return the wrapped error.
@@ -173,5 +198,14 @@ mod tests {
         assert!(error.is_tls() && !error.is_timeout());
         assert!(Error::Timeout(Duration::from_secs(3)).is_timeout());
         assert!(!Error::NotAllowed("not there".into()).is_connect());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn missing_descriptors_are_recognised_inside_other_errors() {
+        let error = |code| Error::Connect(Box::new(io::Error::from_raw_os_error(code)));
+        assert!(error(24).is_out_of_resources() && error(23).is_out_of_resources());
+        assert!(!error(111).is_out_of_resources());
+        assert!(Error::System("no guarded memory".into()).is_out_of_resources());
     }
 }

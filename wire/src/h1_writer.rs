@@ -8,7 +8,7 @@
 //! many of the given bytes correspond to the written bytes. Bytes that may begin a placeholder are
 //! held until the next write.
 
-use crate::io::read_from_below;
+use crate::io::poll_read_piece;
 use crate::placeholder::{DIGITS, FIRST, LENGTH, PREFIX, Placeholders, number};
 use bootseal_memory::Exposed;
 use smallvec::SmallVec;
@@ -16,7 +16,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use tokio::io::AsyncWrite;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A stream that writes secrets instead of their placeholders.
 pub(crate) struct H1SecretWriter<T> {
@@ -309,7 +309,15 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for H1SecretWriter<T> {
     }
 }
 
-read_from_below!(H1SecretWriter);
+impl<T: AsyncRead + Unpin> AsyncRead for H1SecretWriter<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        poll_read_piece(Pin::new(&mut self.below), cx, into)
+    }
+}
 
 #[cfg(test)]
 mod tests;

@@ -67,7 +67,7 @@ pub use body::ArrivingBody;
 pub use client::{Again, OnResend, Options, SecretClient, SecretHeader};
 pub use connect::ConnectOptions;
 pub use endpoint::Endpoint;
-pub use error::{Boxed, Error, Result, chain};
+pub use error::{Boxed, Error, Result, chain, is_out_of_descriptors};
 pub use pool::connections::close_idle_connections;
 pub use resend::ResendReason;
 pub use upload_pace::{PacedBody, UploadPace};

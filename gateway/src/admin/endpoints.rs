@@ -59,6 +59,10 @@ impl Handler for Admin {
         let response = match (request.uri().path(), self.running.upgrade()) {
             (_, None) => text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
             ("/live", _) => text(StatusCode::OK, "live\n"),
+            ("/ready", Some(running)) if running.places().are_short() => text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "not ready: no place for another connection\n",
+            ),
             ("/ready", Some(running)) if running.is_ready() => text(StatusCode::OK, "ready\n"),
             ("/ready", _) => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
             ("/metrics", Some(running)) => {

@@ -42,6 +42,15 @@ pub(crate) fn render(running: &Running) -> String {
             escape(refused)
         );
     }
+    let (used, places) = running.places().in_use();
+    if running.places().are_short() {
+        let _ = writeln!(
+            page,
+            "<p class=\"warning\" role=\"alert\">No place for another connection: {used} of {places} are in use. Raise the limit on open files.</p>"
+        );
+    } else {
+        let _ = writeln!(page, "<p>Connections of callers: {used} of {places}.</p>");
+    }
     page.push_str("<section class=\"routes\">\n");
     for (active, status) in routes.iter().zip(&statuses) {
         route(&mut page, active, status);

@@ -1,6 +1,7 @@
 //! Streaming bodies in both directions: piece by piece, at the pace of the reader, with filtered
 //! trailers and a redacted token.
 
+use crate::framing::connection_state::ConnectionState;
 use crate::route::{ActiveRoute, InFlight};
 use crate::rules::redact::Redactor;
 use bytes::Bytes;
@@ -117,9 +118,22 @@ pub(crate) struct RelayedBody {
     pub(crate) _in_flight: InFlight,
     /// Trailers that follow bytes held back by the redactor.
     pub(crate) after: Option<Frame<Bytes>>,
+    /// The connection of a caller that uses HTTP/1.1. HTTP/2 has a window for each response.
+    pub(crate) paced: Option<Arc<ConnectionState>>,
 }
 
 impl RelayedBody {
+    /// Counts a piece for the pace of the caller. The piece is a part of a larger buffer, all of which
+    /// would stay in memory for as long as the caller does not read, so it is copied unless it
+    /// is the last one, or the caller reads.
+    fn for_caller(&self, piece: Bytes, last: bool) -> Bytes {
+        let flowing = self.paced.as_ref().is_some_and(|connection| {
+            connection.pace.add(piece.len());
+            connection.pace.is_flowing()
+        });
+        if last || flowing { piece } else { Bytes::copy_from_slice(&piece) }
+    }
+
     fn filtered(&self, mut frame: Frame<Bytes>) -> Frame<Bytes> {
         if let Some(trailers) = frame.trailers_mut() {
             self.route.headers.to_caller(trailers, false);
@@ -129,6 +143,9 @@ impl RelayedBody {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Some(connection) = &self.paced {
+            ready!(connection.pace.poll_ready(cx));
+        }
         if let Some(after) = self.after.take() {
             return Poll::Ready(Some(Ok(after)));
         }
@@ -155,7 +172,7 @@ impl RelayedBody {
             let last = self.body.is_end_stream();
             let piece = self.redactor.piece(piece, last);
             if !piece.is_empty() {
-                return Poll::Ready(Some(Ok(Frame::data(piece))));
+                return Poll::Ready(Some(Ok(Frame::data(self.for_caller(piece, last)))));
             }
         }
     }

@@ -9,6 +9,7 @@ use crate::rules::headers::{asks_for_upgrade, is_websocket};
 use crate::rules::problem::Problem;
 use crate::rules::redact::Redactor;
 use crate::rules::rewrite;
+use crate::upstream_slots::UpstreamSlots;
 use bootseal::Payload;
 use http::header::HOST;
 use http::request::Parts;
@@ -34,6 +35,7 @@ pub(crate) struct CallerInfo {
     /// this machine.
     pub(crate) loopback: bool,
     pub(crate) connection: Arc<ConnectionState>,
+    pub(crate) upstreams: Arc<UpstreamSlots>,
     /// Its sender is dropped when every connection must end.
     pub(crate) until: watch::Receiver<()>,
 }
@@ -94,12 +96,15 @@ async fn forward(
     }
     route.check.authorize(caller.peer, request.headers())?;
     let uri = route.target.uri(request.uri()).map_err(Problem::target)?;
-    let in_flight = InFlight::of(&route.stats, &caller.connection);
+    let upgrade = request.version() == Version::HTTP_11 && asks_for_upgrade(request.headers());
+    let multiplexed = route.is_multiplexed() && !upgrade;
+    let slot = caller.upstreams.take(multiplexed).ok_or_else(Problem::overloaded)?;
+    let in_flight = InFlight::of(&route.stats, &caller.connection, slot);
     let (host, authority) =
         (request.headers().get(HOST).cloned(), request.uri().authority().cloned());
-    let upgrade = request.version() == Version::HTTP_11 && asks_for_upgrade(request.headers());
     let upgraded = upgrade.then(|| hyper::upgrade::on(&mut *request));
     let client = if upgrade { &route.upgrade_client } else { &route.client };
+    let http2 = request.version() == Version::HTTP_2;
     let (parts, body) = request.into_parts();
     let (payload, upload_failure) = payload(route, body).await?;
     let (mut response, token) = client
@@ -112,6 +117,9 @@ async fn forward(
                 None => Problem::from_error(&error, || route.source.status().held_for),
             }
         })?;
+    if !upgrade {
+        route.set_multiplexed(response.version() == Version::HTTP_2);
+    }
     let theirs = (response.status() == StatusCode::SWITCHING_PROTOCOLS)
         .then(|| hyper::upgrade::on(&mut response));
     if theirs.is_some() && !(upgrade && is_websocket(response.headers())) {
@@ -136,6 +144,7 @@ async fn forward(
             route: route.clone(),
             _in_flight: in_flight,
             after: None,
+            paced: (!http2).then(|| caller.connection.clone()),
         })),
     };
     let mut response = Response::new(body);

@@ -1,16 +1,43 @@
-//! Connection state that the reader of a connection shares with the handler of its calls.
+//! Connection state that the reader of a connection shares with the handler of its calls and with
+//! the table of connection places.
 
+use crate::framing::write_pace::WritePace;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::Instant;
 
-/// Calls in flight, an agreed upgrade, and the reason for a refusal.
+/// Calls in flight, the last sign of life, an agreed upgrade, and the reason for a refusal.
 ///
-/// `Relaxed` is enough for all of them: each flag is independent and guards no other memory.
-#[derive(Debug, Default)]
+/// `Relaxed` is enough for all of them: each value is independent and guards no other memory.
+#[derive(Debug)]
 pub(crate) struct ConnectionState {
+    since: Instant,
+    /// The time of the last sign of life, in milliseconds since `since`.
+    heard: AtomicU64,
     in_flight: AtomicUsize,
+    /// Bytes of a response wait until the caller reads.
+    blocked: AtomicBool,
     opaque: AtomicBool,
     refused: OnceLock<&'static str>,
+    evicted: Notify,
+    pub(crate) pace: WritePace,
+}
+
+impl Default for ConnectionState {
+    fn default() -> ConnectionState {
+        ConnectionState {
+            since: Instant::now(),
+            heard: AtomicU64::new(0),
+            in_flight: AtomicUsize::new(0),
+            blocked: AtomicBool::new(false),
+            opaque: AtomicBool::new(false),
+            refused: OnceLock::new(),
+            evicted: Notify::new(),
+            pace: WritePace::default(),
+        }
+    }
 }
 
 impl ConnectionState {
@@ -21,11 +48,39 @@ impl ConnectionState {
 
     /// Counts a call that ends.
     pub(crate) fn end_call(&self) {
+        self.hear();
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 
     pub(crate) fn has_calls(&self) -> bool {
         self.in_flight.load(Ordering::Relaxed) > 0
+    }
+
+    /// Records a sign of life: bytes of the caller, or the end of a call.
+    pub(crate) fn hear(&self) {
+        let now = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.heard.store(now, Ordering::Relaxed);
+    }
+
+    /// Returns the time of the last sign of life, or of the beginning of the connection.
+    pub(crate) fn heard(&self) -> Instant {
+        self.since + Duration::from_millis(self.heard.load(Ordering::Relaxed))
+    }
+
+    /// Records whether bytes of a response wait until the caller reads.
+    pub(crate) fn set_blocked(&self, blocked: bool) {
+        if blocked {
+            self.pace.blocked();
+        }
+        if self.blocked.load(Ordering::Relaxed) != blocked {
+            self.blocked.store(blocked, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether nobody would miss the connection: no call is in flight, and no byte of a response
+    /// waits.
+    pub(crate) fn is_silent(&self) -> bool {
+        !self.has_calls() && !self.blocked.load(Ordering::Relaxed)
     }
 
     /// Marks the connection as upgraded: the bytes that follow are not HTTP.
@@ -45,5 +100,16 @@ impl ConnectionState {
     /// Returns why the connection was closed, if the gateway closed it.
     pub(crate) fn refused(&self) -> Option<&'static str> {
         self.refused.get().copied()
+    }
+
+    /// Closes the connection, whose place another one gets.
+    pub(crate) fn evict(&self, why: &'static str) {
+        self.refuse(why);
+        self.evicted.notify_one();
+    }
+
+    /// Waits until the connection must be closed.
+    pub(crate) async fn evicted(&self) {
+        self.evicted.notified().await;
     }
 }

@@ -4,3 +4,4 @@ pub(crate) mod connection_state;
 pub(crate) mod strict_stream;
 
 pub(crate) mod machine;
+pub(crate) mod write_pace;

@@ -21,6 +21,8 @@ const BREAK: &[u8] = b"\0\r\n\r\n";
 /// The time limits for a caller.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timeouts {
+    /// From the beginning of a connection to its first byte.
+    pub(crate) first_byte: Duration,
     /// From the first byte of a head to its last.
     pub(crate) head: Duration,
     /// Between two pieces of a body that the HTTP library waits for.
@@ -29,9 +31,18 @@ pub(crate) struct Timeouts {
     pub(crate) keep_alive: Duration,
 }
 
+impl Timeouts {
+    /// Those of the admin address, whose callers are probes.
+    pub(crate) fn of_admin() -> Timeouts {
+        let short = Duration::from_secs(5);
+        Timeouts { first_byte: short, head: short, body_idle: short, keep_alive: short }
+    }
+}
+
 impl Default for Timeouts {
     fn default() -> Timeouts {
         Timeouts {
+            first_byte: Duration::from_secs(60),
             head: Duration::from_secs(10),
             body_idle: Duration::from_secs(60),
             keep_alive: Duration::from_secs(600),
@@ -50,6 +61,8 @@ pub(crate) struct StrictStream<S> {
     /// Bytes were read since the timer was set.
     progress: bool,
     head_since: Option<Instant>,
+    /// No byte has come yet.
+    unused: bool,
     /// The part of [`BREAK`] that the library has not read yet.
     unread_break: &'static [u8],
 }
@@ -69,6 +82,7 @@ impl<S> StrictStream<S> {
             timer: None,
             progress: false,
             head_since: None,
+            unused: true,
             unread_break: &[],
         }
     }
@@ -82,6 +96,7 @@ impl<S> StrictStream<S> {
             _ if self.connection.is_upgraded() => return Poll::Pending,
             // The caller waits for a response, which may take hours.
             Phase::Idle if in_flight => return Poll::Pending,
+            Phase::Idle if self.unused => (self.timeouts.first_byte, Some("no first byte in time")),
             // For HTTP/2, it is only known whether a call is in flight.
             Phase::Idle | Phase::Opaque => (self.timeouts.keep_alive, None),
             Phase::Head => (self.timeouts.head, Some("head not completed in time")),
@@ -150,7 +165,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for StrictStream<S> {
             Poll::Pending => return self.poll_timeout(cx),
         }
         let this = &mut *self;
-        this.progress = true;
+        (this.progress, this.unused) = (true, false);
+        this.connection.hear();
         if this.framing.phase() == Phase::Opaque {
             return Poll::Ready(Ok(()));
         }
@@ -175,14 +191,16 @@ impl<S: AsyncRead + Unpin> AsyncRead for StrictStream<S> {
     }
 }
 
-/// Plain delegation: responses to the caller are not framed here.
+/// Responses to the caller are not framed here; it is only noted whether they wait for the caller.
 impl<S: AsyncWrite + Unpin> AsyncWrite for StrictStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.connection.set_blocked(written.is_pending());
+        written
     }
 
     fn poll_write_vectored(
@@ -190,7 +208,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for StrictStream<S> {
         cx: &mut Context<'_>,
         bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bytes)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
+        self.connection.set_blocked(written.is_pending());
+        written
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -198,7 +218,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for StrictStream<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        if flushed.is_ready() {
+            self.connection.pace.flushed();
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -291,24 +315,36 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_idle_connection_is_closed_in_http_2_too() {
-        for first in [&b""[..], PREFACE] {
-            let (mut caller, mut strict, connection) = pair(Timeouts::default());
-            caller.write_all(first).await.unwrap();
-            let mut bytes = [0; 100];
-            if !first.is_empty() {
-                assert_eq!(strict.read(&mut bytes).await.unwrap(), first.len());
-                connection.begin_call();
-                let hours =
-                    tokio::time::timeout(Duration::from_secs(7200), strict.read(&mut bytes)).await;
-                assert!(hours.is_err(), "a response may take hours");
-                connection.end_call();
-            }
+    async fn a_connection_without_a_first_byte_is_closed_soon() {
+        for (timeouts, limit) in [(Timeouts::default(), 60), (Timeouts::of_admin(), 5)] {
+            let (_caller, mut strict, connection) = pair(timeouts);
             let start = Instant::now();
-            assert_eq!(strict.read(&mut bytes).await.unwrap(), 0);
-            assert!(start.elapsed().as_secs() <= 600, "{:?}", start.elapsed());
-            assert_eq!(connection.refused(), None);
+            assert!(strict.read(&mut [0; 100]).await.is_err());
+            assert_eq!(start.elapsed().as_secs(), limit);
+            assert_eq!(connection.refused(), Some("no first byte in time"));
         }
+        let (mut caller, mut strict, connection) = pair(Timeouts::of_admin());
+        caller.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        assert!(strict.read(&mut [0; 100]).await.unwrap() > 0);
+        let start = Instant::now();
+        assert_eq!(strict.read(&mut [0; 100]).await.unwrap(), 0);
+        assert_eq!((start.elapsed().as_secs(), connection.refused()), (5, None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_connection_is_closed_in_http_2_too() {
+        let (mut caller, mut strict, connection) = pair(Timeouts::default());
+        caller.write_all(PREFACE).await.unwrap();
+        let mut bytes = [0; 100];
+        assert_eq!(strict.read(&mut bytes).await.unwrap(), PREFACE.len());
+        connection.begin_call();
+        let hours = tokio::time::timeout(Duration::from_secs(7200), strict.read(&mut bytes)).await;
+        assert!(hours.is_err(), "a response may take hours");
+        connection.end_call();
+        let start = Instant::now();
+        assert_eq!(strict.read(&mut bytes).await.unwrap(), 0);
+        assert!(start.elapsed().as_secs() <= 600, "{:?}", start.elapsed());
+        assert_eq!(connection.refused(), None);
     }
 
     #[tokio::test(start_paused = true)]

@@ -26,7 +26,7 @@ pub(crate) enum CallerCheck {
 /// The other end of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Peer {
-    Tcp,
+    Tcp(IpAddr),
     /// The user id at the other end, if the system reports it.
     Unix(Option<u32>),
 }
@@ -181,6 +181,10 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    fn peer() -> Peer {
+        Peer::Tcp([127, 0, 0, 1].into())
+    }
+
     fn map(pairs: &[(&str, &str)]) -> HeaderMap {
         pairs
             .iter()
@@ -210,14 +214,14 @@ mod tests {
             (&basic, "Basic ***", false),
         ] {
             assert_eq!(
-                check.authorize(Peer::Tcp, &map(&[("authorization", value)])).is_ok(),
+                check.authorize(peer(), &map(&[("authorization", value)])).is_ok(),
                 lets,
                 "{value}"
             );
         }
         let twice = map(&[("authorization", "Bearer k3y"), ("authorization", "Bearer other")]);
-        assert_eq!(bearer.authorize(Peer::Tcp, &twice).unwrap_err().status, 403);
-        assert!(bearer.authorize(Peer::Tcp, &HeaderMap::new()).is_err());
+        assert_eq!(bearer.authorize(peer(), &twice).unwrap_err().status, 403);
+        assert!(bearer.authorize(peer(), &HeaderMap::new()).is_err());
     }
 
     #[test]
@@ -227,7 +231,7 @@ mod tests {
             (Peer::Unix(Some(1001)), true),
             (Peer::Unix(Some(1)), false),
             (Peer::Unix(None), false),
-            (Peer::Tcp, false),
+            (peer(), false),
         ] {
             assert_eq!(check.authorize(peer, &HeaderMap::new()).is_ok(), lets, "{peer:?}");
         }

@@ -6,3 +6,4 @@ pub(crate) mod problem;
 pub(crate) mod redact;
 pub(crate) mod rewrite;
 pub(crate) mod target;
+pub(crate) mod token_search;

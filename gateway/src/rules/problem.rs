@@ -11,6 +11,12 @@ use std::time::Duration;
 /// The header that only the gateway's own responses carry.
 pub(crate) const ERROR: HeaderName = HeaderName::from_static("x-bootseal-error");
 
+/// The name of the error if this process has no place or descriptor left.
+pub(crate) const NO_RESOURCES: &str = "overloaded";
+
+/// The response to a connection that gets no place, sent before its request is read.
+pub(crate) const OVERLOADED: &str = "HTTP/1.1 503 Service Unavailable\r\nx-bootseal-error: overloaded\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+
 /// An error response of the gateway itself.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
@@ -74,7 +80,7 @@ impl Problem {
             path = serde_json::Value::from(path)
         );
         Problem::new(StatusCode::NOT_FOUND, "no-route", "No such route", text)
-            .help(format!("The prefixes of its routes: {}", prefixes.join(", ")))
+            .help(format!("The prefixes of its routes: {}", bootseal_core::some_names(prefixes)))
     }
 
     pub(crate) fn caller(what: &str) -> Problem {
@@ -101,6 +107,20 @@ impl Problem {
         )
     }
 
+    /// A call for whose upstream no connection may be made, because too many are in use.
+    pub(crate) fn overloaded() -> Problem {
+        let text = "As many calls are in flight as the limit on open files allows.";
+        let mut problem = Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            NO_RESOURCES,
+            "The gateway has no place for another call",
+            text,
+        )
+        .help("Raise the limit on open files of the gateway: `ulimit -n` in a shell, LimitNOFILE= in a systemd unit.");
+        problem.retry_after = Some(Duration::from_secs(1));
+        problem
+    }
+
     pub(crate) fn unexpected_upgrade() -> Problem {
         let text = "The upstream answered 101 (Switching Protocols) to a call that did not ask for a WebSocket.";
         Problem::new(
@@ -115,6 +135,11 @@ impl Problem {
     /// error of a caller that only waited for a failed login.
     pub(crate) fn from_error(error: &Error, held: impl FnOnce() -> Option<Duration>) -> Problem {
         let (status, name, title) = match error.kind() {
+            _ if error.is_out_of_resources() => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                NO_RESOURCES,
+                "The gateway has no descriptor or locked memory left",
+            ),
             Kind::LoginRefused => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "login-refused",

@@ -3,6 +3,7 @@
 //! Each occurrence is replaced by stars of the same length, so no length header changes: in header
 //! values, in bodies as they stream through, and in what the upstream sends over a WebSocket.
 
+use crate::rules::token_search::{Search, find};
 use bootseal::Token;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue};
@@ -18,25 +19,22 @@ const MIN_TOKEN: usize = 8;
 /// last bytes happen to be a prefix of the token.
 const MIN_HELD: usize = 16;
 
-/// Up to this many bytes the simple search of [`find`] is faster than `memmem`.
-const SHORT: usize = 8 * 1024;
-
 /// The size of one read from an upgraded connection, in bytes.
 const READ: usize = 8 * 1024;
 
-/// Redacts one token in one response.
+/// Redacts one token in one response. The work is linear in the length of the response, however it
+/// is cut into pieces.
 pub(crate) struct Redactor {
     token: Token,
-    /// The last bytes of the body so far, redacted: one less than the length of the token, which is
-    /// the most that an occurrence can have before the next piece.
-    tail: BytesMut,
-    /// The number of bytes at the end of `tail` that were not passed on yet.
+    search: Search,
+    /// The number of bytes at the end of the body so far that were not passed on yet. They are the
+    /// last of the `search.matched` bytes, so they need not be stored.
     held: usize,
 }
 
 impl Redactor {
     pub(crate) fn of(token: Token) -> Redactor {
-        Redactor { token, tail: BytesMut::new(), held: 0 }
+        Redactor { token, search: Search::default(), held: 0 }
     }
 
     /// Redacts the values of headers or trailers.
@@ -60,37 +58,35 @@ impl Redactor {
     /// result lacks the bytes that are held back now, and begins with those that were held back
     /// before.
     pub(crate) fn piece(&mut self, piece: Bytes, last: bool) -> Bytes {
-        let Redactor { token, tail, held } = self;
+        let Redactor { token, search, held } = self;
         token.expose(|token| {
-            if token.len() < MIN_TOKEN || tail.is_empty() && last && find(&piece, token).is_none() {
+            if token.len() < MIN_TOKEN || piece.is_empty() {
                 return piece;
             }
-            // An occurrence is within the piece, or across its border with `tail`.
-            let border = token.len() - 1;
-            let mut around = tail.clone();
-            around.extend_from_slice(&piece[..border.min(piece.len())]);
-            let clean = find(&around, token).is_none() && find(&piece, token).is_none();
-            // The bytes of `tail` up to here were already passed on.
-            let sent = tail.len() - *held;
-            if clean && *held == 0 && piece.len() >= border {
-                // The usual case: only the tail is copied.
-                *tail = BytesMut::from(&piece[piece.len() - border..]);
-                *held = to_hold(tail, token, last);
-                return piece.slice(..piece.len() - *held);
-            }
-            // Everything else is joined and redacted in place. Stars of the same length keep the
-            // offsets of `sent` and `held` valid.
-            let mut whole = std::mem::take(tail);
-            whole.extend_from_slice(&piece);
-            if !clean {
-                star(&mut whole, token);
-            }
-            *tail = BytesMut::from(&whole[whole.len() - border.min(whole.len())..]);
+            let before = search.matched;
+            let mut ends = Vec::new();
+            search.read(&piece, token, last, |end| ends.push(end));
+            let was_held = std::mem::replace(held, 0);
             // Bytes that were already sent cannot be held back.
-            *held = to_hold(tail, token, last).min(whole.len() - sent);
-            // Held bytes stay in `tail`; bytes that were sent before are not sent again.
-            whole.truncate(whole.len() - *held);
-            whole.split_off(sent).freeze()
+            let unsent = was_held + piece.len();
+            if !last && search.matched >= MIN_HELD.min(token.len() / 2) {
+                *held = search.matched.min(unsent);
+            }
+            if was_held == 0 && ends.is_empty() {
+                // The usual case: nothing is copied.
+                return piece.slice(..unsent - *held);
+            }
+            let sent = unsent - *held;
+            let mut out = BytesMut::with_capacity(sent);
+            let from_held = was_held.min(sent);
+            let first = before - was_held;
+            out.extend_from_slice(&token[first..first + from_held]);
+            out.extend_from_slice(&piece[..sent - from_held]);
+            for end in ends {
+                let end = was_held + end;
+                out[end.saturating_sub(token.len())..end].fill(STAR);
+            }
+            out.freeze()
         })
     }
 
@@ -122,23 +118,11 @@ impl Redactor {
 
     /// Returns the bytes that were held back, at the end of a body.
     pub(crate) fn rest(&mut self) -> Option<Bytes> {
-        let held = std::mem::take(&mut self.held);
-        (held > 0).then(|| self.tail.split_off(self.tail.len() - held).freeze())
+        let (held, matched) = (std::mem::take(&mut self.held), self.search.matched);
+        let rest =
+            || self.token.expose(|token| Bytes::copy_from_slice(&token[matched - held..matched]));
+        (held > 0).then(rest)
     }
-}
-
-/// Finds the token. Most pieces are short and do not contain it: for those, a search for its rarest
-/// byte is faster than preparing `memmem`, whose advantage is that it stays linear for any input.
-fn find(bytes: &[u8], token: &[u8]) -> Option<usize> {
-    if bytes.len() > SHORT {
-        return memmem::find(bytes, token);
-    }
-    // Upper-case letters are rare in JSON and HTML; E, T and Z occur in numbers and dates.
-    let rare = |byte: &u8| byte.is_ascii_uppercase() && !b"ETZ".contains(byte);
-    let at = token.iter().position(rare).unwrap_or(0);
-    let byte = *token.get(at)?;
-    let begins = memchr::memchr_iter(byte, bytes).filter_map(|found| found.checked_sub(at));
-    begins.into_iter().find(|begin| bytes[*begin..].starts_with(token))
 }
 
 fn star(bytes: &mut [u8], token: &[u8]) {
@@ -148,15 +132,6 @@ fn star(bytes: &mut [u8], token: &[u8]) {
         bytes[start..end].fill(STAR);
         from = end;
     }
-}
-
-/// Returns the length of the longest prefix of the token with which `end` ends, or 0 if that is
-/// short enough to occur by chance.
-fn to_hold(end: &[u8], token: &[u8], last: bool) -> usize {
-    let Some(first) = token.first().filter(|_| !last) else { return 0 };
-    let begins = |at: &usize| token.starts_with(&end[*at..]);
-    let length = memchr::memchr_iter(*first, end).find(begins).map_or(0, |at| end.len() - at);
-    if length >= MIN_HELD.min(token.len() / 2) { length } else { 0 }
 }
 
 #[cfg(test)]
@@ -233,7 +208,50 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_body_in_pieces_of_one_byte_takes_linear_work() {
+        let text = format!("{}b", "a".repeat(16 * 1024));
+        // Each prefix of the token is followed by a byte that does not continue it.
+        for length in [1, 2, 9, 17, 1000, text.len() - 1] {
+            let mut redactor = Redactor::of(token(&text));
+            let body = format!("{}c", &text[..length]).repeat(40_000 / (length + 1));
+            let mut passed = 0;
+            for byte in body.bytes() {
+                passed += redactor.piece(Bytes::copy_from_slice(&[byte]), false).len();
+            }
+            assert_eq!(passed as u64 + redactor.held(), body.len() as u64);
+            assert!(redactor.search.steps() <= 4 * body.len(), "{}", redactor.search.steps());
+        }
+    }
+
     proptest! {
+        #[test]
+        fn a_token_that_overlaps_itself_is_redacted_however_the_body_is_cut(
+            token_text in "[ab]{8,60}",
+            texts in prop::collection::vec("[ab]{0,70}", 1..6),
+            cuts in prop::collection::vec(1usize..90, 1..30),
+        ) {
+            let whole = texts.join(&token_text).into_bytes();
+            let mut pieces = Vec::new();
+            let mut rest = &whole[..];
+            for cut in cuts {
+                let (piece, after) = rest.split_at(cut.min(rest.len()));
+                pieces.push(piece);
+                rest = after;
+            }
+            pieces.push(rest);
+            let out = through(&mut Redactor::of(token(&token_text)), &pieces, false).concat();
+            let mut expected = whole.clone();
+            star(&mut expected, token_text.as_bytes());
+            prop_assert_eq!(out.len(), whole.len());
+            let mut run = 0;
+            for (at, byte) in out.iter().enumerate() {
+                run = if expected[at] == *byte { 0 } else { run + 1 };
+                prop_assert!(*byte == whole[at] || expected[at] == *byte);
+                prop_assert!(run < MIN_HELD, "{} bytes of it", run);
+            }
+        }
+
         #[test]
         fn only_the_token_is_redacted_however_the_body_is_cut(
             texts in prop::collection::vec("[eyJ0b2]{0,40}|.{0,8}", 1..5),

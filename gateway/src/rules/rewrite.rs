@@ -1,11 +1,18 @@
 //! Link rewriting: links and cookies of a response that name the upstream name the route instead,
 //! so that a client that follows them comes back through the gateway.
+//!
+//! The vendor chooses these headers, so the work is linear in their length, and the response grows
+//! by at most [`MAX_GROWTH`].
 
 use crate::rules::headers::has_any;
 use crate::rules::target::Target;
 use http::header::{CONTENT_LOCATION, LINK, LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use url::Url;
+
+/// The number of bytes by which the `Link` headers of one response may grow. Links beyond that stay
+/// as they are; a page with a hundred links needs less.
+const MAX_GROWTH: usize = 16 * 1024;
 
 /// Whether a response has links or cookies at all.
 pub(crate) fn has_links(headers: &HeaderMap) -> bool {
@@ -16,14 +23,15 @@ pub(crate) fn has_links(headers: &HeaderMap) -> bool {
 /// `http://127.0.0.1:9301`. `requested` is the URL of the call, the base of relative links.
 pub(crate) fn rewrite(target: &Target, origin: &str, requested: &Uri, headers: &mut HeaderMap) {
     for name in [LOCATION, CONTENT_LOCATION] {
-        if let Some(value) = headers.get(&name)
-            && let Some(link) =
-                value.to_str().ok().and_then(|link| through_route(target, origin, requested, link))
+        if let Some(value) = headers.get(&name).and_then(|value| value.to_str().ok())
+            && let Ok(base) = Url::parse(&requested.to_string())
+            && let Some(link) = through_route(target, origin, &base, value)
         {
             insert(headers, name, &link);
         }
     }
-    rewrite_each(headers, LINK, |value| link_header(target, origin, requested, value));
+    let mut growth = MAX_GROWTH;
+    rewrite_each(headers, LINK, |value| Some(link_header(target, origin, &mut growth, value)));
     rewrite_each(headers, SET_COOKIE, |value| Some(cookie(target, value)));
 }
 
@@ -36,7 +44,7 @@ fn insert(headers: &mut HeaderMap, name: HeaderName, text: &str) {
 fn rewrite_each(
     headers: &mut HeaderMap,
     name: HeaderName,
-    change: impl Fn(&str) -> Option<String>,
+    mut change: impl FnMut(&str) -> Option<String>,
 ) {
     if !headers.contains_key(&name) {
         return;
@@ -45,7 +53,7 @@ fn rewrite_each(
         .get_all(&name)
         .iter()
         .map(|value| {
-            let text = value.to_str().ok().and_then(&change);
+            let text = value.to_str().ok().and_then(&mut change);
             text.and_then(|text| HeaderValue::from_str(&text).ok()).unwrap_or_else(|| value.clone())
         })
         .collect();
@@ -56,9 +64,9 @@ fn rewrite_each(
 }
 
 /// Returns a link as it leads through the route; `None` if it leads to another origin, or to a path
-/// that the route does not reach.
-fn through_route(target: &Target, origin: &str, requested: &Uri, link: &str) -> Option<String> {
-    let to = Url::parse(&requested.to_string()).ok()?.join(link).ok()?;
+/// that the route does not reach. A relative link is relative to `base`.
+fn through_route(target: &Target, origin: &str, base: &Url, link: &str) -> Option<String> {
+    let to = base.join(link).ok()?;
     if to.origin() != target.url().origin() {
         return None;
     }
@@ -76,25 +84,41 @@ fn through_route(target: &Target, origin: &str, requested: &Uri, link: &str) -> 
 }
 
 /// Rewrites the targets of a `Link` header (RFC 8288), by which clients follow the pages of a list.
-fn link_header(target: &Target, origin: &str, requested: &Uri, value: &str) -> Option<String> {
+/// Only a target with a host or an absolute path can lead past the route; a relative one is correct
+/// at the gateway as it is. `growth` is the number of bytes by which the response may still grow.
+fn link_header(target: &Target, origin: &str, growth: &mut usize, value: &str) -> String {
     let mut text = String::with_capacity(value.len());
     let mut rest = value;
     while let Some((before, after)) = rest.split_once('<') {
-        let (link, after) = after.split_once('>')?;
+        let Some((link, after)) = after.split_once('>') else { break };
         text.push_str(before);
         text.push('<');
-        text.push_str(through_route(target, origin, requested, link).as_deref().unwrap_or(link));
+        let names_origin = link.starts_with('/') || has_scheme(link);
+        let changed = Some(link)
+            .filter(|_| names_origin && *growth > 0)
+            .and_then(|link| through_route(target, origin, target.url(), link))
+            .filter(|changed| changed.len().saturating_sub(link.len()) <= *growth);
+        if let Some(changed) = &changed {
+            *growth -= changed.len().saturating_sub(link.len());
+        }
+        text.push_str(changed.as_deref().unwrap_or(link));
         text.push('>');
         rest = after;
     }
     text.push_str(rest);
-    Some(text)
+    text
+}
+
+/// Whether a link begins with a scheme and a host.
+fn has_scheme(link: &str) -> bool {
+    let scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    link.split_once("://").is_some_and(|(name, _)| name.bytes().all(scheme))
 }
 
 /// Turns a cookie of the upstream into one of the route: without the upstream's domain, with a path
 /// below the prefix, and without `Secure`, because the route is plain HTTP (RFC 6265 §5.2). Cookies
 /// that no browser accepts without `Secure`, or with another path, keep them (RFC 6265bis §4.1.3,
-/// §5.7).
+/// §5.7). Of several paths, only the last is kept: it is the one that counts (RFC 6265 §5.3).
 fn cookie(target: &Target, value: &str) -> String {
     let host = target.url().host_str().unwrap_or_default();
     let mut parts = value.split(';');
@@ -108,7 +132,14 @@ fn cookie(target: &Target, value: &str) -> String {
     });
     let host_only = starts_with("__Host-");
     let secure = host_only || starts_with("__Secure-") || to_any_site;
+    let mut paths = value.split(';').skip(1).filter(|part| is_path(part)).count();
     for part in parts {
+        if is_path(part) {
+            paths -= 1;
+            if paths > 0 {
+                continue;
+            }
+        }
         let (name, rest) = part.split_once('=').unwrap_or((part, ""));
         let (name, rest) = (name.trim(), rest.trim());
         if name.eq_ignore_ascii_case("secure") && !secure {
@@ -135,6 +166,11 @@ fn cookie(target: &Target, value: &str) -> String {
         text.push_str(part);
     }
     text
+}
+
+/// Whether this attribute of a cookie is its path.
+fn is_path(part: &str) -> bool {
+    part.split('=').next().is_some_and(|name| name.trim().eq_ignore_ascii_case("path"))
 }
 
 /// Returns the path at the gateway for a cookie with this `path` at the upstream; `None` if the
@@ -214,6 +250,28 @@ mod tests {
             rewritten(LINK, "<https://a.example/base", "https://a.example/base", ""),
             "<https://a.example/base"
         );
+        // Relative targets are correct at the gateway as they are.
+        let relative = "<?page=2>; rel=next, <8>, <>, <#top>, <base/x>, <9?u=https://a.example/>";
+        assert_eq!(rewritten(LINK, relative, "https://a.example/base", "/acme"), relative);
+    }
+
+    #[test]
+    fn a_response_grows_by_no_more_than_the_limit() {
+        let prefix = format!("/{}", "p".repeat(200));
+        for link in ["<>,", "</>,", "<https://a.example/>,", "<?>,", "<//a.example/x>,", "<"] {
+            let value = link.repeat(200_000 / link.len());
+            let target = Target::of(&"https://a.example".parse().unwrap(), &prefix).unwrap();
+            let requested = format!("https://a.example/{}", "x".repeat(16_000)).parse().unwrap();
+            let mut headers = HeaderMap::new();
+            headers.append(LINK, value.parse().unwrap());
+            headers.append(LINK, value.parse().unwrap());
+            rewrite(&target, "http://127.0.0.1:9301", &requested, &mut headers);
+            let after: usize = headers.get_all(LINK).iter().map(HeaderValue::len).sum();
+            assert!(after <= 2 * value.len() + MAX_GROWTH, "{link}: {after}");
+            let cookie = format!("id=1{}", "; Path=/".repeat(20_000));
+            let cookie = rewritten(SET_COOKIE, &cookie, "https://a.example", &prefix);
+            assert_eq!(cookie, format!("id=1; Path={prefix}"));
+        }
     }
 
     #[test]
@@ -235,6 +293,8 @@ mod tests {
             ("/acme", "__Secure-id=1; Path=/base/x; Secure", "__Secure-id=1; Path=/acme/x; Secure"),
             ("", "id=1; Domain=b.example", "id=1; Domain=b.example"),
             ("", "id=a=b", "id=a=b"),
+            ("/acme", "id=1; Path=/x; path = /base/y; Secure", "id=1; Path=/acme/y"),
+            ("/acme", "id=1; Path=/base; Path=/other", "id=1; Path=/other"),
         ] {
             assert_eq!(
                 rewritten(SET_COOKIE, value, "https://a.example/base", prefix),

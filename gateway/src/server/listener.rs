@@ -8,27 +8,39 @@ use crate::framing::machine::Limits;
 use crate::framing::strict_stream::{StrictStream, Timeouts};
 use crate::route::{ActiveRoute, LOG_INTERVAL};
 use crate::rules::callers::Peer;
+use crate::rules::problem::{ERROR, NO_RESOURCES, OVERLOADED};
+use crate::server::places::{ListenId, NoPlace, Place, Places};
 use crate::startup::sockets::Socket;
+use crate::upstream_slots::UpstreamSlots;
 use arc_swap::ArcSwap;
 use bootseal_core::Listen;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use std::convert::Infallible;
-use std::io;
+use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
+
+/// The number of bytes that the kernel takes beyond those that the caller's own buffer has room for.
+/// A caller that does not read holds no more than this, and one that reads is not slowed down.
+#[cfg(unix)]
+const UNSENT: u32 = 64 * 1024;
 
 /// The pause after a failed accept, for example when the process has no descriptor left.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+/// The longest time after which the listener looks for a place again.
+const PLACE_RETRY: Duration = Duration::from_millis(100);
 /// Concurrent streams of one HTTP/2 connection.
 const MAX_STREAMS: u32 = 256;
+/// The number of bytes of a response that wait for the caller in HTTP/2, per call.
+const SEND_BUFFER: usize = 16 * 1024;
 /// Bytes of a head, as in the strict framing of HTTP/1.1.
 const MAX_HEAD: usize = 32 * 1024;
 
@@ -66,6 +78,9 @@ impl Listener {
         match socket {
             Socket::Tcp(socket) => {
                 socket.set_nonblocking(true)?;
+                // Connections inherit it.
+                #[cfg(target_os = "linux")]
+                socket2::SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT)?;
                 tokio::net::TcpListener::from_std(socket).map(Listener::Tcp)
             }
             #[cfg(unix)]
@@ -91,13 +106,47 @@ enum Accepted {
     Unix(tokio::net::UnixStream),
 }
 
+impl Accepted {
+    fn peer(&self) -> io::Result<Peer> {
+        Ok(match self {
+            Accepted::Tcp(stream) => Peer::Tcp(stream.peer_addr()?.ip()),
+            #[cfg(unix)]
+            Accepted::Unix(stream) => {
+                Peer::Unix(stream.peer_cred().ok().map(|credentials| credentials.uid()))
+            }
+        })
+    }
+
+    /// Answers that there is no place, as far as that is possible at once, and closes the
+    /// connection.
+    fn refuse(self) {
+        let _ = match self {
+            Accepted::Tcp(stream) => {
+                stream.into_std().and_then(|mut stream| stream.write(OVERLOADED.as_bytes()))
+            }
+            #[cfg(unix)]
+            Accepted::Unix(stream) => {
+                stream.into_std().and_then(|mut stream| stream.write(OVERLOADED.as_bytes()))
+            }
+        };
+    }
+}
+
+/// What the connections of an address share.
+#[derive(Clone)]
+pub(crate) struct Serving {
+    pub(crate) places: Arc<Places>,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) upstreams: Arc<UpstreamSlots>,
+}
+
 /// Serves one socket until `closing` contains a drain time; calls in flight and upgraded
-/// connections then have that long to end. `slots` has one permit for each connection.
+/// connections then have that long to end.
 pub(crate) async fn serve<H: Handler>(
     listen: Listen,
     socket: Socket,
     handler: Arc<H>,
-    slots: Arc<Semaphore>,
+    serving: Serving,
     mut closing: watch::Receiver<Option<Duration>>,
 ) {
     let listener = match Listener::of(socket) {
@@ -108,6 +157,8 @@ pub(crate) async fn serve<H: Handler>(
     // Every connection, upgraded or not, holds a receiver: `ended.closed()` waits for all of them,
     // and dropping `ended` ends the upgraded ones.
     let (ended, until) = watch::channel(());
+    let places = serving.places.clone();
+    let listen_id = places.add_listen();
     let mut server = Server {
         handler,
         builder: builder(),
@@ -115,19 +166,23 @@ pub(crate) async fn serve<H: Handler>(
         loopback,
         until,
         connections: JoinSet::new(),
+        listen: listen_id,
+        serving,
+        shortage: Shortage { listen: listen.clone(), logged: None },
     };
-    let mut slots_logged = None;
     let drain = loop {
-        let permit = tokio::select! {
-            drain = close_requested(&mut closing) => break drain,
-            permit = acquire_slot(&slots, &listen, &mut slots_logged) => permit,
-        };
         tokio::select! {
             drain = close_requested(&mut closing) => break drain,
             accepted = listener.accept() => {
-                if let Err(error) = accepted.and_then(|accepted| server.accepted(accepted, permit)) {
-                    tracing::warn!(%listen, %error, "a connection could not be accepted");
-                    tokio::time::sleep(ACCEPT_RETRY).await;
+                let placed = async {
+                    if let Err(error) = server.accepted(accepted).await {
+                        tracing::warn!(%listen, %error, "a connection could not be accepted");
+                        tokio::time::sleep(ACCEPT_RETRY).await;
+                    }
+                };
+                tokio::select! {
+                    drain = close_requested(&mut closing) => break drain,
+                    () = placed => {}
                 }
             }
             // Frees the memory of connections that ended.
@@ -135,6 +190,7 @@ pub(crate) async fn serve<H: Handler>(
         }
     };
     drop(listener);
+    places.remove_listen(listen_id);
     #[cfg(unix)]
     if let Listen::Unix(path) = &listen {
         let _ = std::fs::remove_file(path);
@@ -151,23 +207,19 @@ pub(crate) async fn serve<H: Handler>(
     }
 }
 
-/// Waits for a free connection slot. `logged` is the time of the last log line about missing slots.
-async fn acquire_slot(
-    slots: &Arc<Semaphore>,
-    listen: &Listen,
-    logged: &mut Option<Instant>,
-) -> Option<OwnedSemaphorePermit> {
-    match slots.clone().try_acquire_owned() {
-        Ok(permit) => return Some(permit),
-        Err(TryAcquireError::Closed) => return None,
-        Err(TryAcquireError::NoPermits)
-            if logged.is_some_and(|last| last.elapsed() < LOG_INTERVAL) => {}
-        Err(TryAcquireError::NoPermits) => {
-            *logged = Some(Instant::now());
-            tracing::warn!(%listen, "all connection slots are in use, and new connections wait; the number of slots follows from the limit on open files (ulimit -n, LimitNOFILE=)");
+/// The log lines about missing places of one address.
+struct Shortage {
+    listen: Listen,
+    logged: Option<Instant>,
+}
+
+impl Shortage {
+    fn log(&mut self, why: &'static str) {
+        if self.logged.is_none_or(|last| last.elapsed() >= LOG_INTERVAL) {
+            self.logged = Some(Instant::now());
+            tracing::warn!(listen = %self.listen, why, "a connection gets no place; the number of places follows from the limit on open files (ulimit -n, LimitNOFILE=)");
         }
     }
-    slots.clone().acquire_owned().await.ok()
 }
 
 /// Waits until the address must be closed, and returns the time that calls in flight have to end.
@@ -185,15 +237,17 @@ fn builder() -> Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         // The strict stream has the time limits; hyper's would need a timer for each call.
         .header_read_timeout(None)
-        .max_buf_size(MAX_HEAD * 2);
+        // Also the number of bytes of a response that wait for the caller; it must be larger than a
+        // head.
+        .max_buf_size(MAX_HEAD + 1024);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(MAX_HEAD as u32)
-        .initial_stream_window_size(256 * 1024)
-        .initial_connection_window_size(1024 * 1024)
-        .max_send_buf_size(256 * 1024);
+        .initial_stream_window_size(64 * 1024)
+        .initial_connection_window_size(256 * 1024)
+        .max_send_buf_size(SEND_BUFFER);
     builder
 }
 
@@ -204,53 +258,94 @@ struct Server<H> {
     loopback: bool,
     until: watch::Receiver<()>,
     connections: JoinSet<()>,
+    listen: ListenId,
+    serving: Serving,
+    shortage: Shortage,
 }
 
 impl<H: Handler> Server<H> {
-    fn accepted(
-        &mut self,
-        accepted: Accepted,
-        permit: Option<OwnedSemaphorePermit>,
-    ) -> io::Result<()> {
+    /// Serves an accepted connection once there is a place for it.
+    async fn accepted(&mut self, accepted: io::Result<Accepted>) -> io::Result<()> {
+        let accepted = accepted.inspect_err(|error| {
+            if bootseal::is_out_of_descriptors(error) {
+                self.serving.places.evict();
+            }
+        })?;
+        let peer = accepted.peer()?;
+        let state = Arc::new(ConnectionState::default());
+        let place = loop {
+            match self.serving.places.take(self.listen, peer, &state) {
+                Ok(place) => break place,
+                Err(NoPlace::PeerFull) => {
+                    self.refused(NoPlace::PeerFull);
+                    accepted.refuse();
+                    return Ok(());
+                }
+                Err(NoPlace::Full) => {
+                    self.shortage.log(NoPlace::Full.why());
+                    self.serving.places.freed(PLACE_RETRY).await;
+                }
+            }
+        };
         match accepted {
             Accepted::Tcp(stream) => {
                 stream.set_nodelay(true)?;
-                self.connection(stream, Peer::Tcp, permit);
+                self.connection(stream, peer, state, place);
             }
             #[cfg(unix)]
             Accepted::Unix(stream) => {
-                let uid = stream.peer_cred().ok().map(|credentials| credentials.uid());
-                self.connection(stream, Peer::Unix(uid), permit);
+                socket2::SockRef::from(&stream).set_send_buffer_size(UNSENT as usize)?;
+                self.connection(stream, peer, state, place);
             }
         }
         Ok(())
     }
 
-    fn connection<S>(&mut self, stream: S, peer: Peer, permit: Option<OwnedSemaphorePermit>)
+    fn refused(&mut self, why: NoPlace) {
+        metrics::counter!("bootseal_gateway_refused_connections_total", "why" => why.why())
+            .increment(1);
+        self.shortage.log(why.why());
+    }
+
+    fn connection<S>(&mut self, stream: S, peer: Peer, state: Arc<ConnectionState>, place: Place)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let state = Arc::new(ConnectionState::default());
         let caller = Arc::new(CallerInfo {
             peer,
             loopback: self.loopback,
             connection: state.clone(),
+            upstreams: self.serving.upstreams.clone(),
             until: self.until.clone(),
         });
         let stream =
-            StrictStream::new(stream, Limits::default(), Timeouts::default(), state.clone());
-        let handler = self.handler.clone();
+            StrictStream::new(stream, Limits::default(), self.serving.timeouts, state.clone());
+        let (handler, places) = (self.handler.clone(), self.serving.places.clone());
         let service = service_fn(move |request: Request<Incoming>| {
-            let (handler, caller) = (handler.clone(), caller.clone());
+            let (handler, caller, places) = (handler.clone(), caller.clone(), places.clone());
             // Boxed once: unboxed it would be copied into each future on the way.
             let request = Box::new(request);
-            async move { Ok::<_, Infallible>(handler.handle(caller, request).await) }
+            async move {
+                let connection = caller.connection.clone();
+                let response = handler.handle(caller, request).await;
+                if is_out_of_descriptors(&response) {
+                    // The descriptor of a silent caller, which is not this one, serves a call.
+                    connection.begin_call();
+                    places.evict();
+                    connection.end_call();
+                }
+                Ok::<_, Infallible>(response)
+            }
         });
         let connection = self.builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
         let connection = self.graceful.watch(connection.into_owned());
         self.connections.spawn(async move {
-            let _permit = permit;
-            if let Err(error) = connection.await {
+            let _place = place;
+            let ended = tokio::select! {
+                ended = connection => ended,
+                () = state.evicted() => Ok(()),
+            };
+            if let Err(error) = ended {
                 // At debug level: callers may disconnect at any time.
                 tracing::debug!(%error, "a connection ended");
             }
@@ -264,4 +359,10 @@ impl<H: Handler> Server<H> {
             }
         });
     }
+}
+
+/// Whether a call failed because the process has no descriptor left.
+fn is_out_of_descriptors(response: &Response<ToCaller>) -> bool {
+    response.status() == StatusCode::SERVICE_UNAVAILABLE
+        && response.headers().get(ERROR).is_some_and(|error| error == NO_RESOURCES)
 }

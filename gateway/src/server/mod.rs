@@ -5,3 +5,4 @@ pub(crate) mod table;
 
 pub(crate) mod addresses;
 pub(crate) mod listener;
+pub(crate) mod places;

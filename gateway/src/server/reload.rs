@@ -86,7 +86,7 @@ fn reload(
                     tracing::info!(
                         generation = after,
                         before,
-                        changed = names.join(", "),
+                        changed = bootseal_core::some_names(&names),
                         "reloaded"
                     )
                 }

@@ -1,8 +1,11 @@
 //! The routing table: the routes in force, the addresses that serve them, and their replacement.
 
+use crate::framing::strict_stream::Timeouts;
 use crate::route::ActiveRoute;
 use crate::server::addresses::Addresses;
-use crate::server::listener::{self, Handler, Routes};
+use crate::server::listener::{self, Handler, Routes, Serving};
+use crate::server::places::Places;
+use crate::upstream_slots::UpstreamSlots;
 use arc_swap::ArcSwap;
 use bootseal::{Result, Secrets};
 use bootseal_core::Listen;
@@ -10,11 +13,10 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// Connections of the admin address. They have their own slots, so that the gateway can still be
-/// probed when callers have taken every other slot.
+/// Connections of the admin address.
 const ADMIN_CONNECTIONS: usize = 32;
 /// Time for requests in flight on the admin address when the gateway stops.
 const ADMIN_DRAIN: Duration = Duration::from_millis(100);
@@ -23,7 +25,8 @@ const ADMIN_DRAIN: Duration = Duration::from_millis(100);
 pub(crate) struct Running {
     pub(crate) vault: Secrets,
     addresses: Arc<Addresses>,
-    connection_slots: Arc<Semaphore>,
+    callers: Serving,
+    admin: Serving,
     served: Mutex<Served>,
     stopping: AtomicBool,
     disk: Mutex<DiskState>,
@@ -56,16 +59,32 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Running {
-    /// `connections` is the limit on concurrent connections of callers.
+    /// `connections` is the limit on concurrent connections of callers, and on those to upstreams.
     pub(crate) fn new(
         vault: Secrets,
         addresses: Arc<Addresses>,
         connections: usize,
+        timeouts: Timeouts,
     ) -> Arc<Running> {
+        metrics::gauge!("bootseal_gateway_connections_limit").set(connections as f64);
+        // One peer gets half of the places, so that it cannot keep all others out.
+        let callers = Serving {
+            places: Places::new(connections, connections.div_ceil(2)),
+            timeouts,
+            upstreams: UpstreamSlots::new(connections),
+        };
+        // The admin address has places of its own, so that the gateway can be probed when callers
+        // have taken all others.
+        let admin = Serving {
+            places: Places::new(ADMIN_CONNECTIONS, usize::MAX),
+            timeouts: Timeouts::of_admin(),
+            upstreams: UpstreamSlots::new(0),
+        };
         Arc::new(Running {
             vault,
             addresses,
-            connection_slots: Arc::new(Semaphore::new(connections)),
+            callers,
+            admin,
             served: Mutex::default(),
             stopping: AtomicBool::new(false),
             disk: Mutex::default(),
@@ -95,11 +114,10 @@ impl Running {
                 Some((former, _)) => former.0.store(Arc::new(routes)),
                 None => {
                     let names: Vec<&str> = routes.iter().map(|route| route.name.as_str()).collect();
-                    tracing::info!(%listen, routes = names.join(", "), "listening");
+                    tracing::info!(%listen, routes = bootseal_core::some_names(names), "listening");
                     let routes = Arc::new(Routes(ArcSwap::from_pointee(routes)));
-                    if let Some(address) =
-                        self.serve(&listen, routes.clone(), self.connection_slots.clone())
-                    {
+                    let serving = self.callers.clone();
+                    if let Some(address) = self.serve(&listen, routes.clone(), serving) {
                         served.routes.insert(listen, (routes, address));
                     }
                 }
@@ -121,8 +139,7 @@ impl Running {
         let mut served = lock(&self.served);
         if let Some(listen) = gateway.admin.filter(|_| served.admin.is_none()) {
             tracing::info!(%listen, "admin: /live, /ready, /metrics, /");
-            let slots = Arc::new(Semaphore::new(ADMIN_CONNECTIONS));
-            let address = self.serve(&listen, handler, slots);
+            let address = self.serve(&listen, handler, self.admin.clone());
             served.admin = address.map(|address| (listen, address));
         }
         Ok(())
@@ -132,7 +149,7 @@ impl Running {
         &self,
         listen: &Listen,
         handler: Arc<H>,
-        slots: Arc<Semaphore>,
+        serving: Serving,
     ) -> Option<ServedAddress> {
         // Opened when the file was vetted.
         let Some(socket) = self.addresses.take(listen) else {
@@ -140,7 +157,7 @@ impl Running {
             return None;
         };
         let (close, closing) = watch::channel(None);
-        let task = tokio::spawn(listener::serve(listen.clone(), socket, handler, slots, closing));
+        let task = tokio::spawn(listener::serve(listen.clone(), socket, handler, serving, closing));
         Some(ServedAddress { close, task })
     }
 
@@ -158,6 +175,11 @@ impl Running {
         let all = served.routes.values().all(|(_, address)| !address.task.is_finished())
             && !served.routes.is_empty();
         all && !self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// The places for callers.
+    pub(crate) fn places(&self) -> &Places {
+        &self.callers.places
     }
 
     pub(crate) fn disk(&self) -> DiskState {

@@ -5,6 +5,7 @@ use crate::call::outgoing::Outgoing;
 use crate::error::{Error, Result};
 use crate::login::clock::Moment;
 use crate::login::expiry::Lifetime;
+use crate::login::outcome::MAX_TOKEN;
 use crate::login::parse::cookie;
 use crate::login::response::evidence;
 use crate::login::transport::LoginResponse;
@@ -277,6 +278,7 @@ fn newer(
         _ => None,
     };
     found.filter(|value| {
-        !value.is_empty() && !value.expose(|value| value.iter().any(u8::is_ascii_control))
+        (1..=MAX_TOKEN).contains(&value.len())
+            && !value.expose(|value| value.iter().any(u8::is_ascii_control))
     })
 }

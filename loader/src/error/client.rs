@@ -20,14 +20,22 @@ impl Error {
     fn unanswered(text: String, connect: bool, timeout: bool) -> Error {
         let error = bootseal_core::Error::new(Kind::Io, text);
         let unanswered = Some(Unanswered { connect, timeout });
-        Error(Arc::new(Facts { error, status: None, retry_after: None, unanswered }))
+        let facts = Facts::from(error);
+        Error(Arc::new(Facts { unanswered, ..facts }))
+    }
+
+    /// Marks the error as one of this process, which has no descriptor or guarded memory left.
+    pub(crate) fn out_of_resources(self) -> Error {
+        let facts = Arc::unwrap_or_clone(self.0);
+        Error(Arc::new(Facts { out_of_resources: true, ..facts }))
     }
 }
 
 impl From<bootseal_wire::Error> for Error {
     fn from(error: bootseal_wire::Error) -> Error {
         use bootseal_wire::Error as Wire;
-        match error {
+        let out_of_resources = error.is_out_of_resources();
+        let error = match error {
             // Our own check of the host failed, so the error is already an error of this crate.
             Wire::NotAllowed(own) => own
                 .downcast()
@@ -40,7 +48,8 @@ impl From<bootseal_wire::Error> for Error {
                 unanswered.is_connect(),
                 unanswered.is_timeout(),
             ),
-        }
+        };
+        if out_of_resources { error.out_of_resources() } else { error }
     }
 }
 

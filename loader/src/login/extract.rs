@@ -6,45 +6,64 @@ use crate::login::account::Values;
 use crate::login::expiry::{ExpiryFrom, FieldValue};
 use crate::login::parse::cookie;
 use crate::login::parse::date::{date, iso8601};
-use crate::login::parse::json::{Found, find, places};
+use crate::login::parse::json::{FindError, Found, find, places};
 use crate::login::transport::LoginResponse;
 use bootseal_core::{Call, Field, ResponsePlace, Secret, Test, Unit, When};
 use std::time::Duration;
 
+/// The reason why a place cannot be read, in words that contain no part of the response.
+#[derive(Debug)]
+pub(crate) enum Unreadable {
+    /// The response is not what the profile describes.
+    Response(String),
+    /// There is no guarded memory for the value.
+    NoMemory(String),
+}
+
+impl From<bootseal_memory::MemoryError> for Unreadable {
+    fn from(error: bootseal_memory::MemoryError) -> Unreadable {
+        Unreadable::NoMemory(error.to_string())
+    }
+}
+
 /// Returns the value at a place in the response, or `None` if there is no value.
 ///
 /// # Errors
-/// Fails if the place cannot be read, with a message that contains no part of the response.
+/// Fails if the place cannot be read.
 pub(crate) fn extract(
     place: &ResponsePlace,
     response: &LoginResponse,
     unix_time: Duration,
-) -> Result<Option<Found>, String> {
-    let text = |secret: Result<Secret, bootseal_memory::MemoryError>| {
-        secret.map(|secret| Some(Found::Text(secret))).map_err(|error| error.to_string())
+) -> Result<Option<Found>, Unreadable> {
+    let text =
+        |secret: Result<Secret, bootseal_memory::MemoryError>| Ok(Some(Found::Text(secret?)));
+    let in_body = |pointer: &str, otherwise: &dyn Fn() -> String| {
+        response.body.expose(|body| find(body, pointer)).map_err(|error| match error {
+            FindError::NotJson => Unreadable::Response(otherwise()),
+            FindError::NoMemory => {
+                Unreadable::NoMemory("no guarded memory for a value of the response".into())
+            }
+        })
     };
     match place {
-        ResponsePlace::Json(pointer) => response
-            .body
-            .expose(|body| find(body, pointer))
-            .map_err(|_| format!("its body is not JSON{}", content_type(response))),
+        ResponsePlace::Json(pointer) => {
+            in_body(pointer, &|| format!("its body is not JSON{}", content_type(response)))
+        }
         ResponsePlace::Header(name) => match response.headers.get(name.as_str()) {
             Some(value) => text(Secret::copy_of(value.as_bytes())),
             None => Ok(None),
         },
         ResponsePlace::Cookie(name) => {
-            let cookie = cookie::named(&response.headers, name, unix_time.as_secs_f64())
-                .map_err(|error| error.to_string())?;
+            let cookie = cookie::named(&response.headers, name, unix_time.as_secs_f64())?;
             Ok(cookie.map(|cookie| Found::Text(cookie.value)))
         }
         ResponsePlace::Body => {
             text(response.body.expose(|body| Secret::copy_of(body.trim_ascii())))
         }
-        ResponsePlace::BodyJsonString => response
-            .body
-            .expose(|body| find(body, ""))
-            .map_err(|_| "its body is not one JSON string".into()),
-        _ => Err("this version does not support the place that the profile names".into()),
+        ResponsePlace::BodyJsonString => in_body("", &|| "its body is not one JSON string".into()),
+        _ => Err(Unreadable::Response(
+            "this version does not support the place that the profile names".into(),
+        )),
     }
 }
 
@@ -54,7 +73,7 @@ pub(crate) fn captured(
     call: &Call,
     response: &LoginResponse,
     unix_time: Duration,
-) -> Result<Values, String> {
+) -> Result<Values, Unreadable> {
     let mut values = Values::new();
     for capture in &call.capture {
         let found = match extract(&capture.place, response, unix_time) {

@@ -69,7 +69,10 @@ async fn send(request: LoginRequest) -> Result<LoginResponse, TransportError> {
 }
 
 async fn read(response: http::Response<ArrivingBody>) -> Result<LoginResponse, TransportError> {
-    let no_memory = |error: bootseal_memory::MemoryError| TransportError::Broken(error.to_string());
+    let no_memory = |error: bootseal_memory::MemoryError| TransportError::OutOfResources {
+        why: error.to_string(),
+        sent: true,
+    };
     let (parts, mut stream) = response.into_parts();
     let mut body = SecretBuf::with_capacity(4096).map_err(no_memory)?;
     while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut stream).poll_frame(cx)).await {
@@ -88,6 +91,9 @@ impl From<bootseal_wire::Error> for TransportError {
         use bootseal_wire::Error as Wire;
         let text = error.to_string();
         match error {
+            error if error.is_out_of_resources() => {
+                TransportError::OutOfResources { why: text, sent: false }
+            }
             error if error.is_tls() => TransportError::Tls(text),
             Wire::Connect(_) | Wire::NotAllowed(_) => TransportError::Connect(text),
             Wire::Timeout(_) => TransportError::Timeout,

@@ -7,6 +7,13 @@ use http::HeaderName;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
+/// The maximum length of a token in bytes. Each call carries the token, and a proxy searches each
+/// response for it, so its length multiplies the cost of every call.
+pub(crate) const MAX_TOKEN: usize = 64 * 1024;
+
+/// The maximum length of all headers of a call that contain the token or captured values.
+pub(crate) const MAX_CALL_HEADERS: usize = 128 * 1024;
+
 /// The result of one login.
 #[derive(Debug)]
 pub(crate) enum Outcome {
@@ -38,6 +45,11 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
+    /// A failure of this process, before any byte was sent.
+    pub(crate) fn out_of_resources(text: impl Into<String>) -> Failure {
+        Failure { class: Class::OutOfResources { unsent: true }, ..Failure::down(text) }
+    }
+
     /// A failure without a response from the vendor.
     pub(crate) fn down(text: impl Into<String>) -> Failure {
         Failure {
@@ -61,6 +73,11 @@ pub(crate) enum Class {
         unsent: bool,
     },
     Tls,
+    /// This process has no file descriptor or guarded memory left; `unsent` if no byte was sent.
+    /// The vendor and the credentials are not at fault.
+    OutOfResources {
+        unsent: bool,
+    },
     /// The response is not what the profile describes.
     Protocol,
     /// The response claims success but contains no token.
@@ -75,6 +92,7 @@ impl Class {
             Class::Throttled => Kind::LoginThrottled,
             Class::Down { .. } => Kind::LoginDown,
             Class::Tls => Kind::LoginTls,
+            Class::OutOfResources { .. } => Kind::Io,
             Class::Protocol | Class::NoToken | Class::Redirect => Kind::LoginProtocol,
         }
     }

@@ -8,14 +8,16 @@ use crate::error::Error;
 use crate::login::account::{Account, CredentialSlot, Values};
 use crate::login::clock::Clock;
 use crate::login::extract::captured;
-use crate::login::outcome::{Class, Failure, Fresh, Outcome, RefusalHints, failed};
+use crate::login::outcome::{
+    Class, Failure, Fresh, MAX_CALL_HEADERS, Outcome, RefusalHints, failed,
+};
 use crate::login::parse::cookie::{self, Cookie};
 use crate::login::request::call_headers;
-use crate::login::response::{check_status, interpret};
+use crate::login::response::{check_status, interpret, unreadable};
 use crate::login::totp;
 use crate::login::transport::{LoginRequest, LoginResponse, Transport, TransportError};
 use crate::sync::{AtomicU64, Ordering};
-use bootseal_core::{Body, Call};
+use bootseal_core::{Body, Call, Kind};
 use std::time::Duration;
 
 /// The journal of a running login, which a restart reads so that it does not repeat a step.
@@ -209,10 +211,8 @@ impl Login<'_> {
             },
         )?;
         let unix_time = self.clock.unix_time();
-        let kept = captured(before, &response, unix_time).map_err(|why| {
-            let text = format!("answered the request before the login, but {why}");
-            failed(Class::Protocol, Some(response.status), text)
-        })?;
+        let kept = captured(before, &response, unix_time)
+            .map_err(|why| unreadable(why, response.status, "the request before the login"))?;
         let cookies = cookie::set_by(&response.headers, unix_time.as_secs_f64());
         Ok((kept, cookies.map_err(|error| cannot(&error.into()))?))
     }
@@ -220,13 +220,28 @@ impl Login<'_> {
     /// The token with all captured values, if they are valid in the headers of a call.
     fn complete(&self, mut fresh: Fresh, kept: Values) -> Outcome {
         match call_headers(self.account, &fresh.secret, &kept) {
+            Ok(headers)
+                if headers.iter().map(|(_, value)| value.len()).sum::<usize>()
+                    > MAX_CALL_HEADERS =>
+            {
+                let text = format!(
+                    "answered {} to the login, but the headers that carry its values are longer than {} KiB, the limit",
+                    fresh.status,
+                    MAX_CALL_HEADERS / 1024
+                );
+                failed(Class::Protocol, Some(fresh.status), text)
+            }
             Ok(headers) => {
                 (fresh.captured, fresh.headers) = (kept, headers);
                 Outcome::Token(fresh)
             }
             Err(error) => {
                 let text = format!("answered {} to the login, but {error}", fresh.status);
-                failed(Class::Protocol, Some(fresh.status), text)
+                let class = match error.kind() {
+                    Kind::Io => Class::OutOfResources { unsent: false },
+                    _ => Class::Protocol,
+                };
+                failed(class, Some(fresh.status), text)
             }
         }
     }
@@ -264,5 +279,9 @@ fn carries_values(call: &Call) -> bool {
 }
 
 fn cannot(error: &Error) -> Outcome {
+    if error.kind() == Kind::Io {
+        // Filling in a template needs nothing of the system but guarded memory.
+        return Outcome::Failed(Failure::out_of_resources(format!("was not contacted: {error}")));
+    }
     failed(Class::Protocol, None, format!("was not contacted: {error}"))
 }

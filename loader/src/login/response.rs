@@ -5,9 +5,9 @@ mod tests;
 
 use crate::login::expiry::{Evidence, Lifetime};
 use crate::login::extract::{
-    alternatives, captured, describe, extract, field_value, matches, server_now,
+    Unreadable, alternatives, captured, describe, extract, field_value, matches, server_now,
 };
-use crate::login::outcome::{Class, Failure, Fresh, Outcome, failed};
+use crate::login::outcome::{Class, Failure, Fresh, MAX_TOKEN, Outcome, failed};
 use crate::login::parse::date::{date, http_date};
 use crate::login::parse::json::{Found, find};
 use crate::login::parse::jwt;
@@ -102,6 +102,13 @@ fn without_response(profile: &Profile, error: TransportError) -> Failure {
             class: Class::Tls,
             ..Failure::down(format!("offers no trustworthy connection: {why}"))
         },
+        TransportError::OutOfResources { why, sent } => {
+            let what = if sent { "sent a response that was lost" } else { "was not contacted" };
+            Failure {
+                class: Class::OutOfResources { unsent: !sent },
+                ..Failure::down(format!("{what}: {why}"))
+            }
+        }
         TransportError::Timeout => {
             Failure::down(format!("did not respond within {:?}", profile.login_timeout))
         }
@@ -173,16 +180,23 @@ fn token(profile: &Profile, call: &Call, response: &LoginResponse, unix_time: Du
                 "there is nothing {place}, where the profile expects the token{alternatives}"
             ));
         }
-        Err(why) => return missing(&why),
+        Err(why) => return unreadable(why, status, "the login"),
     };
     if secret.is_empty()
         || secret.expose(|bytes| bytes.iter().any(|byte| *byte < b' ' || *byte == 0x7F))
     {
         return missing("the token is empty, or contains control characters");
     }
+    if secret.len() > MAX_TOKEN {
+        let text = format!(
+            "answered {status} to the login, but the token {place} is longer than {} KiB, the limit",
+            MAX_TOKEN / 1024
+        );
+        return failed(Class::Protocol, Some(status), text);
+    }
     let captured = match captured(call, response, unix_time) {
         Ok(captured) => captured,
-        Err(why) => return missing(&why),
+        Err(why) => return unreadable(why, status, "the login"),
     };
     let server_date = date(&response.headers);
     Outcome::Token(Fresh {
@@ -193,6 +207,16 @@ fn token(profile: &Profile, call: &Call, response: &LoginResponse, unix_time: Du
         headers: Vec::new(),
         clock_skew: server_date.map(|date| date - unix_time.as_secs_f64()),
     })
+}
+
+/// A response to `what` of which a value cannot be read.
+pub(crate) fn unreadable(why: Unreadable, status: u16, what: &str) -> Outcome {
+    let (class, why) = match why {
+        Unreadable::Response(why) if what == "the login" => (Class::NoToken, why),
+        Unreadable::Response(why) => (Class::Protocol, why),
+        Unreadable::NoMemory(why) => (Class::OutOfResources { unsent: false }, why),
+    };
+    failed(class, Some(status), format!("answered {status} to {what}, but {why}"))
 }
 
 /// The parts of the response that determine the lifetime of `token`.

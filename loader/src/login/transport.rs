@@ -76,7 +76,8 @@ impl std::fmt::Debug for LoginResponse {
 }
 
 /// The reason why there was no response. The login fails with
-/// [`Kind::LoginTls`](crate::Kind::LoginTls) after [`TransportError::Tls`], otherwise with
+/// [`Kind::LoginTls`](crate::Kind::LoginTls) after [`TransportError::Tls`], with
+/// [`Kind::Io`](crate::Kind::Io) after [`TransportError::OutOfResources`], otherwise with
 /// [`Kind::LoginDown`](crate::Kind::LoginDown).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -87,6 +88,14 @@ pub enum TransportError {
     Tls(String),
     /// No response arrived in time.
     Timeout,
+    /// This process has no file descriptor or guarded memory left. `sent` is true if the request may
+    /// have reached the vendor.
+    OutOfResources {
+        /// The limit that was reached.
+        why: String,
+        /// Whether the request may have been sent.
+        sent: bool,
+    },
     /// The connection broke, or the response was larger than 1 MiB.
     Broken(String),
 }

@@ -40,7 +40,9 @@ impl Core {
         let (event, backoff) =
             if *reason == BackoffReason::Refused { ("refused", 2) } else { ("login failed", 1) };
         tracing::warn!(target: "bootseal", profile = %self.table(), class = failure.class.kind().as_str(), status = failure.status, "{event}: {}", failure.text);
-        metrics::backoff(&self.table(), backoff);
+        if !matches!(failure.class, Class::OutOfResources { .. }) {
+            metrics::backoff(&self.table(), backoff);
+        }
     }
 
     fn error(&self, failure: &Failure, reason: BackoffReason) -> Error {
@@ -62,6 +64,9 @@ impl Core {
                 "The next attempt is made automatically. Check that the vendor is up and reachable from here."
                     .into()
             }
+            Class::OutOfResources { .. } => {
+                "This process or machine has reached a limit of its own, such as that on open files (ulimit -n, LimitNOFILE=) or on locked memory (ulimit -l, LimitMEMLOCK=). The login does not count as an attempt.".into()
+            }
             Class::Tls => format!(
                 "Check that {origin} is the right address. Add a private certificate authority to the profile: [{table}.login] ca = \"\"\"…\"\"\""
             ),
@@ -69,7 +74,10 @@ impl Core {
                 "The profile [{table}.login] does not match the response. Show the response: bootseal login {word}"
             ),
         };
-        let error = Error::new(failure.class.kind(), text).with_status(failure.status);
+        let mut error = Error::new(failure.class.kind(), text).with_status(failure.status);
+        if matches!(failure.class, Class::OutOfResources { .. }) {
+            error = error.out_of_resources();
+        }
         let paused = if reason == BackoffReason::Refused && failure.class == Class::NoToken {
             " After three such responses in a row, logins pause for a while, because a wrong password can cause them."
         } else {

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::login::account::Account;
 use crate::login::clock::Moment;
 use crate::login::expiry::{ExpiryFrom, Lifetime};
-use crate::login::outcome::{Class, Failure, Fresh, Outcome};
+use crate::login::outcome::{Failure, Fresh, Outcome};
 use crate::login::procedure::Login;
 use crate::sync::{Ordering, Runtime, Thread, run_and_erase};
 use crate::token::core::{Core, StateGuard};
@@ -61,7 +61,7 @@ impl LoginRun {
             let _under_way =
                 history.as_ref().map(|history| history.begin(made_with.sent.unix_time));
             let outcome = match &runtime {
-                Err(error) => Outcome::Failed(Failure::down(format!(
+                Err(error) => Outcome::Failed(Failure::out_of_resources(format!(
                     "was not contacted: cannot start an async runtime: {error}"
                 ))),
                 Ok(runtime) => runtime.block_on(async {
@@ -218,11 +218,8 @@ impl Core {
                 Ok(flight)
             }
             Err(error) => {
-                let failure = Failure {
-                    class: Class::Down { unsent: true },
-                    ..Failure::down(format!("was not contacted: cannot start a thread: {error}"))
-                };
-                Err(self.fail(locked, None, failure))
+                let text = format!("was not contacted: cannot start a thread: {error}");
+                Err(self.fail(locked, None, Failure::out_of_resources(text)))
             }
         }
     }

@@ -1,10 +1,11 @@
-//! Two sides of a merge that one id was handed over to: two writers removed a member each, or a former
-//! writer made one of the handovers. No file can follow both.
+//! Two sides of a merge whose vault id was handed over twice, to a different id on each side. Either
+//! two writers removed a member each, or a former writer made one of the handovers. No file can
+//! follow both.
 
 use crate::ui::failure::{Failure, Result};
 use bootseal_core::{Access, Kind, SealedFile, VaultId, VerifiedFile};
 
-/// Two signed sides, and the newest id that both were handed over from.
+/// Two signed sides, and the newest former id that both have.
 pub(crate) struct TwoHandovers {
     pub(crate) ours: VerifiedFile,
     pub(crate) theirs: VerifiedFile,
@@ -24,7 +25,7 @@ impl TwoHandovers {
         (!is_one_line).then_some(TwoHandovers { ours, theirs, from })
     }
 
-    /// Refuses two texts that one id was handed over to.
+    /// Refuses two texts whose vault id was handed over twice.
     ///
     /// # Errors
     /// [`Kind::WrongVault`].
@@ -44,7 +45,7 @@ impl TwoHandovers {
     }
 }
 
-/// The commands that make the removals of one side again on the other side, which is kept.
+/// The command that repeats the removals of `other` on `kept`, the side to continue with.
 pub(crate) fn again(kept: &VerifiedFile, other: &VerifiedFile) -> String {
     let is_gone =
         |member: &&Access| other.access().iter().all(|access| access.recipient != member.recipient);

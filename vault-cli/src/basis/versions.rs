@@ -17,8 +17,8 @@ use std::path::Path;
 pub(crate) struct Versions(Vec<Version>);
 
 impl Versions {
-    /// The versions under the pins, or under the known vault of `path`. Without both, the versions of
-    /// the same vault as the first one.
+    /// The versions that the pins accept or, if there are no pins, the known vault of `path`. If no
+    /// vault is known either, the versions of the same vault as the first version.
     ///
     /// # Errors
     /// [`Kind::WrongVault`] if the vault was handed over to two different ids.
@@ -73,8 +73,8 @@ impl Versions {
         self.0.iter().any(|one| one.signed == *signed)
     }
 
-    /// Reads the newest version that verifies under the pins and, without any, under the known
-    /// vaults.
+    /// Reads the newest version that verifies under the pins, and that the known vaults do not
+    /// refuse.
     ///
     /// # Errors
     /// The errors of git.
@@ -166,10 +166,10 @@ fn line_of(first: &SignedVersion, mut found: Vec<Version>) -> Vec<Version> {
     newest_first(found)
 }
 
-/// Sorts the versions of one line. A version of a former id counts as older, whatever its numbers,
-/// because a former writer can raise them. A version of an earlier epoch counts as older too, because
-/// a branch can raise its generation. Of equal generations, the first one is newer: git lists the
-/// newest first.
+/// Sorts the versions of one lineage. A version of a former id counts as older, whatever its
+/// numbers, because a former writer can raise them. A version of an earlier epoch counts as older
+/// too, because a branch can raise its generation. Of equal generations, the first one is newer:
+/// git lists the newest first.
 fn newest_first(mut found: Vec<Version>) -> Vec<Version> {
     let dead = handed_over(&found);
     found.sort_by_key(|version| {

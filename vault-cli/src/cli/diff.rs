@@ -16,4 +16,7 @@ pub(crate) struct Diff {
     /// Also print the sealed values that changed, in the clear
     #[arg(long, conflicts_with = "names")]
     pub(crate) reveal: bool,
+    /// Print every change, not only the first 20 of each kind
+    #[arg(long)]
+    pub(crate) all: bool,
 }

@@ -6,7 +6,7 @@ use clap::Args;
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/edit.txt").trim_end())]
 pub(crate) struct Edit {
-    /// Accept new readable values against the rules in seal.names
+    /// Accept new readable values that the rules in seal.names would seal
     #[arg(long)]
     pub(crate) allow_plain: bool,
 }

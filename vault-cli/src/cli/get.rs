@@ -3,12 +3,13 @@
 use clap::Args;
 use std::path::PathBuf;
 
-/// Print one value
+/// Print one value, or several
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/get.txt").trim_end())]
 pub(crate) struct Get {
-    /// The property as a TOML dotted key: acme.password
-    pub(crate) path: String,
+    /// The properties as TOML dotted keys: acme.password
+    #[arg(value_name = "PATH", required = true)]
+    pub(crate) paths: Vec<String>,
     /// Write the value to a new file that only you can read
     #[arg(long, value_name = "FILE", conflicts_with = "clip")]
     pub(crate) out: Option<PathBuf>,

@@ -70,6 +70,7 @@ pub(crate) struct Import {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Tool {
     Sops,
+    #[value(alias = "ansible")]
     AnsibleVault,
     Jasypt,
     Dotenvx,

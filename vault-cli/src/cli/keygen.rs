@@ -16,7 +16,7 @@ pub(crate) struct Keygen {
     /// Replace an existing identity; the old identity is kept under another name
     #[arg(long, conflicts_with = "of")]
     pub(crate) force: bool,
-    /// Print the recipient of an existing identity
-    #[arg(short = 'y', long = "recipient", value_name = "FILE", conflicts_with = "output")]
-    pub(crate) of: Option<PathBuf>,
+    /// Print the recipient of an existing identity [default: your own]
+    #[arg(short = 'y', long = "recipient", value_name = "FILE", conflicts_with = "output", num_args = 0..=1)]
+    pub(crate) of: Option<Option<PathBuf>>,
 }

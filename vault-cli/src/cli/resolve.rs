@@ -7,8 +7,8 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/resolve.txt").trim_end())]
 pub(crate) struct Resolve {
-    /// The file with the conflict markers
-    pub(crate) file: PathBuf,
+    /// The file with the conflict markers [default: as for -f]
+    pub(crate) file: Option<PathBuf>,
     /// If both sides changed a property, take the value of this side: `ours` or `theirs` for all such
     /// properties, or NAME=ours, NAME=theirs for one of them
     #[arg(long, value_name = "[NAME=]SIDE", value_parser = take)]

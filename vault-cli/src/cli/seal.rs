@@ -27,7 +27,7 @@ pub(crate) struct Seal {
     /// Seal what looks like a secret, by its name or by its shape
     #[arg(long, conflicts_with = "only")]
     pub(crate) suggested: bool,
-    /// Allow --plain to leave values readable against the rules in seal.names
+    /// Allow --plain for values that the rules in seal.names would seal
     #[arg(long)]
     pub(crate) allow_plain: bool,
     /// Keep the comments of the input in the new file, in the clear

@@ -28,7 +28,7 @@ pub(crate) struct Set {
     /// Allow an empty value
     #[arg(long)]
     pub(crate) empty: bool,
-    /// Allow --plain against the rules in seal.names
+    /// Allow --plain for a value that the rules in seal.names would seal
     #[arg(long)]
     pub(crate) allow_plain: bool,
     /// Allow --plain to replace a sealed value

@@ -17,7 +17,7 @@ pub(crate) struct Sign {
     /// Give the file a generation number greater than N
     #[arg(long, value_name = "N")]
     pub(crate) above: Option<u64>,
-    /// Accept new readable values against the rules in seal.names
+    /// Accept new readable values that the rules in seal.names would seal
     #[arg(long)]
     pub(crate) allow_plain: bool,
     /// Accept sealed values that are older than those they replace

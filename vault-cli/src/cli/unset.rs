@@ -2,10 +2,11 @@
 
 use clap::Args;
 
-/// Remove a property, or a table with all properties in it
+/// Remove properties, or tables with all properties in them
 #[derive(Debug, Args)]
 #[command(after_help = include_str!("help/unset.txt").trim_end())]
 pub(crate) struct Unset {
-    /// The property, or the table, as a TOML dotted key: acme.password
-    pub(crate) path: String,
+    /// The properties and tables, as TOML dotted keys: acme.password
+    #[arg(value_name = "PATH", required = true)]
+    pub(crate) paths: Vec<String>,
 }

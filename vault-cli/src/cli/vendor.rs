@@ -34,5 +34,5 @@ fn time(text: &str) -> Result<std::time::Duration, String> {
     let span: Option<jiff::SignedDuration> = text.parse().ok();
     span.filter(jiff::SignedDuration::is_positive)
         .map(|span| span.unsigned_abs())
-        .ok_or_else(|| "a time needs a unit, such as in 500ms, 30s or 5m".into())
+        .ok_or_else(|| "a time must be positive and have a unit, as in 500ms, 30s or 5m".into())
 }

@@ -12,7 +12,7 @@ use crate::ui::review::Review;
 use crate::ui::review_row::{Row, cut};
 use bootseal_core::{
     CanWrite, Error, Kind, PropertyPath, Proposal, Shown, ValueKind, Vault, VerifiedFile,
-    open_source,
+    open_source, some_names,
 };
 use serde_json::json;
 use std::io::Read;
@@ -72,7 +72,7 @@ pub(crate) fn run(options: &Accept, context: &mut Context<'_>) -> Result<(), Exi
         context.ui.warn(format_args!(
             "{} {text} {}; set it again",
             proposal.path(),
-            known_to.join(", ")
+            some_names(&known_to)
         ));
     }
     context.ui.detail(format_args!(

@@ -9,7 +9,8 @@ use crate::ui::change_report::{self, Document, Revealed, touches_sealed};
 use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::output::shown_value;
 use bootseal_core::{
-    Change, Changes, HandEdit, Kind, OpenedValue, PropertyPath, Secret, ValueKind, VerifiedFile,
+    Change, Changes, HandEdit, Kind, MOST_NAMES, OpenedValue, PropertyPath, Secret, ValueKind,
+    VerifiedFile, and_more,
 };
 use serde_json::json;
 use std::collections::HashMap;
@@ -80,8 +81,9 @@ fn compare(options: &Diff, context: &mut Context<'_>) -> Result<(), Exit> {
             Ok(Version { name, edit, verified, values })
         };
     let (old, new) = (version(old, context)?, version(new, context)?);
+    let most = if options.all { usize::MAX } else { MOST_NAMES };
     if options.names {
-        return names(&old, &new, context);
+        return names(&old, &new, most, context);
     }
     let changes = match (&old, &new) {
         (
@@ -102,9 +104,22 @@ fn compare(options: &Diff, context: &mut Context<'_>) -> Result<(), Exit> {
         };
         return Ok(context.ui.document(&document)?);
     }
-    change_report::print(&changes, &mut context.ui)?;
-    let Some(revealed) = revealed else { return Ok(()) };
-    for change in changes.properties().filter(touches_sealed) {
+    change_report::print(&changes, options.all, &mut context.ui)?;
+    match revealed {
+        Some(revealed) => Ok(print_revealed(&changes, revealed, most, context)?),
+        None => Ok(()),
+    }
+}
+
+/// Prints the old and the new value of the sealed properties that changed.
+fn print_revealed(
+    changes: &Changes,
+    revealed: impl Fn(&Change) -> Revealed,
+    most: usize,
+    context: &mut Context<'_>,
+) -> Result<()> {
+    let mut sealed = changes.properties().filter(touches_sealed);
+    for change in sealed.by_ref().take(most) {
         let (before, after) = revealed(&change);
         for (sign, value) in [("-", before), ("+", after)] {
             if let Some(value) = value {
@@ -112,6 +127,9 @@ fn compare(options: &Diff, context: &mut Context<'_>) -> Result<(), Exit> {
                 context.ui.line(format_args!("{sign} {} = {value}", change.path))?;
             }
         }
+    }
+    if let Some(more) = and_more(sealed.count()) {
+        context.ui.line(format_args!("{more} values: bootseal diff --reveal --all"))?;
     }
     Ok(())
 }
@@ -130,7 +148,7 @@ fn values(
     Ok(file.clone().open(&keys.identities).and_then(|vault| vault.open_all()).ok())
 }
 
-fn names(old: &Version, new: &Version, context: &mut Context<'_>) -> Result<(), Exit> {
+fn names(old: &Version, new: &Version, most: usize, context: &mut Context<'_>) -> Result<(), Exit> {
     let missing = |one: &HandEdit, other: &HandEdit| -> Vec<String> {
         let only = one.names().filter(|name| !other.contains(name));
         only.map(|name| name.to_string()).collect()
@@ -142,8 +160,13 @@ fn names(old: &Version, new: &Version, context: &mut Context<'_>) -> Result<(), 
         )?;
     } else {
         for (file, list) in [(&old.name, &gone), (&new.name, &came)] {
-            for name in list {
+            for name in list.iter().take(most) {
                 context.ui.line(format_args!("only in {file}: {name}"))?;
+            }
+            if let Some(more) = and_more(list.len().saturating_sub(most)) {
+                context
+                    .ui
+                    .line(format_args!("only in {file}: {more}: bootseal diff --names --all"))?;
             }
         }
     }

@@ -44,22 +44,20 @@ pub(crate) fn run(options: &Export, context: &mut Context<'_>) -> Result<(), Exi
     let scope = Scope::of(&only, &file)?;
     let mut wanted = wanted(&file, &scope);
     if matches!(format, ExportFormat::Env | ExportFormat::Sh) {
-        wanted.retain(|path| {
-            let left_out = variable::is_left_out(path);
-            if left_out {
-                context.ui.warn(variable::left_out(path));
-            }
-            !left_out
-        });
+        let left_out = wanted.iter().filter(|path| variable::is_left_out(path));
+        context.ui.warn_each(left_out.map(variable::left_out));
+        wanted.retain(|path| !variable::is_left_out(path));
     }
     let vault = file.open(&keys.identities)?;
     let elements = elements(&scope, format, vault.file(), context)?;
-    let values = Values::of(vault, wanted, elements, |path| {
-        context.ui.warn(format_args!(
+    let mut bytes = Vec::new();
+    let values = Values::of(vault, wanted, elements, |path| bytes.push(path.clone()))?;
+    context.ui.warn_each(bytes.iter().map(|path| {
+        format!(
             "{path} contains bytes, which a text format cannot represent, and is left out; to write the bytes to a file: bootseal get {} --out FILE",
             shell_word(path)
-        ));
-    })?;
+        )
+    }));
     Ok(export::write(format, &values, context.ui.stdout)?)
 }
 

@@ -2,7 +2,7 @@
 
 use crate::cli::{Import, Tool};
 use crate::commands::init::refuse_lists;
-use crate::commands::seal::{add, beside, by_rules, create, told};
+use crate::commands::seal::{add, beside, by_rules, create, listed, told};
 use crate::context::Context;
 use crate::formats::{Ciphertext, Findings, Input, Reading, text_of};
 use crate::import::{Imported, KeySource, Weak, ansible_vault, dotenvx, jasypt, sops, spring};
@@ -10,8 +10,7 @@ use crate::trust::locate;
 use crate::trust::rules::Rules;
 use crate::trust::target::Target;
 use crate::ui::failure::{Exit, Failure, Result};
-use crate::ui::output::some_names;
-use bootseal_core::{Kind, PropertyPath, Shown};
+use bootseal_core::{Kind, MOST_NAMES, PropertyPath, Shown, and_more, some_names};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -51,19 +50,19 @@ pub(crate) fn run(options: &Import, context: &mut Context<'_>) -> Result<(), Exi
         Some(prefix) => imported.below(prefix)?,
         None => imported,
     };
-    for remark in &remarks {
-        context.ui.warn(remark);
-    }
+    context.ui.warn_each(&remarks);
     let input = Input::of(properties);
     let findings = Findings::of(&input)?;
+    let mut literal = Vec::new();
     for property in input.properties(|_| true) {
         let property = property?;
         let holds = |text: &str| ["$(", "${", "{{"].iter().any(|what| text.contains(what));
         if property.value.expose_str(holds).unwrap_or(false) {
             let text = "the value contains `$(`, `${` or `{{`, which is taken literally; nothing is run or expanded";
-            context.ui.warn(format_args!("{}: {text}", property.path));
+            literal.push(format!("{}: {text}", property.path));
         }
     }
+    context.ui.warn_each(literal);
     for warning in findings.warnings() {
         context.ui.warn(warning);
     }
@@ -198,9 +197,12 @@ impl Table {
 
     fn text(&self, file: &str) -> String {
         let names = |names: &[String]| {
-            if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+            if names.is_empty() { "nothing".to_owned() } else { listed(names) }
         };
-        let rows = |rows: Vec<String>| {
+        let rows = |mut rows: Vec<String>| {
+            let more = and_more(rows.len().saturating_sub(MOST_NAMES));
+            rows.truncate(MOST_NAMES);
+            rows.extend(more.map(|more| format!("{more}: --json prints all")));
             if rows.is_empty() { "nothing".to_owned() } else { rows.join("\n           ") }
         };
         let weak = self

@@ -11,6 +11,7 @@ use crate::trust::{locate, pins, plugins};
 use crate::ui::failure::{Exit, Failure, Result};
 use bootseal_core::{
     Access, FileLock, Identity, Kind, Recipient, Role, Shown, Typed, Vault, VerifiedFile,
+    some_names,
 };
 use serde_json::json;
 use std::path::Path;
@@ -184,7 +185,7 @@ pub(crate) fn report_created(path: &Path, file: &VerifiedFile, context: &mut Con
         .filter(|access| access.role == Role::Writer)
         .map(|access| access.name.as_str())
         .collect();
-    context.ui.note(format_args!("made {shown}; writers: {}", writers.join(", ")));
+    context.ui.note(format_args!("made {shown}; writers: {}", some_names(&writers)));
     if let [only] = writers.as_slice() {
         context.ui.note(format_args!("{only} is the only writer: if that key is lost, nobody can change the file. To add a second one: bootseal access add NAME RECIPIENT --writer"));
     }

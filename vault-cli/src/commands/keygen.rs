@@ -10,11 +10,13 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 
 pub(crate) fn run(options: &Keygen, context: &mut Context<'_>) -> Result<(), Exit> {
-    if let Some(path) = &options.of {
-        let file = if path == Path::new("-") {
-            IdentityFile::from_reader(&mut context.ui.stdin)?
-        } else {
-            IdentityFile::read(path)?
+    if let Some(of) = &options.of {
+        let file = match of {
+            Some(path) if path == Path::new("-") => {
+                IdentityFile::from_reader(&mut context.ui.stdin)?
+            }
+            Some(path) => IdentityFile::read(path)?,
+            None => IdentityFile::read(&keyring::own_identity_file(context)?)?,
         };
         let known = file.identities.iter().filter_map(Identity::recipient);
         let recipients: Vec<String> = known
@@ -129,5 +131,5 @@ fn make_keeping(path: &Path, kept: Option<&Path>, passphrase: Option<&Secret>) -
 fn exists(path: &Path) -> Failure {
     let shown = Shown::path(path).to_string();
     Failure::new(Kind::Exists, format!("{shown}: exists already, and may be the only key to a file; nothing was changed"))
-        .with_help("To print its recipient: bootseal keygen -y FILE. To create another one: bootseal keygen -o OTHER; to replace it: --force")
+        .with_help(format!("To print its recipient: bootseal keygen -y {shown}. To create another one: bootseal keygen -o OTHER; to replace it: --force"))
 }

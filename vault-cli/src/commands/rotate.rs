@@ -22,7 +22,7 @@ pub(crate) fn run(options: &Rotate, context: &mut Context<'_>) -> Result<(), Exi
             "{shown}: new data key, epoch {epoch}; every value was re-encrypted"
         ));
         if options.signing_key {
-            say_new_id(&target, &vault, context);
+            say_new_id(&target, context);
         }
         Ok(Answer {
             document: json!({ "vault": vault.to_string(), "epoch": epoch }),
@@ -31,17 +31,11 @@ pub(crate) fn run(options: &Rotate, context: &mut Context<'_>) -> Result<(), Exi
     })
 }
 
-/// Reports a new signing key. Pins on the old id still match because of the handover, but should be
-/// renewed.
-pub(crate) fn say_new_id(
-    target: &Target,
-    vault: &bootseal_core::VaultId,
-    context: &mut Context<'_>,
-) {
+/// Reports a new signing key, after the note on the new id. Pins on the old id still match because
+/// of the handover, but should be renewed.
+pub(crate) fn say_new_id(target: &Target, context: &mut Context<'_>) {
     context.ui.note(format_args!(
-            "{}: the vault id was {}, and is {vault} from now on. Pins of the old id still match, with a warning, but anyone with the old \
-             key can sign for them: renew them (bootseal access pin KEYFILE, BOOTSEAL_PIN, bootseal.pin)",
-            Shown::path(target.path()),
-            target.vault_id(),
-        ));
+        "{}: pins of the old id still match, with a warning, but anyone with the old key can sign for them: renew them (bootseal access pin KEYFILE, BOOTSEAL_PIN, bootseal.pin)",
+        Shown::path(target.path()),
+    ));
 }

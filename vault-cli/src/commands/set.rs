@@ -131,11 +131,7 @@ fn may_be_meant(new: &PropertyPath, known: &PropertyPath) -> bool {
 }
 
 /// If there are several files, keeps those that contain the property; a single file is always kept.
-pub(crate) fn having(
-    path: &PropertyPath,
-    targets: Targets,
-    context: &mut Context<'_>,
-) -> Result<Targets> {
+fn having(path: &PropertyPath, targets: Targets, context: &mut Context<'_>) -> Result<Targets> {
     if targets.len() < 2 {
         return Ok(targets);
     }
@@ -148,11 +144,11 @@ pub(crate) fn having(
                 .at(path);
         return Err(error.with_help("Add a new property to one file at a time: -f FILE").into());
     }
-    for (file, _) in without {
-        context
-            .ui
-            .note(format_args!("{} has no {path}, so nothing changes there", Shown::path(&file)));
-    }
+    context.ui.note_each(
+        without.iter().map(|(file, _)| {
+            format!("{} has no {path}, so nothing changes there", Shown::path(file))
+        }),
+    );
     Ok(with)
 }
 
@@ -195,8 +191,8 @@ fn check(
     Ok(before)
 }
 
-/// Refuses a value in the table `[seal]` that would end its rules, or that looks like a rule and would
-/// be none.
+/// Refuses a value in the table `[seal]` that would end its rules, or that looks like a rule but
+/// would not be one.
 fn refuse_no_rule(
     path: &PropertyPath,
     plain: Option<&str>,

@@ -20,7 +20,7 @@ use crate::ui::review_row::Row;
 use crate::ui::{change_report, tables};
 use bootseal_core::{
     CanWrite, Changes, FileLock, HandEdit, Kind, MAX_REAL, Pin, SealedFile, Shown, Vault, VaultId,
-    VerifiedFile,
+    VerifiedFile, some_names,
 };
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -118,7 +118,8 @@ fn edited(options: &Sign, context: &mut Context<'_>) -> Result<PathBuf> {
     }
 }
 
-/// Refuses new readable values against the rules of the file. `before` is the text of the basis.
+/// Refuses new readable values that the rules of the file say to seal. `before` is the text of the
+/// basis.
 fn keep_rules(
     after: &VerifiedFile,
     before: Option<String>,
@@ -167,9 +168,9 @@ struct Seen {
 }
 
 impl Seen {
-    /// If the user named the basis, the numbers continue from it: a number that a writer signed to
-    /// leave no room for further ones does not count, and the file gets new keys if an epoch above
-    /// that of the basis was seen.
+    /// If the user named the basis, the numbers continue from it. A number that is so high that it
+    /// leaves no room for further ones then does not count. If an epoch above that of the basis was
+    /// seen, the file gets new keys.
     fn of(versions: &Versions, basis: &VerifiedFile, memory: &Memory, named: bool) -> Seen {
         let id = basis.vault_id();
         let remembered = memory.generation(&id);
@@ -183,9 +184,6 @@ impl Seen {
         }
     }
 }
-
-/// How to see what a review leaves out.
-const SEE_ALL: &str = "To see all: bootseal diff.";
 
 /// Describes the basis and the current file for the user, who decides whether to sign.
 fn headline(
@@ -209,8 +207,10 @@ fn headline(
             ", whose access list and keys are kept; changes to [bootseal] in this file are ignored",
         );
     }
-    let mut review =
-        Review::new(Row::default().long(Shown::path(path).to_string()).and(text), SEE_ALL);
+    let mut review = Review::new(
+        Row::default().long(Shown::path(path).to_string()).and(text),
+        change_report::SEE_ALL,
+    );
     if let Some(generation) = seen.unreal {
         review.headline(Row::fixed(format!(
             "a writer signed generation {generation}, which no honest file reaches; it does not count. Hosts that saw it refuse this file until that writer is removed: bootseal access remove NAME"
@@ -258,7 +258,7 @@ pub(crate) fn refuse_dates(changes: &Changes, allowed: bool, now: u64, path: &Pa
             .into());
     }
     let older = changes.properties().filter(|change| change.is_older());
-    let mut older: Vec<String> = older
+    let older: Vec<String> = older
         .map(|change| {
             let date = |at: Option<u64>| at.map_or(String::new(), timestamp);
             format!(
@@ -272,14 +272,8 @@ pub(crate) fn refuse_dates(changes: &Changes, allowed: bool, now: u64, path: &Pa
     if allowed || older.is_empty() {
         return Ok(());
     }
-    // An error must not become as long as a file can make it.
-    const LISTED: usize = 20;
-    let count = older.len();
-    older.truncate(LISTED);
-    if count > LISTED {
-        older.push(format!("and {} others", count - LISTED));
-    }
-    let what = format!("some values are older than those that they replace: {}", older.join(", "));
+    let older = some_names(older);
+    let what = format!("some values are older than those that they replace: {older}");
     Err(bootseal_core::Error::new(Kind::Conflict, what)
         .in_file(path)
         .with_help("An old value may be known to someone. To restore it anyway: --older")
@@ -298,7 +292,7 @@ fn first(
 ) -> Result<Vault<CanWrite>> {
     let known = edit.claimed_vault().is_some_and(|claimed| memory.epoch(&claimed) > 0);
     if known || !pins.is_empty() || memory.vault_id().is_some() {
-        let what = "no version that verifies was found, in git or beside it, of the vault that is pinned or known";
+        let what = "neither this file nor any version in git verifies as the vault that is pinned or known";
         return Err(bootseal_core::Error::new(Kind::WrongVault, what)
             .in_file(path)
             .with_help("Name a version that verifies, from a backup or another branch: bootseal sign --against VERSION")

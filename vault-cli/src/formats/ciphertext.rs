@@ -15,7 +15,7 @@ pub(crate) struct Ciphertext {
 }
 
 impl Ciphertext {
-    /// The name for messages: `ciphertext of Jasypt, ENC(…)`.
+    /// The name for messages: `ciphertext of Jasypt (ENC(…))`.
     pub(crate) fn shown(&self) -> String {
         format!("ciphertext of {} ({})", self.tool, self.form)
     }
@@ -58,8 +58,8 @@ const AGE: Ciphertext =
     Ciphertext { tool: "age", from: None, form: "-----BEGIN AGE ENCRYPTED FILE-----" };
 const PGP: Ciphertext = Ciphertext { tool: "PGP", from: None, form: "-----BEGIN PGP MESSAGE-----" };
 
-/// The fewest digits of base64 or hexadecimal that are taken for ciphertext: one block of DES is
-/// longer.
+/// The fewest digits of base64 or hexadecimal that are taken for ciphertext. The shortest, a salt
+/// and one block of DES in base64, has more.
 const FEWEST: usize = 16;
 /// The base64 of an ephemeral key, a nonce and a tag, with which each value of dotenvx begins.
 const FEWEST_OF_DOTENVX: usize = 128;

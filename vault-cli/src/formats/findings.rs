@@ -3,8 +3,7 @@
 
 use crate::formats::ciphertext::{Ciphertext, ciphertext_in};
 use crate::formats::input::Input;
-use crate::ui::output::some_names;
-use bootseal_core::{Error, PropertyPath, is_hidden};
+use bootseal_core::{Error, PropertyPath, is_hidden, some_names};
 
 /// The remarks on the values of an input, by property.
 #[derive(Default)]

@@ -11,10 +11,9 @@ use crate::formats::input_property::InputProperty;
 use crate::formats::reading::Reading;
 use crate::formats::{json, problems, properties, tree, yaml};
 use crate::ui::failure::{Failure, Result, unreadable};
-use crate::ui::output::some_names;
 use bootseal_core::{
     Element, Error, Kind, MAX_FILE, PlainDocument, PlainProperty, Property, PropertyPath, Secret,
-    Shown, ValueKind, elements, open_source,
+    Shown, ValueKind, elements, open_source, some_names,
 };
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -22,7 +21,7 @@ use std::io::Read;
 use std::path::Path;
 use zeroize::Zeroizing;
 
-/// The properties, and the readable text from which the sealed file is made.
+/// The content of an input, from which the sealed file is made.
 pub(crate) struct Input {
     /// The properties, except those of a TOML input.
     pub(super) list: Vec<InputProperty>,
@@ -41,7 +40,7 @@ impl Input {
         Input { comments: comments(text.trim_start_matches('\u{feff}'), format), ..self }
     }
 
-    /// An input without a text of its own.
+    /// An input that consists only of properties, without a document, comments or remarks.
     pub(crate) fn of(list: Vec<InputProperty>) -> Input {
         let (comments, remarks) = (Vec::new(), Vec::new());
         Input { list, document: None, comments, remarks }
@@ -54,7 +53,8 @@ impl Input {
         list.chain(document.map(|(path, marked)| (Cow::Owned(path), marked)))
     }
 
-    /// Finds a property, as it would be in the sealed file if only marked values were sealed.
+    /// Returns a function that finds a property, as it would be in the sealed file if only marked
+    /// values were sealed.
     pub(crate) fn finder(&self) -> impl Fn(&PropertyPath) -> Option<Property> {
         let list: HashMap<&PropertyPath, &InputProperty> =
             self.list.iter().map(|property| (&property.path, property)).collect();
@@ -133,7 +133,7 @@ pub(crate) fn read(path: &Path, reading: Reading, context: &mut Context<'_>) -> 
     }
     let content = by_content(&text);
     let parsed = match named.or(content).ok_or_else(|| unclear(path))? {
-        // The document takes the text, because a copy of 16 MiB counts.
+        // The document takes over the text. A copy of up to 16 MiB would use too much memory.
         Format::Toml => {
             if text.starts_with('\u{feff}') {
                 text.drain(..'\u{feff}'.len_utf8());
@@ -146,7 +146,7 @@ pub(crate) fn read(path: &Path, reading: Reading, context: &mut Context<'_>) -> 
         }
         tried => {
             match parse(&text, path, tried, reading).map(|input| input.commented(&text, tried)) {
-                // The name of a file may say less than its content.
+                // The file's name may suggest a wrong format, so the format of its content is tried.
                 Err(error) if reading.format.is_none() => {
                     by_its_content(&text, path, tried, reading).ok_or(error)
                 }
@@ -154,11 +154,12 @@ pub(crate) fn read(path: &Path, reading: Reading, context: &mut Context<'_>) -> 
             }
         }
     };
-    // The tags and the dialects of other tools are errors here.
+    // Ciphertext of another tool often does not parse here, for example because of its YAML tags.
+    // The error then names that tool and its importer.
     parsed.map_err(|error| sealed.map_or(error, |found| found.refused(path)))
 }
 
-/// Parses a text that is not in the format of its name in that of its content.
+/// Parses a text in the format of its content, after `tried`, the format of its name, has failed.
 fn by_its_content(text: &str, path: &Path, tried: Format, reading: Reading) -> Option<Input> {
     let format = by_content(text).filter(|format| *format != tried)?;
     let mut input = parse(text, path, format, reading).ok()?;
@@ -181,8 +182,8 @@ pub(super) fn unclear(path: &Path) -> Failure {
         .with_help("Name it: --format toml, properties, env, json or yaml")
 }
 
-/// Reads the text of `path`, or of stdin for `-`, and decodes it; the result has the encoding in
-/// which it was read, if it is not UTF-8.
+/// Reads the text of `path`, or of stdin for `-`, and decodes it. The returned `Reading` states the
+/// encoding that was used; it states none if the text was read as UTF-8 by default.
 pub(crate) fn text_of(
     path: &Path,
     reading: Reading,
@@ -310,7 +311,7 @@ fn unlike_java(names: &[String], encoding: Option<Encoding>) -> Option<String> {
     let names = some_names(names);
     match encoding {
         None => Some(format!(
-            "{names}: read as UTF-8, but java.util.Properties reads a file as ISO 8859-1, so other letters; to read it as Java does: --encoding iso-8859-1; if UTF-8 is right: --encoding utf-8"
+            "{names}: read as UTF-8, but java.util.Properties reads a file as ISO 8859-1, and would get other letters. To read it as Java does: --encoding iso-8859-1. If UTF-8 is right: --encoding utf-8"
         )),
         Some(Encoding::Latin1) => Some(format!("{names}: read as ISO 8859-1, as in Java")),
         Some(_) => None,
@@ -338,7 +339,7 @@ fn from_env(text: &str, dialect: Option<EnvDialect>) -> Result<Input, Error> {
     }
     if !cut.is_empty() {
         let text = "the text after ` #` was taken as a comment; if it is part of the value, quote the value";
-        found.remarks.push(format!("{}: {text}", cut.join(", ")));
+        found.remarks.push(format!("{}: {text}", some_names(cut)));
     }
     Ok(found.input())
 }
@@ -350,7 +351,7 @@ fn from_tree(documents: Vec<tree::Table>, mut remarks: Vec<String>) -> Result<In
     Ok(Input { remarks, ..Input::of(properties) })
 }
 
-/// The values of a flat format, in which a name may appear twice.
+/// The properties that were read so far from a flat format, in which a name may appear twice.
 #[derive(Default)]
 struct Found {
     properties: Vec<InputProperty>,

@@ -1,14 +1,10 @@
 //! Several errors or remarks of one file, reported together.
 
-use crate::ui::output::some_names;
-use bootseal_core::Error;
+use bootseal_core::{Error, MOST_NAMES, and_more, some_names};
 
 pub(super) const IS_NULL: &str = "is null, which TOML does not have: remove it, or give it a value";
 pub(super) const NULL_HELP: &str =
     "To leave such properties out: --null skip; to make them empty strings: --null empty";
-
-/// The maximum number of errors that are shown.
-const MOST: usize = 20;
 
 /// Joins the errors into one, in which each has its own line; `None` if there are none.
 pub(super) fn joined(mut problems: Vec<Error>) -> Option<Error> {
@@ -18,14 +14,14 @@ pub(super) fn joined(mut problems: Vec<Error>) -> Option<Error> {
     let total = problems.len();
     let kind = problems[0].kind();
     let help = problems.iter().find_map(Error::help).map(str::to_owned);
-    problems.truncate(MOST);
+    problems.truncate(MOST_NAMES);
     let mut what = format!("{total} problems; nothing was read");
     for problem in problems {
         let problem = problem.to_string();
         what.push_str(&format!("\n  {}", problem.lines().next().unwrap_or_default()));
     }
-    if total > MOST {
-        what.push_str(&format!("\n  … and {} more", total - MOST));
+    if let Some(more) = and_more(total.saturating_sub(MOST_NAMES)) {
+        what.push_str(&format!("\n  {more}"));
     }
     let error = Error::new(kind, what);
     Some(match help {
@@ -36,9 +32,9 @@ pub(super) fn joined(mut problems: Vec<Error>) -> Option<Error> {
 
 /// The remarks, of which the first are kept and the others counted.
 pub(super) fn bounded(mut remarks: Vec<String>) -> impl Iterator<Item = String> {
-    let more = remarks.len().saturating_sub(MOST);
-    remarks.truncate(MOST);
-    let rest = (more > 0).then(|| format!("… and {more} more remarks of this kind"));
+    let more = and_more(remarks.len().saturating_sub(MOST_NAMES));
+    remarks.truncate(MOST_NAMES);
+    let rest = more.map(|more| format!("{more} remarks of this kind"));
     remarks.into_iter().chain(rest)
 }
 

@@ -40,7 +40,7 @@ mod tests {
     use crate::git::command::git;
 
     #[test]
-    fn nothing_of_a_blob_that_was_too_much_is_taken_for_the_next_one() {
+    fn content_of_a_blob_beyond_the_budget_is_not_taken_for_the_next_blob() {
         let folder = tempfile::tempdir().unwrap();
         // Its lines look like answers of git, and the first one is not text.
         let large = [&b"\xff\n"[..], &b"a blob 0\n\n".repeat(1000)].concat();

@@ -12,12 +12,13 @@ const OLDEST: (u32, u32) = (2, 38);
 
 /// Settings on git's command line, which override those of every file.
 const SETTINGS: [&str; 6] = [
-    // A folder with `HEAD`, `objects` and `refs` can be tracked, and looks like a repository.
+    // A branch can contain a folder with `HEAD`, `objects` and `refs`, which looks like a
+    // repository.
     "safe.bareRepository=explicit",
     // Programs that git would start while it reads: the monitor, and gpg for signatures.
     "core.fsmonitor=false",
     "log.showSignature=false",
-    // The first commit counts too. A file under a former name is another file.
+    // The log lists the files of the first commit too, and does not follow a file to its old name.
     "log.showRoot=true",
     "log.follow=false",
     // A submodule is another repository, and is not looked into.
@@ -54,10 +55,10 @@ pub(crate) fn git(top: &Path) -> Result<Command> {
     for setting in SETTINGS {
         command.args(["-c", setting]);
     }
-    // In a partial clone git would fetch a missing object, with any program that the settings of
-    // the remote name.
+    // In a partial clone, git would fetch a missing object, and run any program that is named in
+    // the settings of the remote.
     command.env("GIT_NO_LAZY_FETCH", "1");
-    // Git would read a replacement object instead of a commit, or of a version that was signed.
+    // Git would read a replacement object in place of a commit or of a signed version.
     command.env("GIT_NO_REPLACE_OBJECTS", "1").stdin(Stdio::null());
     Ok(command)
 }

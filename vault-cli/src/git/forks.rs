@@ -55,7 +55,8 @@ pub(crate) struct Compared {
 }
 
 impl Compared {
-    /// Refuses a fork, and a comparison that reached the limits: whoever can push can make it do so.
+    /// Refuses a fork, and a comparison that reached the limits, which anyone who can push can
+    /// cause.
     ///
     /// # Errors
     /// [`Kind::WrongVault`], in both cases.
@@ -77,8 +78,8 @@ impl Compared {
     }
 }
 
-/// Compares the handovers of a file from `known`, the id that is known or pinned, with those in git.
-/// `None` if the file contains no handover that is still to be decided.
+/// Compares the handovers of a file with those in git, beginning with the handover of `known`, the
+/// id that is known or pinned. `None` if the file contains no handover that is still undecided.
 ///
 /// # Errors
 /// The errors of git.
@@ -112,7 +113,8 @@ pub(crate) fn compare(
     Ok(Some(Compared { fork: None, gap }))
 }
 
-/// The fork, if a version contains another handover than one of these steps from an id to the next.
+/// The fork, if a version contradicts one of `steps`, each of which is an id and the id to which it
+/// was handed over.
 fn fork_of(steps: &[&[VaultId]], version: &SignedVersion) -> Option<(Fork, SignedVersion)> {
     let other: Vec<VaultId> =
         version.former_ids().iter().copied().chain([version.vault_id()]).collect();

@@ -74,7 +74,7 @@ fn both(
     let free = names.into_iter().find(|name| name != named && !Path::new(name).exists());
     let help = match free {
         Some(free) => format!("For the revision: {}", shell_word(&free)),
-        None => "For the revision: git show, into a file outside the repository".to_owned(),
+        None => "For the revision: save it outside the repository with git show".to_owned(),
     };
     let text = format!("{} is the name of both a file and a revision", Typed(named));
     let file = shell_word(format!("./{named}"));

@@ -40,7 +40,7 @@ impl Entry {
         self.is_regular() && self.size.is_none_or(|size| size <= MAX_FILE as u64)
     }
 
-    /// Whether it has the content of `other`, and is a file, a link or a submodule as that is.
+    /// Whether it has the same content as `other`, and the same type: file, link or submodule.
     pub(crate) fn is_same(&self, other: &Entry) -> bool {
         self.id == other.id && self.mode.get(..3) == other.mode.get(..3)
     }

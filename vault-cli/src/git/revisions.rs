@@ -4,7 +4,7 @@
 use crate::git::command::not_here;
 use crate::git::repository::Repository;
 use crate::ui::failure::{Failure, Result};
-use bootseal_core::{Kind, Shown, Typed, shell_word};
+use bootseal_core::{Kind, Shown, Typed, shell_word, some_names};
 
 /// Git's own names for commits, which are files in git's folder.
 const PSEUDO_REFS: [&str; 8] = [
@@ -55,7 +55,10 @@ impl Repository {
             true => failure.with_help(
                 "This clone is shallow. To fetch all commits: git fetch --unshallow. To fetch one branch: git fetch --depth 1 origin BRANCH:refs/remotes/origin/BRANCH",
             ),
-            false => failure,
+            false if self.head()?.is_none() => {
+                failure.with_help("The branch has no commit yet. To make the first one: git commit")
+            }
+            false => failure.with_help("`git log --all --oneline` lists the commits."),
         })
     }
 
@@ -83,8 +86,8 @@ impl Repository {
         Ok(Some(String::from_utf8_lossy(&commit).trim().to_owned()))
     }
 
-    /// Refuses the name of several references: of a tag and a branch, git takes the tag, and anyone
-    /// who can push may push a tag named `origin/main`.
+    /// Refuses a name that several references have. If a tag and a branch have the same name, git
+    /// takes the tag, and anyone who can push may push a tag named `origin/main`.
     fn refuse_ambiguous(&self, revision: &str) -> Result<()> {
         let ends = [revision.find(['~', '^', ':']), revision.find("@{")];
         let end = ends.into_iter().flatten().min().unwrap_or(revision.len());
@@ -141,8 +144,11 @@ impl Repository {
         if meanings.len() < 2 {
             return Ok(());
         }
-        let text =
-            format!("{} has several meanings in git: {}", Typed(name), Shown(&meanings.join(", ")));
+        let text = format!(
+            "{} has several meanings in git: {}",
+            Typed(name),
+            Shown(&some_names(&meanings))
+        );
         let help = match is_gits_own {
             true => "Use the id of the commit: git rev-parse, or git log".to_owned(),
             false => {
@@ -173,7 +179,8 @@ impl Repository {
         Ok(!others.is_empty() || (!fetched.is_empty() && !fetched.iter().any(is_every)))
     }
 
-    /// What `name` means at a remote: a branch of it, whether or not this clone has fetched it.
+    /// The reference to a remote's branch that `name` stands for, whether or not this clone has
+    /// fetched the branch.
     fn remote_meaning(&self, name: &str) -> Result<Option<String>> {
         let remotes = self.remotes()?;
         if remotes.iter().any(|remote| remote == name) {

@@ -14,6 +14,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bootseal_core::{
     Error, Identity, IdentityFile, Kind, LockedKey, Plugins, Secret, Shown, open_age_file,
+    some_names,
 };
 use sha2::{Digest, Sha256, Sha512};
 use std::path::{Path, PathBuf};
@@ -244,7 +245,7 @@ fn data_key(
         };
         let help = format!(
             "It opens for: {}.{quantum} Name a key with --key-file FILE",
-            recipients.join(", ")
+            some_names(recipients)
         );
         Failure::from(Error::new(Kind::NoIdentity, what).in_file(path).with_help(help))
     };

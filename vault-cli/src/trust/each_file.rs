@@ -3,7 +3,7 @@
 
 use crate::context::Context;
 use crate::ui::failure::{Exit, Failure, Result};
-use bootseal_core::Shown;
+use bootseal_core::{Shown, some_names};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -83,7 +83,7 @@ fn run<T, Json: Document>(
     }
     // With several files, the changed ones are listed, because others may have failed.
     if changes && several && !quiet.is_empty() {
-        context.ui.note(format_args!("changed: {}", quiet.join(", ")));
+        context.ui.note(format_args!("changed: {}", some_names(quiet)));
     }
     match (context.ui.style.json, printed) {
         (false, _) => {}

@@ -8,7 +8,7 @@ use crate::ui::failure::{Failure, Result};
 use crate::ui::prompt::no_answer;
 use bootseal_core::{
     Identity, IdentityFile, Kind, LockedKey, Pin, Plugins, Role, Secret, Shown, VerifiedFile,
-    open_source, read_passphrase_from,
+    open_source, read_passphrase_from, some_names,
 };
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
@@ -111,7 +111,7 @@ impl Keys {
         let open = file.identities.iter().map(Identity::to_string);
         let locked = file.locked.iter().map(|key| format!("{}, locked", key.recipient()));
         let held: Vec<String> = open.chain(locked).collect();
-        let held = if held.is_empty() { "no identity".into() } else { held.join(", ") };
+        let held = if held.is_empty() { "no identity".into() } else { some_names(held) };
         self.tried.push(format!("{place} ({held})"));
         self.take(file);
     }
@@ -180,7 +180,7 @@ impl Keys {
             // The error for a reader, who may not write, is reported when the file is opened.
             return match role {
                 Some(_) => Ok(()),
-                None => Err(file.no_identity(&self.tried.join(", ")).into()),
+                None => Err(file.no_identity(&some_names(&self.tried)).into()),
             };
         }
         let (name, passphrase) = context.ui.ask_passphrase(&names)?;

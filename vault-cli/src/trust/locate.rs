@@ -8,7 +8,7 @@ use crate::trust::memory::{Memory, record_reading};
 use crate::trust::pins;
 use crate::trust::vouch::verified;
 use crate::ui::failure::{Failure, Result};
-use bootseal_core::{Kind, Pin, SealedFile, Shown, Trust, VerifiedFile};
+use bootseal_core::{Kind, Pin, SealedFile, Shown, Trust, VerifiedFile, some_names};
 use std::path::{Path, PathBuf};
 
 /// A file that was found and verified, with the keys and pins for it.
@@ -87,6 +87,13 @@ pub(crate) fn named_file(context: &Context<'_>) -> Result<Option<PathBuf>> {
 /// searched folder that has one: see [`folders`].
 pub(crate) fn sealed_file(context: &Context<'_>) -> Result<PathBuf> {
     if let Some(path) = named_file(context)? {
+        // Only the variable's name shows where the wrong path is.
+        if context.options.file.is_empty()
+            && !path.exists()
+            && let Err(error) = SealedFile::read(&path)
+        {
+            return Err(Failure::from(error).within("BOOTSEAL_FILE"));
+        }
         return Ok(path);
     }
     let (mut folders, mut top) = (vec![PathBuf::new()], None);
@@ -154,7 +161,7 @@ fn several(folder: &Path, found: &[PathBuf]) -> Failure {
         true => "this folder".to_owned(),
         false => format!("the folder {}", Shown::path(folder)),
     };
-    Failure::new(Kind::Usage, format!("{folder} has several sealed files: {}", names.join(", ")))
+    Failure::new(Kind::Usage, format!("{folder} has several sealed files: {}", some_names(names)))
         .with_help("Name one with -f FILE")
 }
 

@@ -64,7 +64,8 @@ impl Memory {
         self.known.as_ref().is_some_and(|(known, place)| known.was_seen(file, place))
     }
 
-    /// Compares the handovers of a file that this machine has not confirmed with those in git.
+    /// Compares those handovers of a file that this machine has not confirmed yet with the
+    /// handovers in git.
     ///
     /// # Errors
     /// The errors of git.
@@ -97,13 +98,27 @@ impl Memory {
         known.map_or(0, |(known, place)| known.generation_of(place))
     }
 
+    /// How a file is older than one seen here. This is not an error: a file on another branch is
+    /// often older.
+    pub(crate) fn older(&self, file: &VerifiedFile) -> Option<String> {
+        let (epoch, newest) = (file.epoch(), self.epoch(&file.vault_id()));
+        if epoch < newest {
+            return Some(format!(
+                "from before a new data key: it has epoch {epoch}, and epoch {newest} was seen on this machine, so nothing can be sealed into it"
+            ));
+        }
+        let (generation, seen) = (file.generation(), self.generation(&file.vault_id()));
+        (generation < seen)
+            .then(|| format!("generation {generation}; generation {seen} was seen here"))
+    }
+
     /// Returns the highest epoch of this vault that was seen at any path.
     pub(crate) fn epoch(&self, vault: &VaultId) -> u64 {
         self.known.as_ref().map_or(0, |(known, _)| known.epoch_of(vault))
     }
 }
 
-/// Adds to the error of a file from before a removal what to do if the removal was undone on
+/// Adds help to the error of a file from before a removal: what to do if the removal was undone on
 /// purpose.
 fn way_back(
     error: bootseal_core::Error,
@@ -138,22 +153,15 @@ pub(crate) fn note_older(
     path: &Path,
     context: &mut Context<'_>,
 ) -> Result<()> {
-    let memory = Memory::of(path, context)?;
-    let seen = memory.generation(&file.vault_id());
-    // This is not an error: a file on another branch is often older.
-    if memory.vault_id() == Some(file.vault_id()) && file.generation() < seen {
-        let shown = Shown::path(path).to_string();
-        context.ui.note(format_args!(
-            "{shown} is generation {}; generation {seen} was seen here",
-            file.generation()
-        ));
+    if let Some(older) = Memory::of(path, context)?.older(file) {
+        context.ui.note(format_args!("{} is {older}", Shown::path(path)));
     }
     Ok(())
 }
 
-/// Records what was read in a trusted file: nothing is sealed later into a file from before a
-/// removal that was only read here. A handover that is new here is compared with those in git.
-/// Returns the known vaults as they are afterwards.
+/// Records what was read in a trusted file. If this machine has read a removal, it then seals
+/// nothing into a file from before the removal. A handover that is new here is compared with those
+/// in git. Returns the known vaults as they are afterwards.
 pub(crate) fn record_reading(
     file: &VerifiedFile,
     path: &Path,
@@ -178,8 +186,8 @@ pub(crate) fn record_reading(
         Ok(compared) => (compared, done),
         Err(failure) => (None, done.and(Err(failure))),
     };
-    // This is not an error: a machine that cannot store it cannot store its own changes either, and
-    // is told so then. Verbs that write, and those that pass values on, compare again.
+    // This is not an error: if the machine cannot store this, it cannot store its own changes
+    // either, and reports the error then. Verbs that write or pass values on compare again.
     if let Err(failure) = done {
         context.ui.detail(format_args!("what was read was not recorded: {}", failure.text()));
     }

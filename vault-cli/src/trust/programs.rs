@@ -1,8 +1,10 @@
-//! The variables that are programs: a shell, an interpreter, a library or a tool runs what they
-//! contain or name, writes to the file that they name, or sends secrets where they say.
+//! Environment variables that are treated as programs: a shell, an interpreter, a library or a tool
+//! runs what they contain or name, writes to the file that they name, or sends secrets where they
+//! say.
 //!
-//! No list has all such variables. So families by prefix and suffix come first. Excepted are the
-//! names that applications legitimately use under such a prefix, above all those of credentials.
+//! No list can name all such variables, so whole families are recognised by prefix or suffix. The
+//! exceptions are names that applications legitimately use under such a prefix, above all those of
+//! credentials.
 
 /// Interactive shells run or expand these on their own. They are left out instead of refused,
 /// because `env` is a common name.
@@ -36,7 +38,8 @@ const HARMLESS: &str = "
     EMAIL KEY PASS PASSPHRASE PASSWD PASSWORD SECRET TOKEN USER USERNAME VERSION
 ";
 
-/// Names under [`TOOLS`] that build services and applications use, and that the tool ignores.
+/// Names under [`TOOLS`] that belong to build services and applications. The tool itself ignores
+/// them.
 const HONEST: &str = "
     GIT_BRANCH GIT_COMMIT GIT_HASH GIT_HOST GIT_ORG GIT_REF GIT_REPO GIT_REPOSITORY GIT_REVISION
     GIT_SHA GIT_TAG GIT_URL MIX_ENV MIX_TARGET
@@ -163,13 +166,14 @@ fn begins(families: &str, name: &str) -> bool {
     families.split_whitespace().any(|family| name.starts_with(family))
 }
 
-/// PYTHONSTARTUP and all of Python's own, but not PYTHON_VERSION.
+/// Whether the variable is one of Python's own, such as PYTHONSTARTUP, but not PYTHON_VERSION.
 fn is_of_python(name: &str) -> bool {
     let next = name.strip_prefix("PYTHON").and_then(|rest| rest.chars().next());
     next.is_some_and(|next| next.is_ascii_alphabetic())
 }
 
-/// JDK_JAVAC_OPTIONS and GUNICORN_CMD_ARGS, but not DB_OPTIONS.
+/// Whether the variable names the arguments of a program, as JDK_JAVAC_OPTIONS and
+/// GUNICORN_CMD_ARGS do, but not DB_OPTIONS.
 fn names_arguments(name: &str) -> bool {
     let name = name.trim_start_matches('_');
     name.split_once('_')

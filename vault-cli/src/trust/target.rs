@@ -21,7 +21,7 @@ pub(crate) struct Target {
     /// The pin that the file must still match when it is locked: see [`pin_of`].
     pin: Pin,
     epoch: u64,
-    /// Whether a change may leave a value readable against the rules of the file.
+    /// Whether a change may leave a value readable that the rules of the file say to seal.
     may_be_plain: bool,
 }
 
@@ -104,9 +104,7 @@ impl Target {
                 .filter(|(table, error)| all.contains(table) && !known(table, error));
             Ok((result, now.collect::<Vec<_>>()))
         })?;
-        for (_, error) in broken {
-            context.ui.warn(error);
-        }
+        context.ui.warn_each(broken.into_iter().map(|(_, error)| error));
         Ok(result)
     }
 
@@ -151,8 +149,8 @@ impl Target {
         Ok(result)
     }
 
-    /// Refuses a change that makes a value readable against the rules of the file. Returns a remark
-    /// on values that are readable against new rules.
+    /// Refuses a change that makes a value readable although the rules of the file say to seal it.
+    /// Returns a remark on readable values that new rules match.
     fn keep_rules(&self, after: &VerifiedFile, lock: &FileLock) -> Result<Option<String>> {
         let rules = Rules::of_file(after)?;
         if rules.is_empty() {

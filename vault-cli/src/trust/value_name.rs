@@ -3,7 +3,8 @@
 use crate::ui::failure::Result;
 use crate::value_writer::readable_text;
 use bootseal_core::{
-    ElementPath, Error, Kind, OpenedValue, PropertyPath, Secret, ValueKind, VerifiedFile,
+    ElementPath, Error, Kind, MOST_NAMES, OpenedValue, PropertyPath, Secret, ValueKind,
+    VerifiedFile, some_names,
 };
 use std::str::FromStr;
 use zeroize::Zeroizing;
@@ -36,8 +37,8 @@ impl std::fmt::Display for ValueName {
 }
 
 impl ValueName {
-    /// The name in this file: a property whose name reads the same as `users[0].password` is meant
-    /// before an element of an array.
+    /// Resolves the name in this file. If the file has a property that is itself called
+    /// `users[0].password`, the name means this property, and not an element of an array.
     ///
     /// # Errors
     /// [`Kind::NotFound`] if the file has no such property.
@@ -88,8 +89,8 @@ fn opened(value: toml::Value, set_at: u64) -> Result<OpenedValue, Error> {
     Ok(OpenedValue { kind, set_at, secret: Secret::copy_of(text.as_bytes())? })
 }
 
-/// The property that a verb changes as a whole: of a name inside an array, only a property whose
-/// name reads the same.
+/// The property that a verb changes as a whole. A name such as `users[0].password` is accepted only
+/// if a property is itself called that.
 ///
 /// # Errors
 /// [`Kind::Conflict`] if it names a value inside an array.
@@ -120,6 +121,28 @@ pub(crate) fn whole_property<'a>(
         ),
     };
     Err(Error::new(Kind::Conflict, what).with_help(help))
+}
+
+/// Makes sure that nothing is missing.
+///
+/// # Errors
+/// [`Kind::NotFound`] with all names of `missing`, and names of the file that may be meant.
+pub(crate) fn all_found(missing: &[&PropertyPath], file: &VerifiedFile) -> Result<(), Error> {
+    let [_, _, ..] = missing else {
+        return missing.first().map_or(Ok(()), |path| Err(file.not_found(path)));
+    };
+    let meant = |path: &PropertyPath| {
+        let error = file.not_found(path);
+        let help = error.help().filter(|help| help.starts_with("Did you mean"));
+        help.map_or(String::new(), |help| format!(" ({help})"))
+    };
+    let shown = missing.iter().enumerate().map(|(at, path)| match at < MOST_NAMES {
+        true => format!("{path}{}", meant(path)),
+        false => path.to_string(),
+    });
+    let names = some_names(shown);
+    let error = Error::new(Kind::NotFound, format!("no such properties: {names}"));
+    Err(error.with_help("`bootseal list` shows all names.").in_file_if(file.path()))
 }
 
 /// The readable value, or `None` if the property is sealed.

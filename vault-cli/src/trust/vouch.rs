@@ -95,8 +95,8 @@ fn known_or_confirmed(
 
 /// Makes sure that the vault is pinned, known or confirmed by the user before its values leave for a
 /// program, a shell or a vendor: whoever made the vault chose names and addresses. An older version
-/// of a known vault is accepted; a version that a former writer may have signed only if exactly this
-/// text was seen here, or if `--pin` names its id.
+/// of a known vault is accepted. A version that a former writer may have signed is accepted only if
+/// exactly this text was seen here, or if `--pin` names its id.
 pub(crate) fn vouch_for_use(
     file: &mut VerifiedFile,
     memory: &Memory,
@@ -121,9 +121,9 @@ pub(crate) fn vouch_for_use(
     }
 }
 
-/// Compares the handovers that the file would make this machine follow with those in git, and records
-/// them if there is no other one. A machine without git, or without all branches, goes on: the
-/// application needs its values.
+/// Compares the file's handovers that are new to this machine with those in git, and records them
+/// if git has no contradicting one. If the machine lacks git or some branches, the verb continues,
+/// because the application needs its values.
 fn follow_in_use(
     file: &VerifiedFile,
     memory: &Memory,
@@ -190,8 +190,8 @@ pub(crate) fn or_read_anyway(failure: Failure, path: &Path) -> Failure {
     }
 }
 
-/// Warns if the vault is neither pinned nor known, or if a former writer may have signed the file,
-/// where values are only shown.
+/// Warns, for verbs that only show values, if the vault is neither pinned nor known, or if a former
+/// writer may have signed the file.
 pub(crate) fn warn_if_doubtful(
     file: &VerifiedFile,
     memory: &Memory,

@@ -1,21 +1,28 @@
 //! The report of a change, for the user who decides whether to accept it: names, readable values,
 //! dates and members, with invisible characters escaped.
 
-use crate::ui::output::{timestamp, to_json};
+mod json;
+
+pub(crate) use crate::ui::change_report::json::{Document, Revealed, document, touches_sealed};
+
+use crate::ui::output::{counted, timestamp};
 use crate::ui::review::{Kinds, Review, counts};
 use crate::ui::review_row::{Row, cut, width};
 use crate::ui::{Ui, failure};
 use bootseal_core::{
-    Access, AddressHost, BasicString, Change, Changes, Property, PropertyPath, Shown,
+    Access, AddressHost, BasicString, Change, Changes, MOST_NAMES, Property, PropertyPath, Shown,
+    and_more,
 };
-use serde::ser::{Serialize, SerializeMap, Serializer};
-use serde_json::{Value, json};
 use std::collections::HashSet;
 
 /// Reports all changes as lines of text, with those that decide where a secret is sent, marked with
 /// `!`, above the other properties.
 pub(crate) fn text(changes: &Changes) -> String {
-    entries(changes).map(|entry| entry.row().whole()).collect::<Vec<_>>().join("\n")
+    let mut cut = Cut::at(MOST_NAMES);
+    let shown = entries(changes).filter(|entry| cut.shows(entry));
+    let mut lines: Vec<String> = shown.map(|entry| entry.row().whole()).collect();
+    lines.extend(cut.rest());
+    lines.join("\n")
 }
 
 /// Adds the changes to a review.
@@ -56,31 +63,75 @@ fn add(review: &mut Review, entries: impl Iterator<Item = Entry>) {
 }
 
 /// Prints the changes alone, with those that decide where a secret is sent last. The rows are made
-/// one at a time, in three passes, because there can be very many.
-pub(crate) fn print(changes: &Changes, ui: &mut Ui<'_>) -> failure::Result<()> {
+/// one at a time, in three passes, because there can be very many. Unless `all` is true, the first
+/// rows of each minor kind are printed, and the others counted.
+pub(crate) fn print(changes: &Changes, all: bool, ui: &mut Ui<'_>) -> failure::Result<()> {
     if let Some(rules) = changes.properties().next().filter(|change| change.rules) {
         ui.line(property(&rules, changes).row().whole())?;
     }
-    let (mut kinds, mut is_all) = (Kinds::new(), true);
+    let most = if all { usize::MAX } else { MOST_NAMES };
+    let (mut cut, mut is_all, mut shown) = (Cut::at(most), true, 0);
     for entry in entries(changes) {
         match entry.part {
-            Part::Minor(kind) => {
-                *kinds.entry(kind).or_default() += 1;
+            Part::Minor(_) if cut.shows(&entry) => {
+                shown += 1;
                 ui.line(entry.row().whole())?;
             }
+            Part::Minor(_) => {}
             _ => is_all = false,
         }
     }
-    if let Some(counts) = counts(&kinds, kinds.values().sum(), is_all, "") {
+    cut.rest().try_for_each(|line| ui.line(line))?;
+    if let Some(counts) = counts(&cut.kinds, shown, is_all, SEE_ALL) {
         ui.line(counts)?;
     }
+    let mut cut = Cut::at(most);
     for is_marked in [false, true] {
         let decides = |entry: &Entry| !is_all && !matches!(entry.part, Part::Minor(_));
         for entry in entries(changes).filter(decides).filter(|it| it.is_marked() == is_marked) {
-            ui.line(entry.row().whole())?;
+            if cut.shows(&entry) {
+                ui.line(entry.row().whole())?;
+            }
         }
     }
-    Ok(())
+    cut.rest().try_for_each(|line| ui.line(line))
+}
+
+/// The command that shows what a report leaves out.
+const ALL: &str = "bootseal diff --all";
+/// How to see what a review leaves out.
+pub(crate) const SEE_ALL: &str = "To see all: bootseal diff --all.";
+
+/// Leaves out the rows of a kind after the first ones, and counts them. It leaves out no row that
+/// decides where a secret goes or who can read it.
+struct Cut {
+    most: usize,
+    kinds: Kinds,
+}
+
+impl Cut {
+    fn at(most: usize) -> Cut {
+        Cut { most, kinds: Kinds::new() }
+    }
+
+    fn shows(&mut self, entry: &Entry) -> bool {
+        let kind = match entry.part {
+            Part::Minor(kind) => kind,
+            Part::Access if entry.is_sealed_now => "values that are sealed now",
+            _ => return true,
+        };
+        let count = self.kinds.entry(kind).or_default();
+        *count += 1;
+        *count <= self.most
+    }
+
+    /// The lines that count what was left out.
+    fn rest(&self) -> impl Iterator<Item = String> {
+        self.kinds.iter().filter_map(|(kind, count)| {
+            let more = and_more(count.saturating_sub(self.most))?;
+            Some(format!("{more} {kind}: {ALL}"))
+        })
+    }
 }
 
 /// The part of a review that a change belongs to.
@@ -101,11 +152,13 @@ struct Entry {
     name: String,
     what: Row,
     rank: u8,
+    /// Whether it is a readable value that became sealed.
+    is_sealed_now: bool,
 }
 
 impl Entry {
     fn new(part: Part, name: &str, what: Row) -> Entry {
-        Entry { part, name: name.to_owned(), what, rank: 0 }
+        Entry { part, name: name.to_owned(), what, rank: 0, is_sealed_now: false }
     }
 
     fn is_marked(&self) -> bool {
@@ -192,7 +245,8 @@ fn property(change: &Change, changes: &Changes) -> Entry {
         false => "",
     };
     let what = change_text(change, changes).and(rules).and(remark(changes, &name));
-    Entry { part, name, what, rank }
+    let is_sealed_now = change.what() == "sealed";
+    Entry { part, name, what, rank, is_sealed_now }
 }
 
 /// The remark on a name or host that looks like another one, for the end of its text.
@@ -318,7 +372,8 @@ fn entries_added(before: &Property, after: &Property) -> String {
     match new.len() {
         0 => String::new(),
         count if count > LISTED => {
-            format!("; new in it: {} and {} others", shown[..LISTED].join(", "), count - LISTED)
+            let others = others(count - LISTED);
+            format!("; new in it: {} and {others}", shown[..LISTED].join(", "))
         }
         _ => format!("; new in it: {}", shown.join(", ")),
     }
@@ -327,8 +382,12 @@ fn entries_added(before: &Property, after: &Property) -> String {
 fn listed(notes: &[String]) -> String {
     match notes.len().checked_sub(LISTED) {
         None | Some(0) => notes.join("; "),
-        Some(others) => format!("{}; and {others} others", notes[..LISTED].join("; ")),
+        Some(count) => format!("{}; and {}", notes[..LISTED].join("; "), others(count)),
     }
+}
+
+fn others(count: usize) -> String {
+    counted(count, "other", "others")
 }
 
 /// Formats a readable value on one line.
@@ -339,108 +398,6 @@ pub(crate) fn readable(value: &toml::Value) -> String {
     }
 }
 
-/// Reports changes as the document of `--json`, or as a part of it.
-pub(crate) fn document(changes: &Changes) -> Document<'_> {
-    Document { changes, versions: None, revealed: None }
-}
-
-/// The changes as JSON. It is made while it is printed, because there can be very many. The fields
-/// are in alphabetical order.
-pub(crate) struct Document<'a> {
-    pub(crate) changes: &'a Changes,
-    /// The names of the old and the new version.
-    pub(crate) versions: Option<(&'a str, &'a str)>,
-    /// Opens the sealed values of a change.
-    pub(crate) revealed: Option<&'a dyn Fn(&Change) -> Revealed>,
-}
-
-/// The old and the new value in the clear.
-pub(crate) type Revealed = (Option<String>, Option<String>);
-
-impl Serialize for Document<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let changes = self.changes;
-        let entry = |access: &Option<Access>| {
-            access
-                .as_ref()
-                .map(|access| json!({ "role": access.role.to_string(), "recipient": access.recipient.to_string() }))
-        };
-        let access = changes
-            .access
-            .iter()
-            .map(|change| json!({ "name": change.name, "before": entry(&change.before), "after": entry(&change.after) }));
-        let (gone, came) = &changes.comments;
-        let moved = changes
-            .moved
-            .iter()
-            .map(|(comment, from, to)| json!({ "comment": comment, "from": from, "to": to }));
-        let tables = &changes.empty_tables;
-        let vault = changes.vault;
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("access", &access.collect::<Vec<_>>())?;
-        let comments = Comments { added: came, moved: moved.collect(), removed: gone };
-        map.serialize_entry("comments", &comments)?;
-        map.serialize_entry("empty_tables", &Tables { added: &tables.1, removed: &tables.0 })?;
-        if let Some((old, new)) = self.versions {
-            map.serialize_entry("new", new)?;
-            map.serialize_entry("old", old)?;
-        }
-        map.serialize_entry("properties", &Properties(self))?;
-        map.serialize_entry("rotated", &changes.rotated)?;
-        let vault =
-            vault.map(|(old, new)| json!({ "before": old.to_string(), "after": new.to_string() }));
-        map.serialize_entry("vault", &vault)?;
-        map.end()
-    }
-}
-
-#[derive(serde::Serialize)]
-struct Comments<'a> {
-    added: &'a [String],
-    moved: Vec<Value>,
-    removed: &'a [String],
-}
-
-#[derive(serde::Serialize)]
-struct Tables<'a> {
-    added: &'a [String],
-    removed: &'a [String],
-}
-
-struct Properties<'a>(&'a Document<'a>);
-
-impl Serialize for Properties<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Document { changes, revealed, .. } = self.0;
-        let value = |property: &Option<Property>| match property {
-            Some(Property::Readable(value)) => to_json(value),
-            _ => Value::Null,
-        };
-        let sealed = |property: &Option<Property>| matches!(property, Some(Property::Sealed(_)));
-        serializer.collect_seq(changes.properties().map(|change| {
-            let mut document = json!({
-                "name": change.path.to_string(), "change": change.what(),
-                "before": value(&change.before), "after": value(&change.after),
-                "sealed_before": sealed(&change.before), "sealed_after": sealed(&change.after),
-                "set_at_before": change.set_at.0.map(timestamp), "set_at_after": change.set_at.1.map(timestamp),
-                "older": change.is_older(), "says_where": change.path.settings_table().is_some(),
-            });
-            if let Some(revealed) = revealed.filter(|_| touches_sealed(&change)) {
-                let (before, after) = revealed(&change);
-                document["revealed_before"] = json!(before);
-                document["revealed_after"] = json!(after);
-            }
-            document
-        }))
-    }
-}
-
-/// Whether the old or the new value is sealed.
-pub(crate) fn touches_sealed(change: &Change) -> bool {
-    let sealed = |property: &Option<Property>| matches!(property, Some(Property::Sealed(_)));
-    sealed(&change.before) || sealed(&change.after)
-}
-
 /// Reports changes as Markdown for a pull request. Everything from the file is in code spans, so it
 /// cannot make links, images or mentions. It is a list and not a table: parsers disagree on whether
 /// `|` after two backslashes ends a cell, and a cell's end would end the code span.
@@ -449,10 +406,12 @@ pub(crate) fn markdown(file: &str, headline: &str, changes: &Changes) -> String 
     if !changes.is_empty() {
         text.push('\n');
     }
-    for entry in entries(changes) {
+    let mut cut = Cut::at(MOST_NAMES);
+    for entry in entries(changes).filter(|entry| cut.shows(entry)) {
         let mark = if entry.is_marked() { "⚠ " } else { "" };
         text.push_str(&format!("- {mark}{}: {}\n", code(&entry.name), code(&entry.what.whole())));
     }
+    cut.rest().for_each(|line| text.push_str(&format!("- {line}\n")));
     text
 }
 

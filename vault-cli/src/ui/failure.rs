@@ -28,7 +28,7 @@ pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
 
 impl Failure {
     pub(crate) fn new(kind: Kind, what: impl Into<String>) -> Failure {
-        let what = what.into();
+        let what = without_number(what.into());
         Failure(Box::new(Facts {
             kind,
             text: what.clone(),
@@ -105,11 +105,11 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
         Failure(Box::new(Facts {
             kind: error.kind(),
-            text: error.to_string(),
-            message: match error.line() {
+            text: without_number(error.to_string()),
+            message: without_number(match error.line() {
                 Some((line, column)) => format!("line {line}, column {column}: {}", error.what()),
                 None => error.what().to_owned(),
-            },
+            }),
             file: error.file().map(|file| Shown::path(file).to_string()),
             property: error.property().map(str::to_owned),
             help: error.help().map(str::to_owned),
@@ -122,8 +122,8 @@ impl From<bootseal::Error> for Failure {
     fn from(error: bootseal::Error) -> Failure {
         Failure(Box::new(Facts {
             kind: error.kind(),
-            text: error.to_string(),
-            message: error.what().to_owned(),
+            text: without_number(error.to_string()),
+            message: without_number(error.what().to_owned()),
             file: None,
             property: None,
             help: error.help().map(str::to_owned),
@@ -167,6 +167,16 @@ impl<E: Into<Failure>> From<E> for Exit {
     fn from(error: E) -> Exit {
         Exit::Failed(error.into())
     }
+}
+
+/// The text without the numbers of system errors, such as ` (os error 2)`: the words before each
+/// number say the same.
+fn without_number(mut text: String) -> String {
+    while let Some(start) = text.find(" (os error ") {
+        let Some(length) = text[start..].find(')') else { break };
+        text.replace_range(start..=start + length, "");
+    }
+    text
 }
 
 /// The error of a file that cannot be read.

@@ -3,7 +3,7 @@
 
 use crate::ui::failure::{Failure, Result};
 use crate::ui::{Style, Ui};
-use bootseal_core::{Shown, is_hidden};
+use bootseal_core::{MOST_NAMES, Shown, and_more, is_hidden};
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 use serde_json::{Value, json};
@@ -44,37 +44,62 @@ impl Ui<'_> {
     /// Prints a note for the user; not with `--quiet` or `--json`.
     pub(crate) fn note(&mut self, text: impl std::fmt::Display) {
         if !self.style.quiet && !self.style.json {
-            let _ = writeln!(self.stderr, "bootseal: {text}");
+            self.record(format_args!("bootseal: {text}"));
         }
     }
 
     /// Prints a detail, with `--verbose` only.
     pub(crate) fn detail(&mut self, text: impl std::fmt::Display) {
         if self.style.verbose && !self.style.json {
-            let _ = writeln!(self.stderr, "bootseal: {text}");
+            self.record(format_args!("bootseal: {text}"));
         }
     }
 
     /// Prints a warning, even with `--quiet`.
     pub(crate) fn warn(&mut self, text: impl std::fmt::Display) {
-        let _ = match self.style.json {
-            true => {
-                writeln!(self.stderr, "{}", ascii_safe(&json!({ "warning": text.to_string() })))
-            }
+        match self.style.json {
+            true => self.record(ascii_safe(&json!({ "warning": text.to_string() }))),
             false => {
-                writeln!(self.stderr, "bootseal: {}: {text}", paint(self.style, "33", "warning"))
+                let warning = paint(self.style, "33", "warning");
+                self.record(format_args!("bootseal: {warning}: {text}"));
             }
-        };
+        }
+    }
+
+    /// Prints the first warnings of a kind, and the number of the others. A script gets all of them.
+    pub(crate) fn warn_each<T: std::fmt::Display>(&mut self, texts: impl IntoIterator<Item = T>) {
+        let mut texts = texts.into_iter();
+        let most = if self.style.json { usize::MAX } else { MOST_NAMES };
+        texts.by_ref().take(most).for_each(|text| self.warn(text));
+        if let Some(more) = and_more(texts.count()) {
+            self.warn(format_args!("{more} warnings of this kind; --json prints all of them"));
+        }
+    }
+
+    /// Prints the first notes of a kind, and the number of the others.
+    pub(crate) fn note_each<T: std::fmt::Display>(&mut self, texts: impl IntoIterator<Item = T>) {
+        let mut texts = texts.into_iter();
+        texts.by_ref().take(MOST_NAMES).for_each(|text| self.note(text));
+        if let Some(more) = and_more(texts.count()) {
+            self.note(format_args!("{more} notes of this kind"));
+        }
     }
 
     /// Prints the error of the command.
     pub(crate) fn failure(&mut self, failure: &Failure) {
-        let _ = match self.style.json {
-            true => writeln!(self.stderr, "{}", ascii_safe(&json!({ "error": failure.json() }))),
+        match self.style.json {
+            true => self.record(ascii_safe(&json!({ "error": failure.json() }))),
             false => {
-                writeln!(self.stderr, "{}: {}", paint(self.style, "31", "bootseal"), failure.text())
+                let name = paint(self.style, "31", "bootseal");
+                self.record(format_args!("{name}: {}", failure.text()));
             }
-        };
+        }
+    }
+
+    /// Writes one record to stderr with one system call: the program that `exec` runs, or another
+    /// process, may write there too, and must not tear the record.
+    fn record(&mut self, text: impl std::fmt::Display) {
+        let _ = self.stderr.write_all(format!("{text}\n").as_bytes());
     }
 }
 
@@ -153,27 +178,7 @@ pub(crate) fn to_json(value: &toml::Value) -> Value {
     }
 }
 
-/// The maximum number of names that are shown.
-pub(crate) const MOST_NAMES: usize = 20;
-
-/// Joins the names with commas; of more than [`MOST_NAMES`], the rest is only counted.
-pub(crate) fn some_names(names: &[String]) -> String {
-    let shown = names[..names.len().min(MOST_NAMES)].join(", ");
-    match names.len().checked_sub(MOST_NAMES) {
-        None | Some(0) => shown,
-        Some(more) => format!("{shown}, … and {more} more"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_list_is_cut_and_counted() {
-        let names = |count: usize| -> Vec<String> { (0..count).map(|at| at.to_string()).collect() };
-        assert_eq!(some_names(&names(2)), "0, 1");
-        assert!(some_names(&names(20)).ends_with("18, 19"));
-        assert!(some_names(&names(10_000)).ends_with("18, 19, … and 9980 more"));
-    }
+/// A number with its noun: "1 property", "2 properties".
+pub(crate) fn counted(count: usize, one: &str, several: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { several })
 }

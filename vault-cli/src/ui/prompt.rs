@@ -6,7 +6,7 @@ use crate::ui::Ui;
 use crate::ui::failure::{Failure, Result};
 use crate::ui::review::Review;
 use crate::ui::terminal::Terminal;
-use bootseal_core::{Kind, PropertyPath, Secret};
+use bootseal_core::{Kind, PropertyPath, Secret, some_names};
 
 /// How often a secret can be typed before two different inputs are an error.
 const TRIES: usize = 3;
@@ -77,7 +77,7 @@ impl Ui<'_> {
         let name = match names {
             [only] => (*only).to_owned(),
             several => terminal
-                .line(&format!("Whose passphrase ({})? ", several.join(", ")))
+                .line(&format!("Whose passphrase ({})? ", some_names(several)))
                 .map_err(no_answer)?,
         };
         if !names.contains(&name.as_str()) {
@@ -85,7 +85,7 @@ impl Ui<'_> {
                 Kind::Usage,
                 "no member of that name opens this file by passphrase",
             )
-            .with_help(format!("The possible names are: {}", names.join(", "))));
+            .with_help(format!("The possible names are: {}", some_names(names))));
         }
         let passphrase = terminal.secret(&format!("Passphrase of {name}: ")).map_err(no_answer)?;
         Ok((name, passphrase))

@@ -2,7 +2,7 @@
 
 /// The maximum width of one part, even where the line has room for more, so that no value of a
 /// file can fill a screen.
-const LONGEST_PART: usize = 400;
+pub(crate) const LONGEST_PART: usize = 400;
 /// The minimum width to which a long part is cut.
 const SHORTEST_PART: usize = 24;
 

@@ -164,8 +164,9 @@ pub fn read_passphrase(path: &Path) -> Result<Secret> {
     read().map_err(|error: Error| error.in_file(path))
 }
 
-/// Removes the line end CR LF and a byte order mark, which editors on Windows add. No passphrase
-/// contains them, because no entry is made for one with a control or invisible character.
+/// Removes the line end CR LF and a byte order mark, which editors on Windows add. A passphrase
+/// never contains CR: it is refused in [`Access::by_passphrase`](crate::Access::by_passphrase), as
+/// every control character is.
 fn as_saved_by_an_editor(page: SecretBuf) -> Result<Secret> {
     let (encoding, marked, ends) = page.expose(|bytes| {
         let ends = bytes.ends_with(b"\r\n");
@@ -216,9 +217,9 @@ impl Text {
     }
 }
 
-/// The number of characters of a passphrase that somebody who guesses has to find: of its normalised
-/// form, from which the key is derived, without its final newline. Characters of no width, such as
-/// combining marks and zero-width spaces, do not count.
+/// The number of characters that someone who guesses a passphrase has to find. They are counted in
+/// the normalised form, from which the key is derived, without the final newline. Characters of
+/// zero width, such as combining marks and zero-width spaces, do not count.
 ///
 /// # Errors
 /// [`Kind::Usage`] if the passphrase is not UTF-8; [`Kind::Io`] if there is not enough memory.

@@ -275,6 +275,13 @@ impl VerifiedFile {
 }
 
 impl VerifiedFile {
+    /// The place of an array's element, if the path ends in its number, as in `acme.users.0`.
+    fn element(&self, path: &PropertyPath) -> Option<String> {
+        let (last, above) = path.segments().split_last()?;
+        let (last, array) = (last.parse::<usize>().ok()?, PropertyPath::new(above.to_vec()).ok()?);
+        self.document.contains(&array).then(|| format!("{array}[{last}]"))
+    }
+
     /// The error for a missing property, with similar names. Its kind is [`Kind::NotFound`].
     ///
     /// ```
@@ -290,6 +297,8 @@ impl VerifiedFile {
         let error = if self.document.is_table(path.segments()) {
             let list = format!("bootseal list {}", shell_word(path));
             error.with_help(format!("It is a table. `{list}` shows its content."))
+        } else if let Some(element) = self.element(path) {
+            error.with_help(format!("It is an array. For one element: {element}"))
         } else if near.is_empty() {
             error.with_help("`bootseal list` shows all names.")
         } else {

@@ -6,7 +6,7 @@ use crate::file::verified::VerifiedFile;
 use crate::profile::Profile;
 use crate::profile::keys::PROFILE_KEYS;
 use crate::profile::request::Basic;
-use crate::shown::shell_word;
+use crate::shown::{shell_word, some_names};
 use crate::text::document::Property;
 use crate::text::path::PropertyPath;
 use std::borrow::Cow;
@@ -155,7 +155,7 @@ fn no_profile(file: &VerifiedFile, table: &PropertyPath) -> Error {
             "Create one: bootseal profile {} --preset KIND (bootseal profile --list shows the kinds), or write a table [{table}.login].",
             shell_word(table)
         ),
-        known => format!("The file has profiles for: {}.", known.join(", ")),
+        known => format!("The file has profiles for: {}.", some_names(known)),
     };
     Error::new(
         Kind::NotFound,

@@ -62,7 +62,7 @@ pub struct Change {
     pub before: Option<Property>,
     /// The new value.
     pub after: Option<Property>,
-    /// Whether a readable value has more than 1 MiB of TOML, before or after the change. A text with
+    /// Whether a readable array has more than 1 MiB of TOML, before or after the change. A text with
     /// its size and its SHA-256 then stands for it, and the hosts in it are unknown.
     pub is_too_large: bool,
     /// The times at which the old and the new sealed value were set, in seconds since 1970-01-01

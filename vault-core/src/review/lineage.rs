@@ -1,5 +1,5 @@
-//! The lineage of a vault: the order in which its versions descend from each other, which
-//! determines the sides of a merge that can be trusted.
+//! The lineage of a vault: the order in which its versions descend from each other. It determines
+//! which sides of a merge can be trusted.
 
 use crate::error::{Error, Kind, Result};
 use crate::file::verified::VerifiedFile;

@@ -131,14 +131,14 @@ impl Vault<CanWrite> {
             _ => (ValueKind::Text, Secret::copy_of(text.as_bytes())?),
         };
         self.seal(&property.path, kind, &value, now).map_err(|error| match kind {
-            ValueKind::Toml => fail("was sealed as a TOML value that is not text (a number, true, an array), but the new value is not one")
+            ValueKind::Toml => fail("was sealed as a TOML value that is not text (a number, true, an array), but the new text is not such a value")
                 .with_help("To make it a string, use another name, or remove the value first: bootseal unset"),
             _ => error,
         })
     }
 
-    /// Refuses a sealed value in a comment, which would be committed to git in the clear. A line
-    /// with a value is easily commented out.
+    /// Refuses a sealed value in a comment, which would be committed to git in the clear. This is
+    /// an easy mistake: a user comments out a line with a value.
     fn check_comments(
         &self,
         edit: &ClearText,

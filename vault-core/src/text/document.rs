@@ -106,8 +106,8 @@ fn hex(hash: &[u8]) -> String {
     hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The maximum size of a readable value that a review shows, in bytes of its TOML. Built in memory,
-/// the largest array would need a hundred times its text.
+/// The maximum size of an array that a review shows, in bytes of its TOML. Built in memory, an array
+/// can need a hundred times its text.
 const LARGEST_SHOWN: usize = 1 << 20;
 
 /// Clones share the text and its index.
@@ -177,7 +177,7 @@ impl Document {
                 && self.fingerprint(one) == other.fingerprint(two)
     }
 
-    /// A text that stands for a readable value that is too large to build: its size and its hash.
+    /// A text that stands for a readable array that is too large to build: its size and its hash.
     /// `None` for every other property.
     pub(crate) fn stand_in(&self, path: &PropertyPath) -> Option<String> {
         let size = self.too_large(path)?;
@@ -186,9 +186,9 @@ impl Document {
         Some(format!("({size} bytes of TOML, SHA-256 {})", hex(&hash.finalize())))
     }
 
-    /// The size of a readable value in bytes, if it is too large to build for a review.
+    /// The size of a readable array in bytes, if it is too large to build for a review.
     pub(crate) fn too_large(&self, path: &PropertyPath) -> Option<usize> {
-        let at = self.position(path).filter(|at| !self.index.is_sealed(*at))?;
+        let at = self.position(path).filter(|at| !self.index.is_string(&self.text, *at))?;
         let size = self.index.texts(&self.text, at).map(str::len).sum();
         Some(size).filter(|size| *size > LARGEST_SHOWN)
     }

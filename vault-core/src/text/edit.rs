@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::text::document::Document;
-use crate::text::outline::{Entry, Outline};
+use crate::text::outline::Outline;
 use crate::text::path::{DottedKey, PropertyPath};
 use std::collections::HashSet;
 use std::ops::Range;
@@ -33,92 +33,6 @@ impl Document {
             .at(path));
         }
         self.with_new(&[(path, value)])
-    }
-
-    /// The document without the property `path` and the comment on its line; comments above it
-    /// stay.
-    pub(crate) fn without(&self, path: &PropertyPath) -> Result<Document> {
-        self.without_all(&[path])
-    }
-
-    /// Like `without`, for several properties.
-    pub(crate) fn without_all(&self, paths: &[&PropertyPath]) -> Result<Document> {
-        for path in paths {
-            let Some(span) = self.span(path) else {
-                return Err(Error::new(Kind::NotFound, "no such property").at(path));
-            };
-            self.refuse_blocks(path, &span)?;
-        }
-        let wanted: HashSet<&[String]> = paths.iter().map(|path| path.segments()).collect();
-        let outline = Outline::near(&self.text, &|path| wanted.contains(path))?;
-        let line = |entry: &Entry| self.line_start(entry.key.start)..entry.line_end;
-        let lines: Vec<(&Entry, Range<usize>)> =
-            outline.entries.iter().map(|entry| (entry, line(entry))).collect();
-        let found: HashSet<&[String]> = lines.iter().map(|(entry, _)| &entry.path[..]).collect();
-        let (whole, inline): (Vec<&PropertyPath>, Vec<_>) =
-            paths.iter().copied().partition(|path| found.contains(path.segments()));
-        let mut text = String::with_capacity(self.text.len());
-        let mut done = 0;
-        for (_, span) in &lines {
-            text.push_str(&self.text[done..span.start]);
-            done = span.end;
-        }
-        text.push_str(&self.text[done..]);
-        let changed = self
-            .read_as(text, &whole, &[])
-            .ok_or_else(|| Document::cannot(paths.first().copied()))?;
-        // A member of an inline table is removed together with its comma, so members are removed
-        // one at a time.
-        inline.into_iter().try_fold(changed, |document, path| document.without_member(path))
-    }
-
-    fn without_member(&self, path: &PropertyPath) -> Result<Document> {
-        let outline = Outline::near(&self.text, &|table| path.starts_with(table))?;
-        let span = outline.inline_tables.iter().find_map(|inline| {
-            let at = inline.members.iter().position(|(member, _)| member == path.segments())?;
-            let span = inline.members[at].1.clone();
-            match (at.checked_sub(1), inline.members.get(at + 1)) {
-                (_, Some((_, next))) => Some(span.start..next.start),
-                (Some(before), None) => Some(inline.members[before].1.end..span.end),
-                (None, None) => Some(span),
-            }
-        });
-        let changed = span.map(|span| [&self.text[..span.start], &self.text[span.end..]].concat());
-        changed
-            .and_then(|changed| self.read_as(changed, &[path], &[]))
-            .ok_or_else(|| Document::cannot(Some(path)))
-    }
-
-    /// The document without the tables around the former property `path` that are empty now. A
-    /// comment in such a table stays.
-    pub(crate) fn without_empty_above(&self, path: &PropertyPath) -> Result<Document> {
-        let segments = path.segments();
-        let is_empty = |table: &[String]| {
-            !table.is_empty()
-                && table.len() < segments.len()
-                && segments.starts_with(table)
-                && !self.is_table(table)
-        };
-        let outline = Outline::near(&self.text, &|near| segments.starts_with(near))?;
-        let mut gone: Vec<Range<usize>> = Vec::new();
-        for section in outline.sections.iter().filter(|section| !section.array) {
-            if is_empty(&section.path) {
-                let end = self.text[section.start..].find('\n');
-                let end = end.map_or(self.text.len(), |end| section.start + end + 1);
-                let blank = self.text[..section.start].ends_with("\n\n");
-                gone.push(section.start - usize::from(blank)..end);
-            }
-        }
-        for entry in outline.entries.iter().filter(|entry| is_empty(&entry.path)) {
-            if self.text[entry.value.clone()].starts_with('{') {
-                gone.push(self.line_start(entry.key.start)..entry.line_end);
-            }
-        }
-        let mut text = self.text.to_string();
-        for span in gone.into_iter().rev() {
-            text.replace_range(span, "");
-        }
-        self.read_as(text, &[], &[]).ok_or_else(|| Document::cannot(Some(path)))
     }
 
     /// The document in which `old` is renamed to `new`, in the same place and with its comments if the
@@ -187,8 +101,8 @@ impl Document {
         error.with_help("Edit the line in the file, then accept the change: bootseal sign")
     }
 
-    /// Refuses `[[name]]` blocks, which are one property, but not one value in one place.
-    fn refuse_blocks(&self, path: &PropertyPath, span: &Range<usize>) -> Result<()> {
+    /// Refuses `[[name]]` blocks: they are one property, but its value is not in one place.
+    pub(super) fn refuse_blocks(&self, path: &PropertyPath, span: &Range<usize>) -> Result<()> {
         match self.is_blocks(span) {
             true => Err(Error::new(
                 Kind::Conflict,
@@ -200,8 +114,8 @@ impl Document {
         }
     }
 
-    /// The span of the value of an existing property that a value can replace; `None` for a missing
-    /// property.
+    /// The span of the property's value, which another value can replace; `None` if the property
+    /// does not exist. Fails for an array of tables.
     pub(crate) fn replaceable(&self, path: &PropertyPath) -> Result<Option<Range<usize>>> {
         let Some(span) = self.span(path) else { return Ok(None) };
         self.refuse_blocks(path, &span)?;
@@ -346,25 +260,6 @@ mod tests {
         fn arbitrary_text_never_causes_a_panic(text in ".{0,200}") {
             let _ = Document::parse(text);
         }
-    }
-
-    #[test]
-    fn a_removed_property_leaves_all_other_bytes_unchanged() {
-        for (before, path, after) in [
-            ("# top\na = 1 # one\nb = 2\n", "a", "# top\nb = 2\n"),
-            ("[t]\na = \"\"\"\nx\n\"\"\"\nb = 2\n", "t.a", "[t]\nb = 2\n"),
-            ("t.a = 1\nt.b = 2\n", "t.b", "t.a = 1\n"),
-            ("t = { a = 1, b = 2, c = 3 }\n", "t.a", "t = { b = 2, c = 3 }\n"),
-            ("t = { a = 1, b = 2, c = 3 }\n", "t.b", "t = { a = 1, c = 3 }\n"),
-            ("t = { a = 1, b = 2, c = 3 } # t\n", "t.c", "t = { a = 1, b = 2 } # t\n"),
-            ("t = { u = { a = 1 }, b = 2 }\n", "t.u.a", "t = { u = {  }, b = 2 }\n"),
-            ("t = { u.a = 1, u.b = [1, 2] }\n", "t.u.b", "t = { u.a = 1 }\n"),
-        ] {
-            let document = Document::parse(before.into()).unwrap();
-            assert_eq!(document.without(&path.parse().unwrap()).unwrap().text(), after);
-        }
-        let blocks = Document::parse("[[t]]\na = 1\n".into()).unwrap();
-        assert_eq!(blocks.without(&"t".parse().unwrap()).unwrap_err().kind(), Kind::Conflict);
     }
 
     #[test]

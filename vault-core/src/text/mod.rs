@@ -3,6 +3,7 @@
 pub(crate) mod edit;
 pub(crate) mod insert;
 pub(crate) mod plain;
+pub(crate) mod removal;
 
 pub(crate) mod host;
 

@@ -34,7 +34,8 @@ pub(crate) fn nearest<'a, T: AsRef<str> + 'a>(
 
 fn score(name: &str, other: &str) -> f64 {
     // Jaro-Winkler gives too low a score to a short name with two swapped letters.
-    let one_slip = if strsim::osa_distance(name, other) <= 1 { 0.9 } else { 0.0 };
+    let is_word = name.len().max(other.len()) > 2;
+    let one_slip = if is_word && strsim::osa_distance(name, other) <= 1 { 0.9 } else { 0.0 };
     strsim::jaro_winkler(name, other).max(one_slip)
 }
 
@@ -53,6 +54,8 @@ mod tests {
         for other in ["token", "retries", "x"] {
             assert_eq!(nearest(other, &keys), None, "{other}");
         }
+        // Any two letters are one slip apart.
+        assert_eq!(nearest("x", &["a", "b"]), None);
     }
 
     #[test]

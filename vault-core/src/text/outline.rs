@@ -1,8 +1,8 @@
 //! The outline of a TOML text: the spans of headers, keys, values and inline tables, so that an
 //! edit leaves all other bytes unchanged.
 //!
-//! It is built in one pass over the events of the text, which also finds what the index does not
-//! report: the length of keys, and syntax that only TOML 1.1 allows.
+//! The outline is built in one pass over the events of the text. This pass also finds what
+//! `parse::index` does not report: keys that are too long, and syntax that only TOML 1.1 allows.
 
 mod toml_1_1;
 
@@ -234,7 +234,8 @@ impl Scan<'_> {
         }
     }
 
-    /// A property or header is complete: the comments above it, since the last one, are about it.
+    /// Records that a property or header is complete. The comments between the previous property or
+    /// header and this one are about this one.
     fn place_done(&mut self, is_header: bool, line_end: usize) {
         (self.is_header, self.place_end, self.place) = (is_header, line_end, None);
         let comments = self.out.comments.len();
@@ -311,11 +312,12 @@ impl EventReceiver for Scan<'_> {
         let Some((path, array, start)) = self.header.take() else { return };
         let end = self.line_end(span.end());
         if !self.detail.has_sections() {
-            // After the first `[bootseal]`, its successor is kept too.
+            // After the first `[bootseal]`, the next section is kept too.
             let own = self.out.sections.get(1).is_some_and(|first| first.path == ["bootseal"]);
             self.out.sections.truncate(if own { 3 } else { 1 });
         }
-        // An edit needs no part of `[[blocks]]` but the first header and the sections of its entries.
+        // Near an edit, a section `[[name]]` without a collected entry is dropped, unless it is the
+        // first section with a header.
         let before = self.out.sections.len() - 1;
         let is_needed = |entry: &Entry| entry.section == before;
         if matches!(self.detail, Detail::Near(_))

@@ -7,7 +7,7 @@
 use crate::access::wrap::{wrap_data_key, wrap_writer_keys};
 use crate::error::{Error, Kind, Result};
 use crate::file::header::{Access, Role, edit, recipients};
-use crate::shown::Typed;
+use crate::shown::{Typed, some_names};
 use crate::text::path::PropertyPath;
 use crate::vault::{CanWrite, Vault};
 
@@ -103,7 +103,7 @@ impl Vault<CanWrite> {
         if !list.iter().any(|access| access.role == Role::Writer) {
             let what = match &gone[..] {
                 [name] => format!("{name} is the only writer"),
-                names => format!("{} are the only writers", names.join(", ")),
+                names => format!("{} are the only writers", some_names(names)),
             };
             let what = format!("{what}; without one nobody could change the file");
             return Err(Error::new(Kind::Conflict, what).with_help(
@@ -118,8 +118,8 @@ impl Vault<CanWrite> {
     /// Replaces the entry of that name with `access`. If a reader becomes a writer with the same
     /// recipient, this is an addition. Any other change is a removal and an addition in one step,
     /// with the effects and the return value of [`Vault::remove_access`]. If the recipient stays
-    /// the same, no value is returned or marked as known, because the member can still read all of
-    /// them, and the member keeps a passphrase.
+    /// the same, no value is returned or marked as known, because the member can still read all
+    /// values. In this case, a member who has a passphrase keeps it.
     ///
     /// # Errors
     /// As [`Vault::remove_access`], [`Vault::add_access`] and [`Access::in_place_of`].

@@ -8,6 +8,7 @@ use crate::error::{Error, Kind, Result};
 use crate::file::header::{Access, Role};
 use crate::file::verified::VerifiedFile;
 use crate::keys::signing::id_of;
+use crate::shown::some_names;
 use crate::vault::{CanRead, CanWrite, Vault};
 
 impl VerifiedFile {
@@ -95,7 +96,7 @@ impl VerifiedFile {
 
     fn none_of(&self, identities: &[Identity]) -> Error {
         let tried: Vec<String> = identities.iter().map(Identity::to_string).collect();
-        self.no_identity(&if tried.is_empty() { "nothing".into() } else { tried.join(", ") })
+        self.no_identity(&if tried.is_empty() { "nothing".into() } else { some_names(tried) })
     }
 
     /// The error of [`VerifiedFile::open`] if no identity opens the file, for a caller that knows
@@ -131,7 +132,7 @@ impl VerifiedFile {
         if names.is_empty() {
             String::new()
         } else {
-            format!(" By passphrase: {} (--passphrase-fd).", names.join(", "))
+            format!(" By passphrase: {} (--passphrase-fd).", some_names(names))
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::access::passphrase::{Derivation, Text};
 use crate::error::{Error, Kind, Result};
 use crate::file::header::Access;
 use crate::file::verified::VerifiedFile;
+use crate::shown::some_names;
 use bootseal_memory::Secret;
 
 /// The maximum number of entries that are tried with one passphrase. Each try takes up to half a
@@ -87,7 +88,7 @@ impl VerifiedFile {
             }
             Err(Error::new(
                 Kind::WrongPassphrase,
-                format!("wrong passphrase for {}", names.join(", ")),
+                format!("wrong passphrase for {}", some_names(names)),
             ))
         };
         found().map_err(|error| error.in_file_if(self.path()))

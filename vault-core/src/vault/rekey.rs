@@ -63,8 +63,8 @@ impl Vault<CanWrite> {
         self.rotate(false)
     }
 
-    /// Makes new keys for `list`, so that members who are not in `list` can open nothing from now
-    /// on.
+    /// Makes new keys for `list`. Members who are not in `list` can open nothing that is sealed
+    /// from now on.
     pub(super) fn rekey(
         &mut self,
         own: String,

@@ -15,8 +15,8 @@ pub(super) const LAST_SECOND: u64 = 253_402_207_199;
 const JOINED: &str = "earlier-removed-members";
 
 impl Vault<CanWrite> {
-    /// The record with added entries, which say that `names` know every value that is sealed now,
-    /// and the list of these values.
+    /// Returns the record with an added entry for each of `names`, which says that this member
+    /// knows every value that is sealed now. Also returns the paths of these values.
     pub(super) fn known_by(
         &mut self,
         names: &[&str],

@@ -4,6 +4,7 @@
 use crate::access::wrap::can_wrap_to;
 use crate::error::Error;
 use crate::file::header::Access;
+use crate::shown::some_names;
 use crate::vault::{CanWrite, Vault};
 
 impl Vault<CanWrite> {
@@ -24,7 +25,7 @@ impl Vault<CanWrite> {
         if bad.is_empty() {
             return error;
         }
-        let what = format!("the keys cannot be wrapped for {}: {}", bad.join(", "), error.what());
+        let what = format!("the keys cannot be wrapped for {}: {}", some_names(&bad), error.what());
         gone.append(&mut bad);
         let help = error.help().map_or(String::new(), |help| format!("{help}\n  "));
         self.placed(Error::new(error.kind(), what).with_help(format!(

@@ -262,10 +262,28 @@ impl Vault<CanWrite> {
     /// # Ok::<(), bootseal_core::Error>(())
     /// ```
     pub fn unset(&mut self, path: &PropertyPath) -> Result<()> {
-        if !self.file.document.contains(path) {
-            return Err(self.file.not_found(path));
+        self.unset_all(std::slice::from_ref(path))
+    }
+
+    /// Like [`Vault::unset`], but for many properties, in one change of the text. A property that is
+    /// named twice is removed once.
+    ///
+    /// # Errors
+    /// As [`Vault::unset`], of the first property that cannot be removed. Then, nothing is changed.
+    ///
+    /// ```
+    /// # let mut vault = bootseal_fixtures::vault("timeout = \"10s\"\nretries = 3\n");
+    /// vault.unset_all(&["retries".parse()?, "timeout".parse()?])?;
+    /// assert_eq!(vault.file().properties().count(), 0);
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn unset_all(&mut self, paths: &[PropertyPath]) -> Result<()> {
+        let document = &self.file.document;
+        if let Some(missing) = paths.iter().find(|path| !document.contains(path)) {
+            return Err(self.file.not_found(missing));
         }
-        self.replace_document(self.file.document.without(path)?.without_empty_above(path)?)
+        let paths: Vec<&PropertyPath> = paths.iter().collect();
+        self.replace_document(document.without_all(&paths)?.without_empty_above(&paths)?)
     }
 
     /// Renames the property `old` to `new`. A sealed value keeps the time at which it was set.

@@ -65,18 +65,33 @@ fn same_number(one: &str, other: &str) -> bool {
     }
 }
 
-/// The error for a document that is not JSON, is nested more than 128 levels deep, or contains the
-/// requested key twice. It contains no part of the document.
+/// The reason why a document cannot be searched. It contains no part of the document.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct NotJson;
+pub(crate) enum FindError {
+    /// The document is not JSON, is nested more than 128 levels deep, or contains the requested key
+    /// twice.
+    NotJson,
+    /// The value was found, but there is no guarded memory for it.
+    NoMemory,
+}
+
+/// The text of the error that serde carries out of the search.
+const NO_MEMORY: &str = "no guarded memory";
+
+impl FindError {
+    fn of(error: &serde_json::Error) -> FindError {
+        let no_memory = error.is_data() && error.to_string().starts_with(NO_MEMORY);
+        if no_memory { FindError::NoMemory } else { FindError::NotJson }
+    }
+}
 
 /// Follows `pointer` through `document`; `Ok(None)` if there is no such value.
-pub(crate) fn find(document: &[u8], pointer: &str) -> Result<Option<Found>, NotJson> {
+pub(crate) fn find(document: &[u8], pointer: &str) -> Result<Option<Found>, FindError> {
     let steps: Vec<String> =
         pointer.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
     let mut reader = serde_json::Deserializer::from_slice(document);
-    let found = Follow(&steps).deserialize(&mut reader).map_err(|_| NotJson)?;
-    reader.end().map_err(|_| NotJson)?;
+    let found = Follow(&steps).deserialize(&mut reader).map_err(|error| FindError::of(&error))?;
+    reader.end().map_err(|_| FindError::NotJson)?;
     Ok(found)
 }
 
@@ -104,7 +119,7 @@ impl<'de> DeserializeSeed<'de> for Follow<'_> {
 }
 
 fn guarded<E: serde::de::Error>(text: &str) -> Result<Secret, E> {
-    Secret::copy_of(text.as_bytes()).map_err(|_| E::custom("no guarded memory"))
+    Secret::copy_of(text.as_bytes()).map_err(|_| E::custom(NO_MEMORY))
 }
 
 impl<'de> Visitor<'de> for Follow<'_> {

@@ -50,6 +50,35 @@ fn token(login: &str, fields: &[(&'static str, &str)], body: &str) -> (String, f
 }
 
 #[test]
+fn a_token_beyond_the_limit_is_an_error_that_names_the_limit() {
+    let json = |length: usize| format!("{{\"access_token\":\"{}\"}}", "t".repeat(length));
+    assert_eq!(token("", &[], &json(MAX_TOKEN)).0.len(), MAX_TOKEN);
+    let profile = profile(JSON);
+    let outcome = interpreted(&profile, Ok(response(200, &[], &json(MAX_TOKEN + 1))), NOW);
+    let Outcome::Failed(failure) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(failure.class, Class::Protocol);
+    assert!(
+        failure.text.contains("`/access_token` is longer than 64 KiB, the limit"),
+        "{failure:?}"
+    );
+}
+
+#[test]
+fn a_lack_of_resources_is_not_the_vendors_fault() {
+    let profile = profile(JSON);
+    for (sent, text) in [(false, "was not contacted: full"), (true, "that was lost: full")] {
+        let error = TransportError::OutOfResources { why: "full".into(), sent };
+        let outcome = interpreted(&profile, Err(error), NOW);
+        let Outcome::Failed(failure) = outcome else { panic!("{outcome:?}") };
+        assert_eq!(failure.class, Class::OutOfResources { unsent: !sent });
+        assert!(failure.text.contains(text), "{failure:?}");
+    }
+    let outcome = unreadable(Unreadable::NoMemory("no memory".into()), 200, "the login");
+    let Outcome::Failed(failure) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(failure.class, Class::OutOfResources { unsent: false });
+}
+
+#[test]
 fn the_token_is_read_from_the_place_in_the_profile() {
     let both = r#"{"access_token":"usual","data":[{"a/b":"deep"}]}"#;
     for (place, expected) in [

@@ -119,6 +119,13 @@ impl Backoff {
         now: Duration,
         jitter: f64,
     ) -> BackoffReason {
+        if let Class::OutOfResources { unsent } = failure.class {
+            // Not the vendor's fault: what is known of its responses stays, and the pause only
+            // prevents a login for each call.
+            let wait = if unsent { SECOND / 2 } else { 5 * SECOND };
+            self.until = self.until.max(Some(now + wait));
+            return self.reason;
+        }
         let refused = self.hints.refuses(failure.class);
         self.hints = self.hints.after(failure.class);
         let doubled = |base: Duration, most: Duration| {
@@ -175,6 +182,28 @@ mod tests {
             assert_eq!(backoff.remaining(SECOND), Some(expected * SECOND), "{class:?}");
             assert_eq!(backoff.remaining((1 + expected) * SECOND), None);
         }
+    }
+
+    #[test]
+    fn a_login_that_failed_for_lack_of_resources_does_not_count() {
+        let mut backoff = Backoff::default();
+        for unsent in [true, false] {
+            for _ in 0..9 {
+                backoff.failed(&failure(Class::OutOfResources { unsent }), Duration::ZERO, 1.0);
+            }
+        }
+        assert_eq!(backoff.remaining(Duration::ZERO), Some(5 * SECOND));
+        assert_eq!(backoff.to_save(Duration::ZERO), None, "a restart need not know it");
+        backoff.failed(&failure(Class::Down { unsent: true }), 5 * SECOND, 1.0);
+        assert_eq!(backoff.remaining(5 * SECOND), Some(SECOND / 2), "as after the first failure");
+        // What is known of the vendor's responses stays.
+        let mut backoff = Backoff::default();
+        backoff.failed(&failure(Class::PerhapsRefused), Duration::ZERO, 0.5);
+        backoff.failed(&failure(Class::OutOfResources { unsent: true }), 30 * SECOND, 0.5);
+        assert_eq!(
+            backoff.failed(&failure(Class::PerhapsRefused), 31 * SECOND, 0.5),
+            BackoffReason::Refused
+        );
     }
 
     #[test]

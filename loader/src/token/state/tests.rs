@@ -1,6 +1,6 @@
-//! The table of transitions in docs/token-source.md, row by row.
+//! Tests of the token state, with each row of the table of transitions in docs/token-source.md.
 //!
-//! The test needs no runtime, clock or thread.
+//! The tests need no runtime, clock or thread.
 
 use super::*;
 use crate::login::outcome::Class;
@@ -8,11 +8,11 @@ use bootseal_core::Kind;
 
 const DOC: &str = include_str!("../../../../docs/token-source.md");
 
-/// The login that callers wait for; a number represents the handle.
+/// The handle of a running login, on which callers wait. In these tests it is a number.
 type Login = u32;
 
 const LOGIN: Login = 1;
-/// Refreshed at 80 s, not sent any more at 95 s.
+/// The token is refreshed at an age of 80 s, and no longer used at an age of 95 s.
 const DEADLINES: Deadlines =
     Deadlines { refresh_at: Duration::from_secs(80), hard_at: Duration::from_secs(95) };
 const FRESH: NewToken = NewToken { deadlines: DEADLINES, born_expired: false, status: 200 };
@@ -54,7 +54,7 @@ impl Scene {
         self
     }
 
-    /// `EMPTY`, with the token that a login obtained.
+    /// The scene after the running login has obtained `token`, whose age is then 0.
     fn with_token(mut self, token: NewToken) -> Scene {
         self.state.login_succeeded(&LOGIN, &token, seconds(self.age), self.moment());
         self.age = 0;
@@ -104,7 +104,7 @@ impl Scene {
     }
 }
 
-/// Runs the event, and returns the decision in the words of the table.
+/// A function that runs an event, and returns the decision in the words of the table.
 type Event = fn(&mut Scene) -> String;
 
 fn request(scene: &mut Scene) -> String {
@@ -350,7 +350,7 @@ fn the_state_follows_the_table_of_transitions() {
 }
 
 #[test]
-fn a_login_that_ends_after_the_next_one_began_does_not_end_it() {
+fn a_late_failure_of_an_earlier_login_does_not_end_the_running_one() {
     let mut scene = empty().changed(|state| state.login_started(2));
     scene.fail(Class::Tls);
     assert_eq!(scene.state.login(), Some(2));

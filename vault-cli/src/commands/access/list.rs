@@ -5,7 +5,7 @@ use crate::trust::each_file::{self, Answer};
 use crate::trust::locate::{self, OpenedFile};
 use crate::ui::failure::{Exit, Result};
 use crate::ui::tables;
-use bootseal_core::{Access, Shown};
+use bootseal_core::{Access, Shown, some_names};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -39,7 +39,7 @@ fn over_many(
     });
     let width = rows.keys().map(|(name, _)| name.len()).max().unwrap_or_default();
     for ((name, recipient), files) in rows {
-        context.ui.line(format_args!("{name:width$}  {recipient}  {}", files.join(", ")))?;
+        context.ui.line(format_args!("{name:width$}  {recipient}  {}", some_names(files)))?;
     }
     done
 }

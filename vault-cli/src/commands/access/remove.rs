@@ -8,18 +8,20 @@ use crate::context::Context;
 use crate::trust::each_file::{self, Answer};
 use crate::trust::target::{Target, Targets};
 use crate::ui::failure::{Exit, Failure, Result};
-use crate::ui::output::MOST_NAMES;
 use crate::ui::prompt::Consent;
 use crate::ui::review::Review;
 use crate::ui::review_row::Row;
 use crate::ui::tables;
-use bootseal_core::{Access, Error, Kind, PropertyPath, Role, Shown, Typed, VaultId, VerifiedFile};
+use bootseal_core::{
+    Access, Error, Kind, MOST_NAMES, PropertyPath, Role, Shown, Typed, VaultId, VerifiedFile,
+    and_more, some_names,
+};
 
 pub(crate) fn run(options: &AccessRemove, context: &mut Context<'_>) -> Result<(), Exit> {
     let mut targets = Target::find_all(context)?;
     let several = targets.len() > 1;
     leave_out_absent(&options.names, &mut targets, context)?;
-    let names = options.names.join(", ");
+    let names = some_names(&options.names);
     let found: Vec<&(Target, VerifiedFile)> =
         targets.iter().filter_map(|(_, found)| found.as_ref().ok()).collect();
     if !found.is_empty() {
@@ -177,7 +179,7 @@ pub(crate) fn report(
     context: &mut Context<'_>,
 ) -> String {
     if vault != target.vault_id() {
-        say_new_id(target, &vault, context);
+        say_new_id(target, context);
     }
     if exposed.is_empty() {
         return String::new();
@@ -187,8 +189,7 @@ pub(crate) fn report(
             "{name} {knows} the values below. Change each of them at the vendor, then here (bootseal set); `bootseal list` shows what is left"
         ));
     let mut lines: Vec<String> = exposed.iter().take(MOST_NAMES).map(ToString::to_string).collect();
-    if exposed.len() > MOST_NAMES {
-        lines.push(format!("… and {} more: bootseal list", exposed.len() - MOST_NAMES));
-    }
+    let more = and_more(exposed.len().saturating_sub(MOST_NAMES));
+    lines.extend(more.map(|more| format!("{more}: bootseal list")));
     lines.join("\n")
 }

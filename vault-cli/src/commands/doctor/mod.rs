@@ -13,10 +13,10 @@ use crate::trust::locate::{self, OpenedFile};
 use crate::trust::memory::Memory;
 use crate::trust::pins;
 use crate::ui::failure::{Exit, Failure, Result};
-use crate::ui::output::{MOST_NAMES, some_names, timestamp};
+use crate::ui::output::timestamp;
 use bootseal_core::{
-    CanRead, Cost, Gateway, IdentityFile, Kind, Profile, PropertyPath, Role, Shown, Trust, Vault,
-    VerifiedFile, shell_path, shell_word,
+    CanRead, Cost, Gateway, IdentityFile, Kind, MOST_NAMES, Profile, PropertyPath, Role, Shown,
+    Trust, Vault, VerifiedFile, and_more, shell_path, shell_word, some_names,
 };
 use serde_json::json;
 use std::collections::{BTreeMap, HashSet};
@@ -65,9 +65,7 @@ pub(crate) fn run(context: &mut Context<'_>) -> Result<(), Exit> {
             "errors": failed.collect::<Vec<_>>(),
         }))?;
     } else {
-        for finding in &findings {
-            context.ui.line(finding.text())?;
-        }
+        print(&findings, context)?;
         for (_, failure) in &failures {
             context.ui.failure(failure);
         }
@@ -80,6 +78,24 @@ pub(crate) fn run(context: &mut Context<'_>) -> Result<(), Exit> {
         (0, false) => Err(Exit::Reported(FOUND)),
         (worst, _) => Err(Exit::Reported(worst)),
     }
+}
+
+/// Prints the findings; of more than [`MOST_NAMES`] of one kind, the rest is counted.
+fn print(findings: &[Finding], context: &mut Context<'_>) -> Result<()> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for finding in findings {
+        let count = counts.entry(finding.code).or_default();
+        *count += 1;
+        if *count <= MOST_NAMES {
+            context.ui.line(finding.text())?;
+        }
+    }
+    for (code, count) in counts {
+        if let Some(more) = and_more(count.saturating_sub(MOST_NAMES)) {
+            context.ui.line(format_args!("{more} of the kind {code}: bootseal doctor --json"))?;
+        }
+    }
+    Ok(())
 }
 
 /// Reads the available identities. An unusable key file is a finding, and the other checks
@@ -321,7 +337,7 @@ fn values(path: &Path, vault: &Vault<CanRead>, now: u64) -> Result<Vec<Finding>,
         let set_at = vault.open(&property)?.set_at;
         let known_to = vault.file().known_to(set_at);
         if !known_to.is_empty() {
-            let who = known_to.join(", ");
+            let who = some_names(known_to);
             let what =
                 format!("is known to {who}, who was removed: change it at the vendor, then here");
             known.entry(who).or_default().push((property, what));

@@ -12,7 +12,7 @@ use crate::ui::editor::{Closed, Editor, Watch};
 use crate::ui::failure::{Exit, Failure, Result};
 use bootseal_core::{
     CanWrite, Changes, Clash, ClearText, Edited, Error, Kind, Pin, PropertyPath, SealedFile, Shown,
-    Side, Taken, Vault, open_source,
+    Side, Taken, Vault, open_source, some_names,
 };
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -264,7 +264,7 @@ impl<'a> Session<'a> {
             let names: Vec<String> = made_readable.iter().map(ToString::to_string).collect();
             let what = format!(
                 "sealed values would become readable for anyone who has the file: {}",
-                names.join(", ")
+                some_names(names)
             );
             return Err(Mistake {
                 asks: Some(Ask::Readable),
@@ -284,7 +284,7 @@ impl<'a> Session<'a> {
             } else {
                 let (clashes, left_out) = self.merge(vault, &edited, now)?;
                 if !clashes.is_empty() {
-                    let what = format!("changed by you, and meanwhile by someone else: {}", clashes.iter().map(|clash| clash.path.to_string()).collect::<Vec<_>>().join(", "));
+                    let what = format!("changed by you, and meanwhile by someone else: {}", some_names(clashes.iter().map(|clash| &clash.path)));
                     clash = Some((clashes, self.clear(vault)?));
                     return Err(Failure::new(Kind::Conflict, what)
                         .with_help("Your values are shown below, with the other changes. Edit them, or delete this line, and save."));
@@ -295,16 +295,12 @@ impl<'a> Session<'a> {
         });
         match (written, clash) {
             (Ok((generation, left_out, broken)), _) => {
-                for comment in left_out {
-                    context.ui.warn(format_args!(
-                        "a comment that was changed meanwhile was left out: {}",
-                        Shown(&comment)
-                    ));
-                }
+                context.ui.warn_each(left_out.iter().map(|comment| {
+                    let comment = Shown(comment);
+                    format!("a comment that was changed meanwhile was left out: {comment}")
+                }));
                 // These profiles were broken before: an edit that breaks a profile is refused.
-                for (_, error) in broken {
-                    context.ui.warn(error);
-                }
+                context.ui.warn_each(broken.into_iter().map(|(_, error)| error));
                 Ok(Outcome::Written(Box::new(changes), generation))
             }
             (Err(failure), Some((_, merged))) => {

@@ -40,20 +40,15 @@ fn start(options: &Exec, context: &mut Context<'_>) -> Result<u8, NotStarted> {
     let OpenedFile { path, mut keys, memory, mut file, .. } = locate::find(context)?;
     vouch_for_use(&mut file, &memory, &path, context)?;
     let wanted = selection.wanted(&file)?;
-    for path in selection.left_out(&file) {
-        context.ui.warn(variable::left_out(&path));
-    }
+    context.ui.warn_each(selection.left_out(&file).iter().map(variable::left_out));
     if needs_key(&wanted, &file) {
         keys.unlock(&file, context)?;
     }
     let seen = (file.vault_id(), file.generation());
     let (values, unfit) = selection.fitting(values(wanted, file, &keys)?)?;
-    for slot in unfit {
-        let why = "its value contains a NUL byte, which a variable cannot contain";
-        context.ui.warn(format_args!(
-            "{slot} is left out: {why}. To pass the value as a file: bootseal exec --files"
-        ));
-    }
+    let why = "its value contains a NUL byte, which a variable cannot contain";
+    let help = "To pass the value as a file: bootseal exec --files";
+    context.ui.warn_each(unfit.iter().map(|slot| format!("{slot} is left out: {why}. {help}")));
     let folder = match &options.files {
         None => None,
         Some(None) => Some(MemoryFolder::create(context)?),

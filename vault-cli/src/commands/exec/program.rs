@@ -99,7 +99,11 @@ impl Program<'_> {
                 "Check that it is a program, and that you have the permission to run it.",
             ),
         };
-        NotStarted(code, Failure::new(kind, format!("{name} {what}: {error}")).with_help(help))
+        let text = match kind {
+            Kind::NotFound => format!("{name} {what}"),
+            _ => format!("{name} {what}: {error}"),
+        };
+        NotStarted(code, Failure::new(kind, text).with_help(help))
     }
 
     /// Replaces this process with the program: signals, terminal, job control and exit code are

@@ -154,20 +154,18 @@ fn of_env_file(
         Reading { format: Some(Format::Env), dialect: options.dialect, ..Reading::default() };
     let by_user = &options.env;
     let input = formats::read(path, reading, context)?;
-    for remark in &input.remarks {
-        context.ui.warn(remark);
-    }
-    for (property, found) in &Findings::of(&input)?.ciphertext {
-        let what = format!("{property}: the program gets {}", found.shown());
-        context.ui.warn(format_args!("{what}; the value itself: {}", found.help(path)));
-    }
-    let mut named = Vec::new();
+    context.ui.warn_each(&input.remarks);
+    context.ui.warn_each(Findings::of(&input)?.ciphertext.iter().map(|(property, found)| {
+        let (shown, help) = (found.shown(), found.help(path));
+        format!("{property}: the program gets {shown}; the value itself: {help}")
+    }));
+    let (mut named, mut left_out) = (Vec::new(), Vec::new());
     for property in input.properties(|_| true) {
         let property = property?.into_owned();
         let name = property.path.segments().concat();
         let is_named = |pair: &String| pair.split_once('=').is_some_and(|(by, _)| by == name);
         if !by_user.iter().any(is_named) && !variable::may_be_set(&name, path)? {
-            context.ui.warn(variable::line_left_out(&name, path));
+            left_out.push(variable::line_left_out(&name, path));
             continue;
         }
         let reference = property
@@ -189,6 +187,7 @@ fn of_env_file(
         };
         named.push((name, source));
     }
+    context.ui.warn_each(left_out);
     Ok(named)
 }
 

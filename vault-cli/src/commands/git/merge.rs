@@ -16,7 +16,7 @@ use crate::ui::failure::{Exit, Failure, Result};
 use crate::ui::review_row::cut;
 use bootseal_core::{
     Clash, FileLock, Kind, Merged, Pin, SealedFile, Shown, Side, Taken, VerifiedFile, goes_on_from,
-    is_older, shell_path,
+    is_older, shell_path, some_names,
 };
 use std::path::Path;
 
@@ -119,7 +119,7 @@ fn refuse_clashes(clashes: &[Clash]) -> Result<()> {
         return Ok(());
     }
     let names: Vec<String> = clashes.iter().map(|clash| clash.path.to_string()).collect();
-    let text = format!("both sides changed {}", cut(&names.join(", "), 400));
+    let text = format!("both sides changed {}", cut(&some_names(names), 400));
     Err(Failure::new(Kind::Conflict, text))
 }
 

@@ -5,6 +5,7 @@ use crate::cli::GitTextconv;
 use crate::commands::git::read;
 use crate::context::Context;
 use crate::ui::failure::{Exit, Result};
+use crate::ui::output::counted;
 use crate::ui::tables;
 use bootseal_core::{HandEdit, MAX_FILE, SealedFile, Shown, VerifiedFile};
 use std::fmt::{Display, Formatter};
@@ -49,7 +50,8 @@ fn print_facts(file: &VerifiedFile, context: &mut Context<'_>) -> Result<()> {
     let access = tables::access(file.access());
     access.lines().try_for_each(|line| context.ui.line(format_args!("  {line}")))?;
     let (properties, sealed) = file.counts();
-    context.ui.line(format_args!("  {properties} properties, {sealed} sealed"))
+    let properties = counted(properties, "property", "properties");
+    context.ui.line(format_args!("  {properties}, {sealed} sealed"))
 }
 
 /// Shows a line with each ciphertext abbreviated to `sealed:…` and its last characters, enough to

@@ -9,6 +9,7 @@ use crate::trust::target::Target;
 use crate::ui::failure::{Exit, Failure, Result, unreadable};
 use bootseal_core::{
     Kind, Profile, PropertyPath, Secret, Shown, ValueKind, VerifiedFile, open_source, shell_word,
+    some_names,
 };
 use serde_json::json;
 
@@ -66,7 +67,7 @@ pub(super) fn ask_missing<'a>(
         let commands: Vec<String> =
             missing.iter().map(|(_, path)| format!("bootseal set {}", shell_word(path))).collect();
         let names: Vec<String> = missing.iter().map(|(_, path)| path.to_string()).collect();
-        let text = format!("there is no terminal to ask for {}", names.join(", "));
+        let text = format!("there is no terminal to ask for {}", some_names(names));
         return Err(Failure::new(Kind::NoTerminal, text)
             .with_help(format!("Seal it first, from a pipe: {}", commands.join("; "))));
     }

@@ -17,7 +17,7 @@ use bootseal::{
 };
 use bootseal_core::{
     Access, Identity, Kind, Pin, Property, PropertyPath, Role, SealedFile, Secret, Shown,
-    ValueKind, Vault, VerifiedFile, other_encoding,
+    ValueKind, Vault, VerifiedFile, other_encoding, some_names,
 };
 use bootseal_memory::SecretBuf;
 use std::future::Future;
@@ -56,13 +56,11 @@ pub(crate) fn run(
     context.ui.warn(
         "the curl command, with its password, may be in your shell's history: remove it from there",
     );
-    for what in left_out {
-        context.ui.note(format_args!("left out: {what}"));
-    }
+    context.ui.note_each(left_out.iter().map(|what| format!("left out: {what}")));
     if !missing.is_empty() {
         let names: Vec<String> = missing.iter().map(|name| format!("{table}.{name}")).collect();
         let what = "the curl command has a placeholder or nothing instead of the value";
-        context.ui.note(format_args!("{what}: {}", names.join(", ")));
+        context.ui.note(format_args!("{what}: {}", some_names(names)));
     }
     let mut login = LoginTable::new(login);
     trust(&mut login, options)?;
@@ -74,7 +72,7 @@ pub(crate) fn run(
     context.ui.note(format_args!(
         "the profile is:\n{}sealed: {}; the profile above is readable for anyone who has the file",
         shown_value(&shown),
-        names.join(", ")
+        some_names(names)
     ));
     if !options.no_login {
         let (origin, path) = (url.origin().ascii_serialization(), Shown(url.path()));
@@ -122,7 +120,7 @@ fn choose(field: Field, names: &[&str], context: &mut Context<'_>) -> Result<Opt
         return Err(Failure::new(Kind::NoTerminal, text)
             .with_help(format!("Name it: {option} {}", names.join(" | "))));
     }
-    let question = format!("Which field is the {what} ({}; empty if none)? ", names.join(", "));
+    let question = format!("Which field is the {what} ({}; empty if none)? ", some_names(&names));
     let typed = context.ui.terminal()?.line(&question).map_err(no_answer)?;
     match typed.as_str() {
         "" => Ok(None),

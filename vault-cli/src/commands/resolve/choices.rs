@@ -8,12 +8,10 @@ use crate::ui::failure::{Failure, Result};
 use crate::ui::output::timestamp;
 use crate::ui::review_row::{Row, cut};
 use bootseal_core::{
-    Changes, Clash, Kind, Property, PropertyPath, Taken, Typed, near_names, shell_word,
+    Changes, Clash, Kind, MOST_NAMES, Property, PropertyPath, Taken, Typed, and_more, near_names,
+    shell_word, some_names,
 };
 use std::collections::HashMap;
-
-/// The number of conflicts that are listed.
-const LISTED: usize = 20;
 
 /// A side for each conflict.
 pub(super) struct Choices(HashMap<PropertyPath, Taken>);
@@ -97,7 +95,7 @@ fn no_clash(path: &PropertyPath, clashes: &[Clash]) -> Failure {
     let near = near_names(&path.to_string(), &names);
     let help = match near.first() {
         Some(near) => format!("Did you mean {near}?"),
-        None => format!("Both sides changed: {}", cut(&names.join(", "), 400)),
+        None => format!("Both sides changed: {}", cut(&some_names(names), 400)),
     };
     Failure::new(Kind::Usage, text).with_help(help)
 }
@@ -108,15 +106,13 @@ fn listed(clashes: &[&Clash], sides: &Sides) -> String {
     let count = clashes.len();
     let what = if count == 1 { "1 property" } else { &format!("{count} properties") };
     rows.push(format!("both sides changed {what}:"));
-    for clash in clashes.iter().take(LISTED) {
+    for clash in clashes.iter().take(MOST_NAMES) {
         rows.push(Row::fixed("  ").long(clash.path.to_string()).whole());
         for (name, side) in [("ours:   ", &clash.ours), ("theirs: ", &clash.theirs)] {
             rows.push(Row::fixed(format!("    {name}")).then(described(&clash.path, side)).whole());
         }
     }
-    if count > LISTED {
-        rows.push(format!("  … and {} more", count - LISTED));
-    }
+    rows.extend(and_more(count.saturating_sub(MOST_NAMES)).map(|more| format!("  {more}")));
     for (name, change) in ["our side", "their side"].iter().zip(&sides.last_changes) {
         if let Some(change) = change {
             rows.push(format!("  {name} was last changed by {}", cut(change, 160)));

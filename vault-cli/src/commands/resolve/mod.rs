@@ -14,6 +14,7 @@ use crate::commands::sign::refuse_dates;
 use crate::context::Context;
 use crate::git::repository::Repository;
 use crate::trust::keyring::Keys;
+use crate::trust::locate::sealed_file;
 use crate::trust::memory::Memory;
 use crate::trust::pins;
 use crate::trust::save::save;
@@ -31,7 +32,11 @@ use serde_json::json;
 use std::path::Path;
 
 pub(crate) fn run(options: &Resolve, context: &mut Context<'_>) -> Result<(), Exit> {
-    let path = options.file.as_path();
+    let path = match &options.file {
+        Some(path) => path.clone(),
+        None => sealed_file(context)?,
+    };
+    let path = path.as_path();
     let mut keys = Keys::find(context)?;
     let pins = pins::at_hand(&keys, context)?;
     let repository = Repository::of(path)?;
@@ -56,9 +61,7 @@ pub(crate) fn run(options: &Resolve, context: &mut Context<'_>) -> Result<(), Ex
         MergePlan::of(judged(&sides.ours, context)?, judged(&sides.theirs, context)?, common);
     let MergePlan { mut into, side: gone_on_from, other, base: common, warnings, .. } =
         plan.map_err(|error| error.in_file(path))?;
-    for warning in warnings {
-        context.ui.warn(warning);
-    }
+    context.ui.warn_each(warnings);
     let into_theirs = gone_on_from == Taken::Theirs;
     vouch(&mut into, &Memory::of(path, context)?, path, context)?;
     keys.unlock_to_write(&into, context)?;

@@ -80,8 +80,8 @@ impl Sides {
     }
 }
 
-/// The commit that the merge in progress merges. Only git's own file counts, since a branch can have
-/// the same name.
+/// The commit that is being merged. It is read from git's own file, because a branch can be called
+/// `MERGE_HEAD` too.
 fn merge_head(repository: &Repository) -> Result<Option<String>> {
     let Some(text) = repository.own_file("MERGE_HEAD")? else { return Ok(None) };
     let mut commits = text.lines();

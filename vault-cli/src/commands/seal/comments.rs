@@ -3,15 +3,13 @@
 use crate::formats::{Input, InputProperty};
 use crate::trust::rules::{is_secret_name, is_secret_shape};
 use crate::ui::failure::{Failure, Result};
-use bootseal_core::{Kind, PropertyPath, shell_word};
+use bootseal_core::{Kind, PropertyPath, shell_word, some_names};
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
 /// The minimum length of a value that is searched for in comments; a shorter value may appear there
 /// by chance.
 const TELLING: usize = 6;
-/// The number of lines that a warning lists.
-const LISTED: usize = 20;
 
 /// The report on the comments of an input, made before the input is freed.
 pub(super) struct Report {
@@ -47,16 +45,9 @@ impl Report {
                 "left out {count} {comments} of the input, which may contain old values; --keep-comments keeps them"
             )),
         };
-        let lines = self.suspicious.iter().take(LISTED).map(usize::to_string);
-        let lines = lines.collect::<Vec<_>>().join(", ");
-        let more = match self.suspicious.len().saturating_sub(LISTED) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
+        let lines = some_names(&self.suspicious);
         let warning = (!self.suspicious.is_empty()).then(|| {
-            format!(
-                "a kept comment may contain a secret, in the clear: line {lines}{more} of the input"
-            )
+            format!("a kept comment may contain a secret, in the clear: line {lines} of the input")
         });
         (note, warning)
     }

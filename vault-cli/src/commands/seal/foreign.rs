@@ -2,8 +2,7 @@
 
 use crate::formats::{Ciphertext, Findings};
 use crate::ui::failure::{Failure, Result};
-use crate::ui::output::some_names;
-use bootseal_core::{Kind, PropertyPath, Shown};
+use bootseal_core::{Kind, PropertyPath, Shown, some_names};
 use std::path::Path;
 
 /// Refuses values that another tool has encrypted, unless they are to be kept as they are.

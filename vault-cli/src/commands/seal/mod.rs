@@ -28,9 +28,9 @@ use crate::trust::special_tables::SpecialTables;
 use crate::trust::target::Target;
 use crate::trust::{locate, pins};
 use crate::ui::failure::{Exit, Failure, Result};
-use crate::ui::output::{MOST_NAMES, some_names};
 use bootseal_core::{
-    FileLock, Kind, PropertyPath, Shown, ValueKind, Vault, VerifiedFile, sealing_names,
+    FileLock, Kind, MOST_NAMES, PropertyPath, Shown, ValueKind, Vault, VerifiedFile, sealing_names,
+    some_names,
 };
 use serde_json::json;
 use std::borrow::Cow;
@@ -49,10 +49,9 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
     };
     let input = input_of(options, context)?;
     let special = special_tables(&input);
-    for path in unexpanded(&input, &special)? {
-        let text = "the value contains `${` or `$(`, which is taken literally; nothing is expanded";
-        context.ui.warn(format_args!("{path}: {text}"));
-    }
+    let literal = "the value contains `${` or `$(`, which is taken literally; nothing is expanded";
+    let unexpanded = unexpanded(&input, &special)?;
+    context.ui.warn_each(unexpanded.iter().map(|path| format!("{path}: {literal}")));
     let (only, plain) = (Pattern::all(&options.only)?, Pattern::all(&options.plain)?);
     let mut rules = rules_of(&input)?;
     let (named_file, existing) = existing(options, context)?;
@@ -86,17 +85,15 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
     if let Some(shred) = shred {
         shred.carry_out(context)?;
     }
-    for (path, has_comments) in inlined {
-        let what = match has_comments && options.keep_comments {
+    context.ui.note_each(inlined.iter().map(|(path, has_comments)| {
+        let what = match *has_comments && options.keep_comments {
             true => "; the comments in them were left out",
             false => "",
         };
-        context.ui.note(format_args!("{path}: the blocks [[{path}]] became one array{what}"));
-    }
+        format!("{path}: the blocks [[{path}]] became one array{what}")
+    }));
     report(&path, told, &inside, context)?;
-    for warning in warnings {
-        context.ui.warn(warning);
-    }
+    context.ui.warn_each(warnings);
     let (note, warning) = comments.texts();
     note.into_iter().for_each(|note| context.ui.note(note));
     warning.into_iter().for_each(|warning| context.ui.warn(warning));
@@ -120,9 +117,7 @@ fn input_of(options: &Seal, context: &mut Context<'_>) -> Result<Input> {
         encoding: options.encoding,
     };
     let input = read(&options.input, reading, context)?;
-    for remark in &input.remarks {
-        context.ui.warn(remark);
-    }
+    context.ui.warn_each(&input.remarks);
     let findings = Findings::of(&input)?;
     foreign::refuse(&findings, &options.input, options.keep_ciphertext)?;
     for warning in foreign::warnings(&findings).chain(findings.warnings()) {
@@ -221,7 +216,7 @@ fn report(
 }
 
 /// Some names, and how to see all of them.
-fn listed(names: &[String]) -> String {
+pub(crate) fn listed(names: &[String]) -> String {
     match names.len() {
         0 => "nothing".to_owned(),
         count if count > MOST_NAMES => format!("{}: bootseal list", some_names(names)),
@@ -331,7 +326,7 @@ pub(crate) fn add(
         check(vault, input, sealed)
     })?;
     if !there.is_empty() {
-        context.ui.note(format_args!("replaced: {}", there.join(", ")));
+        context.ui.note(format_args!("replaced: {}", some_names(there)));
     }
     Ok(())
 }

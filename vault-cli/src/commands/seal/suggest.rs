@@ -8,11 +8,8 @@ use crate::formats::Input;
 use crate::trust::rules::{Name, is_secret_name, is_secret_shape};
 use crate::trust::special_tables::SpecialTables;
 use crate::ui::failure::{Failure, Result};
-use bootseal_core::{Kind, PropertyPath, ValueKind};
+use bootseal_core::{Kind, MOST_NAMES, PropertyPath, ValueKind, and_more};
 use std::path::Path;
-
-/// The number of names that the question lists.
-const LISTED: usize = 20;
 
 /// Whether a property looks like a secret; of an array, the first name inside it that does.
 pub(super) fn suggestion(
@@ -87,11 +84,11 @@ pub(super) fn ask(
         1 => "1 value looks like a secret, by its name or by its shape:".to_owned(),
         _ => format!("{count} values look like secrets, by their names or by their shapes:"),
     };
-    for row in rows.iter().take(LISTED) {
+    for row in rows.iter().take(MOST_NAMES) {
         text.push_str(&format!("\n{row}"));
     }
-    if count > LISTED {
-        text.push_str(&format!("\n  … and {} more; `edit` shows all", count - LISTED));
+    if let Some(more) = and_more(count.saturating_sub(MOST_NAMES)) {
+        text.push_str(&format!("\n  {more}: `edit` shows all"));
     }
     let all = names.len();
     let question = match count {

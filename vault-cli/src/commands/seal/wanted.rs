@@ -8,24 +8,25 @@ use std::collections::HashMap;
 pub(crate) struct Wanted {
     pub(super) only: Vec<Pattern>,
     pub(super) plain: Vec<Pattern>,
-    /// The rules of the input and of the file that it is added to.
+    /// The rules of the input, and those of the sealed file to which the input is added.
     pub(super) rules: Rules,
-    /// Whether `--plain` may leave values readable against the rules.
+    /// Whether `--plain` may leave values readable that the rules would seal.
     pub(super) allow_plain: bool,
     pub(super) rest: Rest,
 }
 
-/// Properties and, for an array, the name inside it that looks like a secret.
+/// The properties to seal. For an array that is sealed because of a name inside it, the value is
+/// this name.
 pub(super) type Suggested = HashMap<PropertyPath, Option<String>>;
 
 /// What happens to properties that no mark, pattern or rule names.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Rest {
-    /// They are sealed, unless the input has marks or there is a pattern.
+    /// They are sealed, unless the input has marks or `only` has a pattern.
     Usual,
     All,
-    /// What looks like a secret is sealed.
+    /// Those that look like secrets are sealed.
     Suggested,
-    /// These are sealed.
+    /// Only these are sealed.
     These(Suggested),
 }

@@ -18,7 +18,9 @@ use std::collections::HashSet;
 use std::path::Path;
 
 pub(crate) fn run(options: &VaultsForget, context: &mut Context<'_>) -> Result<(), Exit> {
-    let id: VaultId = options.id.parse()?;
+    let id: VaultId = options.id.parse().map_err(|error: bootseal_core::Error| {
+        Failure::from(error).with_help("`bootseal vaults` shows the ids that this machine knows.")
+    })?;
     let store = known_vaults(context)?;
     let known = KnownVaults::load(&store)?;
     let files: Vec<RememberedFile> = known.files().filter(|file| file.mentions(&id)).collect();

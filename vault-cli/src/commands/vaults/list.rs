@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::trust::memory::known_vaults;
 use crate::ui::failure::{Exit, Result};
-use bootseal_core::{KnownVaults, ReadVault, RememberedFile, Shown};
+use bootseal_core::{KnownVaults, MOST_NAMES, ReadVault, RememberedFile, Shown, and_more};
 use serde_json::{Value, json};
 
 pub(crate) fn run(context: &mut Context<'_>) -> Result<(), Exit> {
@@ -18,7 +18,12 @@ pub(crate) fn run(context: &mut Context<'_>) -> Result<(), Exit> {
         context.ui.note("this machine knows no vault yet; to add one: bootseal vaults add");
         return Ok(());
     }
-    let text: Vec<String> = files.iter().map(text).chain(readings.iter().map(read_text)).collect();
+    // A pipe gets all of them, so that a program can search in them.
+    let most = if context.ui.stdout_is_terminal { MOST_NAMES } else { usize::MAX };
+    let all = files.iter().map(text).chain(readings.iter().map(read_text));
+    let mut text: Vec<String> = all.take(most).collect();
+    let more = and_more((files.len() + readings.len()).saturating_sub(most));
+    text.extend(more.map(|more| format!("{more} vaults: bootseal vaults | less")));
     Ok(context.ui.answer(&document, text.join("\n"))?)
 }
 

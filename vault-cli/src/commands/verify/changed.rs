@@ -1,5 +1,6 @@
 //! The files that differ between a trusted commit and the index, and that are sealed files by their
-//! content. A branch decides the name of each file, and which filters git applies to it.
+//! content. Whoever pushes a branch chooses the name of each file, and the filters that git
+//! applies to it.
 
 use crate::commands::verify::base::{Base, complete};
 use crate::git::objects::{Entry, staged};

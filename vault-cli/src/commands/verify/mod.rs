@@ -13,6 +13,7 @@ use crate::trust::each_file::{self, Answer};
 use crate::trust::locate::{self, OpenedFile, expand};
 use crate::trust::vouch::{how_to_pin, trusted, warn_of_handover};
 use crate::ui::failure::{Exit, Failure, Result};
+use crate::ui::output::counted;
 use bootseal_core::{Gateway, Identity, Kind, Profile, Role, Shown, Trust};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -33,16 +34,11 @@ pub(crate) fn run(options: &Verify, context: &mut Context<'_>) -> Result<(), Exi
         _ if !named.is_empty() => expand(&named)?,
         Some(since) => {
             let files = since.files()?;
-            for path in &files.gone {
-                context.ui.warn(format_args!("{} no longer exists", Shown::path(path)));
-            }
+            let gone = files.gone.iter().map(|path| Shown::path(path));
+            context.ui.warn_each(gone.map(|path| format!("{path} no longer exists")));
             let unexamined = files.unexamined.iter().filter(|_| !files.gone.is_empty());
-            for path in unexamined {
-                context.ui.warn(format_args!(
-                    "{} is a new link or submodule, and was not examined: it may contain an old copy of the file that no longer exists",
-                    Shown::path(path)
-                ));
-            }
+            let what = "is a new link or submodule, and was not examined: it may contain an old copy of the file that no longer exists";
+            context.ui.warn_each(unexamined.map(|path| format!("{} {what}", Shown::path(path))));
             files.there
         }
         None => vec![locate::sealed_file(context)?],
@@ -83,16 +79,20 @@ fn report(path: &Path, found: &Value) -> String {
     let (properties, sealed) = (&found["properties"], &found["sealed"]);
     let trust = found["trust"].as_str().unwrap_or_default();
     format!(
-        "{}: good, {trust}. {}, generation {}, {properties} properties, {sealed} sealed; {opened}",
+        "{}: good, {trust}. {}, generation {}, {}, {sealed} sealed; {opened}",
         Shown::path(path),
         found["vault"].as_str().unwrap_or_default(),
-        found["generation"]
+        found["generation"],
+        counted(properties.as_u64().unwrap_or_default() as usize, "property", "properties"),
     )
 }
 
 fn check(found: OpenedFile, context: &mut Context<'_>) -> Result<Value> {
     let OpenedFile { path, mut keys, memory, file, .. } = found;
     warn_of_handover(&file, &memory, context);
+    if let Some(older) = memory.older(&file) {
+        context.ui.warn(format_args!("{} is {older}", Shown::path(&path)));
+    }
     keys.unlock_unasked(&file, context)?;
     let mut role = file.role_of(&keys.identities);
     let (properties, sealed) = file.counts();
@@ -106,12 +106,9 @@ fn check(found: OpenedFile, context: &mut Context<'_>) -> Result<Value> {
     // This is only a warning: a profile may need a value that is set later.
     // Each is printed at once, because a file can have very many.
     let mut is_broken = false;
-    for table in file.profiles() {
-        if let Err(error) = Profile::read(&file, &table) {
-            context.ui.warn(error);
-            is_broken = true;
-        }
-    }
+    let profiles = file.profiles();
+    let broken = profiles.iter().filter_map(|table| Profile::read(&file, table).err());
+    context.ui.warn_each(broken.inspect(|_| is_broken = true));
     // A route depends on its profile.
     if !is_broken && let Err(error) = Gateway::read(&file) {
         context.ui.warn(error);

@@ -2,8 +2,7 @@
 
 use crate::formats::env::dialects::{ALL, parse};
 use crate::formats::env::reader::Pair;
-use crate::ui::output::some_names;
-use bootseal_core::PropertyPath;
+use bootseal_core::{PropertyPath, some_names};
 use std::collections::{BTreeMap, HashMap};
 
 /// Returns a remark for each group of programs that read some values differently.

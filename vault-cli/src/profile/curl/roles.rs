@@ -4,7 +4,7 @@ use crate::profile::curl::body::Leaf;
 use crate::profile::curl::names::{is_password, is_secret, squeezed};
 use crate::profile::curl::refusal::refused;
 use crate::ui::failure::Result;
-use bootseal_core::Shown;
+use bootseal_core::{Shown, some_names};
 
 /// The fields of user and password, if the options name them.
 pub(crate) struct Wanted<'a> {
@@ -86,7 +86,7 @@ fn position(leaves: &[Leaf], name: &str) -> Result<usize> {
     leaves.iter().position(|leaf| leaf.name == name).ok_or_else(|| {
         let names: Vec<String> = leaves.iter().map(|leaf| Shown(&leaf.name).to_string()).collect();
         refused(&format!("has no field `{}`", Shown(name)))
-            .with_help(format!("Its fields are: {}", names.join(", ")))
+            .with_help(format!("Its fields are: {}", some_names(names)))
     })
 }
 

@@ -6,6 +6,7 @@ use crate::ui::failure::{Failure, Result};
 use crate::value_writer::readable_text;
 use bootseal_core::{
     Element, Error, Kind, Property, PropertyPath, Shown, VerifiedFile, elements, shell_word,
+    some_names,
 };
 use std::collections::HashSet;
 
@@ -49,7 +50,7 @@ impl Rules {
     /// Refuses a change after which the table `[seal]` still has properties, but no rules any more.
     ///
     /// # Errors
-    /// [`Kind::Conflict`] if it is so.
+    /// [`Kind::Conflict`] if there are such properties.
     pub(crate) fn refuse_end(after: &VerifiedFile) -> Result<(), Error> {
         let other = after.names().map(|(path, _)| path).find(PropertyPath::is_in_seal_table);
         match other.filter(|_| !after.has_rules()) {
@@ -58,8 +59,8 @@ impl Rules {
         }
     }
 
-    /// The property of a table `[seal]` that looks like a rule, and is none: all keys of the table
-    /// are words for rules, and it has `names` or a value with a `*`.
+    /// The property of a table `[seal]` that looks like a rule but is not one: all keys of the
+    /// table are words for rules, and it has `names` or a value with a `*`.
     pub(crate) fn meant(file: &VerifiedFile) -> Option<PropertyPath> {
         if file.has_rules() {
             return None;
@@ -77,10 +78,10 @@ impl Rules {
         found
     }
 
-    /// Refuses a change that makes something which looks like a rule, and is none.
+    /// Refuses a change after which a property looks like a rule but is not one.
     ///
     /// # Errors
-    /// [`Kind::Conflict`] if it is so.
+    /// [`Kind::Conflict`] if there is such a property.
     pub(crate) fn refuse_meant(after: &VerifiedFile) -> Result<(), Error> {
         Rules::meant(after).map_or(Ok(()), |path| Err(no_rule(&path)))
     }
@@ -89,11 +90,11 @@ impl Rules {
     pub(crate) fn changed(before: Option<&[String]>, after: &VerifiedFile) -> Option<String> {
         let now = after.sealing_names().filter(|now| before != Some(now))?;
         let now: Vec<String> = now.iter().map(|name| format!("`{}`", Shown(name))).collect();
-        let now = if now.is_empty() { "none".to_owned() } else { now.join(", ") };
+        let now = if now.is_empty() { "none".to_owned() } else { some_names(now) };
         Some(format!("the rules in seal.names are now: {now}"))
     }
 
-    /// Refuses a readable value with this name, whatever the file has now.
+    /// Refuses a readable value with this name, even if the file already has one.
     ///
     /// # Errors
     /// [`Kind::Conflict`] if a rule matches the name.
@@ -122,7 +123,7 @@ impl Rules {
         let gone = before.unwrap_or_default().into_iter().filter(|name| !now.contains(name));
         let gone: Vec<String> = gone.map(|name| format!("`{}`", Shown(&name))).collect();
         let text = "no longer in the rules of seal.names, so such values may be readable";
-        (!gone.is_empty()).then(|| format!("{text}: {}", gone.join(", ")))
+        (!gone.is_empty()).then(|| format!("{text}: {}", some_names(gone)))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -139,9 +140,9 @@ impl Rules {
         self.0.iter().find(|pattern| pattern.matches_in_any_case(name))
     }
 
-    /// Refuses a property that is readable against these rules of `after`, and was not readable in
-    /// `before`, unless `allowed`. Returns a remark on properties that are readable against new
-    /// rules.
+    /// Refuses a property that is readable in `after` although these rules of `after` say to seal
+    /// it, and that was not readable in `before`, unless `allowed`. If the rules are new, returns a
+    /// remark on the readable properties that they match.
     ///
     /// # Errors
     /// [`Kind::Conflict`] with the name of the property.
@@ -159,7 +160,7 @@ impl Rules {
     }
 
     /// The first readable property that a rule says must be sealed, and that was not readable in
-    /// `before` already. Of an array, this is decided for each name inside it.
+    /// `before` already. For an array, this is decided separately for each name inside it.
     fn newly_readable(&self, after: &VerifiedFile, before: Option<&VerifiedFile>) -> Option<Match> {
         let known = |path: &PropertyPath| match before {
             Some(before) if before.has_same(path, after) => None,
@@ -180,22 +181,13 @@ impl Rules {
     /// A warning that names the values that are readable against new rules. They were readable
     /// before, so they are in git's history.
     pub(crate) fn remark(&self, after: &VerifiedFile) -> Option<String> {
-        const LISTED: usize = 20;
-        let mut names: Vec<String> = self.readable(after).map(|found| found.shown()).collect();
-        if names.is_empty() {
-            return None;
-        }
-        let count = names.len();
-        names.truncate(LISTED);
-        if count > LISTED {
-            names.push(format!("and {} more", count - LISTED));
-        }
+        let names = some_names(self.readable(after).map(|found| found.shown()));
         let text = "the rules in seal.names match values that are readable already. Seal them, with new values";
-        Some(format!("{text}: {}", names.join(", ")))
+        (!names.is_empty()).then(|| format!("{text}: {names}"))
     }
 
-    /// The readable properties with a name that a rule matches. Of each property, `known` are the
-    /// names that do not count; `None` if no name counts.
+    /// The readable properties with a name that a rule matches. For a property, `known` returns the
+    /// names to ignore, or `None` to ignore all of them.
     fn each<'a>(
         &'a self,
         file: &'a VerifiedFile,
@@ -227,9 +219,9 @@ impl Rules {
     }
 }
 
-/// The error of a property that looks like a rule, and is none.
+/// The error of a property that looks like a rule but is not one.
 pub(crate) fn no_rule(path: &PropertyPath) -> Error {
-    let what = "looks like a rule for what is sealed, and would be none: the table [seal] has rules only if its one key is `names`, a readable array of strings";
+    let what = "looks like a rule for what is sealed, but would not be one: the table [seal] has rules only if its one key is `names`, a readable array of strings";
     Error::new(Kind::Conflict, what)
         .at(path)
         .with_help(format!("To make rules: {MAKE}. For other values, use another table."))

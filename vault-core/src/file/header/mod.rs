@@ -8,7 +8,7 @@ use crate::access::recipient::Recipient;
 use crate::error::{Error, Kind, Result};
 use crate::keys::signing::verify_handover;
 use crate::keys::vault_id::VaultId;
-use crate::shown::Typed;
+use crate::shown::{Typed, some_names};
 use bootseal_memory::Secret;
 use std::fmt;
 
@@ -113,8 +113,8 @@ impl Access {
     ///
     /// # Errors
     /// [`Kind::Usage`] as in [`Access::new`], and if the passphrase is empty, is not UTF-8, or
-    /// contains a control character such as a line break, which cannot be typed; [`Kind::Io`] if
-    /// the system has no random numbers or not enough memory.
+    /// contains a control character such as a line break, or begins with a byte order mark, which
+    /// cannot be typed; [`Kind::Io`] if the system has no random numbers or not enough memory.
     ///
     /// ```
     /// # use bootseal_core::*;
@@ -139,6 +139,11 @@ impl Access {
         }
         if text.0.expose_str(|text| text.chars().any(char::is_control)).unwrap_or(true) {
             let what = "the passphrase contains a line break or another control character, which cannot be typed";
+            return Err(Error::new(Kind::Usage, what));
+        }
+        // A program that reads a passphrase from a file removes the mark, and could not open.
+        if text.0.expose_str(|text| text.starts_with('\u{feff}')).unwrap_or(true) {
+            let what = "the passphrase begins with a byte order mark, which cannot be typed";
             return Err(Error::new(Kind::Usage, what));
         }
         let how = Derivation::fresh(cost)?;
@@ -281,7 +286,7 @@ impl Header {
             .iter()
             .filter(|access| access.role == role)
             .map(|access| access.name.as_str());
-        names.collect::<Vec<_>>().join(", ")
+        some_names(names)
     }
 }
 
@@ -302,6 +307,15 @@ mod tests {
         }
         for bad in ["", "-a", ".a", "a b", "ä", "a\n", &"a".repeat(65)] {
             assert!(!is_name(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_passphrase_that_a_file_cannot_contain_is_refused() {
+        for bad in ["", "two\nlines", "\u{feff}long enough for it"] {
+            let passphrase = Secret::copy_of(bad.as_bytes()).unwrap();
+            let made = Access::by_passphrase("bob", Role::Reader, Cost::Small, &passphrase);
+            assert_eq!(made.unwrap_err().kind(), Kind::Usage, "{bad:?}");
         }
     }
 }

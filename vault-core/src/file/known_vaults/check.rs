@@ -12,8 +12,8 @@ use crate::shown::Shown;
 
 impl KnownVaults {
     /// Checks a file without a pin against the known vaults, and marks it [`Trust::Remembered`] if
-    /// it is known. For a file with a pin of a former id, only the handovers are checked, and for a
-    /// file with a pin of its own id, nothing.
+    /// it is known. If a pin names a former id of the file, only the handovers are checked. If a
+    /// pin names the file's own id, nothing is checked.
     ///
     /// # Errors
     /// [`Kind::WrongVault`] if another id is known and none of its handovers leads to this one, if
@@ -48,10 +48,11 @@ impl KnownVaults {
         Ok(())
     }
 
-    /// Whether a version without a pin may be a version of the file. This is so if no other vault
-    /// is known at its place, except one that was handed over to this one; if its own id was not
-    /// handed over there; and if no former id of the version was handed over to another id in a
-    /// file at any path. [`KnownVaults::recognise`] gives the reason for a refusal.
+    /// Whether a version without a pin may be a version of the file at `place`. Three conditions
+    /// apply. A vault that is known at `place` must be the vault of the version, or must have been
+    /// handed over to it. The id of the version must not have been handed over at `place`. No
+    /// former id of the version may have been handed over to another id in a file at any path.
+    /// [`KnownVaults::recognise`] gives the reason for a refusal.
     ///
     /// ```
     /// # let ((_folder, store), [file, foreign]) = (bootseal_fixtures::path("known_vaults"), bootseal_fixtures::two_vaults());
@@ -102,7 +103,8 @@ impl KnownVaults {
     }
 
     /// Refuses a file from before the removal of a member if the removal was seen in a file at
-    /// another path: another worktree, another clone, another name. The vault id connects them.
+    /// another path: in another worktree or clone, or under another name. Files with the same vault
+    /// id belong together.
     fn refuse_removed_elsewhere(&self, file: &VerifiedFile, place: &KnownFile) -> Result<()> {
         for (path, known) in self.elsewhere(place) {
             if let Some(epoch) =
@@ -156,9 +158,9 @@ impl KnownVaults {
                 "this file has the data key of epoch {}, and epoch {epoch} was seen here: members removed since could read what is sealed into it",
                 file.epoch()
             );
-            return Err(Error::new(Kind::OldGeneration, what)
-                .in_file(&place.shown)
-                .with_help("Restore the newest file (git pull, git checkout). To use older content on purpose: bootseal sign"));
+            return Err(Error::new(Kind::OldGeneration, what).in_file(&place.shown).with_help(
+                "Restore the newest file: git pull, or git checkout of the newest commit.",
+            ));
         }
         self.refuse_removed_elsewhere(file, place)
     }

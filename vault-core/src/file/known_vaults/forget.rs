@@ -6,12 +6,12 @@ use crate::keys::vault_id::VaultId;
 use std::path::Path;
 
 impl KnownVaults {
-    /// Forgets everything about `id`: the records of files that belong to it, and its epochs and
-    /// its handovers in all other records. That the former ids of such a file were handed over stays
-    /// known. Returns the number of records that changed.
+    /// Forgets everything about `id`: the records of the files that belong to it and, in all other
+    /// records, its epochs and handovers. If a file that belongs to it has former ids, the store
+    /// still knows that these were handed over. Returns the number of records that changed.
     ///
-    /// Afterwards, a file with this id must be confirmed or pinned again, and a version of it from
-    /// before the removal of a member is accepted.
+    /// Afterwards, a file with this id must be confirmed or pinned again. A version of it from before
+    /// the removal of a member is then no longer refused.
     ///
     /// # Errors
     /// [`Kind::Io`](crate::Kind::Io) if the store cannot be locked or written; the errors of
@@ -51,7 +51,7 @@ impl KnownVaults {
             if !present {
                 return true;
             }
-            // That other ids were handed over stays known: their former writers are still former.
+            // The record of the former ids is kept, because their former writers can still sign.
             let Some(left) = known.former.last() else { return false };
             (known.vault, known.generation, known.text) = (*left, 0, None);
             true

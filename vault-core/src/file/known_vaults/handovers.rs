@@ -8,9 +8,10 @@ use crate::keys::vault_id::VaultId;
 use crate::shown::Shown;
 
 impl KnownVaults {
-    /// Refuses a file whose id was handed over, at this path or at any other, or which hands a former
-    /// id over to another id than the one seen at any path: a former writer may have made it. A pin
-    /// of the old id makes no difference. A handover that was only read counts too.
+    /// Refuses a file that a former writer may have made. The id of such a file was handed over, at
+    /// this path or at any other; or the file hands a former id over to another id than the one
+    /// seen at any path. A pin of the old id makes no difference. A handover that was only read
+    /// counts too.
     ///
     /// # Errors
     /// [`Kind::WrongVault`]; [`Kind::OldGeneration`] for an id that was handed over at another path, or
@@ -108,12 +109,12 @@ impl KnownVaults {
         former: &[VaultId],
     ) -> Option<(&String, &Known, VaultId)> {
         let judge = |known: &Known| {
-            // The last one decides: earlier ones lead to it.
+            // The newest former id that both know decides, because earlier handovers lead to it.
             let at = former.iter().rposition(|old| known.former.contains(old))?;
             let same = |next: &VaultId| {
                 *next == known.vault
                     || known.former.contains(next)
-                    // The path may belong to another vault by now.
+                    // Another vault may be known at the path now; the epochs of earlier ids remain.
                     || known.epochs.contains_key(next)
             };
             Some((former[at], former[at + 1..].iter().chain([id]).any(same)))
@@ -123,7 +124,8 @@ impl KnownVaults {
         };
         self.known.iter().find_map(|(path, known)| {
             let (old, continued) = judge(known)?;
-            // A record whose vault was forgotten does not know what its id was handed over to.
+            // If the current id of a record was forgotten, the record does not say to which id the
+            // newest former id was handed over.
             let agrees = continued || known.is_forgotten() && confirmed(old);
             (!agrees).then_some((path, known, old))
         })

@@ -18,7 +18,7 @@ use crate::keys::vault_id::VaultId;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// The maximum size of the file of known vaults: more than a million of them.
+/// The maximum size of the file of known vaults, which has room for more than a million vaults.
 const LARGEST: usize = 256 << 20;
 
 /// The key under which a file is remembered. On a writer's machine, this is the path; on a host, it
@@ -83,8 +83,8 @@ fn key(path: &Path) -> String {
 /// generation and epoch seen.
 ///
 /// An id becomes known because the file was created here, because a pin matched, because someone
-/// confirmed it, or because a host without a pin trusts the first file that it sees. Otherwise,
-/// reading a file does not make it known.
+/// confirmed it, or because a host without a pin trusts the first file that it sees. Merely reading
+/// a file does not make its id known.
 ///
 /// ```
 /// # let (_folder, path, _) = bootseal_fixtures::stored("");
@@ -101,7 +101,7 @@ fn key(path: &Path) -> String {
 #[derive(Debug)]
 pub struct KnownVaults {
     known: BTreeMap<String, Known>,
-    /// What was only read, by id.
+    /// What was read in trusted files but not confirmed, by vault id.
     seen: BTreeMap<VaultId, Seen>,
 }
 
@@ -114,7 +114,7 @@ struct Known {
     /// The highest epoch of each id.
     epochs: BTreeMap<VaultId, u64>,
     /// Former ids of the file, which were handed over. A new file that is signed with one of them
-    /// comes from a former writer.
+    /// may come from a former writer.
     former: Vec<VaultId>,
 }
 
@@ -123,8 +123,8 @@ struct Known {
 struct Seen {
     /// The highest epoch; 0 if none was read.
     epoch: u64,
-    /// The ids that it was handed over to. More than one means that a former writer made one of the
-    /// handovers, so no more than two are kept.
+    /// The ids to which it was handed over. More than one means that a former writer made one of
+    /// the handovers. Two ids are enough to prove this, so no more are kept.
     successors: Vec<VaultId>,
 }
 

@@ -1,5 +1,5 @@
-//! What was read in trusted files, but not confirmed: handovers and epochs. It refuses nothing that
-//! is only read.
+//! What was read in trusted files, but not confirmed: handovers and epochs. It is checked before a
+//! value is sealed into a file or passed on, but not if the file is only read.
 
 use crate::error::{Error, Kind, Result};
 use crate::file::known_vaults::handovers::older_than_elsewhere;
@@ -10,9 +10,9 @@ use crate::keys::vault_id::VaultId;
 use std::path::Path;
 
 impl KnownVaults {
-    /// Records that `file` was read: the epoch of its id, and its handovers. They make no vault
-    /// known. A file that lacks them is still read, but nothing is sealed into it. Call it only for
-    /// a trusted file.
+    /// Records that `file` was read: the epoch of its id, and its handovers. This makes no vault
+    /// known. A file with an older epoch, or without these handovers, can still be read, but
+    /// nothing is sealed into it. Call this function only for a trusted file.
     ///
     /// # Errors
     /// [`Kind::Io`] if the store cannot be locked or written; the errors of [`KnownVaults::load`].
@@ -58,7 +58,7 @@ impl KnownVaults {
     }
 
     fn learn_epoch(&mut self, id: &VaultId, epoch: u64) -> bool {
-        // The first epoch of an id excludes nobody.
+        // Epoch 1 is not recorded, because no version of the id can have an older one.
         let is_new = epoch > self.epoch_of(id).max(1);
         if is_new {
             self.seen.entry(*id).or_default().epoch = epoch;
@@ -81,7 +81,7 @@ impl KnownVaults {
         learned
     }
 
-    /// Removes what a confirmed record states as well.
+    /// Removes the handovers and epochs that confirmed records contain too.
     pub(super) fn drop_confirmed(&mut self) {
         let mut seen = std::mem::take(&mut self.seen);
         seen.retain(|id, one| {
@@ -101,8 +101,8 @@ impl KnownVaults {
         self.known.values().any(|known| known.former.contains(id))
     }
 
-    /// Refuses a file from before a handover or a new data key that was only read on this machine,
-    /// and a file with another handover than one that was read. Only a pin of the file's own id
+    /// Refuses a file whose id was handed over in a version that was only read on this machine, and
+    /// a file that contradicts a handover in such a version. Only a pin of the file's own id
     /// decides between two handovers.
     pub(super) fn refuse_before_reading(
         &self,

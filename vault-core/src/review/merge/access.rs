@@ -59,7 +59,8 @@ impl Vault<CanWrite> {
             .filter(|name| find(&result, name).is_none() && !renamed.iter().any(|old| old == name))
             .collect();
         if !gone.is_empty() {
-            // In one step: a member who goes may have a recipient that cannot be wrapped to.
+            // All are removed in one step. If they were removed one at a time, the keys would have
+            // to be wrapped for the others, which may be impossible.
             self.remove_all_access(&gone, now)?;
         }
         if let (Some(a), Some(b)) = (&ours.signed, &theirs.signed)
@@ -138,8 +139,8 @@ impl Vault<CanWrite> {
         Ok((result, not_let_in))
     }
 
-    /// Keeps values marked as known to members who were removed on either side or who are no longer
-    /// in any list.
+    /// Marks values as known to the members whom a side has removed, and to those in the list of a
+    /// side who are not in the merged list.
     pub(super) fn mark_who_is_gone(&mut self, sides: [&Side; 3]) -> Result<()> {
         let mut marks: Vec<(String, u64)> = Vec::new();
         for side in sides {
@@ -378,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_with_a_passphrase_is_made_a_writer_by_no_merge() {
+    fn no_merge_makes_a_reader_with_a_passphrase_a_writer() {
         let mut team = Team::new();
         let web1 = Identity::generate().unwrap();
         let passphrase = bootseal_memory::Secret::copy_of(b"short").unwrap();

@@ -55,9 +55,10 @@ pub struct Merged {
 }
 
 impl Vault<CanWrite> {
-    /// Turns this vault, which is one of the sides, into the merge of both. `choose` decides if
-    /// both sides changed the same property; without a choice, the merge fails with a conflict.
-    /// `now` is in seconds since 1970-01-01 UTC. Sign the result above the generation of both.
+    /// Turns this vault, which is one of the sides, into the merge of both. If both sides changed
+    /// the same property differently, `choose` selects a side; if it selects none, the merge fails
+    /// with a conflict. `now` is in seconds since 1970-01-01 UTC. Sign the result with a generation
+    /// above those of both sides.
     ///
     /// # Errors
     /// - [`Kind::Conflict`] if `choose` returns `None`, if both changed the same entry of the access
@@ -143,8 +144,8 @@ impl Vault<CanWrite> {
         Ok(clashes)
     }
 
-    /// Makes the three-way decision for each property. Returns the properties taken and those of
-    /// the result, each with its side.
+    /// Makes the three-way decision for each property. Returns the properties that differ between
+    /// the sides, and all properties of the result, each with the side that it is taken from.
     fn decide(
         &self,
         base: &Side,

@@ -216,7 +216,7 @@ fn marked(path: &Path, text: &str) -> Option<Failure> {
     Some(Failure::new(Kind::Conflict, text).with_help(help))
 }
 
-/// A finding about a file that does not belong into the repository at all.
+/// A finding about a file that does not belong in the repository at all.
 fn remove(path: &Path, text: String) -> Failure {
     Failure::new(Kind::Conflict, text).with_help(format!(
         "Remove it from the commit: git rm --cached {}, and add it to .gitignore. If it was ever pushed, change the secret at the vendor.",

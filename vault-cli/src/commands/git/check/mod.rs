@@ -17,8 +17,12 @@ use crate::git::objects::{Entry, is_sealed};
 use crate::git::repository::Repository;
 use crate::trust::rules::Rules;
 use crate::ui::failure::{Exit, Failure, Result};
-use bootseal_core::{Kind, SealedFile, Shown, VaultId, VerifiedFile, shell_path, shell_word};
+use bootseal_core::{
+    Kind, MOST_NAMES, SealedFile, Shown, VaultId, VerifiedFile, and_more, shell_path, shell_word,
+    some_names,
+};
 use serde_json::json;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -76,6 +80,7 @@ impl Checked<'_> {
     ) -> Result<SealedNames> {
         let mut known = SealedNames::default();
         let mut vaults: BTreeMap<VaultId, Vec<String>> = BTreeMap::new();
+        let mut absent = Vec::new();
         for name in files.all_sealed() {
             let is_committed = self.committed.contains(name.as_str());
             let bytes = match files.content(&name) {
@@ -84,8 +89,7 @@ impl Checked<'_> {
                 Err(failure) if is_committed => return Err(failure),
                 // A partial clone may lack files that the commit does not change.
                 Err(failure) => {
-                    let text = format!("not compared with the others: {}", failure.text());
-                    context.ui.warn(text);
+                    absent.push(format!("not compared with the others: {}", failure.text()));
                     continue;
                 }
             };
@@ -105,10 +109,14 @@ impl Checked<'_> {
                 Err(_) => {}
             }
         }
+        context.ui.warn_each(absent);
         for (vault, files) in vaults.into_iter().filter(|(_, files)| files.len() > 1) {
             let what = format!(
                 "{} belong to one vault, {vault}: a copy is not a new vault, and anyone who can open one can open the other",
-                files.iter().map(|file| Shown(file).to_string()).collect::<Vec<_>>().join(" and ")
+                match &files[..] {
+                    [one, other] => format!("{} and {}", Shown(one), Shown(other)),
+                    files => some_names(files.iter().map(|file| Shown(file))),
+                }
             );
             let help = "Create a separate vault: bootseal init --like FILE -f NEW";
             findings.push((files[0].clone(), Failure::new(Kind::Conflict, what).with_help(help)));
@@ -123,8 +131,8 @@ impl Checked<'_> {
         self.since.map_or(Ok(()), |since| since.check_named(name, &path, file).map(drop))
     }
 
-    /// Checks a file of any name that has the form of a sealed file, and that HEAD lacks or has with
-    /// other content: a branch decides the names.
+    /// Checks a file that has the form of a sealed file, and that HEAD lacks or has with other
+    /// content. The file's name does not matter, because whoever pushes a branch chooses the names.
     fn unlike_head(&self, name: &str, entry: Option<&Entry>, bytes: Vec<u8>) -> Result<()> {
         let Some(since) = self.since else { return Ok(()) };
         let tail = &bytes[bytes.len().saturating_sub(LAST_LINE)..];
@@ -139,8 +147,8 @@ impl Checked<'_> {
         }
     }
 
-    /// Finds values that are readable against the file's own rules: a new one is a finding, and one
-    /// that HEAD has is a warning.
+    /// Finds values that are readable although the file's own rules say to seal them. A value that
+    /// is new since HEAD is a finding; for the others, a warning is printed.
     fn keeps_rules(
         &self,
         name: &str,
@@ -166,7 +174,8 @@ fn in_clear(name: &str, bytes: &[u8], known: &SealedNames, values: &Values) -> O
     if let Some((what, line)) = private_keys::find(bytes) {
         return Some(private_key(path, &what, line));
     }
-    // The sealed file's own readable values and comments may contain what looks like no secret.
+    // The readable values and comments of a sealed file may contain a sealed value that does not
+    // look like a secret.
     let is_sealed = is_sealed(name);
     if let Some(found) = values.find(bytes, |owner| !is_sealed || owner.is_secret) {
         return Some(value(&found));
@@ -217,10 +226,12 @@ fn value(found: &Found<'_>) -> Failure {
     ))
 }
 
-fn report(findings: Findings, context: &mut Context<'_>) -> Result<(), Exit> {
-    let mut worst = 0;
-    for (name, failure) in &findings {
-        worst = worst.max(failure.kind().exit_code());
+/// Prints the findings, the worst first; of more than [`MOST_NAMES`], the rest is counted.
+fn report(mut findings: Findings, context: &mut Context<'_>) -> Result<(), Exit> {
+    let worst = findings.iter().map(|(_, failure)| failure.kind().exit_code()).max();
+    let worst = worst.unwrap_or_default();
+    findings.sort_by_key(|(_, failure)| Reverse(failure.kind().exit_code()));
+    for (name, failure) in findings.iter().take(MOST_NAMES) {
         if !context.ui.style.json {
             let name = Shown(name).to_string();
             let first = failure.text().lines().next().unwrap_or_default();
@@ -231,6 +242,11 @@ fn report(findings: Findings, context: &mut Context<'_>) -> Result<(), Exit> {
             };
             context.ui.failure(&Failure::new(failure.kind(), text));
         }
+    }
+    let more = and_more(findings.len().saturating_sub(MOST_NAMES));
+    if let Some(more) = more.filter(|_| !context.ui.style.json) {
+        let text = format!("{more} findings: bootseal git check --json");
+        context.ui.failure(&Failure::new(Kind::Conflict, text));
     }
     if context.ui.style.json {
         let rows = findings.into_iter().map(|(name, failure)| {
