@@ -23,6 +23,7 @@ mod memory;
 mod nginx_upstream;
 mod pages;
 mod places;
+mod refusals;
 mod slow_readers;
 mod status_page;
 mod systemd;

@@ -1,6 +1,7 @@
 //! Streaming bodies in both directions: piece by piece, at the pace of the reader, with filtered
 //! trailers and a redacted token.
 
+use crate::call::caller_body::CallerBody;
 use crate::framing::connection_state::ConnectionState;
 use crate::framing::machine::Limits;
 use crate::route::{ActiveRoute, InFlight};
@@ -8,7 +9,6 @@ use crate::rules::redact::Redactor;
 use bytes::Bytes;
 use http::Response;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -41,7 +41,7 @@ pub(crate) fn broke_off(error: &hyper::Error) -> String {
 
 /// A caller's body on its way to the upstream.
 pub(crate) struct ToUpstream {
-    body: Incoming,
+    body: CallerBody,
     route: Arc<ActiveRoute>,
     failure: UploadFailure,
     /// Runs while the next piece is awaited.
@@ -50,7 +50,7 @@ pub(crate) struct ToUpstream {
 
 impl ToUpstream {
     pub(crate) fn of(
-        body: Incoming,
+        body: CallerBody,
         route: &Arc<ActiveRoute>,
         failure: &UploadFailure,
     ) -> ToUpstream {

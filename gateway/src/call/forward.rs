@@ -4,6 +4,7 @@
 use crate::call::body::{
     Reader, RelayedBody, TOO_MANY_TRAILERS, ToCaller, ToUpstream, UploadFailure, broke_off,
 };
+use crate::call::caller_body::CallerBody;
 use crate::framing::connection_state::ConnectionState;
 use crate::framing::machine::Limits;
 use crate::route::{ActiveRoute, InFlight};
@@ -50,18 +51,27 @@ pub(crate) async fn response(
     request: Box<Request<Incoming>>,
 ) -> Response<ToCaller> {
     let since = Instant::now();
+    let (parts, body) = request.into_parts();
+    let body = CallerBody::of(&parts, body);
+    let unread = body.unread();
+    let own = |problem: &Problem, route: &str| {
+        let mut response = ToCaller::own(problem.response(route));
+        unread.announce_close(response.headers_mut());
+        response
+    };
+    let request = Request::from_parts(parts, ());
     let route = match find(routes, &request) {
         Ok(route) => route,
         Err(problem) => {
             metrics::counter!("bootseal_gateway_errors_total", "route" => "", "error" => problem.name).increment(1);
-            return ToCaller::own(problem.response(""));
+            return own(&problem, "");
         }
     };
-    let response = match forward(caller, route, request).await {
+    let response = match forward(caller, route, request, body).await {
         Ok(response) => response,
         Err(problem) => {
             route.stats.failed(&problem);
-            ToCaller::own(problem.response(&route.name))
+            own(&problem, &route.name)
         }
     };
     route.stats.responded(response.status().as_u16(), since);
@@ -71,7 +81,7 @@ pub(crate) async fn response(
 /// Finds the route with the longest prefix that matches.
 fn find<'a>(
     routes: &'a [Arc<ActiveRoute>],
-    request: &Request<Incoming>,
+    request: &Request<()>,
 ) -> Result<&'a Arc<ActiveRoute>, Problem> {
     // TRACK is another name for TRACE; and some servers ignore the case of a method.
     let refused = ["TRACE", "TRACK", "CONNECT"];
@@ -92,7 +102,8 @@ fn find<'a>(
 async fn forward(
     caller: &CallerInfo,
     route: &Arc<ActiveRoute>,
-    mut request: Box<Request<Incoming>>,
+    mut request: Request<()>,
+    body: CallerBody,
 ) -> Result<Response<ToCaller>, Problem> {
     if caller.loopback {
         refuse_foreign_page(request.uri(), request.headers(), route.check.asks_for_key())?;
@@ -105,10 +116,10 @@ async fn forward(
     let in_flight = InFlight::of(&route.stats, &caller.connection, slot);
     let (host, authority) =
         (request.headers().get(HOST).cloned(), request.uri().authority().cloned());
-    let upgraded = upgrade.then(|| hyper::upgrade::on(&mut *request));
+    let upgraded = upgrade.then(|| hyper::upgrade::on(&mut request));
     let client = if upgrade { &route.upgrade_client } else { &route.client };
     let http2 = request.version() == Version::HTTP_2;
-    let (parts, body) = request.into_parts();
+    let (parts, ()) = request.into_parts();
     let (payload, upload_failure) = payload(route, body).await?;
     let (mut response, token) = client
         .forward(to_upstream(route, parts, payload, &uri, upgrade))
@@ -175,7 +186,7 @@ fn to_upstream(
 /// longer one, or one of unknown length, is streamed.
 async fn payload(
     route: &Arc<ActiveRoute>,
-    body: Incoming,
+    body: CallerBody,
 ) -> Result<(Payload, Option<UploadFailure>), Problem> {
     let payload = match body.size_hint().exact() {
         Some(0) => Payload::default(),
