@@ -20,6 +20,7 @@ mod lifecycle;
 mod locks;
 mod log;
 mod memory;
+mod neighbours;
 mod nginx_upstream;
 mod pages;
 mod places;
