@@ -11,6 +11,7 @@ mod bounded_answers;
 mod calls;
 mod check_login;
 mod clients;
+mod fuzzed_callers;
 mod handovers;
 mod http2_callers;
 mod http2_upstreams;
