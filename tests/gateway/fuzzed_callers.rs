@@ -231,7 +231,6 @@ fn no_bytes_of_a_caller_end_the_gateway_or_make_it_hang_or_grow() {
     let gateway = usual.start();
     let (rounds, seed) =
         (number("BOOTSEAL_TEST_FUZZ_ROUNDS", 2000), number("BOOTSEAL_TEST_FUZZ_SEED", 26));
-    eprintln!("seed {seed}, {rounds} rounds");
     let (port, each) = (usual.port, rounds / THREADS);
     // The first rounds fill caches; the rest must not add to them.
     run(port, seed.wrapping_add(99), 50);
@@ -249,7 +248,6 @@ fn no_bytes_of_a_caller_end_the_gateway_or_make_it_hang_or_grow() {
     assert_eq!(*bad.lock().unwrap(), [""; 0]);
     let of_others = |head: &&String| !head.contains("/other");
     let reached = upstream.heads().iter().filter(of_others).count() as u64;
-    eprintln!("{reached} calls reached the upstream");
     assert!(reached > rounds / 4, "{reached} calls reached the upstream in {rounds} rounds");
     assert_eq!(call(usual.admin, &get("/ready")).status, 200);
     let more = memory(&gateway).saturating_sub(before);
