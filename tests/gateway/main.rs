@@ -11,6 +11,7 @@ mod bounded_answers;
 mod calls;
 mod check_login;
 mod clients;
+mod early_answers;
 mod fuzzed_callers;
 mod handovers;
 mod http2_callers;

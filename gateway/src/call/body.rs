@@ -1,6 +1,7 @@
 //! Streaming bodies in both directions: piece by piece, at the pace of the reader, with filtered
 //! trailers and a redacted token.
 
+use crate::call::linger;
 use crate::framing::connection_state::ConnectionState;
 use crate::framing::machine::Limits;
 use crate::route::{ActiveRoute, InFlight};
@@ -41,7 +42,10 @@ pub(crate) fn broke_off(error: &hyper::Error) -> String {
 
 /// A caller's body on its way to the upstream.
 pub(crate) struct ToUpstream {
-    body: Incoming,
+    /// `None` once the body is dropped.
+    body: Option<Incoming>,
+    /// The rest is read after an early response.
+    lingers: bool,
     route: Arc<ActiveRoute>,
     failure: UploadFailure,
     /// Runs while the next piece is awaited.
@@ -53,8 +57,15 @@ impl ToUpstream {
         body: Incoming,
         route: &Arc<ActiveRoute>,
         failure: &UploadFailure,
+        lingers: bool,
     ) -> ToUpstream {
-        ToUpstream { body, route: route.clone(), failure: failure.clone(), idle: None }
+        ToUpstream {
+            body: Some(body),
+            lingers,
+            route: route.clone(),
+            failure: failure.clone(),
+            idle: None,
+        }
     }
 
     fn fail(&self, why: String) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
@@ -72,7 +83,8 @@ impl Body for ToUpstream {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let Poll::Ready(frame) = Pin::new(body).poll_frame(cx) else {
             let idle = self.idle.get_or_insert_with(|| Box::pin(tokio::time::sleep(IDLE_TIMEOUT)));
             ready!(idle.as_mut().poll(cx));
             return self.fail(format!("stalled for more than {IDLE_TIMEOUT:?}"));
@@ -94,11 +106,22 @@ impl Body for ToUpstream {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+impl Drop for ToUpstream {
+    fn drop(&mut self) {
+        // A body that failed has no rest.
+        if let Some(body) =
+            self.body.take().filter(|_| self.lingers && self.failure.why().is_none())
+        {
+            linger::drop_rest(body);
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 use crate::call::body::{
     Reader, RelayedBody, TOO_MANY_TRAILERS, ToCaller, ToUpstream, UploadFailure, broke_off,
 };
+use crate::call::linger;
 use crate::framing::connection_state::ConnectionState;
 use crate::framing::machine::Limits;
 use crate::route::{ActiveRoute, InFlight};
@@ -12,7 +13,7 @@ use crate::rules::headers::{asks_for_upgrade, is_websocket};
 use crate::rules::problem::Problem;
 use crate::rules::redact::Redactor;
 use crate::rules::rewrite;
-use crate::upstream_slots::UpstreamSlots;
+use crate::upstream_slots::{UpstreamSlot, UpstreamSlots};
 use bootseal::Payload;
 use http::header::HOST;
 use http::request::Parts;
@@ -50,20 +51,26 @@ pub(crate) async fn response(
     request: Box<Request<Incoming>>,
 ) -> Response<ToCaller> {
     let since = Instant::now();
+    let lingers = linger::is_needed(request.version(), request.headers());
     let route = match find(routes, &request) {
         Ok(route) => route,
         Err(problem) => {
             metrics::counter!("bootseal_gateway_errors_total", "route" => "", "error" => problem.name).increment(1);
+            refuse(request, lingers);
             return ToCaller::own(problem.response(""));
         }
     };
-    let response = match forward(caller, route, request).await {
-        Ok(response) => response,
+    let result = match admit(caller, route, &request) {
+        Ok(admitted) => forward(caller, route, request, admitted, lingers).await,
         Err(problem) => {
-            route.stats.failed(&problem);
-            ToCaller::own(problem.response(&route.name))
+            refuse(request, lingers);
+            Err(problem)
         }
     };
+    let response = result.unwrap_or_else(|problem| {
+        route.stats.failed(&problem);
+        ToCaller::own(problem.response(&route.name))
+    });
     route.stats.responded(response.status().as_u16(), since);
     response
 }
@@ -89,11 +96,28 @@ fn find<'a>(
     })
 }
 
-async fn forward(
+/// Drops a call that is answered before its body was read.
+fn refuse(request: Box<Request<Incoming>>, lingers: bool) {
+    if lingers {
+        linger::drop_rest(request.into_body());
+    }
+}
+
+/// A call that may be forwarded.
+struct Admitted {
+    /// Its URL at the upstream.
+    uri: Uri,
+    /// Whether it asks for an upgrade that is passed on.
+    upgrade: bool,
+    slot: UpstreamSlot,
+}
+
+/// Checks a call before its body is read.
+fn admit(
     caller: &CallerInfo,
-    route: &Arc<ActiveRoute>,
-    mut request: Box<Request<Incoming>>,
-) -> Result<Response<ToCaller>, Problem> {
+    route: &ActiveRoute,
+    request: &Request<Incoming>,
+) -> Result<Admitted, Problem> {
     if caller.loopback {
         refuse_foreign_page(request.uri(), request.headers(), route.check.asks_for_key())?;
     }
@@ -102,6 +126,17 @@ async fn forward(
     let upgrade = request.version() == Version::HTTP_11 && asks_for_upgrade(request.headers());
     let multiplexed = route.is_multiplexed() && !upgrade;
     let slot = caller.upstreams.take(multiplexed).ok_or_else(Problem::overloaded)?;
+    Ok(Admitted { uri, upgrade, slot })
+}
+
+async fn forward(
+    caller: &CallerInfo,
+    route: &Arc<ActiveRoute>,
+    mut request: Box<Request<Incoming>>,
+    admitted: Admitted,
+    lingers: bool,
+) -> Result<Response<ToCaller>, Problem> {
+    let Admitted { uri, upgrade, slot } = admitted;
     let in_flight = InFlight::of(&route.stats, &caller.connection, slot);
     let (host, authority) =
         (request.headers().get(HOST).cloned(), request.uri().authority().cloned());
@@ -109,7 +144,7 @@ async fn forward(
     let client = if upgrade { &route.upgrade_client } else { &route.client };
     let http2 = request.version() == Version::HTTP_2;
     let (parts, body) = request.into_parts();
-    let (payload, upload_failure) = payload(route, body).await?;
+    let (payload, upload_failure) = payload(route, body, lingers).await?;
     let (mut response, token) = client
         .forward(to_upstream(route, parts, payload, &uri, upgrade))
         .await
@@ -176,6 +211,7 @@ fn to_upstream(
 async fn payload(
     route: &Arc<ActiveRoute>,
     body: Incoming,
+    lingers: bool,
 ) -> Result<(Payload, Option<UploadFailure>), Problem> {
     let payload = match body.size_hint().exact() {
         Some(0) => Payload::default(),
@@ -199,7 +235,7 @@ async fn payload(
         }
         _ => {
             let failure = UploadFailure::default();
-            let body = reqwest::Body::wrap(ToUpstream::of(body, route, &failure));
+            let body = reqwest::Body::wrap(ToUpstream::of(body, route, &failure, lingers));
             return Ok((Payload::Streamed(body), Some(failure)));
         }
     };

@@ -3,3 +3,4 @@
 pub(crate) mod forward;
 
 pub(crate) mod body;
+pub(crate) mod linger;
