@@ -48,6 +48,10 @@ limits:
 nginx calls="32000":
     BOOTSEAL_TEST_NGINX_CALLS={{calls}} cargo test -p bootseal-gateway --all-features --test gateway nginx_upstream -- --nocapture
 
+# Send the gateway this many broken requests in HTTP/1.1 and HTTP/2
+fuzz-callers rounds="10000" seed="26":
+    BOOTSEAL_TEST_FUZZ_ROUNDS={{rounds}} BOOTSEAL_TEST_FUZZ_SEED={{seed}} cargo test -p bootseal-gateway --all-features --test gateway fuzzed_callers -- --nocapture
+
 # Fuzz one parser, for example: just fuzz sealed_file 60
 fuzz target seconds="300":
     cargo +nightly fuzz run {{target}} -- -max_total_time={{seconds}} -rss_limit_mb=4096

@@ -399,7 +399,9 @@ impl Upstream {
 
 pub fn reply(stream: &mut BufReader<TcpStream>, status: &str, body: &str) -> io::Result<()> {
     let length = body.len();
-    write!(stream.get_mut(), "HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{body}")
+    // In one piece: several would wait for each other's acknowledgement.
+    let response = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{body}");
+    stream.get_mut().write_all(response.as_bytes())
 }
 
 /// The Content-Length of a head.
