@@ -11,6 +11,7 @@ mod bounded_answers;
 mod calls;
 mod check_login;
 mod clients;
+mod fuzzed_upstream;
 mod handovers;
 mod http2_upstreams;
 mod http_edges;

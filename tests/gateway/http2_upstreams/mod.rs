@@ -6,6 +6,7 @@
 use crate::support::reply;
 use crate::support::{Client, Gateway, Sealed, Upstream, VALUES, ca, call, free_port, get, post};
 use std::sync::atomic::Ordering;
+pub use upstream::tls;
 use upstream::{Act, Http2Upstream, Limits};
 
 mod upstream;
@@ -14,7 +15,7 @@ mod upstream;
 pub struct Shop {
     pub port: u16,
     pub admin: u16,
-    _gateway: Gateway,
+    gateway: Gateway,
     _sealed: Sealed,
 }
 
@@ -32,11 +33,28 @@ impl Shop {
             vendor.origin()
         );
         let sealed = Sealed::new(&VALUES, &readable);
-        Shop { port, admin, _gateway: Gateway::start(&sealed), _sealed: sealed }
+        Shop { port, admin, gateway: Gateway::start(&sealed), _sealed: sealed }
     }
 
     fn of(upstream: &Http2Upstream, login: &str, route: &str) -> Shop {
         Shop::open(&upstream.origin, &format!("{}{login}", ca(&upstream.ca)), route)
+    }
+
+    pub fn log(&self) -> Vec<String> {
+        self.gateway.log().lines()
+    }
+
+    /// The memory of the gateway now, in KiB.
+    pub fn memory(&self) -> usize {
+        let status = format!("/proc/{}/status", self.gateway.pid());
+        let status = std::fs::read_to_string(status).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// The number of descriptors that the gateway has open.
+    pub fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.gateway.pid())).unwrap().count()
     }
 
     /// The value of the metric for calls that were sent again.
