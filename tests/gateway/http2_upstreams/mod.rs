@@ -138,6 +138,20 @@ fn many_first_calls_share_one_handshake() {
 }
 
 #[test]
+fn a_cold_start_over_http_1_opens_fewer_connections_than_calls() {
+    let upstream = Http2Upstream::start(Limits::default(), |_, _| Act::Answer);
+    let shop = Shop::of(&upstream, "http2 = false\n", "");
+    let port = shop.port;
+    let calls =
+        (0..200).map(|at| std::thread::spawn(move || call(port, &get(&format!("/{at}"))).status));
+    for call in calls.collect::<Vec<_>>() {
+        assert_eq!(call.join().unwrap(), 200);
+    }
+    let made = upstream.seen.connections.load(Ordering::SeqCst);
+    assert!(made < 100, "{made} connections for 200 calls");
+}
+
+#[test]
 fn a_connection_that_went_silent_gets_no_new_calls() {
     let upstream = Http2Upstream::start(Limits::default(), |_, _| Act::Answer);
     let shop = Shop::of(&upstream, "", "answer_timeout = \"1s\"");
