@@ -23,9 +23,9 @@ const CLOSING: Duration = Duration::from_millis(20);
 /// The largest head of a response that h2 takes. If one is larger, h2 ends the whole connection, so
 /// this is more than a call may get.
 const LARGEST_HEAD_ON_HTTP2: u32 = 1 << 20;
-/// The window of a whole HTTP/2 connection. It is as large as it can be, so that responses that
-/// nobody reads cannot use it up: only the window of each stream bounds what is in flight.
-const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
+/// The window of a whole HTTP/2 connection. It is so large that responses that nobody reads cannot
+/// use it up: only the window of each stream bounds what is in flight.
+const CONNECTION_WINDOW: u32 = 1 << 30;
 
 /// The connections of one client.
 pub(super) struct Connections {
