@@ -3,7 +3,7 @@
 use crate::connect::{Connected, Connector};
 use crate::connection::state::ConnectionState;
 use crate::connection::windows::WINDOW_OF_H2;
-use crate::error::{Error, Result, causes};
+use crate::error::{Error, Result};
 use crate::pool::host::{Hosts, Origin, Protocol};
 use crate::pool::waiter::Connection;
 use http::Uri;
@@ -123,7 +123,7 @@ impl Connections {
     ) -> Result<Made> {
         let to = origin.with_path(PathAndQuery::from_static("/"))?;
         let connected = match self.connector.connect(to.clone(), freed.clone()).await {
-            Err(error) if lacks_descriptor(&error) && close_idle_connections() > 0 => {
+            Err(error) if error.is_out_of_resources() && close_idle_connections() > 0 => {
                 tokio::time::sleep(CLOSING).await;
                 self.connector.connect(to, freed).await
             }
@@ -166,15 +166,4 @@ async fn reap(pool: Weak<Connections>, idle_for: Duration) {
         let oldest = pool.hosts().close_idle(now.checked_sub(idle_for), now);
         next = oldest.unwrap_or(now) + idle_for.min(LONGEST_WAIT);
     }
-}
-
-/// Whether this process, or the whole system, has no file descriptor left.
-fn lacks_descriptor(error: &Error) -> bool {
-    const ENFILE: i32 = 23;
-    const EMFILE: i32 = 24;
-    let Error::Connect(error) = error else { return false };
-    let os = |cause: &(dyn std::error::Error + 'static)| {
-        cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error)
-    };
-    causes(&**error).any(|cause| matches!(os(cause), Some(ENFILE | EMFILE)))
 }
