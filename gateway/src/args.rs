@@ -104,6 +104,24 @@ pub(crate) struct Serve {
     /// The log level for stderr
     #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = ["error", "warn", "info", "debug"])]
     pub(crate) log: String,
+    /// The form of the log: text for people, or one JSON object per line
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "text",
+        value_enum,
+        hide_possible_values = true
+    )]
+    pub(crate) log_format: LogFormat,
+}
+
+/// The form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Text for people
+    Text,
+    /// One JSON object per line
+    Json,
 }
 
 /// A time limit on callers that a test may replace.
@@ -113,6 +131,7 @@ pub(crate) enum TimeLimit {
     Head,
     Body,
     Idle,
+    Unread,
 }
 
 fn time_limit(text: &str) -> Result<(TimeLimit, Duration), String> {
@@ -122,6 +141,7 @@ fn time_limit(text: &str) -> Result<(TimeLimit, Duration), String> {
         "head" => TimeLimit::Head,
         "body" => TimeLimit::Body,
         "idle" => TimeLimit::Idle,
+        "unread" => TimeLimit::Unread,
         _ => return Err("no such time limit".into()),
     };
     let limit = limit.parse().map_err(|_| "expected a whole number of milliseconds".to_owned())?;

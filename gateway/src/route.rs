@@ -7,17 +7,15 @@ use crate::rules::problem::Problem;
 use crate::rules::target::Target;
 use crate::stats::history::History;
 use crate::stats::latency::LatencyHistogram;
+use crate::stats::repeats::Repeats;
 use crate::upstream_slots::UpstreamSlot;
 use bootseal::{Client, ResendReason, Result, Secrets, TokenSource};
 use bootseal_core::Route;
 use metrics::{Counter, Gauge};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-/// The shortest interval between two log lines about one kind of failure.
-pub(crate) const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The most connections that a route keeps to its upstream, and for how long each is kept unused.
 const IDLE_CONNECTIONS: usize = 256;
@@ -126,7 +124,7 @@ pub(crate) struct RouteStats {
     in_flight: Gauge,
     pub(crate) history: History,
     /// The log lines about each kind of failure.
-    logged: Mutex<HashMap<&'static str, Repeats>>,
+    logged: Repeats,
     name: String,
 }
 
@@ -137,8 +135,15 @@ impl RouteStats {
             latency: LatencyHistogram::default(),
             in_flight: metrics::gauge!("bootseal_gateway_calls_in_flight", "route" => name.to_owned()),
             history: History::new(Instant::now()),
-            logged: Mutex::default(),
+            logged: Repeats::default(),
             name: name.to_owned(),
+        }
+    }
+
+    /// Logs the number of failed calls that no line contains yet.
+    pub(crate) fn log_due(&self) {
+        for (error, calls) in self.logged.due() {
+            tracing::warn!(route = self.name, error, calls, "further calls failed");
         }
     }
 
@@ -157,33 +162,13 @@ impl RouteStats {
     }
 
     /// Counts a call that the gateway answered itself. The first failure of a kind is logged at
-    /// once; later ones at most once per [`LOG_INTERVAL`], with their number.
+    /// once; later ones at most once in 10 s, with their number.
     pub(crate) fn failed(&self, problem: &Problem) {
         metrics::counter!("bootseal_gateway_errors_total", "route" => self.name.clone(), "error" => problem.name)
             .increment(1);
-        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(calls) = logged.entry(problem.name).or_default().count(Instant::now()) {
+        if let Some(calls) = self.logged.count(problem.name) {
             tracing::warn!(route = self.name, error = problem.name, calls, "{}", problem.detail());
         }
-    }
-}
-
-/// When one kind of failure was last logged, and how many calls have failed since.
-#[derive(Default)]
-struct Repeats {
-    last: Option<Instant>,
-    unlogged: u64,
-}
-
-impl Repeats {
-    /// Counts a failed call at `now`. Returns the number of calls for a log line, if one is due.
-    fn count(&mut self, now: Instant) -> Option<u64> {
-        self.unlogged += 1;
-        if self.last.is_some_and(|last| now.saturating_duration_since(last) < LOG_INTERVAL) {
-            return None;
-        }
-        self.last = Some(now);
-        Some(std::mem::take(&mut self.unlogged))
     }
 }
 
@@ -210,19 +195,5 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         self.stats.in_flight.decrement(1.0);
         self.connection.end_call();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_failed_call_is_in_the_number_of_one_log_line() {
-        let (start, mut repeats) = (Instant::now(), Repeats::default());
-        let lines: Vec<Option<u64>> = [0, 1, 9, 10, 11, 25]
-            .map(|seconds| repeats.count(start + Duration::from_secs(seconds)))
-            .to_vec();
-        assert_eq!(lines, [Some(1), None, None, Some(3), None, Some(2)]);
     }
 }

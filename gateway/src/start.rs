@@ -12,7 +12,7 @@ use crate::server::table::{DiskState, Running};
 use crate::startup::harden::{self, FileAccess};
 use crate::startup::signals::{Signal, Signals};
 use crate::startup::sockets::Sockets;
-use crate::startup::{audit, systemd};
+use crate::startup::{audit, log, systemd};
 use crate::stats::latency::BUCKETS;
 use bootseal::{Error, Kind, Loader, Result, Secrets};
 use clap::Parser;
@@ -28,8 +28,9 @@ use std::time::Duration;
 /// The file that is served if none is named.
 const DEFAULT_FILE: &str = "app.sealed.toml";
 
-/// The interval at which the exporter sums up the values recorded by logins.
-const METRICS_UPKEEP: Duration = Duration::from_secs(10);
+/// The interval at which the exporter sums up the values recorded by logins, freed memory is
+/// returned, and failures that no log line contains yet are logged.
+const UPKEEP: Duration = Duration::from_secs(10);
 
 /// Runs the gateway until a signal stops it. Returns the exit code: 0, or 1 to 6 with the same
 /// meaning as for `bootseal`.
@@ -110,7 +111,7 @@ fn start(serve: &Serve) -> Result<()> {
     }
     let hardened = harden::process();
     let connections = harden::connections();
-    log(&serve.log);
+    log::start(&serve.log, serve.log_format);
     let metrics = install_recorder()?;
 
     let sockets = Sockets::handed_over().map_err(|error| {
@@ -207,6 +208,7 @@ fn timeouts(serve: &Serve) -> Timeouts {
             TimeLimit::Head => &mut timeouts.head,
             TimeLimit::Body => &mut timeouts.body_idle,
             TimeLimit::Idle => &mut timeouts.keep_alive,
+            TimeLimit::Unread => &mut timeouts.unread,
         } = *limit;
     }
     timeouts
@@ -251,12 +253,13 @@ async fn serve_until_stopped(
     }
     systemd::ready(running.vault.generation());
     tracing::info!(vault = %running.vault.vault_id(), generation = running.vault.generation(), "ready");
-    let mut upkeep = tokio::time::interval(METRICS_UPKEEP);
+    let mut upkeep = tokio::time::interval(UPKEEP);
     loop {
         tokio::select! {
             _ = upkeep.tick() => {
                 metrics.run_upkeep();
                 bootseal::return_freed_memory();
+                running.active_routes().iter().for_each(|route| route.stats.log_due());
             }
             signal = signals.next() => match signal {
                 // Sending fails only if that thread has ended, which it never does.
@@ -337,20 +340,6 @@ fn try_logins(vault: &Secrets) -> Result<()> {
         written.map_err(|error| io_error(format!("stdout: {error}")))?;
     }
     failed.map_or(Ok(()), Err)
-}
-
-fn log(level: &str) {
-    let level = level.parse().unwrap_or(tracing::Level::INFO);
-    let log = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(std::io::stderr)
-        .with_ansi(false);
-    // The journal adds the time itself.
-    if std::env::var_os("JOURNAL_STREAM").is_some() {
-        log.without_time().init()
-    } else {
-        log.init()
-    }
 }
 
 fn io_error(text: String) -> Error {

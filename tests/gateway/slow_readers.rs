@@ -89,8 +89,7 @@ fn check(connect: impl Fn(u16) -> Vec<TcpStream>) {
     // A caller that reads is served meanwhile.
     assert_eq!(call(usual.port, &get("/small")).status, 200);
     drop(callers);
-    // The pool of connections to upstreams forgets those that were cut off only later.
-    wait_until("the memory is not returned", || resident(&gateway) <= before + 16 * MIB);
+    wait_until("the memory is not returned", || resident(&gateway) <= before + 4 * MIB);
     assert_eq!(call(usual.port, &get("/small")).status, 200);
 }
 

@@ -149,7 +149,12 @@ impl Gateway {
     }
 
     /// Waits until it is ready.
-    pub fn run(mut command: Command) -> Gateway {
+    pub fn run(command: Command) -> Gateway {
+        Gateway::run_until(command, " ready ")
+    }
+
+    /// Waits until it has logged `text`.
+    pub fn run_until(mut command: Command, text: &str) -> Gateway {
         let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let (log, stderr) = (Log::default(), child.stderr.take().unwrap());
         let told = log.clone();
@@ -160,7 +165,7 @@ impl Gateway {
             }
         });
         let gateway = Gateway { child, log };
-        gateway.log.wait(" ready ");
+        gateway.log.wait(text);
         gateway
     }
 

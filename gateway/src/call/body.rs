@@ -2,6 +2,7 @@
 //! trailers and a redacted token.
 
 use crate::framing::connection_state::ConnectionState;
+use crate::framing::machine::Limits;
 use crate::route::{ActiveRoute, InFlight};
 use crate::rules::redact::Redactor;
 use bytes::Bytes;
@@ -29,6 +30,9 @@ impl UploadFailure {
         self.0.get().map(String::as_str)
     }
 }
+
+/// Describes a body with more trailers than a head has lines, to follow "the body".
+pub(crate) const TOO_MANY_TRAILERS: &str = "has too many trailers";
 
 /// Describes a body that ended early, to follow "the body".
 pub(crate) fn broke_off(error: &hyper::Error) -> String {
@@ -77,6 +81,9 @@ impl Body for ToUpstream {
         match frame {
             Some(Ok(mut frame)) => {
                 if let Some(trailers) = frame.trailers_mut() {
+                    if trailers.len() > Limits::default().headers {
+                        return self.fail(TOO_MANY_TRAILERS.into());
+                    }
                     self.route.headers.trailers_to_upstream(trailers);
                 }
                 Poll::Ready(Some(Ok(frame)))
@@ -118,22 +125,59 @@ pub(crate) struct RelayedBody {
     pub(crate) _in_flight: InFlight,
     /// Trailers that follow bytes held back by the redactor.
     pub(crate) after: Option<Frame<Bytes>>,
-    /// The connection of a caller that uses HTTP/1.1. HTTP/2 has a window for each response.
-    pub(crate) paced: Option<Arc<ConnectionState>>,
+    pub(crate) reader: Reader,
+}
+
+/// The caller that reads a body.
+pub(crate) struct Reader {
+    connection: Arc<ConnectionState>,
+    http2: bool,
+    /// A piece waits until the caller gives it a window, in HTTP/2.
+    unread: bool,
+}
+
+impl Reader {
+    pub(crate) fn of(connection: &Arc<ConnectionState>, http2: bool) -> Reader {
+        Reader { connection: connection.clone(), http2, unread: false }
+    }
+
+    /// Waits until more may be given to the HTTP library: in HTTP/2, the library asks for more only
+    /// if the caller gives a window for it.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.http2 {
+            return self.connection.pace.poll_ready(cx);
+        }
+        if std::mem::take(&mut self.unread) {
+            self.connection.remove_unread();
+        }
+        Poll::Ready(())
+    }
+
+    /// Counts a piece that is given to the HTTP library. The piece is a part of a larger buffer,
+    /// all of which would stay in memory for as long as the caller does not read, so it is copied
+    /// unless it is the last one, or the caller reads.
+    fn take(&mut self, piece: Bytes, last: bool) -> Bytes {
+        let flowing = if self.http2 {
+            self.unread = true;
+            self.connection.add_unread();
+            false
+        } else {
+            self.connection.pace.add(piece.len());
+            self.connection.pace.is_flowing()
+        };
+        if last || flowing { piece } else { Bytes::copy_from_slice(&piece) }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        if self.unread {
+            self.connection.remove_unread();
+        }
+    }
 }
 
 impl RelayedBody {
-    /// Counts a piece for the pace of the caller. The piece is a part of a larger buffer, all of which
-    /// would stay in memory for as long as the caller does not read, so it is copied unless it
-    /// is the last one, or the caller reads.
-    fn for_caller(&self, piece: Bytes, last: bool) -> Bytes {
-        let flowing = self.paced.as_ref().is_some_and(|connection| {
-            connection.pace.add(piece.len());
-            connection.pace.is_flowing()
-        });
-        if last || flowing { piece } else { Bytes::copy_from_slice(&piece) }
-    }
-
     fn filtered(&self, mut frame: Frame<Bytes>) -> Frame<Bytes> {
         if let Some(trailers) = frame.trailers_mut() {
             self.route.headers.to_caller(trailers, false);
@@ -143,9 +187,7 @@ impl RelayedBody {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if let Some(connection) = &self.paced {
-            ready!(connection.pace.poll_ready(cx));
-        }
+        ready!(self.reader.poll_ready(cx));
         if let Some(after) = self.after.take() {
             return Poll::Ready(Some(Ok(after)));
         }
@@ -172,7 +214,7 @@ impl RelayedBody {
             let last = self.body.is_end_stream();
             let piece = self.redactor.piece(piece, last);
             if !piece.is_empty() {
-                return Poll::Ready(Some(Ok(Frame::data(self.for_caller(piece, last)))));
+                return Poll::Ready(Some(Ok(Frame::data(self.reader.take(piece, last)))));
             }
         }
     }

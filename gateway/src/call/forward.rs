@@ -1,8 +1,11 @@
 //! Forwarding of one call: it is checked, sent with the token, and answered with the response or
 //! with a problem document.
 
-use crate::call::body::{RelayedBody, ToCaller, ToUpstream, UploadFailure, broke_off};
+use crate::call::body::{
+    Reader, RelayedBody, TOO_MANY_TRAILERS, ToCaller, ToUpstream, UploadFailure, broke_off,
+};
 use crate::framing::connection_state::ConnectionState;
+use crate::framing::machine::Limits;
 use crate::route::{ActiveRoute, InFlight};
 use crate::rules::callers::{Peer, refuse_foreign_page};
 use crate::rules::headers::{asks_for_upgrade, is_websocket};
@@ -144,7 +147,7 @@ async fn forward(
             route: route.clone(),
             _in_flight: in_flight,
             after: None,
-            paced: (!http2).then(|| caller.connection.clone()),
+            reader: Reader::of(&caller.connection, http2),
         })),
     };
     let mut response = Response::new(body);
@@ -185,6 +188,9 @@ async fn payload(
             let trailers = whole.trailers().cloned();
             match trailers {
                 None => Payload::Whole(whole.to_bytes()),
+                Some(trailers) if trailers.len() > Limits::default().headers => {
+                    return Err(incomplete_body(TOO_MANY_TRAILERS));
+                }
                 Some(mut trailers) => {
                     route.headers.trailers_to_upstream(&mut trailers);
                     Payload::Trailed(whole.to_bytes(), trailers)

@@ -19,6 +19,8 @@ pub(crate) struct ConnectionState {
     in_flight: AtomicUsize,
     /// Bytes of a response wait until the caller reads.
     blocked: AtomicBool,
+    /// Responses in HTTP/2 of which a piece waits until the caller gives it a window.
+    unread: AtomicUsize,
     opaque: AtomicBool,
     refused: OnceLock<&'static str>,
     evicted: Notify,
@@ -32,6 +34,7 @@ impl Default for ConnectionState {
             heard: AtomicU64::new(0),
             in_flight: AtomicUsize::new(0),
             blocked: AtomicBool::new(false),
+            unread: AtomicUsize::new(0),
             opaque: AtomicBool::new(false),
             refused: OnceLock::new(),
             evicted: Notify::new(),
@@ -75,6 +78,20 @@ impl ConnectionState {
         if self.blocked.load(Ordering::Relaxed) != blocked {
             self.blocked.store(blocked, Ordering::Relaxed);
         }
+    }
+
+    /// Counts a response in HTTP/2 of which a piece waits until the caller gives it a window.
+    pub(crate) fn add_unread(&self) {
+        self.unread.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts one that waits no longer.
+    pub(crate) fn remove_unread(&self) {
+        self.unread.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_unread(&self) -> bool {
+        self.unread.load(Ordering::Relaxed) > 0
     }
 
     /// Whether nobody would miss the connection: no call is in flight, and no byte of a response

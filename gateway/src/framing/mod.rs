@@ -3,5 +3,6 @@
 pub(crate) mod connection_state;
 pub(crate) mod strict_stream;
 
+pub(crate) mod http2_heads;
 pub(crate) mod machine;
 pub(crate) mod write_pace;

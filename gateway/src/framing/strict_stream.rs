@@ -5,7 +5,8 @@
 //! after it is read.
 
 use crate::framing::connection_state::ConnectionState;
-use crate::framing::machine::{Framing, Limits, Phase};
+use crate::framing::http2_heads::Http2Heads;
+use crate::framing::machine::{Framing, Limits, PREFACE, Phase};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,6 +19,11 @@ use tokio::time::{Instant, Sleep};
 /// the head, because the library parses a head only when it is complete.
 const BREAK: &[u8] = b"\0\r\n\r\n";
 
+/// The reason for closing the connection of a caller that is too slow with a head.
+const HEAD_TOO_SLOW: &str = "head not completed in time";
+/// The reason for closing the connection of a caller that does not read.
+const NOT_READ: &str = "response not read in time";
+
 /// The time limits for a caller.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timeouts {
@@ -29,13 +35,21 @@ pub(crate) struct Timeouts {
     pub(crate) body_idle: Duration,
     /// Between two calls on one connection.
     pub(crate) keep_alive: Duration,
+    /// Between two pieces of a response that the caller reads.
+    pub(crate) unread: Duration,
 }
 
 impl Timeouts {
     /// Those of the admin address, whose callers are probes.
     pub(crate) fn of_admin() -> Timeouts {
         let short = Duration::from_secs(5);
-        Timeouts { first_byte: short, head: short, body_idle: short, keep_alive: short }
+        Timeouts {
+            first_byte: short,
+            head: short,
+            body_idle: short,
+            keep_alive: short,
+            unread: short,
+        }
     }
 }
 
@@ -46,6 +60,7 @@ impl Default for Timeouts {
             head: Duration::from_secs(10),
             body_idle: Duration::from_secs(60),
             keep_alive: Duration::from_secs(600),
+            unread: Duration::from_secs(60),
         }
     }
 }
@@ -60,6 +75,13 @@ pub(crate) struct StrictStream<S> {
     timer: Option<Pin<Box<Sleep>>>,
     /// Bytes were read since the timer was set.
     progress: bool,
+    /// Bytes were written since the timer was set.
+    wrote: bool,
+    /// Runs while a write waits for the caller.
+    write_timer: Option<Pin<Box<Sleep>>>,
+    /// The bytes of the HTTP/2 preface that have not been read, and the heads after it.
+    preface_left: usize,
+    http2: Http2Heads,
     head_since: Option<Instant>,
     /// No byte has come yet.
     unused: bool,
@@ -81,10 +103,44 @@ impl<S> StrictStream<S> {
             timeouts,
             timer: None,
             progress: false,
+            wrote: false,
+            write_timer: None,
+            preface_left: PREFACE.len(),
+            http2: Http2Heads::default(),
             head_since: None,
             unused: true,
             unread_break: &[],
         }
+    }
+
+    /// Notes whether bytes after the preface leave a head incomplete.
+    fn follow_http2(&mut self, received: &[u8]) {
+        self.http2.feed(received);
+        self.head_since = match self.http2.in_head() {
+            true => self.head_since.or_else(|| Some(Instant::now())),
+            false => None,
+        };
+    }
+
+    /// Notes the result of a write, and polls the time limit of one that waits for the caller.
+    fn written<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        self.connection.set_blocked(written.is_pending());
+        if written.is_ready() {
+            self.wrote = true;
+            self.write_timer = None;
+        } else if !self.connection.is_upgraded() {
+            let limit = self.timeouts.unread;
+            let timer = self.write_timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+            if timer.as_mut().poll(cx).is_ready() {
+                self.connection.refuse(NOT_READ);
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, NOT_READ)));
+            }
+        }
+        written
     }
 
     /// Polls the time limit of the current phase; called when there is no byte to read. `Ready(Ok)`
@@ -97,13 +153,16 @@ impl<S> StrictStream<S> {
             // The caller waits for a response, which may take hours.
             Phase::Idle if in_flight => return Poll::Pending,
             Phase::Idle if self.unused => (self.timeouts.first_byte, Some("no first byte in time")),
+            Phase::Opaque if self.http2.in_head() => (self.timeouts.head, Some(HEAD_TOO_SLOW)),
+            // The caller gives no window for the rest of a response.
+            Phase::Opaque if self.connection.has_unread() => (self.timeouts.unread, Some(NOT_READ)),
             // For HTTP/2, it is only known whether a call is in flight.
             Phase::Idle | Phase::Opaque => (self.timeouts.keep_alive, None),
-            Phase::Head => (self.timeouts.head, Some("head not completed in time")),
+            Phase::Head => (self.timeouts.head, Some(HEAD_TOO_SLOW)),
             Phase::Body => (self.timeouts.body_idle, Some("body stalled")),
         };
         // The limit of a head covers the whole head; every other limit starts over with each byte.
-        let since = self.head_since.filter(|_| self.framing.phase() == Phase::Head);
+        let since = self.head_since.filter(|_| violation == Some(HEAD_TOO_SLOW));
         let until = |now: Instant| since.unwrap_or(now) + limit;
         let timer = match &mut self.timer {
             Some(timer) => timer,
@@ -128,7 +187,10 @@ impl<S> StrictStream<S> {
             // was set.
             let has_time = match since {
                 Some(since) => since + limit > now,
-                None => std::mem::take(&mut self.progress) || violation.is_none() && in_flight,
+                None => {
+                    let wrote = std::mem::take(&mut self.wrote) && violation == Some(NOT_READ);
+                    std::mem::take(&mut self.progress) || wrote || violation.is_none() && in_flight
+                }
             };
             if !has_time {
                 break;
@@ -168,6 +230,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for StrictStream<S> {
         (this.progress, this.unused) = (true, false);
         this.connection.hear();
         if this.framing.phase() == Phase::Opaque {
+            if !this.connection.is_upgraded() {
+                this.follow_http2(into.filled().get(before..).unwrap_or_default());
+            }
             return Poll::Ready(Ok(()));
         }
         if this.connection.is_upgraded() {
@@ -175,6 +240,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for StrictStream<S> {
             return Poll::Ready(Ok(()));
         }
         let received = into.filled_mut().get_mut(before..).unwrap_or_default();
+        let of_preface = this.preface_left.min(received.len());
+        this.preface_left -= of_preface;
         if let Err((at, why)) = this.framing.feed(received) {
             // Take back everything from the offending byte on.
             into.set_filled(before + at);
@@ -182,6 +249,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for StrictStream<S> {
             into.put_slice(now);
             this.unread_break = later;
             this.connection.refuse(why);
+        } else if this.framing.phase() == Phase::Opaque {
+            let received = into.filled().get(before..).unwrap_or_default();
+            this.follow_http2(received.get(of_preface..).unwrap_or_default());
         } else if this.framing.phase() == Phase::Head {
             this.head_since.get_or_insert_with(Instant::now);
         } else {
@@ -199,8 +269,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for StrictStream<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.connection.set_blocked(written.is_pending());
-        written
+        self.written(cx, written)
     }
 
     fn poll_write_vectored(
@@ -209,8 +278,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for StrictStream<S> {
         bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
-        self.connection.set_blocked(written.is_pending());
-        written
+        self.written(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -231,161 +299,4 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for StrictStream<S> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic)]
-    use super::*;
-    use crate::framing::machine::PREFACE;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-    fn pair(
-        timeouts: Timeouts,
-    ) -> (tokio::io::DuplexStream, StrictStream<tokio::io::DuplexStream>, Arc<ConnectionState>)
-    {
-        let (caller, stream) = tokio::io::duplex(64 * 1024);
-        let connection = Arc::new(ConnectionState::default());
-        (
-            caller,
-            StrictStream::new(stream, Limits::default(), timeouts, connection.clone()),
-            connection,
-        )
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_slow_head_must_be_complete_within_one_time_limit() {
-        let (mut caller, mut strict, connection) = pair(Timeouts::default());
-        tokio::spawn(async move {
-            for byte in b"GET / HTTP/1.1\r\nHost: a\r\nX-Long: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" {
-                if caller.write_all(&[*byte]).await.is_err() {
-                    return;
-                }
-                tokio::time::sleep(Duration::from_millis(900)).await;
-            }
-            std::future::pending::<()>().await;
-        });
-        let start = Instant::now();
-        let mut read = Vec::new();
-        let error = strict.read_to_end(&mut read).await.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert!((10..11).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
-        assert_eq!(connection.refused(), Some("head not completed in time"));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_body_may_be_slow_but_not_stall() {
-        let (mut caller, mut strict, connection) = pair(Timeouts::default());
-        tokio::spawn(async move {
-            caller
-                .write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
-                .await
-                .unwrap();
-            for _ in 0..5 {
-                tokio::time::sleep(Duration::from_secs(50)).await;
-                caller.write_all(b"x").await.unwrap();
-            }
-            std::future::pending::<()>().await;
-        });
-        let start = Instant::now();
-        let mut read = Vec::new();
-        assert_eq!(
-            strict.read_to_end(&mut read).await.unwrap_err().kind(),
-            io::ErrorKind::TimedOut
-        );
-        assert!(
-            (250 + 60..250 + 121).contains(&start.elapsed().as_secs()),
-            "{:?}",
-            start.elapsed()
-        );
-        assert_eq!(connection.refused(), Some("body stalled"));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_idle_connection_is_closed_and_one_with_a_call_is_not() {
-        let (mut caller, mut strict, connection) = pair(Timeouts::default());
-        caller.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
-        connection.begin_call();
-        let mut bytes = [0; 100];
-        assert_eq!(strict.read(&mut bytes).await.unwrap(), 27);
-        let hours = tokio::time::timeout(Duration::from_secs(7200), strict.read(&mut bytes)).await;
-        assert!(hours.is_err(), "a response may take hours");
-        connection.end_call();
-        let start = Instant::now();
-        assert_eq!(strict.read(&mut bytes).await.unwrap(), 0);
-        assert_eq!(start.elapsed().as_secs(), 600);
-        assert_eq!(connection.refused(), None);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_connection_without_a_first_byte_is_closed_soon() {
-        for (timeouts, limit) in [(Timeouts::default(), 60), (Timeouts::of_admin(), 5)] {
-            let (_caller, mut strict, connection) = pair(timeouts);
-            let start = Instant::now();
-            assert!(strict.read(&mut [0; 100]).await.is_err());
-            assert_eq!(start.elapsed().as_secs(), limit);
-            assert_eq!(connection.refused(), Some("no first byte in time"));
-        }
-        let (mut caller, mut strict, connection) = pair(Timeouts::of_admin());
-        caller.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
-        assert!(strict.read(&mut [0; 100]).await.unwrap() > 0);
-        let start = Instant::now();
-        assert_eq!(strict.read(&mut [0; 100]).await.unwrap(), 0);
-        assert_eq!((start.elapsed().as_secs(), connection.refused()), (5, None));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_idle_connection_is_closed_in_http_2_too() {
-        let (mut caller, mut strict, connection) = pair(Timeouts::default());
-        caller.write_all(PREFACE).await.unwrap();
-        let mut bytes = [0; 100];
-        assert_eq!(strict.read(&mut bytes).await.unwrap(), PREFACE.len());
-        connection.begin_call();
-        let hours = tokio::time::timeout(Duration::from_secs(7200), strict.read(&mut bytes)).await;
-        assert!(hours.is_err(), "a response may take hours");
-        connection.end_call();
-        let start = Instant::now();
-        assert_eq!(strict.read(&mut bytes).await.unwrap(), 0);
-        assert!(start.elapsed().as_secs() <= 600, "{:?}", start.elapsed());
-        assert_eq!(connection.refused(), None);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn after_an_upgrade_every_byte_passes() {
-        let (mut caller, mut strict, connection) = pair(Timeouts::default());
-        caller
-            .write_all(b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")
-            .await
-            .unwrap();
-        let mut bytes = [0; 100];
-        assert!(strict.read(&mut bytes).await.unwrap() > 0);
-        connection.set_upgraded();
-        caller.write_all(b"\n\0\r any").await.unwrap();
-        assert_eq!(strict.read(&mut bytes).await.unwrap(), 7);
-    }
-
-    #[tokio::test]
-    async fn a_refusal_ends_the_head_even_if_it_is_read_byte_by_byte() {
-        let (mut caller, mut strict, _) = pair(Timeouts::default());
-        caller.write_all(b"GET / HTTP/1.1\r\nX: a\nY: b\r\n\r\n").await.unwrap();
-        let mut read = Vec::new();
-        loop {
-            let mut bytes = [0; 1];
-            match strict.read(&mut bytes).await.unwrap() {
-                0 => break,
-                _ => read.push(bytes[0]),
-            }
-        }
-        assert_eq!(read, b"GET / HTTP/1.1\r\nX: a\0\r\n\r\n");
-    }
-
-    #[tokio::test]
-    async fn no_byte_after_the_offending_byte_is_read() {
-        let (mut caller, mut strict, connection) = pair(Timeouts::default());
-        caller
-            .write_all(b"GET / HTTP/1.1\r\nHost: a\r\nX: a\nY: b\r\n\r\nGET /2 HTTP/1.1\r\n")
-            .await
-            .unwrap();
-        let mut read = Vec::new();
-        strict.read_to_end(&mut read).await.unwrap();
-        assert_eq!(read, b"GET / HTTP/1.1\r\nHost: a\r\nX: a\0\r\n\r\n");
-        assert_eq!(connection.refused(), Some("line feed without a carriage return"));
-    }
-}
+mod tests;

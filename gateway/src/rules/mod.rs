@@ -2,6 +2,7 @@
 
 pub(crate) mod callers;
 pub(crate) mod headers;
+pub(crate) mod http2_head;
 pub(crate) mod problem;
 pub(crate) mod redact;
 pub(crate) mod rewrite;

@@ -98,6 +98,11 @@ impl Problem {
         .help("Send the final path, without `.` and `..` segments, encoded or not.")
     }
 
+    /// A head that is refused in HTTP/2; in HTTP/1.1 it is refused before it is parsed.
+    pub(crate) fn head(status: StatusCode, what: &str) -> Problem {
+        Problem::new(status, "head-refused", "The head of the call is refused", what)
+    }
+
     pub(crate) fn body(what: String) -> Problem {
         Problem::new(
             StatusCode::BAD_REQUEST,

@@ -1,6 +1,6 @@
 //! The addresses that a file names: checked before the file is accepted, served afterwards.
 
-use crate::startup::sockets::{Socket, Sockets};
+use crate::startup::sockets::{Socket, Sockets, Users};
 use bootseal::{Gateway, Kind, Result, VerifiedFile};
 use bootseal_core::Listen;
 use std::collections::HashSet;
@@ -46,11 +46,13 @@ impl Addresses {
         }
         let in_force = self.in_force.lock().unwrap_or_else(PoisonError::into_inner);
         for listen in named_in(&gateway).iter().filter(|listen| !in_force.contains(listen)) {
-            let has_callers = gateway
-                .routes
-                .iter()
-                .any(|route| route.listen == *listen && route.callers.is_some());
-            let Err(error) = self.sockets.open(listen, has_callers) else { continue };
+            // Either all or none of its routes have callers.
+            let users = match gateway.routes.iter().find(|route| route.listen == *listen) {
+                None => Users::Usual,
+                Some(route) if route.callers.is_some() => Users::All,
+                Some(_) => Users::Own,
+            };
+            let Err(error) = self.sockets.open(listen, users) else { continue };
             let in_use = error.kind() == std::io::ErrorKind::AddrInUse;
             if in_use && let Some(busy) = &self.busy {
                 busy.lock().unwrap_or_else(PoisonError::into_inner).insert(listen.clone());

@@ -6,15 +6,17 @@ use crate::call::forward::{self, CallerInfo};
 use crate::framing::connection_state::ConnectionState;
 use crate::framing::machine::Limits;
 use crate::framing::strict_stream::{StrictStream, Timeouts};
-use crate::route::{ActiveRoute, LOG_INTERVAL};
+use crate::route::ActiveRoute;
 use crate::rules::callers::Peer;
-use crate::rules::problem::{ERROR, NO_RESOURCES, OVERLOADED};
-use crate::server::places::{ListenId, NoPlace, Place, Places};
+use crate::rules::http2_head;
+use crate::rules::problem::{ERROR, NO_RESOURCES, OVERLOADED, Problem};
+use crate::server::places::{ListenId, MADE_ROOM, NoPlace, Place, Places};
 use crate::startup::sockets::Socket;
+use crate::stats::repeats::{self, Repeats};
 use crate::upstream_slots::UpstreamSlots;
 use arc_swap::ArcSwap;
 use bootseal_core::Listen;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -23,7 +25,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use std::convert::Infallible;
 use std::io::{self, Write as _};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -168,15 +170,16 @@ pub(crate) async fn serve<H: Handler>(
         connections: JoinSet::new(),
         listen: listen_id,
         serving,
-        shortage: Shortage { listen: listen.clone(), logged: None },
+        refusals: Arc::new(Refusals { listen: listen.clone(), logged: Repeats::default() }),
     };
+    let mut upkeep = tokio::time::interval(repeats::INTERVAL);
     let drain = loop {
         tokio::select! {
             drain = close_requested(&mut closing) => break drain,
             accepted = listener.accept() => {
                 let placed = async {
                     if let Err(error) = server.accepted(accepted).await {
-                        tracing::warn!(%listen, %error, "a connection could not be accepted");
+                        server.refusals.not_accepted(&error);
                         tokio::time::sleep(ACCEPT_RETRY).await;
                     }
                 };
@@ -185,6 +188,7 @@ pub(crate) async fn serve<H: Handler>(
                     () = placed => {}
                 }
             }
+            _ = upkeep.tick() => server.refusals.log_due(),
             // Frees the memory of connections that ended.
             Some(_) = server.connections.join_next() => {}
         }
@@ -207,19 +211,52 @@ pub(crate) async fn serve<H: Handler>(
     }
 }
 
-/// The log lines about missing places of one address.
-struct Shortage {
+/// The log lines about refused connections and calls of one address: at most one in 10 s for each
+/// kind, with their number.
+struct Refusals {
     listen: Listen,
-    logged: Option<Instant>,
+    logged: Repeats,
 }
 
-impl Shortage {
-    fn log(&mut self, why: &'static str) {
-        if self.logged.is_none_or(|last| last.elapsed() >= LOG_INTERVAL) {
-            self.logged = Some(Instant::now());
-            tracing::warn!(listen = %self.listen, why, "a connection gets no place; the number of places follows from the limit on open files (ulimit -n, LimitNOFILE=)");
+impl Refusals {
+    /// Logs the number of refusals that no line contains yet.
+    fn log_due(&self) {
+        for (why, times) in self.logged.due() {
+            tracing::info!(listen = %self.listen, why, times, "further connections or calls were refused");
         }
     }
+
+    fn not_accepted(&self, error: &io::Error) {
+        if let Some(connections) = self.logged.count("not accepted") {
+            tracing::warn!(listen = %self.listen, connections, %error, "a connection could not be accepted");
+        }
+    }
+
+    fn no_place(&self, why: NoPlace) {
+        if let Some(times) = self.logged.count(why.why()) {
+            tracing::warn!(listen = %self.listen, why = why.why(), times, "a connection gets no place; the number of places follows from the limit on open files (ulimit -n, LimitNOFILE=)");
+        }
+    }
+
+    fn closed(&self, why: &'static str) {
+        if let Some(connections) = self.logged.count(why) {
+            let what = match why {
+                MADE_ROOM => "closed a silent connection, whose place another one needed",
+                _ => "closed a connection: the caller broke the rules of HTTP/1.1 or a time limit",
+            };
+            tracing::info!(listen = %self.listen, why, connections, "{what}");
+        }
+    }
+
+    fn call(&self, problem: &Problem) {
+        if let Some(calls) = self.logged.count(problem.name) {
+            tracing::info!(listen = %self.listen, error = problem.name, calls, "{}", problem.detail());
+        }
+    }
+}
+
+fn count_refused(why: &'static str) {
+    metrics::counter!("bootseal_gateway_refused_connections_total", "why" => why).increment(1);
 }
 
 /// Waits until the address must be closed, and returns the time that calls in flight have to end.
@@ -260,7 +297,7 @@ struct Server<H> {
     connections: JoinSet<()>,
     listen: ListenId,
     serving: Serving,
-    shortage: Shortage,
+    refusals: Arc<Refusals>,
 }
 
 impl<H: Handler> Server<H> {
@@ -268,7 +305,7 @@ impl<H: Handler> Server<H> {
     async fn accepted(&mut self, accepted: io::Result<Accepted>) -> io::Result<()> {
         let accepted = accepted.inspect_err(|error| {
             if bootseal::is_out_of_descriptors(error) {
-                self.serving.places.evict();
+                make_room(&self.serving.places);
             }
         })?;
         let peer = accepted.peer()?;
@@ -277,12 +314,13 @@ impl<H: Handler> Server<H> {
             match self.serving.places.take(self.listen, peer, &state) {
                 Ok(place) => break place,
                 Err(NoPlace::PeerFull) => {
-                    self.refused(NoPlace::PeerFull);
+                    self.refusals.no_place(NoPlace::PeerFull);
+                    count_refused(NoPlace::PeerFull.why());
                     accepted.refuse();
                     return Ok(());
                 }
                 Err(NoPlace::Full) => {
-                    self.shortage.log(NoPlace::Full.why());
+                    self.refusals.no_place(NoPlace::Full);
                     self.serving.places.freed(PLACE_RETRY).await;
                 }
             }
@@ -301,12 +339,6 @@ impl<H: Handler> Server<H> {
         Ok(())
     }
 
-    fn refused(&mut self, why: NoPlace) {
-        metrics::counter!("bootseal_gateway_refused_connections_total", "why" => why.why())
-            .increment(1);
-        self.shortage.log(why.why());
-    }
-
     fn connection<S>(&mut self, stream: S, peer: Peer, state: Arc<ConnectionState>, place: Place)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -321,17 +353,26 @@ impl<H: Handler> Server<H> {
         let stream =
             StrictStream::new(stream, Limits::default(), self.serving.timeouts, state.clone());
         let (handler, places) = (self.handler.clone(), self.serving.places.clone());
+        let (refusals, of_calls) = (self.refusals.clone(), self.refusals.clone());
         let service = service_fn(move |request: Request<Incoming>| {
             let (handler, caller, places) = (handler.clone(), caller.clone(), places.clone());
+            let refusals = of_calls.clone();
             // Boxed once: unboxed it would be copied into each future on the way.
             let request = Box::new(request);
             async move {
+                if request.version() == Version::HTTP_2
+                    && let Err(problem) = http2_head::check(request.uri(), request.headers())
+                {
+                    metrics::counter!("bootseal_gateway_errors_total", "route" => "", "error" => problem.name).increment(1);
+                    refusals.call(&problem);
+                    return Ok(ToCaller::own(problem.response("")));
+                }
                 let connection = caller.connection.clone();
                 let response = handler.handle(caller, request).await;
                 if is_out_of_descriptors(&response) {
-                    // The descriptor of a silent caller, which is not this one, serves a call.
+                    // The connection of this caller is not one of those to close.
                     connection.begin_call();
-                    places.evict();
+                    make_room(&places);
                     connection.end_call();
                 }
                 Ok::<_, Infallible>(response)
@@ -350,14 +391,18 @@ impl<H: Handler> Server<H> {
                 tracing::debug!(%error, "a connection ended");
             }
             if let Some(why) = state.refused() {
-                metrics::counter!("bootseal_gateway_refused_connections_total", "why" => why)
-                    .increment(1);
-                tracing::info!(
-                    why,
-                    "closed a connection: the caller broke the rules of HTTP/1.1 or a time limit"
-                );
+                count_refused(why);
+                refusals.closed(why);
             }
         });
+    }
+}
+
+/// Closes a connection that nobody uses, so that its descriptor serves another one: first those to
+/// upstreams, then the caller that has been silent for the longest time.
+fn make_room(places: &Places) {
+    if bootseal::close_idle_connections() == 0 {
+        places.evict();
     }
 }
 

@@ -4,5 +4,6 @@ pub(crate) mod harden;
 pub(crate) mod sockets;
 
 pub(crate) mod audit;
+pub(crate) mod log;
 pub(crate) mod signals;
 pub(crate) mod systemd;

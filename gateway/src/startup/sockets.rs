@@ -40,15 +40,14 @@ impl Sockets {
         Ok(Sockets(Mutex::new(open)))
     }
 
-    /// Opens a socket for `listen`, unless one is open. With `all_users`, every user of this
-    /// machine may connect to a Unix socket, because callers are authenticated in another way.
+    /// Opens a socket for `listen`, unless one is open.
     ///
     /// # Errors
     /// Those of the operating system, with the address in the text.
-    pub(crate) fn open(&self, listen: &Listen, all_users: bool) -> io::Result<()> {
+    pub(crate) fn open(&self, listen: &Listen, users: Users) -> io::Result<()> {
         let mut open = self.lock();
         if !open.contains_key(listen) {
-            let socket = bind(listen, all_users)
+            let socket = bind(listen, users)
                 .map_err(|error| io::Error::new(error.kind(), format!("{listen}: {error}")))?;
             open.insert(listen.clone(), socket);
         }
@@ -69,14 +68,25 @@ impl Sockets {
     }
 }
 
-fn bind(listen: &Listen, all_users: bool) -> io::Result<Socket> {
+/// The users that may connect to a Unix socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Users {
+    /// Every user of this machine, because callers are authenticated in another way.
+    All,
+    /// Only the user of the gateway.
+    Own,
+    /// Those that the umask allows.
+    Usual,
+}
+
+fn bind(listen: &Listen, users: Users) -> io::Result<Socket> {
     match listen {
         // No SO_REUSEPORT: it would let a second process take a share of the calls.
         Listen::Tcp(address) => std::net::TcpListener::bind(address).map(Socket::Tcp),
         #[cfg(unix)]
         Listen::Unix(path) => {
-            let socket = bind_unix(path)?;
-            if all_users {
+            let socket = bind_unix(path, users == Users::Own)?;
+            if users == Users::All {
                 use std::os::unix::fs::PermissionsExt;
                 std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
             }
@@ -84,7 +94,7 @@ fn bind(listen: &Listen, all_users: bool) -> io::Result<Socket> {
         }
         #[cfg(not(unix))]
         Listen::Unix(_) => {
-            let _ = all_users;
+            let _ = users;
             Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no Unix sockets"))
         }
     }
@@ -93,10 +103,26 @@ fn bind(listen: &Listen, all_users: bool) -> io::Result<Socket> {
 /// Replaces a socket file that no process serves any more. A socket that is served, and a file of
 /// any other kind, stay.
 #[cfg(unix)]
-fn bind_unix(path: &std::path::Path) -> io::Result<std::os::unix::net::UnixListener> {
-    use std::os::unix::fs::FileTypeExt;
+fn bind_unix(
+    path: &std::path::Path,
+    own_user: bool,
+) -> io::Result<std::os::unix::net::UnixListener> {
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
     use std::os::unix::net::{UnixListener, UnixStream};
-    match UnixListener::bind(path) {
+    let bind = || -> io::Result<UnixListener> {
+        if !own_user {
+            return UnixListener::bind(path);
+        }
+        let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None)?;
+        // Linux gives the file the mode of the socket, so that nobody can connect in between.
+        #[cfg(target_os = "linux")]
+        rustix::fs::fchmod(&socket, rustix::fs::Mode::from_raw_mode(0o600))?;
+        socket.bind(&socket2::SockAddr::unix(path)?)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+        socket.listen(1024)?;
+        Ok(socket.into())
+    };
+    match bind() {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
             let is_socket = std::fs::symlink_metadata(path)?.file_type().is_socket();
             let served = UnixStream::connect(path).is_ok();
@@ -104,7 +130,7 @@ fn bind_unix(path: &std::path::Path) -> io::Result<std::os::unix::net::UnixListe
                 return Err(error);
             }
             std::fs::remove_file(path)?;
-            UnixListener::bind(path)
+            bind()
         }
         bound => bound,
     }
