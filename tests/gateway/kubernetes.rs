@@ -2,6 +2,7 @@
 
 use crate::support;
 use crate::support::{Gateway, Usual, ca, call, get};
+use crate::under_load::five_times;
 use bootseal_vendor_sim::Vendor;
 use serde_json::{Value, json};
 use std::fs::{Permissions, read_to_string, set_permissions};
@@ -88,14 +89,16 @@ fn confined(user: u32, group: u32, program: &Command) -> Command {
     command
 }
 
-#[test]
-fn the_gateway_runs_as_the_manifest_says_on_a_read_only_file_system() {
+/// The user and the group of the manifest.
+fn ids() -> [u32; 2] {
     let manifest = manifest();
     let whole = &manifest["spec"]["template"]["spec"]["securityContext"];
-    let [user, group] = ["runAsUser", "runAsGroup"]
-        .map(|name| u32::try_from(whole[name].as_u64().unwrap()).unwrap());
-    let vendor = Vendor::start().unwrap();
-    let usual = Usual::new(vendor.url("").trim_end_matches('/'), &ca(vendor.ca_pem()), "");
+    ["runAsUser", "runAsGroup"].map(|name| u32::try_from(whole[name].as_u64().unwrap()).unwrap())
+}
+
+/// The gateway with its file and its key, which this group can read. Returns the command and the
+/// program.
+fn mounted(usual: &Usual, group: u32) -> (Command, PathBuf) {
     // Like the volume of a Secret: owned by root, readable for the pod's group, on a read-only
     // mount.
     let key = usual.sealed.at("app.key");
@@ -113,7 +116,24 @@ fn the_gateway_runs_as_the_manifest_says_on_a_read_only_file_system() {
         .arg(usual.sealed.path())
         .env("BOOTSEAL_IDENTITY", &key)
         .env("BOOTSEAL_PIN", &usual.sealed.vault);
+    (program, binary)
+}
 
+#[test]
+fn five_starts_and_stops_under_load_leave_nothing_behind_on_a_read_only_file_system() {
+    let [user, group] = ids();
+    let vendor = Vendor::start().unwrap();
+    let usual = Usual::new(vendor.url("").trim_end_matches('/'), &ca(vendor.ca_pem()), "");
+    let (program, _) = mounted(&usual, group);
+    five_times(&usual, &vendor, || Gateway::run(confined(user, group, &program)));
+}
+
+#[test]
+fn the_gateway_runs_as_the_manifest_says_on_a_read_only_file_system() {
+    let [user, group] = ids();
+    let vendor = Vendor::start().unwrap();
+    let usual = Usual::new(vendor.url("").trim_end_matches('/'), &ca(vendor.ca_pem()), "");
+    let (program, binary) = mounted(&usual, group);
     let mut told = Command::new("sh");
     told.args([
         "-c",

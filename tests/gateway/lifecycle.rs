@@ -464,6 +464,21 @@ fn the_gateway_drops_its_privileges_and_logs_it() {
     assert_eq!(call(usual.port, &get("/")).status, 200);
 }
 
+/// The gateway as systemd starts it with a socket: the socket is descriptor 3, and variables give the
+/// process id and the number of sockets.
+pub(crate) fn with_socket(usual: &Usual, listener: &std::net::TcpListener) -> Command {
+    let fd = listener.as_raw_fd();
+    let starts = "import os, sys\nfd = int(sys.argv[1])\nos.dup2(fd, 3, inheritable=True)\nos.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()))\nos.execv(sys.argv[2], sys.argv[2:])";
+    let plain = usual.sealed.command();
+    let mut command = Command::new("python3");
+    rustix::io::fcntl_setfd(listener, rustix::io::FdFlags::empty()).unwrap();
+    command.args(["-c", starts, &fd.to_string()]).arg(plain.get_program()).args(plain.get_args());
+    for (name, value) in plain.get_envs() {
+        command.env(name, value.unwrap());
+    }
+    command
+}
+
 #[test]
 fn systemd_socket_activation_and_notification_work() {
     let upstream = ok_for_all();
@@ -471,17 +486,7 @@ fn systemd_socket_activation_and_notification_work() {
     let listener = std::net::TcpListener::bind(("127.0.0.1", usual.port)).unwrap();
     let told = UnixDatagram::bind(usual.sealed.at("notify")).unwrap();
     told.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    // As systemd does: the socket is descriptor 3, and variables give the process id and the number
-    // of sockets.
-    let fd = listener.as_raw_fd();
-    let starts = "import os, sys\nfd = int(sys.argv[1])\nos.dup2(fd, 3, inheritable=True)\nos.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()))\nos.execv(sys.argv[2], sys.argv[2:])";
-    let plain = usual.sealed.command();
-    let mut command = Command::new("python3");
-    rustix::io::fcntl_setfd(&listener, rustix::io::FdFlags::empty()).unwrap();
-    command.args(["-c", starts, &fd.to_string()]).arg(plain.get_program()).args(plain.get_args());
-    for (name, value) in plain.get_envs() {
-        command.env(name, value.unwrap());
-    }
+    let mut command = with_socket(&usual, &listener);
     command.env("NOTIFY_SOCKET", usual.sealed.at("notify")).stdin(Stdio::null());
     let mut gateway = Gateway::run(command);
     let hear = || {

@@ -30,5 +30,6 @@ mod refusals;
 mod slow_readers;
 mod status_page;
 mod systemd;
+mod under_load;
 mod which_file;
 mod without_dns;

@@ -1,12 +1,14 @@
 //! The units of examples/systemd, checked by systemd itself and against the gateway's system calls.
 
+use crate::lifecycle::with_socket;
 use crate::support;
 use crate::support::{Gateway, Usual, ca, call, get};
+use crate::under_load::five_times;
 use bootseal_vendor_sim::Vendor;
 use std::collections::BTreeSet;
 use std::fs::{create_dir, read_to_string, write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("examples/systemd").join(name)
@@ -45,6 +47,21 @@ fn systemd_accepts_the_units_without_a_warning() {
         .map(str::to_owned)
         .collect();
     assert!(output.status.success() && ours.is_empty(), "{}", told(&output));
+}
+
+#[test]
+fn five_starts_and_stops_under_load_leave_nothing_behind() {
+    let vendor = Vendor::start().unwrap();
+    let usual = Usual::new(vendor.url("").trim_end_matches('/'), &ca(vendor.ca_pem()), "");
+    // systemd holds the socket over all starts.
+    let listener = std::net::TcpListener::bind(("127.0.0.1", usual.port)).unwrap();
+    let state = usual.sealed.at("state");
+    create_dir(&state).unwrap();
+    five_times(&usual, &vendor, || {
+        let mut command = with_socket(&usual, &listener);
+        command.env("STATE_DIRECTORY", &state).stdin(Stdio::null());
+        Gateway::run(command)
+    });
 }
 
 /// 15 means an exposure of at most 1.5 of 10.
