@@ -172,6 +172,28 @@ fn resolve_and_keygen_take_the_usual_file_if_none_is_named() {
     assert!(!ran.err.contains("missing"), "{}", ran.err);
 }
 
+#[test]
+fn an_advice_fits_what_is_wrong() {
+    let home = home();
+    home.write("note.txt", "not a proposal");
+    for (args, expected) in [
+        (
+            &["seal", "app.sealed.toml"][..],
+            "app.sealed.toml is a sealed file already\n  To change it: bootseal set",
+        ),
+        (&["accept", "note.txt"], "is not a proposal\n  bootseal propose makes one"),
+        (&["init", "-f", "nowhere/x.sealed.toml"], "its folder does not exist"),
+        (
+            &["set", "seal.names", "--plain", "[\"x[\"]", "--type", "toml"],
+            "A rule is a pattern as for --only",
+        ),
+    ] {
+        let ran = home.command(args).env("BOOTSEAL_FILE", "app.sealed.toml").output().unwrap();
+        let ran = Ran::from(ran);
+        assert!(ran.code != 0 && ran.err.contains(expected), "{args:?}: {}", ran.err);
+    }
+}
+
 /// Counts the writes of each record.
 #[derive(Default)]
 struct Records(Vec<String>);

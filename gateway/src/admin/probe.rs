@@ -10,6 +10,9 @@ use std::time::Duration;
 /// The time limit of the connection, and of the response.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
+/// What to do about a gateway that has no admin address.
+const WITHOUT_ADMIN: &str = "A gateway has an admin address only if its file names one: bootseal set gateway.admin --plain 127.0.0.1:9300, and restart the gateway";
+
 /// Asks the gateway at `admin`, or at the admin address that `file` names.
 ///
 /// # Errors
@@ -19,7 +22,12 @@ pub(crate) fn ask(file: &Path, admin: Option<Listen>) -> Result<(), String> {
         Some(admin) => admin,
         None => admin_of(file)?,
     };
-    let response = get(&admin).map_err(|error| format!("{admin}: {error}"))?;
+    let response = get(&admin).map_err(|error| match error.kind() {
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => {
+            format!("{admin}: nothing listens there\n{WITHOUT_ADMIN}")
+        }
+        _ => format!("{admin}: {error}"),
+    })?;
     let status = response.split(' ').nth(1).unwrap_or_default();
     if status == "200" { Ok(()) } else { Err(format!("{admin}: not ready (status {status})")) }
 }
@@ -32,7 +40,7 @@ fn admin_of(file: &Path) -> Result<Listen, String> {
         .and_then(|file| Gateway::read(&file));
     let help = "pass the admin address, so that no file is read: --admin 127.0.0.1:9300";
     let admin = gateway.map_err(|error| format!("{error}\nOr {help}"))?.admin;
-    admin.ok_or_else(|| format!("{} has no gateway.admin; {help}", file.display()))
+    admin.ok_or_else(|| format!("{} has no gateway.admin\n{WITHOUT_ADMIN}", file.display()))
 }
 
 trait Stream: Read + Write {}

@@ -12,7 +12,7 @@ use crate::ui::review::Review;
 use crate::ui::review_row::{Row, cut};
 use bootseal_core::{
     CanWrite, Error, Kind, PropertyPath, Proposal, Shown, ValueKind, Vault, VerifiedFile,
-    open_source, some_names,
+    open_source, shell_path, some_names,
 };
 use serde_json::json;
 use std::io::Read;
@@ -31,7 +31,7 @@ pub(crate) fn run(options: &Accept, context: &mut Context<'_>) -> Result<(), Exi
     let before = vault.consider(&proposal, now).map_err(|error| error.in_file(target.path()))?;
     let lookalike = vault.file().lookalike_of(proposal.path());
     if before.is_none() {
-        refuse_new(proposal.path(), options.new)?;
+        refuse_new(&proposal, options)?;
         refuse_same_variable(proposal.path(), vault.file())?;
     }
     drop(vault);
@@ -128,17 +128,21 @@ fn read(path: &Path, context: &mut Context<'_>) -> Result<String> {
 
 /// Refuses a name that the file does not have, unless it was allowed with --new. The sender chose
 /// the name, and it may become a variable that decides what programs run.
-fn refuse_new(path: &PropertyPath, allowed: bool) -> Result<()> {
+fn refuse_new(proposal: &Proposal, options: &Accept) -> Result<()> {
+    let path = proposal.path();
     let name =
         variable::of(path, "Reject the proposal. To set such a value yourself: bootseal set")?;
-    if allowed {
+    if options.new {
         return Ok(());
     }
     let what =
         format!("is not in the file yet; `bootseal exec` would pass it as the variable {name}");
     Err(Error::new(Kind::Conflict, what)
         .at(path)
-        .with_help("If the name is as agreed: bootseal accept --new. If not, reject the proposal.")
+        .with_help(format!(
+            "If the name is as agreed: bootseal accept {} --new. If not, reject the proposal.",
+            shell_path(&options.proposal)
+        ))
         .into())
 }
 

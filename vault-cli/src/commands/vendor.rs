@@ -39,7 +39,8 @@ pub(crate) fn run(options: &Vendor, context: &mut Context<'_>) -> Result<(), Exi
     })?;
     end_on_interrupt(sender)?;
     // The address is printed last, for scripts that wait for it.
-    context.ui.note(how_to_use(&profile, &path, context.options.file.is_empty(), &vendor));
+    let how = how_to_use(&profile, &path, options, context, &vendor);
+    context.ui.note(how);
     let document = json!({ "profile": options.profile, "url": vendor.origin() });
     context.ui.answer(&document, vendor.origin())?;
     context.ui.stdout.flush()?;
@@ -69,12 +70,23 @@ fn address(profile: &Profile, port: Option<u16>) -> SocketAddr {
     }
 }
 
-fn how_to_use(profile: &Profile, path: &Path, unnamed: bool, vendor: &Imitation) -> String {
+fn how_to_use(
+    profile: &Profile,
+    path: &Path,
+    options: &Vendor,
+    context: &Context<'_>,
+    vendor: &Imitation,
+) -> String {
+    let unnamed = context.options.file.is_empty();
+    let (logins, any) = match options.refuse {
+        true => ("refuses every login", ""),
+        false => ("accepts every user and password", "   (any user and password)"),
+    };
     let (table, origin) = (&profile.table, vendor.origin());
     let (name, file) = (shell_word(table), shell_path(path));
     let here = profile.login.url.base().origin().ascii_serialization() == origin;
     let head = format!(
-        "a simulated vendor for the profile {table} listens at {origin} until Ctrl-C; it accepts every user and password"
+        "a simulated vendor for the profile {table} listens at {origin} until Ctrl-C; it {logins}"
     );
     let option = if unnamed { String::new() } else { format!(" -f {file}") };
     let how = match here {
@@ -84,7 +96,7 @@ fn how_to_use(profile: &Profile, path: &Path, unnamed: bool, vendor: &Imitation)
         false => format!(
             "The profile in {} has another address. To make one with this address, in a vault of your own:\n    \
              bootseal init -f dev.sealed.toml\n    \
-             bootseal profile {name} --from {file} --url {origin} -f dev.sealed.toml   (any user and password)\n    \
+             bootseal profile {name} --from {file} --url {origin} -f dev.sealed.toml{any}\n    \
              bootseal login {name} -f dev.sealed.toml",
             Shown::path(path)
         ),

@@ -12,8 +12,8 @@ use crate::formats::reading::Reading;
 use crate::formats::{json, problems, properties, tree, yaml};
 use crate::ui::failure::{Failure, Result, unreadable};
 use bootseal_core::{
-    Element, Error, Kind, MAX_FILE, PlainDocument, PlainProperty, Property, PropertyPath, Secret,
-    Shown, ValueKind, elements, open_source, some_names,
+    Element, Error, Kind, MAX_FILE, PlainDocument, PlainProperty, Property, PropertyPath,
+    SealedFile, Secret, Shown, ValueKind, elements, open_source, some_names,
 };
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -127,6 +127,11 @@ impl Input {
 pub(crate) fn read(path: &Path, reading: Reading, context: &mut Context<'_>) -> Result<Input> {
     let named = reading.named(path);
     let (mut text, reading) = text_of(path, reading, &mut context.ui.stdin)?;
+    if text.contains("\n[bootseal]\n") && SealedFile::parse(text.as_bytes().to_vec()).is_ok() {
+        let what = format!("{} is a sealed file already", Shown::path(path));
+        let help = "To change it: bootseal set, or bootseal edit. To add the properties of an input to it: bootseal seal INPUT -f FILE";
+        return Err(Failure::new(Kind::Conflict, what).with_help(help).in_file(path));
+    }
     let sealed = ciphertext_in(&text);
     if let Some(whole) = sealed.filter(|found| found.is_whole_file(&text)) {
         return Err(whole.refused(path));

@@ -45,5 +45,8 @@ impl Folder {
 
 /// The error of a folder whose lock cannot be taken.
 pub(crate) fn unlocked(error: &std::io::Error) -> Error {
-    Error::new(Kind::Io, format!("cannot be locked: {error}"))
+    match error.kind() {
+        std::io::ErrorKind::NotFound => Error::new(Kind::Io, "its folder does not exist"),
+        _ => Error::new(Kind::Io, format!("cannot be locked: {error}")),
+    }
 }

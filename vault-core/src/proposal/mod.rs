@@ -149,6 +149,11 @@ impl Proposal {
         if armored.len() > MAX_ARMORED {
             return Err(Error::malformed("larger than 256 KiB: this is not a proposal"));
         }
+        if !armored.trim_start().starts_with("-----BEGIN AGE ENCRYPTED FILE-----") {
+            return Err(Error::malformed("is not a proposal").with_help(
+                "bootseal propose makes one. If others sent the value itself: bootseal set",
+            ));
+        }
         let page = unwrap_up_to(armored, "the proposal", text::MAX_TEXT, identities)?.ok_or_else(|| {
             Error::new(Kind::NoIdentity, "no available key opens this proposal")
                 .with_help("A proposal is encrypted to the writers that the vault had when the proposal was made.")

@@ -96,7 +96,7 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
     context.ui.warn_each(warnings);
     if !missed.is_empty() {
         context.ui.warn(format_args!(
-            "readable, and like a secret by name or by shape: {}. To seal one of them: bootseal set NAME. If they are no secrets, name them: --plain NAME",
+            "readable, and like a secret by name or by shape: {}. To seal one of them: bootseal set NAME, or for an array bootseal seal INPUT -f FILE. If they are no secrets, name them: --plain NAME",
             some_names(missed)
         ));
     }

@@ -36,8 +36,9 @@ impl Rules {
     pub(crate) fn of(names: Option<Vec<String>>) -> Result<Rules> {
         let compile = |text: &String| {
             Pattern::of(text).map_err(|failure| {
-                Failure::new(Kind::Conflict, format!("seal.names: {}", failure.text()))
-                    .with_help("Correct the rules: bootseal edit")
+                Failure::new(Kind::Conflict, format!("seal.names: {}", failure.text())).with_help(
+                    "A rule is a pattern as for --only, such as \"*password*\" or \"acme.*\".",
+                )
             })
         };
         names.unwrap_or_default().iter().map(compile).collect::<Result<_>>().map(Rules)

@@ -113,10 +113,7 @@ impl Route {
             (Listen::Tcp(address), None) if !address.ip().is_loopback() => {
                 return Err(fields
                     .error("listen", "can be reached from other machines, so the route needs `callers`")
-                    .with_help(format!(
-                        "Listen on 127.0.0.1; or require a key: bootseal set {} --generate, and callers = {{ bearer = \"${{caller_key}}\" }}",
-                        shell_word(table.child("caller_key")?)
-                    )));
+                    .with_help("Listen on 127.0.0.1, or require a key: bootseal route with --bearer, or callers = { bearer = \"${caller_key}\" } in the route."));
             }
             _ => {}
         }

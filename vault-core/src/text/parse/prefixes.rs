@@ -27,7 +27,9 @@ impl Builder<'_> {
         path: Option<PropertyPath>,
         sink: &mut dyn ErrorSink,
     ) {
-        let error = Error::malformed(what);
+        let error = Error::malformed(what).with_help(
+            "To seal a value: bootseal set NAME. To write `secret:…` into the text of a sealed file: bootseal edit",
+        );
         let error = match path {
             Some(path) => error.at(&path),
             None => error,
