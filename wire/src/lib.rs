@@ -53,6 +53,8 @@ mod connection;
 
 mod placeholder;
 
+mod read_pace;
+
 mod io;
 
 mod tls;
