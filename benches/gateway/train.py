@@ -1,5 +1,5 @@
 """The training load for profile-guided optimisation: typical calls of applications through an instrumented build of the gateway, over HTTP/1.1 and
-HTTP/2, with and without TLS. The load differs from the one with which run.py measures the result.
+HTTP/2, with and without TLS. The load differs from the one with which cost.py measures the result.
 
     scripts/build-gateway     builds the gateway, runs this script, and builds the gateway again
     train.py PROGRAM FOLDER   writes the profile data to FOLDER
@@ -14,47 +14,42 @@ import subprocess
 import sys
 import tempfile
 
-import run
+import programs
 
-TRAINING = run.HERE / "training"
-
-
-def certificate(home):
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
-    extensions = ["-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:false"]
-    subprocess.run([*command, *extensions, "-keyout", home / "tls.key", "-out", home / "tls.crt"], check=True, capture_output=True)
-    return (home / "tls.crt").read_text("utf-8")
+TRAINING = programs.HERE / "training"
 
 
 def http_1(gateway, prefix, connections, seconds):
     url = f"http://127.0.0.1:{gateway.port}/"
-    command = [run.wrk(), "-t1", f"-c{connections}", f"-d{seconds}s", "-s", TRAINING / "calls.lua", url, "--", prefix]
+    command = [programs.wrk(), "-t1", f"-c{connections}", f"-d{seconds}s", "-s", TRAINING / "calls.lua", url, "--", prefix]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     failed = re.search(r"Socket errors.*|Non-2xx.*", output)
     if failed or not re.search(r"[1-9]\d* requests in", output):
-        raise run.Failed(f"{prefix}: {output}")
+        raise programs.Failed(f"{prefix}: {output}")
 
 
 def http_2(gateway, prefix, calls):
     urls = [f"http://127.0.0.1:{gateway.port}{prefix}/{path}" for path in ("items?page=2", "items/7", "report", "items/9")]
-    command = [run.program("h2load"), f"-n{calls}", "-c8", "-m4", *urls]
+    command = [programs.program("h2load"), f"-n{calls}", "-c8", "-m4", *urls]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     if f"{calls} succeeded, 0 failed, 0 errored" not in output or f"{calls} 2xx" not in output:
-        raise run.Failed(f"{prefix}: {output}")
+        raise programs.Failed(f"{prefix}: {output}")
 
 
 def train(program, counts):
     with tempfile.TemporaryDirectory(prefix="train-gateway-") as home, contextlib.ExitStack() as stack:
         home = pathlib.Path(home)
         (home / "report").write_text('{"name":"lamp","price":"19.90","stock":12}\n' * 1500, "utf-8")
-        ports = {"clear": run.free_port(), "tls": run.free_port(), "h2": run.free_port()}
-        values = {"ca": certificate(home), **ports}
-        run.start_nginx(stack, home, "upstream", "training/upstream.conf", ports["clear"], **values)
+        ports = {"clear": programs.Port(), "tls": programs.Port(), "h2": programs.Port()}
+        for port in (ports["tls"], ports["h2"]):
+            port.hand_over()
+        values = {"ca": programs.certificate(home), **ports}
+        programs.start_nginx(stack, home, "upstream", "training/upstream.conf", ports["clear"], **values)
         state = home / "state"
         state.mkdir()
         os.environ["LLVM_PROFILE_FILE"] = str(state / "%p.profraw")  # the gateway can write only to its state folder
-        gateway = run.start_bootseal(
-            stack, home, program, run.free_port(), "training/tables.toml", names=ports, options=["--state", state], **values
+        gateway = programs.start_bootseal(
+            stack, home, program, programs.Port(), "training/tables.toml", names=ports, options=["--state", state], **values
         )
         gateway.answers(path="/clear/items")
         for prefix in ports:
@@ -64,7 +59,7 @@ def train(program, counts):
         stack.close()  # the gateway writes the profile data when it ends
         written = [file for file in state.glob("*.profraw") if file.stat().st_size]
         if not written:
-            raise run.Failed(f"{program} wrote no profile data: it was built without -Cprofile-generate")
+            raise programs.Failed(f"{program} wrote no profile data: it was built without -Cprofile-generate")
         for file in written:
             shutil.copy(file, counts)
 
@@ -72,7 +67,7 @@ def train(program, counts):
 def main():
     try:
         train(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))
-    except run.Failed as failure:
+    except programs.Failed as failure:
         sys.exit(f"train.py: {failure}")
 
 

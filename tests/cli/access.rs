@@ -3,6 +3,7 @@
 #[cfg(unix)]
 use crate::answers::mode;
 use crate::answers::{ACME, block, document, fails};
+use crate::support::team::{FILE, team};
 use crate::support::{Home, at_a_terminal};
 use serde_json::json;
 
@@ -255,4 +256,24 @@ fn access_request_quotes_an_ssh_recipient_and_creates_nothing_for_an_invalid_nam
     let line = home.ok(&["access", "request", "-i", "id_ssh"]);
     assert!(line.starts_with("bootseal access add alice 'ssh-ed25519 AAAA"), "{line}");
     assert!(line.ends_with("'\n"), "{line}");
+}
+
+#[test]
+fn a_member_who_has_access_again_is_not_named_as_one_who_was_removed() {
+    let home = team();
+    let list = home.ok(&["access", "list"]);
+    let line = list.lines().find(|line| line.starts_with("app ")).unwrap();
+    let app = line.split_whitespace().last().unwrap().to_owned();
+    home.ok(&["access", "remove", "app", "--yes"]);
+    assert!(home.ok(&["list"]).contains("known to app"));
+    assert!(home.run(&["doctor", "-f", FILE]).out.contains("is known to app"));
+    let added = home.run(&["access", "add", "app", &app, "--yes"]);
+    assert!(added.err.contains("called app was removed before"), "{}", added.err);
+    assert!(!home.ok(&["list"]).contains("known to"));
+    assert!(!home.run(&["doctor", "-f", FILE]).out.contains("known to"));
+    // The file still has the record: under another name, the values are marked again.
+    home.ok(&["access", "rename", "app", "web"]);
+    assert!(home.ok(&["list"]).contains("known to app"));
+    let renamed = home.run(&["access", "rename", "web", "app"]);
+    assert!(renamed.err.contains("called app was removed before"), "{}", renamed.err);
 }

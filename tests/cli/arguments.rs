@@ -80,9 +80,7 @@ fn a_private_key_given_as_a_recipient_is_never_printed() {
 fn the_words_of_other_tools_lead_to_ours() {
     let home = Home::new();
     for (args, ours) in [
-        (&["help"][..], "bootseal VERB --help"),
-        (&["help", "set"], "bootseal VERB --help"),
-        (&["rm", "acme.password"], "bootseal unset PATH"),
+        (&["rm", "acme.password"][..], "bootseal unset PATH"),
         (&["remove", "bob"], "bootseal access remove NAME"),
         (&["delete", "x"], "bootseal unset PATH"),
         (&["encrypt", "app.yml"], "bootseal seal FILE"),
@@ -108,4 +106,39 @@ fn the_words_of_other_tools_lead_to_ours() {
     // Another word is not repeated: it may be a secret.
     let ran = home.run(&["hunter2"]);
     assert!(ran.code == 2 && !ran.err.contains("hunter2"), "{ran:?}");
+}
+
+#[test]
+fn help_with_a_verb_prints_the_help_of_the_verb() {
+    let home = Home::new();
+    for (args, same) in [
+        (&["help"][..], &["--help"][..]),
+        (&["help", "help"], &["--help"]),
+        (&["help", "set"], &["set", "--help"]),
+        (&["help", "access"], &["access", "--help"]),
+        (&["help", "access", "add"], &["access", "add", "--help"]),
+        (&["access", "help", "add"], &["access", "add", "--help"]),
+        (&["vaults", "help"], &["vaults", "--help"]),
+    ] {
+        assert_eq!(home.ok(args), home.ok(same), "{args:?}");
+    }
+    // A word that is no verb leads to ours, and another one is not repeated.
+    let ran = home.run(&["help", "rm"]);
+    assert!(ran.code == 2 && ran.err.contains("bootseal unset PATH"), "{ran:?}");
+    let ran = home.run(&["help", "hunter2"]);
+    assert!(ran.code == 2 && !ran.err.contains("hunter2"), "{ran:?}");
+    // As the name of a property, it is one.
+    let vault = Home::with_vault("help = \"x\"\n");
+    assert_eq!(vault.ok(&["get", "help"]), "x");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn help_that_cannot_be_written_is_an_error() {
+    let home = Home::new();
+    for args in [&["--help"][..], &["-h"], &["--version"], &["help", "set"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let ran: crate::support::Ran = home.command(args).stdout(full).output().unwrap().into();
+        assert!(ran.code == 1 && ran.err.contains("could not be written"), "{args:?}: {ran:?}");
+    }
 }

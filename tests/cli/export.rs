@@ -344,3 +344,31 @@ fn large_integers_are_exported_to_json_as_they_are_written() {
     }
     assert_eq!(json.matches("9007199254740993").count(), 2, "{json}");
 }
+
+#[test]
+fn flat_formats_name_the_lists_that_they_write_as_toml() {
+    let home = Home::with_vault(
+        "name = \"[\"\n[a]\nhosts = [\"x\", \"y\"]\nsecret = \"secret:s\"\n[[b.c]]\nd = 1\n",
+    );
+    home.ok_with(&["set", "a.sealed", "--type", "toml"], b"[1, 2]");
+    for format in ["env", "sh", "properties"] {
+        let ran = home.run(&["export", "--format", format]);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        assert!(
+            ran.err.contains("a.hosts, a.sealed, b.c: a list is written as TOML"),
+            "{}",
+            ran.err
+        );
+        assert!(
+            ran.err.contains("--format json") && ran.err.contains("--only 'a.hosts[0]'"),
+            "{}",
+            ran.err
+        );
+        let ran =
+            home.run(&["export", "--format", format, "--only", "a.hosts[1]", "--only", "name"]);
+        assert!(ran.code == 0 && ran.err.is_empty() && ran.out.contains('y'), "{ran:?}");
+    }
+    for format in ["json", "yaml", "toml"] {
+        assert_eq!(home.run(&["export", "--format", format]).err, "", "{format}");
+    }
+}

@@ -754,3 +754,48 @@ fn a_crlf_checkout_changes_no_value_and_the_next_write_restores_lf() {
     repo.git_ok(&["checkout", "-q", "--", FILE]);
     assert!(!repo.text().contains('\r'));
 }
+
+/// A removal that was undone by `git checkout` can be committed, with the hook, in the ways that the
+/// messages name.
+#[test]
+fn an_undone_removal_is_committed_without_leaving_the_hook_out() {
+    // A reader: the version from before the removal is signed again, with new keys.
+    let repo = Repo::new();
+    let id = repo.home.vault_id();
+    repo.ok(&["access", "remove", "app", "--yes"]);
+    repo.commit("removed");
+    repo.git_ok(&["checkout", "-q", "HEAD~1", "--", FILE]);
+    assert_ne!(repo.git(&["commit", "-m", "undone"]).code, 0);
+    repo.ok(&["vaults", "forget", &id, "--yes"]);
+    repo.ok(&["vaults", "add", "--pin", &id]);
+    let signed = repo.run(&["sign", "--against", "HEAD~1", "--yes"]);
+    assert_eq!(signed.code, 0, "{}", signed.err);
+    assert!(signed.err.contains("The file gets new keys"), "{}", signed.err);
+    repo.git_ok(&["add", FILE]);
+    let committed = repo.git(&["commit", "-qm", "undone"]);
+    assert_eq!(committed.code, 0, "{}", committed.err);
+    assert_eq!(repo.ok(&["get", "acme.password", "-i", "app.key"]), "first-password");
+    repo.home.write("value", "second-password");
+    repo.ok(&["set", "acme.password", "--from-file", "value"]);
+    assert_eq!(repo.ok(&["get", "acme.password", "-i", "app.key"]), "second-password");
+
+    // A writer: the vault has another id, so the member gets access again in the newest file.
+    repo.ok(&["access", "add", "bob", "--new-key", "bob.key", "--writer", "--yes"]);
+    repo.commit("bob");
+    let list = repo.ok(&["access", "list"]);
+    let bob = list.lines().find(|line| line.starts_with("bob ")).unwrap();
+    let bob = bob.split_whitespace().last().unwrap().to_owned();
+    repo.ok(&["access", "remove", "bob", "--yes"]);
+    repo.commit("removed");
+    repo.git_ok(&["checkout", "-q", "HEAD~1", "--", FILE]);
+    let refused = repo.git(&["commit", "-m", "undone"]);
+    assert_ne!(refused.code, 0);
+    let way = "Restore the file: git checkout HEAD -- FILE. To undo a removal, give the member access again";
+    assert!(refused.err.contains(way), "{}", refused.err);
+    repo.git_ok(&["checkout", "-q", "HEAD", "--", FILE]);
+    repo.ok(&["access", "add", "bob", &bob, "--writer", "--yes"]);
+    repo.git_ok(&["add", FILE]);
+    let committed = repo.git(&["commit", "-qm", "undone"]);
+    assert_eq!(committed.code, 0, "{}", committed.err);
+    assert_eq!(repo.ok(&["get", "acme.password", "-i", "bob.key"]), "second-password");
+}

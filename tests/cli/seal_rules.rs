@@ -433,3 +433,36 @@ fn import_into_a_file_with_rules_seals_what_they_match() {
     assert_eq!(told["sealed"], json!(["db.user_unencrypted", "db.password"]), "{told}");
     assert_eq!(told["readable"], json!([]));
 }
+
+#[test]
+fn sign_refuses_what_only_looks_like_a_rule() {
+    let kept = "[seal]\nnames = [\"*password*\"]\n";
+    for (before, after, words) in [
+        ("", "[seal]\nnames = \"*password*\"\n", "seal.names: looks like a rule"),
+        ("", "[seal]\nname = [\"*password*\"]\n", "seal.name: looks like a rule"),
+        ("", "[seal]\nnames = [\"*a*\"]\npatterns = [\"*b*\"]\n", "looks like a rule"),
+        (kept, "[seal]\nnames = \"*password*\"\n", "seal.names: looks like a rule"),
+    ] {
+        let home = Home::with_vault(&format!("a = 1\n{before}[x]\ny = \"secret:s\"\n"));
+        home.write("old.toml", home.read("app.sealed.toml"));
+        let file = home.read("app.sealed.toml");
+        let edited = match before.is_empty() {
+            true => file.replacen("a = 1\n", &format!("a = 1\n{after}"), 1),
+            false => file.replacen(before, after, 1),
+        };
+        assert_ne!(file, edited);
+        home.write("app.sealed.toml", &edited);
+        let ran = home.run(&["sign", "--against", "old.toml", "--yes"]);
+        assert_eq!(ran.code, 1, "{after}: {}", ran.err);
+        assert!(ran.err.contains(words), "{after}: {}", ran.err);
+        assert!(ran.err.contains("correct the table [seal] in it"), "{}", ran.err);
+        assert_eq!(home.read("app.sealed.toml"), edited, "nothing is written");
+    }
+    // The table of an application stays its own.
+    let home = Home::with_vault("a = 1\n[x]\ny = \"secret:s\"\n");
+    home.write("old.toml", home.read("app.sealed.toml"));
+    let file = home.read("app.sealed.toml");
+    let own = "a = 1\n[seal]\ncolour = \"red\"\nname = \"left\"\n";
+    home.write("app.sealed.toml", file.replacen("a = 1\n", own, 1));
+    home.ok(&["sign", "--against", "old.toml", "--yes"]);
+}

@@ -198,3 +198,35 @@ fn a_user_name_is_typed_once_and_with_echo() {
     assert!(seen.contains("acme.username: zo\u{eb}\n") && !seen.contains("again"), "{seen}");
     assert_eq!(home.ok(&["get", "acme.username"]), "zo\u{eb}");
 }
+
+#[test]
+fn a_readable_inline_table_becomes_its_properties() {
+    let home = Home::with_vault("a = 1\n[t]\nb = 2\n");
+    let set = |name: &str, text: &str| home.run(&["set", name, "--plain", text, "--type", "toml"]);
+    for (name, text) in [("x", "{ a = 1, b = { c = [1, 2] } }"), ("t.u", "{ v.w = \"z\" }")] {
+        let ran = set(name, text);
+        assert_eq!(ran.code, 0, "{text}: {}", ran.err);
+    }
+    for (name, value) in [("x.a", "1"), ("x.b.c", "[1, 2]"), ("t.u.v.w", "z"), ("t.b", "2")] {
+        assert_eq!(home.ok(&["get", name]), value, "{name}");
+    }
+    home.ok(&["verify"]);
+    for (name, text, words) in [
+        ("x", "{ a = 2 }", "x: this is a table already"),
+        ("y", "{}", "y: a table without a value"),
+        ("y", "{ z = {} }", "y: a table without a value"),
+        ("y", "{ z = \"secret:s\" }", "may not begin with"),
+        ("bootseal", "{ z = 1 }", "belongs to the format"),
+        ("seal", "{ names = \"*a*\" }", "looks like a rule"),
+        ("a.b", "{ z = 1 }", "`a` is a value"),
+    ] {
+        let before = home.read("app.sealed.toml");
+        let ran = set(name, text);
+        assert!(ran.code == 1 && ran.err.contains(words), "{text}: {}", ran.err);
+        assert_eq!(home.read("app.sealed.toml"), before, "{text}");
+    }
+    // A rule also holds for what is inside.
+    home.ok(&["set", "seal.names", "--plain", "[\"*password*\"]", "--type", "toml"]);
+    let ran = set("db", "{ user = \"u\", password = \"p\" }");
+    assert!(ran.code == 1 && ran.err.contains("db.password: matches"), "{}", ran.err);
+}

@@ -1,6 +1,6 @@
 //! Runs one command line: parses it, calls the verb, and turns the outcome into an exit code.
 
-use crate::cli::{Access, Cli, Git, VaultsChange, Verb};
+use crate::cli::{Access, Cli, Git, VaultsChange, Verb, help_verb};
 use crate::commands::{
     accept, access, clear_clipboard, completions, diff, doctor, edit, exec, export, get, git,
     import, init, keygen, list, login, man, profile, propose, rename, resolve, rotate, route, seal,
@@ -29,6 +29,7 @@ pub fn run<A: Into<OsString>>(args: impl IntoIterator<Item = A>, world: &mut Wor
     if let Some(code) = crate::completion::answer(&args, world) {
         return code;
     }
+    let args = help_verb::as_option(args);
     if args.iter().skip(1).take_while(|arg| *arg != "--").any(usage::is_glued_to_help) {
         return usage::unexpected(&args, world);
     }

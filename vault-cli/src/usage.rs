@@ -5,6 +5,7 @@ use crate::cli::{Cli, GlobalOptions, other_words, reference};
 use crate::commands::exec;
 use crate::context::{Context, World};
 use crate::ui::failure::Failure;
+use crate::ui::output::unless_closed;
 use bootseal_core::{Kind, near_names};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, CommandFactory};
@@ -20,8 +21,16 @@ pub(crate) fn report(args: &[OsString], error: &clap::Error, world: &mut World<'
         let long = args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--help");
         let short = error.kind() == ErrorKind::DisplayHelp && !long;
         let text = if short { reference::short(&text) } else { text };
-        let _ = write!(world.stdout, "{text}");
-        return 0;
+        let options = GlobalOptions::default();
+        let ui = &mut Context::new(&options, world).ui;
+        let printed = ui.text(&text).and_then(|()| unless_closed(ui.stdout.flush()));
+        return printed.map_or_else(
+            |failure| {
+                ui.failure(&failure);
+                failure.exit_code()
+            },
+            |()| 0,
+        );
     }
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         let _ = write!(world.stderr, "{error}");

@@ -8,7 +8,7 @@ use crate::endpoint::Endpoint;
 use crate::error::{Boxed, Error, Result};
 use crate::placeholder::{LENGTH, Placeholders, StandIn};
 use crate::pool::host::Origin;
-use crate::pool::{Pool, head_size};
+use crate::pool::{Pool, SecretHead, head_size};
 use crate::resend::{Attempts, ResendReason};
 use crate::upload_pace::UploadPace;
 use bootseal_memory::Secret;
@@ -122,8 +122,10 @@ impl SecretClient {
             }
             // If no placeholder was replaced, the head was not written.
             let unwritten = || stand_ins.first().is_some_and(StandIn::is_waiting);
+            let number = stand_ins.first().map(StandIn::number);
+            let head = SecretHead { number, growth };
             let new = attempts.need_new_connection();
-            let sent = self.pool.send(request, &origin, new, growth, unwritten).await;
+            let sent = self.pool.send(request, &origin, new, head, unwritten).await;
             // From now on the placeholders are ordinary text.
             drop(stand_ins);
             let failed = match sent {

@@ -7,6 +7,7 @@
 //! replacement does not change the meaning of any other header.
 
 use crate::connection::state::{ConnectionState, PING_PAYLOAD};
+use crate::connection::windows;
 use crate::io::read_from_below;
 use crate::placeholder::{LENGTH, PREFIX, Placeholders, huffman_number, huffman_prefix};
 use bootseal_memory::Exposed;
@@ -26,7 +27,14 @@ const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const CONTINUATION: u8 = 9;
 const END_HEADERS: u8 = 4;
+const RESET: u8 = 3;
+const SETTINGS: u8 = 4;
 const PING: u8 = 6;
+const WINDOW_UPDATE: u8 = 8;
+const ACK: u8 = 1;
+/// The length of one setting, and the number of the setting for the windows of streams.
+const SETTING: usize = 6;
+const INITIAL_WINDOW_SIZE: [u8; 2] = [0, 4];
 /// The longest payload that every peer accepts (RFC 9113 §4.2).
 const MAX_FRAME: usize = 16_384;
 /// The length of a placeholder's Huffman code in bytes: ten bits for the first character, five for
@@ -49,6 +57,8 @@ pub(crate) struct H2SecretWriter<T> {
     /// Finds the code of the placeholders' prefix.
     find: Finder<'static>,
     at: At,
+    /// The highest stream so far.
+    last_stream: u32,
     /// An unfinished header block: the head of its first frame, and the payloads of all its frames
     /// so far.
     block: Option<Vec<u8>>,
@@ -107,21 +117,34 @@ impl<T> H2SecretWriter<T> {
             state,
             find,
             at: At::Through(PREFACE),
+            last_stream: 0,
             block: None,
             queue: VecDeque::new(),
             done: 0,
         }
     }
 
-    /// Queues a PING between two frames, if the peer must be asked for a sign of life.
-    fn ping(&mut self) {
+    /// Queues frames of our own between two frames: a PING, if the peer must be asked for a sign of
+    /// life, and the extensions of the windows of streams.
+    fn own_frames(&mut self) {
+        if !self.state.has_frames() {
+            return;
+        }
         let between_frames = match &self.at {
             At::Through(left) => *left == 0,
             At::Frame(frame) => frame.is_empty(),
         };
-        if between_frames && self.block.is_none() && self.state.take_ping() {
+        if !between_frames || self.block.is_some() {
+            return;
+        }
+        if self.state.take_ping() {
             let head = [0, 0, PING_PAYLOAD.len() as u8, PING, 0, 0, 0, 0, 0];
             self.queue.push_back(Unwritten::Plain([&head[..], &PING_PAYLOAD].concat()));
+        }
+        for (stream, bytes) in self.state.take_extensions() {
+            let head = [0, 0, 4, WINDOW_UPDATE, 0];
+            let frame = [&head[..], &stream.to_be_bytes(), &bytes.to_be_bytes()].concat();
+            self.queue.push_back(Unwritten::Plain(frame));
         }
     }
 
@@ -149,16 +172,14 @@ impl<T> H2SecretWriter<T> {
                     continue;
                 }
                 let of_headers = matches!(frame[3], HEADERS | CONTINUATION);
-                if of_headers && whole == FRAME_HEAD && payload(frame) > 0 {
+                let collected = of_headers || matches!(frame[3], SETTINGS | WINDOW_UPDATE | RESET);
+                if collected && whole == FRAME_HEAD && payload(frame) > 0 {
                     continue;
                 }
                 let mut frame = std::mem::take(frame);
-                self.at = At::Through(if of_headers { 0 } else { payload(&frame) });
+                self.at = At::Through(if collected { 0 } else { payload(&frame) });
                 if !of_headers {
-                    if frame[3] == DATA {
-                        self.state.use_window(payload(&frame));
-                    }
-                    self.queue.push_back(Unwritten::Plain(frame));
+                    self.control(frame);
                     continue;
                 }
                 let last = frame[4] & END_HEADERS != 0;
@@ -175,6 +196,29 @@ impl<T> H2SecretWriter<T> {
         taken
     }
 
+    /// Queues a frame without headers, or its head.
+    fn control(&mut self, mut frame: Vec<u8>) {
+        match frame[3] {
+            DATA => self.state.use_window(payload(&frame)),
+            SETTINGS if frame[4] & ACK == 0 => {
+                for setting in frame[FRAME_HEAD..].chunks_exact_mut(SETTING) {
+                    if setting[..2] == INITIAL_WINDOW_SIZE {
+                        setting[2..].copy_from_slice(&(windows::FIRST as u32).to_be_bytes());
+                    }
+                }
+            }
+            RESET => self.state.windows().close(stream(&frame)),
+            WINDOW_UPDATE => {
+                let stream = stream(&frame);
+                if stream != 0 && !self.state.windows().is_extended_by_h2(stream) {
+                    return;
+                }
+            }
+            _ => {}
+        }
+        self.queue.push_back(Unwritten::Plain(frame));
+    }
+
     /// Queues a header block with the secrets inserted. `block` begins with the head of its first
     /// frame.
     fn rewrite(&mut self, mut block: Vec<u8>) {
@@ -182,6 +226,7 @@ impl<T> H2SecretWriter<T> {
         head.copy_from_slice(&block[..FRAME_HEAD]);
         let mut pieces = VecDeque::new();
         let (mut from, mut at) = (FRAME_HEAD, FRAME_HEAD);
+        let mut first = None;
         while let Some(found) = self.find.find(&block[at..]).map(|found| found + at) {
             at = found + 1;
             let number = block.get(found + PREFIX_CODE..found + CODE).and_then(huffman_number);
@@ -190,6 +235,7 @@ impl<T> H2SecretWriter<T> {
             let Some((number, secret)) = secret.filter(|_| block[found - 1] == LENGTH_BYTE) else {
                 continue;
             };
+            first = first.or(Some(number));
             let length = secret.as_ref().len();
             let mut plain = block[from..found - 1].to_vec();
             push_length(&mut plain, length);
@@ -197,6 +243,11 @@ impl<T> H2SecretWriter<T> {
             pieces.push_back(Unwritten::Secret(secret, 0..length));
             self.placeholders.written(number);
             (from, at) = (found + CODE, found + CODE);
+        }
+        // A block on an old stream has trailers.
+        if stream(&head) > self.last_stream {
+            self.last_stream = stream(&head);
+            self.state.open_stream(first, self.last_stream);
         }
         pieces.push_back(Unwritten::Plain(block.split_off(from)));
         self.frames(head, pieces);
@@ -284,6 +335,10 @@ impl<T: AsyncWrite + Unpin> H2SecretWriter<T> {
     }
 }
 
+fn stream(frame: &[u8]) -> u32 {
+    u32::from_be_bytes([frame[5] & 0x7F, frame[6], frame[7], frame[8]])
+}
+
 fn payload(frame: &[u8]) -> usize {
     usize::from(frame[0]) << 16 | usize::from(frame[1]) << 8 | usize::from(frame[2])
 }
@@ -318,7 +373,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for H2SecretWriter<T> {
         cx: &mut Context<'_>,
         given: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.ping();
+        self.own_frames();
         // Backpressure: flush what is queued before accepting more.
         while !self.queue.is_empty() {
             ready!(self.write(cx, &[], 0))?;
@@ -342,7 +397,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for H2SecretWriter<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.ping();
+        self.own_frames();
         while !self.queue.is_empty() {
             ready!(self.write(cx, &[], 0))?;
         }

@@ -122,6 +122,10 @@ impl StandIn {
 }
 
 impl StandIn {
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// Whether the placeholder has not been replaced yet.
     pub(crate) fn is_waiting(&self) -> bool {
         self.of.waiting().contains_key(&self.number)

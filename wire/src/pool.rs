@@ -37,6 +37,15 @@ const LARGEST_HEAD: usize = 256 << 10;
 /// The connections of one client.
 pub(crate) struct Pool(Arc<Connections>);
 
+/// The secrets in the head of a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SecretHead {
+    /// The number of the first placeholder.
+    pub(crate) number: Option<u64>,
+    /// By how much the secrets are longer than their placeholders.
+    pub(crate) growth: usize,
+}
+
 /// A request that got no response.
 #[derive(Debug)]
 pub(crate) struct Failed {
@@ -65,14 +74,13 @@ impl Pool {
 
     /// Takes the request out of `request` and sends it to `origin`; passing the request by value
     /// would copy it at each step. If `new` is true, no kept HTTP/1.1 connection is used.
-    /// `unwritten` says whether the request's head was never written. `growth` is by how much its
-    /// secrets are longer than their placeholders.
+    /// `unwritten` says whether the request's head was never written.
     pub(crate) async fn send(
         &self,
         request: &mut Request<reqwest::Body>,
         origin: &Origin,
         new: bool,
-        growth: usize,
+        head: SecretHead,
         unwritten: impl Fn() -> bool,
     ) -> Result<Response<ArrivingBody>, Failed> {
         // Boxed, because waiting is rare, and the future of every request would otherwise contain
@@ -104,10 +112,11 @@ impl Pool {
                     Err(failed) => Err((failed, kept && state.reads() == reads)),
                 }
             }
-            Connection::Http2 { sender, slot } => {
+            Connection::Http2 { sender, mut slot } => {
                 // In HTTP/2, scheme and host are in the URI.
                 *request.uri_mut() = origin.with_path(path)?;
-                refuse_large_head(request, growth, slot.0.max_head())?;
+                refuse_large_head(request, head.growth, slot.state.max_head())?;
+                slot.begin(head.number);
                 send_on_http2(sender, slot, std::mem::take(request), kept).await
             }
         };
@@ -153,7 +162,7 @@ async fn send_on_http2(
     request: Request<reqwest::Body>,
     kept: bool,
 ) -> Result<Response<ArrivingBody>, (TrySendError<Request<reqwest::Body>>, bool)> {
-    let state = slot.0.clone();
+    let state = slot.state.clone();
     let mut sending = pin!(sender.try_send_request(request));
     // Dropped before `sending`, whose end makes the connection write.
     let mut waiting = AwaitedHead { reads: state.reads(), state: &state, over: false };

@@ -1,7 +1,7 @@
 //! Streaming bodies in both directions: piece by piece, at the pace of the reader, with filtered
 //! trailers and a redacted token.
 
-use crate::call::linger;
+use crate::call::caller_body::CallerBody;
 use crate::framing::connection_state::ConnectionState;
 use crate::framing::machine::Limits;
 use crate::route::{ActiveRoute, InFlight};
@@ -9,7 +9,6 @@ use crate::rules::redact::Redactor;
 use bytes::Bytes;
 use http::Response;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -42,10 +41,7 @@ pub(crate) fn broke_off(error: &hyper::Error) -> String {
 
 /// A caller's body on its way to the upstream.
 pub(crate) struct ToUpstream {
-    /// `None` once the body is dropped.
-    body: Option<Incoming>,
-    /// The rest is read after an early response.
-    lingers: bool,
+    body: CallerBody,
     route: Arc<ActiveRoute>,
     failure: UploadFailure,
     /// Runs while the next piece is awaited.
@@ -54,18 +50,11 @@ pub(crate) struct ToUpstream {
 
 impl ToUpstream {
     pub(crate) fn of(
-        body: Incoming,
+        body: CallerBody,
         route: &Arc<ActiveRoute>,
         failure: &UploadFailure,
-        lingers: bool,
     ) -> ToUpstream {
-        ToUpstream {
-            body: Some(body),
-            lingers,
-            route: route.clone(),
-            failure: failure.clone(),
-            idle: None,
-        }
+        ToUpstream { body, route: route.clone(), failure: failure.clone(), idle: None }
     }
 
     fn fail(&self, why: String) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
@@ -83,8 +72,7 @@ impl Body for ToUpstream {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let Some(body) = &mut self.body else { return Poll::Ready(None) };
-        let Poll::Ready(frame) = Pin::new(body).poll_frame(cx) else {
+        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
             let idle = self.idle.get_or_insert_with(|| Box::pin(tokio::time::sleep(IDLE_TIMEOUT)));
             ready!(idle.as_mut().poll(cx));
             return self.fail(format!("stalled for more than {IDLE_TIMEOUT:?}"));
@@ -106,22 +94,11 @@ impl Body for ToUpstream {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(Body::is_end_stream)
+        self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint)
-    }
-}
-
-impl Drop for ToUpstream {
-    fn drop(&mut self) {
-        // A body that failed has no rest.
-        if let Some(body) =
-            self.body.take().filter(|_| self.lingers && self.failure.why().is_none())
-        {
-            linger::drop_rest(body);
-        }
+        self.body.size_hint()
     }
 }
 

@@ -4,7 +4,7 @@
 use crate::call::body::{
     Reader, RelayedBody, TOO_MANY_TRAILERS, ToCaller, ToUpstream, UploadFailure, broke_off,
 };
-use crate::call::linger;
+use crate::call::caller_body::CallerBody;
 use crate::framing::connection_state::ConnectionState;
 use crate::framing::machine::Limits;
 use crate::route::{ActiveRoute, InFlight};
@@ -13,7 +13,7 @@ use crate::rules::headers::{asks_for_upgrade, is_websocket};
 use crate::rules::problem::Problem;
 use crate::rules::redact::Redactor;
 use crate::rules::rewrite;
-use crate::upstream_slots::{UpstreamSlot, UpstreamSlots};
+use crate::upstream_slots::UpstreamSlots;
 use bootseal::Payload;
 use http::header::HOST;
 use http::request::Parts;
@@ -51,26 +51,29 @@ pub(crate) async fn response(
     request: Box<Request<Incoming>>,
 ) -> Response<ToCaller> {
     let since = Instant::now();
-    let lingers = linger::is_needed(request.version(), request.headers());
+    let (parts, body) = request.into_parts();
+    let body = CallerBody::of(&parts, body);
+    let unread = body.unread();
+    let own = |problem: &Problem, route: &str| {
+        let mut response = ToCaller::own(problem.response(route));
+        unread.announce_close(response.headers_mut());
+        response
+    };
+    let request = Request::from_parts(parts, ());
     let route = match find(routes, &request) {
         Ok(route) => route,
         Err(problem) => {
             metrics::counter!("bootseal_gateway_errors_total", "route" => "", "error" => problem.name).increment(1);
-            refuse(request, lingers);
-            return ToCaller::own(problem.response(""));
+            return own(&problem, "");
         }
     };
-    let result = match admit(caller, route, &request) {
-        Ok(admitted) => forward(caller, route, request, admitted, lingers).await,
+    let response = match forward(caller, route, request, body).await {
+        Ok(response) => response,
         Err(problem) => {
-            refuse(request, lingers);
-            Err(problem)
+            route.stats.failed(&problem);
+            own(&problem, &route.name)
         }
     };
-    let response = result.unwrap_or_else(|problem| {
-        route.stats.failed(&problem);
-        ToCaller::own(problem.response(&route.name))
-    });
     route.stats.responded(response.status().as_u16(), since);
     response
 }
@@ -78,7 +81,7 @@ pub(crate) async fn response(
 /// Finds the route with the longest prefix that matches.
 fn find<'a>(
     routes: &'a [Arc<ActiveRoute>],
-    request: &Request<Incoming>,
+    request: &Request<()>,
 ) -> Result<&'a Arc<ActiveRoute>, Problem> {
     // TRACK is another name for TRACE; and some servers ignore the case of a method.
     let refused = ["TRACE", "TRACK", "CONNECT"];
@@ -96,28 +99,12 @@ fn find<'a>(
     })
 }
 
-/// Drops a call that is answered before its body was read.
-fn refuse(request: Box<Request<Incoming>>, lingers: bool) {
-    if lingers {
-        linger::drop_rest(request.into_body());
-    }
-}
-
-/// A call that may be forwarded.
-struct Admitted {
-    /// Its URL at the upstream.
-    uri: Uri,
-    /// Whether it asks for an upgrade that is passed on.
-    upgrade: bool,
-    slot: UpstreamSlot,
-}
-
-/// Checks a call before its body is read.
-fn admit(
+async fn forward(
     caller: &CallerInfo,
-    route: &ActiveRoute,
-    request: &Request<Incoming>,
-) -> Result<Admitted, Problem> {
+    route: &Arc<ActiveRoute>,
+    mut request: Request<()>,
+    body: CallerBody,
+) -> Result<Response<ToCaller>, Problem> {
     if caller.loopback {
         refuse_foreign_page(request.uri(), request.headers(), route.check.asks_for_key())?;
     }
@@ -126,25 +113,14 @@ fn admit(
     let upgrade = request.version() == Version::HTTP_11 && asks_for_upgrade(request.headers());
     let multiplexed = route.is_multiplexed() && !upgrade;
     let slot = caller.upstreams.take(multiplexed).ok_or_else(Problem::overloaded)?;
-    Ok(Admitted { uri, upgrade, slot })
-}
-
-async fn forward(
-    caller: &CallerInfo,
-    route: &Arc<ActiveRoute>,
-    mut request: Box<Request<Incoming>>,
-    admitted: Admitted,
-    lingers: bool,
-) -> Result<Response<ToCaller>, Problem> {
-    let Admitted { uri, upgrade, slot } = admitted;
     let in_flight = InFlight::of(&route.stats, &caller.connection, slot);
     let (host, authority) =
         (request.headers().get(HOST).cloned(), request.uri().authority().cloned());
-    let upgraded = upgrade.then(|| hyper::upgrade::on(&mut *request));
+    let upgraded = upgrade.then(|| hyper::upgrade::on(&mut request));
     let client = if upgrade { &route.upgrade_client } else { &route.client };
     let http2 = request.version() == Version::HTTP_2;
-    let (parts, body) = request.into_parts();
-    let (payload, upload_failure) = payload(route, body, lingers).await?;
+    let (parts, ()) = request.into_parts();
+    let (payload, upload_failure) = payload(route, body).await?;
     let (mut response, token) = client
         .forward(to_upstream(route, parts, payload, &uri, upgrade))
         .await
@@ -210,8 +186,7 @@ fn to_upstream(
 /// longer one, or one of unknown length, is streamed.
 async fn payload(
     route: &Arc<ActiveRoute>,
-    body: Incoming,
-    lingers: bool,
+    body: CallerBody,
 ) -> Result<(Payload, Option<UploadFailure>), Problem> {
     let payload = match body.size_hint().exact() {
         Some(0) => Payload::default(),
@@ -235,7 +210,7 @@ async fn payload(
         }
         _ => {
             let failure = UploadFailure::default();
-            let body = reqwest::Body::wrap(ToUpstream::of(body, route, &failure, lingers));
+            let body = reqwest::Body::wrap(ToUpstream::of(body, route, &failure));
             return Ok((Payload::Streamed(body), Some(failure)));
         }
     };

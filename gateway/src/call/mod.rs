@@ -3,4 +3,4 @@
 pub(crate) mod forward;
 
 pub(crate) mod body;
-pub(crate) mod linger;
+pub(crate) mod caller_body;

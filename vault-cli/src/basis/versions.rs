@@ -7,7 +7,8 @@ use crate::trust::keyring::Keys;
 use crate::trust::memory::Memory;
 use crate::ui::failure::Result;
 use bootseal_core::{
-    CanRead, Pin, Property, PropertyPath, SealedFile, SignedVersion, Vault, VaultId, VerifiedFile,
+    CanRead, MAX_REAL, Pin, Property, PropertyPath, SealedFile, SignedVersion, Vault, VaultId,
+    VerifiedFile,
 };
 use std::cmp::Reverse;
 use std::collections::HashSet;
@@ -66,6 +67,14 @@ impl Versions {
     /// The highest generation of these versions, or 0.
     pub(crate) fn highest(&self) -> u64 {
         self.generations().max().unwrap_or_default()
+    }
+
+    /// The highest epoch of the versions of this id, or 0. An epoch that no honest file reaches does
+    /// not count.
+    pub(crate) fn highest_epoch(&self, id: &VaultId) -> u64 {
+        let own = self.0.iter().filter(|one| one.signed.vault_id() == *id);
+        let epochs = own.map(|one| one.signed.epoch()).filter(|epoch| *epoch <= MAX_REAL);
+        epochs.max().unwrap_or_default()
     }
 
     /// Whether the same text is among these versions.

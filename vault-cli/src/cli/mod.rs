@@ -13,6 +13,7 @@ mod exec;
 mod export;
 mod get;
 mod git;
+pub(crate) mod help_verb;
 mod import;
 mod init;
 mod keygen;

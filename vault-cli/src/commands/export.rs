@@ -9,7 +9,7 @@ use crate::trust::value_name::{Scope, ValueName};
 use crate::trust::variable;
 use crate::trust::vouch::vouch_for_use;
 use crate::ui::failure::{Exit, Failure, Result};
-use bootseal_core::{ElementPath, Error, Kind, PropertyPath, VerifiedFile, shell_word};
+use bootseal_core::{ElementPath, Error, Kind, PropertyPath, VerifiedFile, shell_word, some_names};
 
 pub(crate) fn run(options: &Export, context: &mut Context<'_>) -> Result<(), Exit> {
     let format = match (options.format, context.ui.style.json) {
@@ -58,6 +58,14 @@ pub(crate) fn run(options: &Export, context: &mut Context<'_>) -> Result<(), Exi
             shell_word(path)
         )
     }));
+    if matches!(format, ExportFormat::Properties | ExportFormat::Env | ExportFormat::Sh) {
+        let lists = values.lists()?;
+        if let Some(first) = lists.first() {
+            let text = "a list is written as TOML, which few programs read. For another form: --format json; for one element: --only";
+            let element = shell_word(format_args!("{first}[0]"));
+            context.ui.warn(format_args!("{}: {text} {element}", some_names(&lists)));
+        }
+    }
     Ok(export::write(format, &values, context.ui.stdout)?)
 }
 

@@ -126,12 +126,23 @@ fn keep_rules(
     options: &Sign,
     context: &mut Context<'_>,
 ) -> Result<()> {
-    let rules = Rules::of_file(after)?;
-    if rules.is_empty() {
+    if !after.names().any(|(path, _)| path.is_in_seal_table()) {
         return Ok(());
     }
     let read = |text: String| SealedFile::parse(text.into_bytes())?.verify(&[]);
     let before = before.map(read).transpose()?;
+    let is_kept = match &before {
+        Some(before) if Rules::meant(before).is_some() => Ok(()),
+        _ => Rules::refuse_meant(after),
+    };
+    is_kept.map_err(|error| {
+        let help = "While the file is not signed, correct the table [seal] in it, and sign that: bootseal sign";
+        error.with_help(help)
+    })?;
+    let rules = Rules::of_file(after)?;
+    if rules.is_empty() {
+        return Ok(());
+    }
     let kept = rules.keep(after, before.as_ref(), options.allow_plain);
     // `set` would refuse the file too: it is not signed yet.
     let kept = kept.map_err(|failure| {
@@ -180,7 +191,8 @@ impl Seen {
             generation: numbers().filter(real).max().unwrap_or_default().max(basis.generation()),
             in_git: versions.highest(),
             unreal: numbers().filter(|generation| !real(generation)).max(),
-            newer_epoch: Some(memory.epoch(&id)).filter(|epoch| named && *epoch > basis.epoch()),
+            newer_epoch: Some(memory.epoch(&id).max(versions.highest_epoch(&id)))
+                .filter(|epoch| named && *epoch > basis.epoch()),
         }
     }
 }

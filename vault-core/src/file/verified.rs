@@ -214,6 +214,18 @@ impl VerifiedFile {
         self.document.is_text(path)
     }
 
+    /// Whether the property is readable and an array. This reads no element of it.
+    ///
+    /// ```
+    /// # let (_, file) = bootseal_fixtures::file("hosts = [\"a\"]\nname = \"[\"\n");
+    /// assert!(file.is_array(&"hosts".parse()?));
+    /// assert!(!file.is_array(&"name".parse()?));
+    /// # Ok::<(), bootseal_core::Error>(())
+    /// ```
+    pub fn is_array(&self, path: &PropertyPath) -> bool {
+        self.document.is_array(path)
+    }
+
     /// Whether both files have the same value for a property, as a reader sees it, or neither has
     /// the property.
     pub fn has_same(&self, path: &PropertyPath, other: &VerifiedFile) -> bool {
@@ -257,7 +269,7 @@ impl VerifiedFile {
     }
 
     /// The names of removed members who know a value that was set at `set_at`, in seconds since
-    /// 1970-01-01 UTC.
+    /// 1970-01-01 UTC. A member who has access again can read every value, and is left out.
     ///
     /// ```
     /// # let (_, file) = bootseal_fixtures::file("");
@@ -270,6 +282,7 @@ impl VerifiedFile {
             .iter()
             .filter(|removed| set_at <= removed.at)
             .map(|removed| removed.name.as_str())
+            .filter(|name| !self.header.access.iter().any(|access| access.name == *name))
             .collect()
     }
 }

@@ -214,6 +214,12 @@ impl Document {
             .is_some_and(|at| self.index.is_string(&self.text, at) && !self.index.is_sealed(at))
     }
 
+    /// Whether the property is readable and an array, also one of `[[blocks]]`.
+    pub(crate) fn is_array(&self, path: &PropertyPath) -> bool {
+        let starts = |span: Range<usize>| self.text[span].starts_with('[');
+        self.span(path).is_some_and(|span| self.is_blocks(&span) || starts(span))
+    }
+
     pub(crate) fn position(&self, path: &PropertyPath) -> Option<usize> {
         self.index.position(&self.text, path.segments())
     }

@@ -22,17 +22,20 @@ impl Document {
                 Error::new(Kind::Conflict, "this is a table; a value cannot replace it").at(path)
             );
         }
-        if let Some(outer) = (1..path.segments().len()).find_map(|length| {
+        self.refuse_inside_value(path)?;
+        self.with_new(&[(path, value)])
+    }
+
+    /// Refuses a name below that of a value.
+    pub(crate) fn refuse_inside_value(&self, path: &PropertyPath) -> Result<()> {
+        let outer = (1..path.segments().len()).find_map(|length| {
             let outer = PropertyPath::new(path.segments()[..length].to_vec()).ok()?;
             self.contains(&outer).then_some(outer)
-        }) {
-            return Err(Error::new(
-                Kind::Conflict,
-                format!("`{outer}` is a value; it cannot contain others"),
-            )
-            .at(path));
-        }
-        self.with_new(&[(path, value)])
+        });
+        outer.map_or(Ok(()), |outer| {
+            let what = format!("`{outer}` is a value; it cannot contain others");
+            Err(Error::new(Kind::Conflict, what).at(path))
+        })
     }
 
     /// The document in which `old` is renamed to `new`, in the same place and with its comments if the

@@ -182,7 +182,8 @@ impl Vault<CanWrite> {
         })
     }
 
-    /// Stores the readable `value` as the property `path`, which is added if it does not exist.
+    /// Stores the readable `value` as the property `path`, which is added if it does not exist. A
+    /// table is added as its properties.
     ///
     /// # Errors
     /// As [`Vault::set`]; [`Kind::Conflict`] also if a string in `value` begins with `sealed:` or
@@ -203,7 +204,32 @@ impl Vault<CanWrite> {
                 .at(path)
                 .with_help(format!("Seal it: bootseal set {}", shell_word(path))));
         }
+        if let toml::Value::Table(_) = value
+            && !self.file.document.contains(path)
+        {
+            return self.add_table(path, value);
+        }
         self.replace_document(self.file.document.with(path, &value_text(value))?)
+    }
+
+    /// Adds the properties of a table, each as a property of its own.
+    fn add_table(&mut self, path: &PropertyPath, table: &toml::Value) -> Result<()> {
+        let document = &self.file.document;
+        if document.is_table(path.segments()) {
+            let what = "this is a table already; set its properties one by one";
+            return Err(Error::new(Kind::Conflict, what).at(path));
+        }
+        document.refuse_inside_value(path)?;
+        let mut leaves = Vec::new();
+        leaves_of(path, table, &mut leaves)?;
+        if leaves.is_empty() {
+            return Err(
+                Error::new(Kind::Conflict, "a table without a value is no property").at(path)
+            );
+        }
+        let leaves: Vec<(&PropertyPath, &str)> =
+            leaves.iter().map(|(path, text)| (path, text.as_str())).collect();
+        self.replace_document(document.with_new(&leaves)?)
     }
 
     /// Appends `text`, the TOML of readable properties, unchanged. It must begin with a table
@@ -360,6 +386,23 @@ impl Vault<CanWrite> {
         // The table was a part of the old text, which is freed.
         self.file.own = self.file.own.to_string().into();
         Ok(())
+    }
+}
+
+/// The values in a table, each with its name and its text.
+fn leaves_of(
+    path: &PropertyPath,
+    value: &toml::Value,
+    leaves: &mut Vec<(PropertyPath, String)>,
+) -> Result<()> {
+    match value {
+        toml::Value::Table(table) => {
+            table.iter().try_for_each(|(key, value)| leaves_of(&path.child(key)?, value, leaves))
+        }
+        value => {
+            leaves.push((path.clone(), value_text(value)));
+            Ok(())
+        }
     }
 }
 

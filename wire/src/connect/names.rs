@@ -144,8 +144,11 @@ mod tests {
         let unknown: Vec<_> = (0..300).map(|_| look_up("unknown".into())).collect();
         let known: Vec<_> =
             (0..300).map(|at| (at % 20_i32, look_up(format!("host-{}", at % 20)))).collect();
-        let queued = || LOOKUPS.state().as_ref().map_or(0, |state| state.queue.len());
-        while STARTED.load(Ordering::SeqCst) < THREADS || queued() < 21 - THREADS {
+        let waiting = || {
+            let state = LOOKUPS.state();
+            state.iter().flat_map(|state| state.callers.values()).map(Vec::len).sum::<usize>()
+        };
+        while STARTED.load(Ordering::SeqCst) < THREADS || waiting() < 600 {
             tokio::task::yield_now().await;
         }
         assert_eq!(LOOKUPS.state().as_ref().unwrap().threads, THREADS);

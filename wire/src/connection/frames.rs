@@ -4,7 +4,11 @@
 use crate::connection::state::{ConnectionState, PING_PAYLOAD};
 
 const FRAME_HEAD: usize = 9;
+const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const RESET: u8 = 3;
+const END_STREAM: u8 = 1;
+const PADDED: u8 = 8;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
@@ -52,12 +56,24 @@ impl FrameScanner {
         }
     }
 
+    fn stream(&self) -> u32 {
+        let [.., a, b, c, d] = self.head;
+        u32::from_be_bytes([a & 0x7F, b, c, d])
+    }
+
     fn begin(&mut self, state: &ConnectionState) {
         let [high, middle, low, kind, ..] = self.head;
         self.left = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
         (self.have, self.filled) = (0, 0);
+        if matches!(kind, DATA | HEADERS) && self.head[4] & END_STREAM != 0 {
+            state.windows().close(self.stream());
+        }
         match kind {
+            DATA if self.left > 0 && self.head[4] & PADDED == 0 => {
+                state.windows().arrive(self.stream(), self.left, 0);
+            }
             HEADERS => state.count_heads(),
+            RESET => state.windows().close(self.stream()),
             GOAWAY => state.set_going_away(),
             _ => {}
         }
@@ -68,6 +84,14 @@ impl FrameScanner {
         let size = match self.head[3] {
             SETTINGS if !acknowledges => SETTING,
             PING if acknowledges => PING_PAYLOAD.len(),
+            // The first byte of the payload is the length of the padding.
+            DATA if self.head[4] & PADDED != 0 && self.filled == 0 => {
+                self.filled = 1;
+                let padding = usize::from(bytes[0]) + 1;
+                let length = self.left + bytes.len();
+                state.windows().arrive(self.stream(), length, padding);
+                return;
+            }
             WINDOW_UPDATE if self.head[5..] == [0; 4] => INCREMENT,
             _ => return,
         };

@@ -6,3 +6,5 @@ pub(crate) mod observed;
 pub(crate) mod frames;
 
 pub(crate) mod state;
+
+pub(crate) mod windows;

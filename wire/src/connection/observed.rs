@@ -70,6 +70,14 @@ impl AsyncRead for ObservedStream {
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        if this.scanner.is_some() {
+            this.state.set_driver(cx.waker());
+            if this.state.has_frames() && !this.broken {
+                // Whether it is complete does not matter here: the task is woken for the rest.
+                let flushed = Pin::new(&mut this.below).poll_flush(cx);
+                drop(this.discard(flushed, ()));
+            }
+        }
         let before = into.filled().len();
         if this.scanner.is_none() && into.remaining() > READ_AT_MOST {
             let mut part = ReadBuf::new(into.initialize_unfilled_to(READ_AT_MOST));
@@ -80,7 +88,8 @@ impl AsyncRead for ObservedStream {
             ready!(Pin::new(&mut this.below).poll_read(cx, into))?;
         }
         let bytes = &into.filled()[before..];
-        if bytes.is_empty() {
+        let read = bytes.len();
+        if read == 0 {
             return Poll::Ready(Ok(()));
         }
         this.state.count_read();
@@ -89,13 +98,14 @@ impl AsyncRead for ObservedStream {
                 scanner.scan(bytes, &this.state);
                 this.state.is_flooded()
             }
-            None => this.state.count_head_bytes(bytes.len()),
+            None => this.state.count_head_bytes(read),
         };
         if flooded {
+            into.set_filled(before);
             let text = "the upstream sends interim responses without end";
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, text)));
         }
-        pay_for(bytes.len(), cx);
+        pay_for(read, cx);
         Poll::Ready(Ok(()))
     }
 }
@@ -136,5 +146,99 @@ impl AsyncWrite for ObservedStream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.below).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    /// A peer that has sent `sent`, and whose connection no write reaches.
+    struct Gone {
+        sent: Vec<u8>,
+    }
+
+    impl AsyncRead for Gone {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            into: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            let bytes = self.sent.len().min(into.remaining());
+            into.put_slice(&self.sent[..bytes]);
+            self.sent.drain(..bytes);
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Gone {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    fn observed(sent: Vec<u8>, http2: bool) -> (ObservedStream, Arc<ConnectionState>) {
+        let state = ConnectionState::new(Arc::default());
+        (ObservedStream::new(Box::new(Gone { sent }), http2, state.clone()), state)
+    }
+
+    #[tokio::test]
+    async fn a_failed_write_does_not_hide_what_the_peer_had_sent() {
+        let goaway = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0];
+        let (mut stream, state) = observed(goaway.to_vec(), true);
+        stream.write_all(b"a head").await.unwrap();
+        stream.flush().await.unwrap();
+        assert!(state.is_going_away());
+        let mut read = Vec::new();
+        stream.read_to_end(&mut read).await.unwrap();
+        assert_eq!(read, goaway);
+        // HTTP/1.1 learns it at once.
+        let (mut stream, _) = observed(Vec::new(), false);
+        assert!(stream.write_all(b"a head").await.is_err());
+    }
+
+    #[tokio::test]
+    async fn one_read_is_bounded_and_interim_responses_without_end_are_an_error() {
+        let (mut stream, state) = observed(vec![b'x'; 4 << 20], false);
+        let mut buffer = vec![0; 1 << 20];
+        for _ in 0..3 {
+            assert_eq!(stream.read(&mut buffer).await.unwrap(), READ_AT_MOST);
+        }
+        assert_eq!(state.reads(), 3);
+        state.begin_head();
+        let mut read = 0;
+        let error = loop {
+            match stream.read(&mut buffer).await {
+                Ok(bytes) => read += bytes,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!((error.kind(), read), (io::ErrorKind::InvalidData, 1 << 20));
+    }
+
+    #[tokio::test]
+    async fn more_heads_than_calls_can_have_are_an_error_in_http_2() {
+        let head = [0, 0, 0, 1, 4, 0, 0, 0, 1];
+        let (mut stream, state) = observed(head.repeat(108), true);
+        let _slot = state.take_slot().unwrap();
+        let mut read = Vec::new();
+        stream.read_to_end(&mut read).await.unwrap();
+        let (mut stream, state) = observed(head.repeat(109), true);
+        let _slot = state.take_slot().unwrap();
+        assert!(stream.read_to_end(&mut read).await.is_err());
     }
 }

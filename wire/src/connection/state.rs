@@ -1,10 +1,12 @@
 //! The shared state of a connection: its driver records what the peer announces, and the pool reads
 //! it before each call.
 
-use std::sync::Arc;
+use crate::connection::windows::Windows;
 use std::sync::atomic::{
     AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
 };
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 use tokio::sync::Notify;
 
 /// The number of streams that are opened before the peer has sent its settings (hyper's default).
@@ -46,6 +48,12 @@ pub(crate) struct ConnectionState {
     max_head: AtomicU32,
     /// The bytes of request bodies that the peer still takes on the whole connection.
     window: AtomicI64,
+    /// The windows for the bodies of responses.
+    windows: Mutex<Windows>,
+    /// Whether [`Windows`] has extensions to send.
+    extended: AtomicBool,
+    /// Wakes the task that drives the connection.
+    driver: Mutex<Option<Waker>>,
     /// Whether the peer has announced that it takes no more calls.
     going_away: AtomicBool,
     ping: AtomicU8,
@@ -65,6 +73,9 @@ impl ConnectionState {
             max_streams: AtomicU32::new(STREAMS_AT_FIRST),
             max_head: AtomicU32::new(u32::MAX),
             window: AtomicI64::new(FIRST_WINDOW),
+            windows: Mutex::default(),
+            extended: AtomicBool::new(false),
+            driver: Mutex::default(),
             going_away: AtomicBool::new(false),
             ping: AtomicU8::new(NO_PING),
             calls: AtomicUsize::new(0),
@@ -144,6 +155,45 @@ impl ConnectionState {
         self.window.load(Ordering::Relaxed) < SMALL_BODY as i64
     }
 
+    pub(crate) fn windows(&self) -> MutexGuard<'_, Windows> {
+        self.windows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The head of a call is sent on `stream`.
+    pub(crate) fn open_stream(&self, number: Option<u64>, stream: u32) {
+        if self.windows().open(number, stream) {
+            self.extended.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// The extensions of windows that must be sent now; the caller sends them.
+    pub(crate) fn take_extensions(&self) -> Vec<(u32, u32)> {
+        match self.extended.swap(false, Ordering::Relaxed) {
+            true => self.windows().take_pending(),
+            false => Vec::new(),
+        }
+    }
+
+    /// Whether frames of our own must be sent.
+    pub(crate) fn has_frames(&self) -> bool {
+        self.extended.load(Ordering::Relaxed) || self.ping.load(Ordering::Relaxed) == PING_WANTED
+    }
+
+    /// The task that drives the connection waits for the peer.
+    pub(crate) fn set_driver(&self, waker: &Waker) {
+        let mut driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
+        if driver.as_ref().is_none_or(|driver| !driver.will_wake(waker)) {
+            *driver = Some(waker.clone());
+        }
+    }
+
+    fn wake_driver(&self) {
+        let driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+    }
+
     pub(crate) fn is_going_away(&self) -> bool {
         self.going_away.load(Ordering::Relaxed)
     }
@@ -155,8 +205,10 @@ impl ConnectionState {
 
     /// Asks the peer for a sign of life. Until it answers, the connection takes no new calls.
     pub(crate) fn doubt(&self) {
-        let _ =
-            self.ping.compare_exchange(NO_PING, PING_WANTED, Ordering::Relaxed, Ordering::Relaxed);
+        let order = Ordering::Relaxed;
+        if self.ping.compare_exchange(NO_PING, PING_WANTED, order, order).is_ok() {
+            self.wake_driver();
+        }
     }
 
     /// Whether the peer still owes a sign of life.
@@ -189,18 +241,43 @@ impl ConnectionState {
         let one_more = |calls: usize| (calls < most).then_some(calls + 1);
         self.calls.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
         self.opened.fetch_add(1, Ordering::Relaxed);
-        Some(Slot(self.clone()))
+        Some(Slot { state: self.clone(), number: None })
     }
 }
 
 /// A call's place on an HTTP/2 connection, until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Slot(pub(crate) Arc<ConnectionState>);
+pub(crate) struct Slot {
+    pub(crate) state: Arc<ConnectionState>,
+    /// The number of the call's first placeholder, by which its stream is found.
+    number: Option<u64>,
+}
+
+impl Slot {
+    /// The call with this number is about to be sent.
+    pub(crate) fn begin(&mut self, number: Option<u64>) {
+        self.number = number;
+        if let Some(number) = number {
+            self.state.windows().begin(number);
+        }
+    }
+
+    /// Bytes of the response's body are read.
+    pub(crate) fn read(&self, bytes: usize) {
+        if self.number.is_some_and(|number| self.state.windows().read(number, bytes)) {
+            self.state.extended.store(true, Ordering::Relaxed);
+            self.state.wake_driver();
+        }
+    }
+}
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.calls.fetch_sub(1, Ordering::Relaxed);
-        self.0.freed.notify_one();
+        if let Some(number) = self.number {
+            self.state.windows().end(number);
+        }
+        self.state.calls.fetch_sub(1, Ordering::Relaxed);
+        self.state.freed.notify_one();
     }
 }
 

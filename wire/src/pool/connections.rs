@@ -2,6 +2,7 @@
 
 use crate::connect::{Connected, Connector};
 use crate::connection::state::ConnectionState;
+use crate::connection::windows::WINDOW_OF_H2;
 use crate::error::{Error, Result, causes};
 use crate::pool::host::{Hosts, Origin, Protocol};
 use crate::pool::waiter::Connection;
@@ -25,8 +26,6 @@ const LARGEST_HEAD_ON_HTTP2: u32 = 1 << 20;
 /// The window of a whole HTTP/2 connection. It is as large as it can be, so that responses that
 /// nobody reads cannot use it up: only the window of each stream bounds what is in flight.
 const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
-/// The window of one stream.
-const STREAM_WINDOW: u32 = 1 << 21;
 
 /// The connections of one client.
 pub(super) struct Connections {
@@ -141,7 +140,7 @@ impl Connections {
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder.timer(TokioTimer::new());
         builder.initial_connection_window_size(CONNECTION_WINDOW);
-        builder.initial_stream_window_size(STREAM_WINDOW);
+        builder.initial_stream_window_size(WINDOW_OF_H2);
         builder.max_header_list_size(LARGEST_HEAD_ON_HTTP2);
         let (sender, driver) = builder.handshake(stream).await.map_err(failed)?;
         tokio::spawn(driver);

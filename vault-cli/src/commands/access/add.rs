@@ -198,8 +198,10 @@ fn refuse_taken(name: &str, list: &[Access], replace: bool) -> Result<()> {
 fn add(plan: Plan, access: &Access, context: &mut Context<'_>) -> Result<(Answer, VaultId)> {
     let target = plan.target;
     let now = context.now();
+    let mut was_removed = false;
     let (exposed, vault) = target.change(context, |vault| {
         same_list(vault.file().access(), &plan.seen)?;
+        was_removed = vault.file().known_to(0).contains(&access.name.as_str());
         let exposed = match &plan.replaced {
             Some(_) => vault
                 .replace_access(access.clone(), now)
@@ -217,6 +219,9 @@ fn add(plan: Plan, access: &Access, context: &mut Context<'_>) -> Result<(Answer
     let place =
         if plan.several { format!("{}: ", Shown::path(target.path())) } else { String::new() };
     context.ui.note(format_args!("{place}{} {text}", access.name));
+    if was_removed {
+        note_former(&access.name, context);
+    }
     let mut answer = document(&plan.resulting);
     if plan.replaced.is_some() {
         answer["exposed"] = exposed.iter().map(ToString::to_string).collect();
@@ -226,6 +231,13 @@ fn add(plan: Plan, access: &Access, context: &mut Context<'_>) -> Result<(Answer
         Answer { document: answer, text: report(&former, &target, vault, &exposed, context) },
         vault,
     ))
+}
+
+/// Notes that the name is that of a removed member, whose values are no longer marked.
+pub(crate) fn note_former(name: &str, context: &mut Context<'_>) {
+    context.ui.note(format_args!(
+        "a member called {name} was removed before: while {name} has access, `list` and `doctor` do not mark what that member knows. For another person, use another name"
+    ));
 }
 
 /// The length in characters below which a writer's passphrase is refused, and any other causes a

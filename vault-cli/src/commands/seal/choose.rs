@@ -17,6 +17,8 @@ pub(crate) struct Choice {
     pub(crate) sealed: HashSet<PropertyPath>,
     /// The first name inside each array that is sealed because of that name.
     pub(crate) inside: HashMap<PropertyPath, String>,
+    /// The properties that look like secrets, and stay readable because nothing names them.
+    pub(crate) missed: Vec<String>,
 }
 
 /// Why a property is sealed.
@@ -76,7 +78,10 @@ impl Choice {
                         suggestion(input, (at, &path), &name)?.map(Why::from)
                     }
                     (Rest::These(these), None) => these.get(&*path).cloned().map(Why::from),
-                    _ => None,
+                    (Rest::Usual | Rest::All, None) => {
+                        choice.missed.extend(missed(input, (at, &path), &name)?);
+                        None
+                    }
                 },
             };
             choice.add(path, why);
@@ -95,6 +100,19 @@ impl Choice {
             }
         }
     }
+}
+
+/// A property that looks like a secret, for a warning.
+fn missed(
+    input: &Input,
+    (at, path): (usize, &PropertyPath),
+    name: &Name,
+) -> Result<Option<String>> {
+    let found = suggestion(input, (at, path), name)?;
+    Ok(found.map(|inside| match inside {
+        Some(inside) => format!("{path} (because of {inside})"),
+        None => path.to_string(),
+    }))
 }
 
 impl From<Option<String>> for Why {

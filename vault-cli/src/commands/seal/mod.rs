@@ -60,7 +60,7 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
     }
     let rest = rest(options, &input, &special, context)?;
     let wanted = Wanted { only, plain, rules, allow_plain: options.allow_plain, rest };
-    let Choice { sealed, inside } = Choice::of(&input, &special, &wanted)?;
+    let Choice { sealed, inside, missed } = Choice::of(&input, &special, &wanted)?;
     // Collected now, because the text of the input is freed later.
     let told = told(&input, &sealed);
     let inlined = inlined(&input, &sealed);
@@ -94,6 +94,12 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
     }));
     report(&path, told, &inside, context)?;
     context.ui.warn_each(warnings);
+    if !missed.is_empty() {
+        context.ui.warn(format_args!(
+            "readable, and like a secret by name or by shape: {}. To seal one of them: bootseal set NAME. If they are no secrets, name them: --plain NAME",
+            some_names(missed)
+        ));
+    }
     let (note, warning) = comments.texts();
     note.into_iter().for_each(|note| context.ui.note(note));
     warning.into_iter().for_each(|warning| context.ui.warn(warning));

@@ -191,8 +191,13 @@ impl Since {
                     old.vault
                 )
             };
-            return Err(Error::new(Kind::WrongVault, what)
-                .with_help("Someone may have replaced it with a vault of their own. Restore the file: git checkout"));
+            let help = match old.former.contains(&file.vault_id()) {
+                true => format!(
+                    "Restore the file: git checkout {revision} -- FILE. To undo a removal, give the member access again in the restored file: bootseal access add NAME RECIPIENT; `bootseal access list` shows the recipients in the older file"
+                ),
+                false => "Someone may have replaced it with a vault of their own. Restore the file: git checkout".to_owned(),
+            };
+            return Err(Error::new(Kind::WrongVault, what).with_help(help));
         }
         // Each vault id has its own numbers. Of an id that was handed over, only the generations up
         // to the handover count.
@@ -208,11 +213,15 @@ impl Since {
                 generation
             )
         } else if same_id && file.epoch() < old.epoch {
-            format!(
+            let what = format!(
                 "this file has the data key of epoch {}, but at {revision} it was epoch {}: it is based on a version with older keys",
                 file.epoch(),
                 old.epoch
-            )
+            );
+            // Without new keys, whoever was removed in between could read what is sealed next.
+            return Err(Error::new(Kind::OldGeneration, what).with_help(format!(
+                "To restore older content on purpose, a writer must sign it again: bootseal sign. To undo a removal, also with new keys: bootseal sign --against VERSION, with the version from before it, or bootseal access add in the file of {revision}"
+            )));
         } else {
             return Ok(());
         };
