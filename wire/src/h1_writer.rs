@@ -8,9 +8,11 @@
 //! many of the given bytes correspond to the written bytes. Bytes that may begin a placeholder are
 //! held until the next write.
 
+mod read_pace;
+
 use crate::placeholder::{DIGITS, FIRST, LENGTH, PREFIX, Placeholders, number};
-use crate::read_pace::ReadPace;
 use bootseal_memory::Exposed;
+use read_pace::ReadPace;
 use smallvec::SmallVec;
 use std::io::{self, IoSlice};
 use std::pin::Pin;

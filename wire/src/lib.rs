@@ -53,8 +53,6 @@ mod connection;
 
 mod placeholder;
 
-mod read_pace;
-
 mod io;
 
 mod tls;
