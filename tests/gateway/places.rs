@@ -161,6 +161,7 @@ fn without_descriptors_a_call_gets_503_and_a_failed_login_does_not_count() {
         assert!(text.contains("open files"), "{text}");
     }
     set_limit(&gateway, 4096);
+    assert_eq!(call(usual.admin, &get("/ready")).status, 503);
     // No backoff: the next login may be made within a second, and is the first one of the vendor.
     let until = Instant::now() + Duration::from_secs(30);
     while client.call(&get("/x")).status != 200 {
