@@ -52,6 +52,10 @@ nginx calls="32000":
 fuzz-callers rounds="10000" seed="26":
     BOOTSEAL_TEST_FUZZ_ROUNDS={{rounds}} BOOTSEAL_TEST_FUZZ_SEED={{seed}} cargo test -p bootseal-gateway --all-features --test gateway fuzzed_callers -- --nocapture
 
+# Send broken responses to the gateway this often, from a seed
+fuzz-upstream rounds="10000" seed="20261130":
+    BOOTSEAL_TEST_FUZZ_ROUNDS={{rounds}} BOOTSEAL_TEST_FUZZ_SEED={{seed}} cargo test -p bootseal-gateway --all-features --test gateway fuzzed_upstream
+
 # Fuzz one parser, for example: just fuzz sealed_file 60
 fuzz target seconds="300":
     cargo +nightly fuzz run {{target}} -- -max_total_time={{seconds}} -rss_limit_mb=4096

@@ -265,15 +265,26 @@ fn a_member_who_has_access_again_is_not_named_as_one_who_was_removed() {
     let line = list.lines().find(|line| line.starts_with("app ")).unwrap();
     let app = line.split_whitespace().last().unwrap().to_owned();
     home.ok(&["access", "remove", "app", "--yes"]);
-    assert!(home.ok(&["list"]).contains("known to app"));
-    assert!(home.run(&["doctor", "-f", FILE]).out.contains("is known to app"));
+    let said = |args: &[&str]| home.run(args).out;
+    let doctor = || said(&["doctor", "-f", FILE]);
+    assert!(said(&["list"]).contains("  known to app\n"));
+    assert!(doctor().contains("is known to app, who was removed: change it"), "{}", doctor());
     let added = home.run(&["access", "add", "app", &app, "--yes"]);
     assert!(added.err.contains("called app was removed before"), "{}", added.err);
-    assert!(!home.ok(&["list"]).contains("known to"));
-    assert!(!home.run(&["doctor", "-f", FILE]).out.contains("known to"));
-    // The file still has the record: under another name, the values are marked again.
+    // The former key may be in other hands, so the values stay marked.
+    assert!(said(&["list"]).contains("  known to app (former access)\n"));
+    let found = doctor();
+    assert!(!found.contains("who was removed"), "{found}");
+    let words =
+        "is known to app (former access): change it at the vendor, then here, if the former key";
+    assert!(found.contains(words), "{found}");
+    let rows = document(&home, &["list"]);
+    assert_eq!(rows["properties"][1]["known_to"], json!(["app"]), "{rows}");
+    // So do those that a replaced key opens.
+    home.ok(&["access", "add", "app", "--new-key", "new.key", "--replace", "--yes"]);
+    assert!(said(&["list"]).contains("  known to app (former access)\n"));
     home.ok(&["access", "rename", "app", "web"]);
-    assert!(home.ok(&["list"]).contains("known to app"));
+    assert!(said(&["list"]).contains("  known to app\n"));
     let renamed = home.run(&["access", "rename", "web", "app"]);
     assert!(renamed.err.contains("called app was removed before"), "{}", renamed.err);
 }

@@ -12,6 +12,7 @@ mod calls;
 mod check_login;
 mod clients;
 mod fuzzed_callers;
+mod fuzzed_upstream;
 mod handovers;
 mod http2_callers;
 mod http2_upstreams;

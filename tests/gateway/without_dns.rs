@@ -28,16 +28,16 @@ fn threads(gateway: &Gateway) -> usize {
     threads.trim().parse().unwrap()
 }
 
-#[test]
-fn calls_without_dns_start_few_threads_and_do_not_delay_the_end() {
+/// Makes many calls to a route whose upstream, or whose login too, has a name that is never found.
+fn calls_wait_for_dns(login: Option<&str>) {
     let vendor = Upstream::start(|_, stream| {
         reply(stream, "200 OK", "ok")?;
         Ok(true)
     });
+    let login = login.map_or_else(|| vendor.origin(), str::to_owned);
     let (port, admin) = (free_port(), free_port());
     let readable = format!(
-        "[acme.login]\nurl = \"{}/login\"\nbasic = true\nhosts = [\"api.acme.example\"]\n[acme.route]\nlisten = \"127.0.0.1:{port}\"\nupstream = \"https://api.acme.example\"\nconnect_timeout = \"60s\"\n[gateway]\nadmin = \"127.0.0.1:{admin}\"\ndrain = \"1s\"\n",
-        vendor.origin()
+        "[acme.login]\nurl = \"{login}/login\"\nbasic = true\nhosts = [\"api.acme.example\"]\n[acme.login.logout]\nurl = \"{login}/logout\"\n[acme.route]\nlisten = \"127.0.0.1:{port}\"\nupstream = \"https://api.acme.example\"\nconnect_timeout = \"60s\"\n[gateway]\nadmin = \"127.0.0.1:{admin}\"\ndrain = \"1s\"\n"
     );
     let sealed = Sealed::new(&VALUES, &readable);
     let mut gateway = start(&sealed);
@@ -58,4 +58,14 @@ fn calls_without_dns_start_few_threads_and_do_not_delay_the_end() {
     gateway.signal("TERM");
     assert_eq!(gateway.ended_within(Duration::from_secs(60)), Some(0));
     drop(callers);
+}
+
+#[test]
+fn calls_without_dns_start_few_threads_and_do_not_delay_the_end() {
+    calls_wait_for_dns(None);
+}
+
+#[test]
+fn a_login_without_dns_does_not_delay_the_end() {
+    calls_wait_for_dns(Some("https://login.acme.example"));
 }

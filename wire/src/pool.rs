@@ -16,6 +16,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 mod waiting;
 
@@ -27,6 +28,8 @@ mod waiter;
 
 /// The number of runtimes in which a connection is tried, if one after the other ends.
 const RUNTIMES: u32 = 3;
+/// A head that has not come after this time is late.
+const LATE: Duration = Duration::from_millis(500);
 /// What HTTP/2 counts for each header beside its name and value.
 const HEADER_OVERHEAD: usize = 32;
 /// The size of the names of the four pseudo-headers, with this overhead and method and scheme.
@@ -165,7 +168,8 @@ async fn send_on_http2(
     let state = slot.state.clone();
     let mut sending = pin!(sender.try_send_request(request));
     // Dropped before `sending`, whose end makes the connection write.
-    let mut waiting = AwaitedHead { reads: state.reads(), state: &state, over: false };
+    let (reads, since) = (state.reads(), Instant::now());
+    let mut waiting = AwaitedHead { reads, state: &state, since, over: false };
     let sent = sending.as_mut().await;
     waiting.over = true;
     let silent = waiting.is_silent();
@@ -176,11 +180,12 @@ async fn send_on_http2(
     }
 }
 
-/// The wait for the head of a response in HTTP/2. If the call is given up and nothing has arrived
-/// on the connection since it began, the connection may be dead.
+/// The wait for the head of a response in HTTP/2. If the call is given up late and nothing has
+/// arrived on the connection since it began, the connection may be dead.
 struct AwaitedHead<'a> {
     state: &'a ConnectionState,
     reads: u64,
+    since: Instant,
     /// Whether the wait ended by itself.
     over: bool,
 }
@@ -193,7 +198,7 @@ impl AwaitedHead<'_> {
 
 impl Drop for AwaitedHead<'_> {
     fn drop(&mut self) {
-        if !self.over && self.is_silent() {
+        if !self.over && self.is_silent() && self.since.elapsed() >= LATE {
             self.state.doubt();
         }
     }

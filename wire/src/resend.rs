@@ -11,6 +11,8 @@ use http::Method;
 /// The most attempts for one request. Only a GOAWAY frame without an error may repeat: an upstream
 /// may take a few calls per connection.
 const MOST: u32 = 32;
+/// The most attempts after connections that were closed before anything was written.
+const MOST_UNSENT: u32 = 5;
 /// After so many connections that were closed before anything was written, a new one is made.
 const CLOSED_UNUSED: u32 = 3;
 
@@ -58,7 +60,7 @@ impl Attempts {
         let allowed = match reason {
             ResendReason::Unsent => {
                 self.unsent += 1;
-                true
+                self.unsent <= MOST_UNSENT
             }
             ResendReason::GoAway => true,
             // The request itself may be the cause.
@@ -102,10 +104,10 @@ mod tests {
         let mut attempts = Attempts::default();
         assert!(attempts.may_follow(ResendReason::Refused, &Method::POST));
         assert!(!attempts.may_follow(ResendReason::Refused, &Method::POST));
-        for reason in [ResendReason::GoAway, ResendReason::Unsent] {
+        for (reason, most) in [(ResendReason::GoAway, 31), (ResendReason::Unsent, 5)] {
             let mut attempts = Attempts::default();
             let made = (0..99).take_while(|_| attempts.may_follow(reason, &Method::GET)).count();
-            assert_eq!(made, 31);
+            assert_eq!(made, most);
         }
     }
 }

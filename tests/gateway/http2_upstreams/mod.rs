@@ -6,6 +6,7 @@
 use crate::support::reply;
 use crate::support::{Client, Gateway, Sealed, Upstream, VALUES, ca, call, free_port, get, post};
 use std::sync::atomic::Ordering;
+pub use upstream::tls;
 use upstream::{Act, Http2Upstream, Limits};
 
 mod upstream;
@@ -14,7 +15,7 @@ mod upstream;
 pub struct Shop {
     pub port: u16,
     pub admin: u16,
-    _gateway: Gateway,
+    gateway: Gateway,
     _sealed: Sealed,
 }
 
@@ -32,11 +33,28 @@ impl Shop {
             vendor.origin()
         );
         let sealed = Sealed::new(&VALUES, &readable);
-        Shop { port, admin, _gateway: Gateway::start(&sealed), _sealed: sealed }
+        Shop { port, admin, gateway: Gateway::start(&sealed), _sealed: sealed }
     }
 
     fn of(upstream: &Http2Upstream, login: &str, route: &str) -> Shop {
         Shop::open(&upstream.origin, &format!("{}{login}", ca(&upstream.ca)), route)
+    }
+
+    pub fn log(&self) -> Vec<String> {
+        self.gateway.log().lines()
+    }
+
+    /// The memory of the gateway now, in KiB.
+    pub fn memory(&self) -> usize {
+        let status = format!("/proc/{}/status", self.gateway.pid());
+        let status = std::fs::read_to_string(status).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// The number of descriptors that the gateway has open.
+    pub fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.gateway.pid())).unwrap().count()
     }
 
     /// The value of the metric for calls that were sent again.
@@ -117,6 +135,20 @@ fn many_first_calls_share_one_handshake() {
         assert_eq!(call.join().unwrap(), 200);
     }
     assert_eq!(upstream.seen.connections.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_cold_start_over_http_1_opens_fewer_connections_than_calls() {
+    let upstream = Http2Upstream::start(Limits::default(), |_, _| Act::Answer);
+    let shop = Shop::of(&upstream, "http2 = false\n", "");
+    let port = shop.port;
+    let calls =
+        (0..200).map(|at| std::thread::spawn(move || call(port, &get(&format!("/{at}"))).status));
+    for call in calls.collect::<Vec<_>>() {
+        assert_eq!(call.join().unwrap(), 200);
+    }
+    let made = upstream.seen.connections.load(Ordering::SeqCst);
+    assert!(made < 100, "{made} connections for 200 calls");
 }
 
 #[test]

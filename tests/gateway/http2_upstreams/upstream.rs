@@ -76,14 +76,7 @@ impl Http2Upstream {
         limits: Limits,
         decide: impl Fn(&str, usize) -> Act + Send + Sync + 'static,
     ) -> Http2Upstream {
-        let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".into()]).unwrap();
-        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-        let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider);
-        let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
-        let mut config = config.with_single_cert(vec![made.cert.der().clone()], key).unwrap();
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let (ca, acceptor) = tls(&[b"h2", b"http/1.1"]);
         let seen = Arc::new(Seen {
             connections: AtomicUsize::new(0),
             http1: AtomicUsize::new(0),
@@ -110,8 +103,20 @@ impl Http2Upstream {
                 });
             }
         });
-        Http2Upstream { origin, ca: made.cert.pem(), seen, _runtime: runtime }
+        Http2Upstream { origin, ca, seen, _runtime: runtime }
     }
+}
+
+/// A certificate for 127.0.0.1 in PEM, and TLS with it, for these protocols.
+pub fn tls(protocols: &[&[u8]]) -> (String, TlsAcceptor) {
+    let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".into()]).unwrap();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider);
+    let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+    let mut config = config.with_single_cert(vec![made.cert.der().clone()], key).unwrap();
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    (made.cert.pem(), TlsAcceptor::from(Arc::new(config)))
 }
 
 async fn http1(mut stream: impl AsyncRead + AsyncWrite + Unpin, seen: &Seen) -> io::Result<()> {

@@ -45,7 +45,7 @@ pub(crate) fn run(options: &List, context: &mut Context<'_>) -> Result<(), Exit>
             if !last.is_empty() {
                 context.ui.line(&last)?;
             }
-            last = line(&row, width);
+            last = line(&row, width, &list.file);
         }
         Ok(Answer { document: list, text: last })
     })
@@ -208,10 +208,24 @@ fn names(
         .filter(move |(path, _)| prefix.is_none_or(|prefix| path.starts_with(prefix.segments())))
 }
 
-fn line(row: &Row, width: usize) -> String {
+/// The removed members who know a value. A name that has access now is of someone who was added
+/// again or has a new key: the former key may be in other hands.
+pub(crate) fn former(names: &[impl AsRef<str>], file: &VerifiedFile) -> String {
+    some_names(names.iter().map(|name| match has_access(name.as_ref(), file) {
+        true => format!("{} (former access)", name.as_ref()),
+        false => name.as_ref().to_owned(),
+    }))
+}
+
+/// Whether a member has this name now.
+pub(crate) fn has_access(name: &str, file: &VerifiedFile) -> bool {
+    file.access().iter().any(|access| access.name == name)
+}
+
+fn line(row: &Row, width: usize, file: &VerifiedFile) -> String {
     let kind = if row.sealed { "sealed" } else { "readable" };
     let known = row.known_to.as_ref().filter(|names| !names.is_empty());
-    let known = known.map_or(String::new(), |names| format!("  known to {}", some_names(names)));
+    let known = known.map_or(String::new(), |names| format!("  known to {}", former(names, file)));
     let date = row.set_at.as_deref().unwrap_or_default();
     let value = match &row.value {
         Some(RowValue::Text(text)) => text,

@@ -269,7 +269,8 @@ impl VerifiedFile {
     }
 
     /// The names of removed members who know a value that was set at `set_at`, in seconds since
-    /// 1970-01-01 UTC. A member who has access again can read every value, and is left out.
+    /// 1970-01-01 UTC. A name that has access now is of someone with a
+    /// new key, or who was removed and added again: the former key may be in other hands.
     ///
     /// ```
     /// # let (_, file) = bootseal_fixtures::file("");
@@ -282,7 +283,6 @@ impl VerifiedFile {
             .iter()
             .filter(|removed| set_at <= removed.at)
             .map(|removed| removed.name.as_str())
-            .filter(|name| !self.header.access.iter().any(|access| access.name == *name))
             .collect()
     }
 }

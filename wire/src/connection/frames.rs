@@ -1,9 +1,11 @@
-//! A scanner of the frames that an HTTP/2 peer sends: it records what the peer announces and
-//! changes no byte.
+//! A scanner of the frames that an HTTP/2 peer sends: it records what the peer announces.
 
 use crate::connection::state::{ConnectionState, PING_PAYLOAD};
 
 const FRAME_HEAD: usize = 9;
+/// The place of the type in the head of a frame, and a type that no specification defines.
+const KIND: usize = 3;
+const UNKNOWN: u8 = 0xFB;
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RESET: u8 = 3;
@@ -35,23 +37,29 @@ pub(crate) struct FrameScanner {
 }
 
 impl FrameScanner {
-    /// Reads on. `bytes` are the next bytes from the peer.
-    pub(crate) fn scan(&mut self, mut bytes: &[u8], state: &ConnectionState) {
-        while !bytes.is_empty() {
+    /// Reads on. `bytes` are the next bytes from the peer. The answers to our PING frames get a type
+    /// that h2 ignores, because h2 did not send the PING and would log a warning.
+    pub(crate) fn scan(&mut self, bytes: &mut [u8], state: &ConnectionState) {
+        let mut at = 0;
+        while at < bytes.len() {
             if self.left > 0 {
-                let (now, rest) = bytes.split_at(bytes.len().min(self.left));
-                self.left -= now.len();
-                self.payload(now, state);
-                bytes = rest;
+                let now = self.left.min(bytes.len() - at);
+                self.left -= now;
+                self.payload(&bytes[at..at + now], state);
+                at += now;
                 continue;
             }
-            let missing = FRAME_HEAD - self.have;
-            let (now, rest) = bytes.split_at(bytes.len().min(missing));
-            self.head[self.have..self.have + now.len()].copy_from_slice(now);
-            self.have += now.len();
-            bytes = rest;
-            if self.have == FRAME_HEAD {
-                self.begin(state);
+            let now = (FRAME_HEAD - self.have).min(bytes.len() - at);
+            self.head[self.have..self.have + now].copy_from_slice(&bytes[at..at + now]);
+            (self.have, at) = (self.have + now, at + now);
+            if self.have < FRAME_HEAD {
+                return;
+            }
+            self.begin(state);
+            if (self.head[3], self.head[4] & ACK) == (PING, ACK)
+                && let Some(kind) = (at + KIND).checked_sub(FRAME_HEAD)
+            {
+                bytes[kind] = UNKNOWN;
             }
         }
     }
@@ -128,6 +136,15 @@ mod tests {
     }
 
     #[test]
+    fn h2_sees_no_answer_to_a_ping_that_it_did_not_send() {
+        let state = ConnectionState::new(Arc::default());
+        let (ping, answer) = (frame(PING, 0, b"their ow"), frame(PING, ACK, &PING_PAYLOAD));
+        let mut bytes = [&ping[..], &answer, &ping].concat();
+        FrameScanner::default().scan(&mut bytes, &state);
+        assert_eq!(bytes, [&ping[..], &frame(UNKNOWN, ACK, &PING_PAYLOAD), &ping].concat());
+    }
+
+    #[test]
     fn settings_pings_and_goaway_are_read_in_pieces_of_any_size() {
         let settings = [0, 4, 0, 1, 0, 0, 0, 3, 0, 0, 0, 7, 0, 6, 0, 0, 1, 0];
         let before = [
@@ -143,7 +160,7 @@ mod tests {
             let state = ConnectionState::new(Arc::default());
             let mut scanner = FrameScanner::default();
             let mut scan = |bytes: &[u8]| {
-                bytes.chunks(size).for_each(|bytes| scanner.scan(bytes, &state));
+                bytes.to_vec().chunks_mut(size).for_each(|bytes| scanner.scan(bytes, &state));
             };
             state.doubt();
             state.use_window(65_535 + 256 - 16_383);

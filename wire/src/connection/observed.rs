@@ -87,7 +87,7 @@ impl AsyncRead for ObservedStream {
         } else {
             ready!(Pin::new(&mut this.below).poll_read(cx, into))?;
         }
-        let bytes = &into.filled()[before..];
+        let bytes = &mut into.filled_mut()[before..];
         let read = bytes.len();
         if read == 0 {
             return Poll::Ready(Ok(()));

@@ -3,7 +3,7 @@
 use crate::connect::{Connected, Connector};
 use crate::connection::state::ConnectionState;
 use crate::connection::windows::WINDOW_OF_H2;
-use crate::error::{Error, Result, causes};
+use crate::error::{Error, Result};
 use crate::pool::host::{Hosts, Origin, Protocol};
 use crate::pool::waiter::Connection;
 use http::Uri;
@@ -23,9 +23,9 @@ const CLOSING: Duration = Duration::from_millis(20);
 /// The largest head of a response that h2 takes. If one is larger, h2 ends the whole connection, so
 /// this is more than a call may get.
 const LARGEST_HEAD_ON_HTTP2: u32 = 1 << 20;
-/// The window of a whole HTTP/2 connection. It is as large as it can be, so that responses that
-/// nobody reads cannot use it up: only the window of each stream bounds what is in flight.
-const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
+/// The window of a whole HTTP/2 connection. It is so large that responses that nobody reads cannot
+/// use it up: only the window of each stream bounds what is in flight.
+const CONNECTION_WINDOW: u32 = 1 << 30;
 
 /// The connections of one client.
 pub(super) struct Connections {
@@ -123,7 +123,7 @@ impl Connections {
     ) -> Result<Made> {
         let to = origin.with_path(PathAndQuery::from_static("/"))?;
         let connected = match self.connector.connect(to.clone(), freed.clone()).await {
-            Err(error) if lacks_descriptor(&error) && close_idle_connections() > 0 => {
+            Err(error) if error.is_out_of_resources() && close_idle_connections() > 0 => {
                 tokio::time::sleep(CLOSING).await;
                 self.connector.connect(to, freed).await
             }
@@ -166,15 +166,4 @@ async fn reap(pool: Weak<Connections>, idle_for: Duration) {
         let oldest = pool.hosts().close_idle(now.checked_sub(idle_for), now);
         next = oldest.unwrap_or(now) + idle_for.min(LONGEST_WAIT);
     }
-}
-
-/// Whether this process, or the whole system, has no file descriptor left.
-fn lacks_descriptor(error: &Error) -> bool {
-    const ENFILE: i32 = 23;
-    const EMFILE: i32 = 24;
-    let Error::Connect(error) = error else { return false };
-    let os = |cause: &(dyn std::error::Error + 'static)| {
-        cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error)
-    };
-    causes(&**error).any(|cause| matches!(os(cause), Some(ENFILE | EMFILE)))
 }

@@ -201,7 +201,8 @@ fn add(plan: Plan, access: &Access, context: &mut Context<'_>) -> Result<(Answer
     let mut was_removed = false;
     let (exposed, vault) = target.change(context, |vault| {
         same_list(vault.file().access(), &plan.seen)?;
-        was_removed = vault.file().known_to(0).contains(&access.name.as_str());
+        let former = vault.file().known_to(0);
+        was_removed = plan.replaced.is_none() && former.contains(&access.name.as_str());
         let exposed = match &plan.replaced {
             Some(_) => vault
                 .replace_access(access.clone(), now)
@@ -233,10 +234,10 @@ fn add(plan: Plan, access: &Access, context: &mut Context<'_>) -> Result<(Answer
     ))
 }
 
-/// Notes that the name is that of a removed member, whose values are no longer marked.
+/// Notes that the name is that of a removed member, whose values stay marked.
 pub(crate) fn note_former(name: &str, context: &mut Context<'_>) {
     context.ui.note(format_args!(
-        "a member called {name} was removed before: while {name} has access, `list` and `doctor` do not mark what that member knows. For another person, use another name"
+        "a member called {name} was removed before: what that member knew stays marked, as known to {name} (former access), because the former key may be in other hands. For another person, use another name"
     ));
 }
 

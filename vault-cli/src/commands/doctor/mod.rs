@@ -6,6 +6,7 @@ mod machine;
 
 use crate::commands::doctor::finding::Finding;
 use crate::commands::doctor::machine::Machine;
+use crate::commands::list::{former, has_access};
 use crate::context::Context;
 use crate::trust::each_file::worse;
 use crate::trust::keyring::{self, Keys};
@@ -176,7 +177,14 @@ fn file(
         findings.push(Finding::of_file(
             "known-to-removed",
             &path,
-            format!("{name} was removed, and knows values that have not been changed since"),
+            match has_access(name, &file) {
+                true => {
+                    format!("a former key of {name} opens values that have not been changed since")
+                }
+                false => {
+                    format!("{name} was removed, and knows values that have not been changed since")
+                }
+            },
             format!("bootseal list -f {}   (with an identity, it lists them)", shell_path(&path)),
         ));
     }
@@ -337,9 +345,16 @@ fn values(path: &Path, vault: &Vault<CanRead>, now: u64) -> Result<Vec<Finding>,
         let set_at = vault.open(&property)?.set_at;
         let known_to = vault.file().known_to(set_at);
         if !known_to.is_empty() {
-            let who = some_names(known_to);
-            let what =
-                format!("is known to {who}, who was removed: change it at the vendor, then here");
+            let file = vault.file();
+            let who = match known_to.iter().all(|name| has_access(name, file)) {
+                true => former(&known_to, file),
+                false => format!("{}, who was removed", former(&known_to, file)),
+            };
+            let when = match who.ends_with("removed") {
+                true => "",
+                false => ", if the former key may be in other hands",
+            };
+            let what = format!("is known to {who}: change it at the vendor, then here{when}");
             known.entry(who).or_default().push((property, what));
         } else if now.saturating_sub(set_at) > OLD_AFTER {
             let what = format!("was set {}, more than a year ago", timestamp(set_at));
@@ -348,7 +363,10 @@ fn values(path: &Path, vault: &Vault<CanRead>, now: u64) -> Result<Vec<Finding>,
     }
     let mut findings = Vec::new();
     for (who, values) in known {
-        let what = format!("values that {who}, who was removed, knows");
+        let what = match who.strip_suffix(", who was removed") {
+            Some(who) => format!("values that {who}, who was removed, knows"),
+            None => format!("values that are known to {who}"),
+        };
         findings.extend(of_values("known-to-removed", path, values, &what));
     }
     findings.extend(of_values("old-value", path, old, "values that were set more than a year ago"));
