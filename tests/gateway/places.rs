@@ -161,6 +161,7 @@ fn without_descriptors_a_call_gets_503_and_a_failed_login_does_not_count() {
         assert!(text.contains("open files"), "{text}");
     }
     set_limit(&gateway, 4096);
+    assert_eq!(call(usual.admin, &get("/ready")).status, 503);
     // No backoff: the next login may be made within a second, and is the first one of the vendor.
     let until = Instant::now() + Duration::from_secs(30);
     while client.call(&get("/x")).status != 200 {
@@ -178,4 +179,65 @@ fn without_descriptors_a_call_gets_503_and_a_failed_login_does_not_count() {
     assert_eq!((answer.status, answer.header("x-bootseal-error")), (503, Some("overloaded")));
     set_limit(&gateway, 4096);
     assert_eq!(second.call(upgrade).status, 200);
+}
+
+#[test]
+fn without_locked_memory_a_login_is_reported_as_that_and_does_not_count() {
+    // A login response that needs pages of its own.
+    let large = std::sync::atomic::AtomicUsize::new(0);
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 64 * 1024]);
+            let number = large.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let body = format!(
+                "{{\"access_token\":\"token-number-{number}\",\"x\":\"{}\"}}",
+                "x".repeat(700_000)
+            );
+            let length = body.len();
+            let head =
+                format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+            let _ = stream.write_all((head + &body).as_bytes());
+        }
+    });
+    let usual = Usual::new(&origin, "", "");
+    let program = usual.sealed.command();
+    // Root has the capability that lifts the limit.
+    let mut command = match rustix::process::geteuid().is_root() {
+        true => {
+            let mut command = Command::new("setpriv");
+            command.arg("--bounding-set=-ipc_lock").arg(program.get_program());
+            command
+        }
+        false => Command::new(program.get_program()),
+    };
+    command.args(program.get_args());
+    command.env_clear();
+    command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let gateway = Gateway::run(command);
+    let limit = |bytes: &str| {
+        let pid = gateway.pid().to_string();
+        let status = Command::new("prlimit").args(["--pid", &pid, bytes]).status().unwrap();
+        assert!(status.success());
+    };
+    limit("--memlock=300000:");
+    for _ in 0..2 {
+        let answer = call(usual.port, &get("/x"));
+        let error = answer.header("x-bootseal-error").map(str::to_owned);
+        assert_eq!(
+            (answer.status, error.as_deref()),
+            (503, Some("overloaded")),
+            "{}",
+            answer.text()
+        );
+        assert!(answer.text().contains("locked memory"), "{}", answer.text());
+    }
+    limit("--memlock=8000000:");
+    let until = Instant::now() + Duration::from_secs(60);
+    while call(usual.port, &get("/x")).status != 200 {
+        assert!(Instant::now() < until);
+        std::thread::park_timeout(Duration::from_millis(100));
+    }
 }

@@ -8,9 +8,11 @@
 //! many of the given bytes correspond to the written bytes. Bytes that may begin a placeholder are
 //! held until the next write.
 
-use crate::io::poll_read_piece;
+mod read_pace;
+
 use crate::placeholder::{DIGITS, FIRST, LENGTH, PREFIX, Placeholders, number};
 use bootseal_memory::Exposed;
+use read_pace::ReadPace;
 use smallvec::SmallVec;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -26,6 +28,7 @@ pub(crate) struct H1SecretWriter<T> {
     held: Held,
     /// The rest of a partly written piece, which is written before anything else.
     rest: Option<Rest>,
+    reads: ReadPace,
 }
 
 #[derive(Clone, Copy)]
@@ -73,7 +76,13 @@ const NOTHING: Held = Held { bytes: [0; LENGTH], len: 0 };
 
 impl<T> H1SecretWriter<T> {
     pub(crate) fn new(below: T, placeholders: Arc<Placeholders>) -> H1SecretWriter<T> {
-        H1SecretWriter { below, placeholders, held: NOTHING, rest: None }
+        H1SecretWriter {
+            below,
+            placeholders,
+            held: NOTHING,
+            rest: None,
+            reads: ReadPace::default(),
+        }
     }
 
     /// Returns the stream below, for bytes without placeholders.
@@ -315,7 +324,8 @@ impl<T: AsyncRead + Unpin> AsyncRead for H1SecretWriter<T> {
         cx: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        poll_read_piece(Pin::new(&mut self.below), cx, into)
+        let H1SecretWriter { below, reads, .. } = &mut *self;
+        reads.poll_read(Pin::new(below), cx, into)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -27,24 +27,6 @@ macro_rules! read_from_below {
     };
 }
 pub(crate) use read_from_below;
-
-/// The most bytes of one read in HTTP/1.1. The HTTP library makes its buffer as large as its reads
-/// are, and up to three buffers of each response wait until the caller reads.
-pub(crate) const PIECE: usize = 8 * 1024;
-
-/// Reads at most [`PIECE`] bytes.
-pub(crate) fn poll_read_piece(
-    below: Pin<&mut impl AsyncRead>,
-    cx: &mut Context<'_>,
-    into: &mut ReadBuf<'_>,
-) -> Poll<io::Result<()>> {
-    let most = into.remaining().min(PIECE);
-    let mut piece = ReadBuf::new(into.initialize_unfilled_to(most));
-    ready!(below.poll_read(cx, &mut piece))?;
-    let read = piece.filled().len();
-    into.advance(read);
-    Poll::Ready(Ok(()))
-}
 
 /// TCP that clears the vector registers before each system call that sends. A thread spends most of
 /// its time in such calls, and TLS has just moved the secret through these registers: a core dump

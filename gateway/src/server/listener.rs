@@ -401,6 +401,7 @@ impl<H: Handler> Server<H> {
 /// Closes a connection that nobody uses, so that its descriptor serves another one: first those to
 /// upstreams, then the caller that has been silent for the longest time.
 fn make_room(places: &Places) {
+    places.note_shortage();
     if bootseal::close_idle_connections() == 0 {
         places.evict();
     }

@@ -197,9 +197,12 @@ impl Places {
     /// Closes the connection that has been silent for the longest time, because the process has no
     /// descriptor left. Returns whether there was one.
     pub(crate) fn evict(&self) -> bool {
-        let mut table = self.table();
-        table.short = Some(Instant::now());
-        table.evict_beyond(0)
+        self.table().evict_beyond(0)
+    }
+
+    /// Records that a call or connection was refused because a place or descriptor is missing.
+    pub(crate) fn note_shortage(&self) {
+        self.table().short = Some(Instant::now());
     }
 
     /// Waits until a place may be free: one was given back, or `at_most` has passed, since a
