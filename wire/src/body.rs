@@ -31,11 +31,10 @@ impl Body for ArrivingBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if let (Some(slot), Some(Ok(frame))) = (&self.slot, &frame) {
-            slot.read(frame.data_ref().map_or(0, Bytes::len));
-        }
         if !matches!(frame, Some(Ok(_))) || self.body.is_end_stream() {
             self.slot = None;
+        } else if let (Some(slot), Some(Ok(frame))) = (&self.slot, &frame) {
+            slot.read(frame.data_ref().map_or(0, Bytes::len));
         }
         Poll::Ready(frame)
     }

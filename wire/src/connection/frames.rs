@@ -73,14 +73,17 @@ impl FrameScanner {
         let [high, middle, low, kind, ..] = self.head;
         self.left = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
         (self.have, self.filled) = (0, 0);
-        if matches!(kind, DATA | HEADERS) && self.head[4] & END_STREAM != 0 {
-            state.windows().close(self.stream());
+        if kind == HEADERS {
+            state.count_heads();
         }
         match kind {
+            // The windows of a stream that has ended do not matter any more.
+            DATA | HEADERS if self.head[4] & END_STREAM != 0 => {
+                state.windows().close(self.stream());
+            }
             DATA if self.left > 0 && self.head[4] & PADDED == 0 => {
                 state.windows().arrive(self.stream(), self.left, 0);
             }
-            HEADERS => state.count_heads(),
             RESET => state.windows().close(self.stream()),
             GOAWAY => state.set_going_away(),
             _ => {}
@@ -93,7 +96,7 @@ impl FrameScanner {
             SETTINGS if !acknowledges => SETTING,
             PING if acknowledges => PING_PAYLOAD.len(),
             // The first byte of the payload is the length of the padding.
-            DATA if self.head[4] & PADDED != 0 && self.filled == 0 => {
+            DATA if self.head[4] & (PADDED | END_STREAM) == PADDED && self.filled == 0 => {
                 self.filled = 1;
                 let padding = usize::from(bytes[0]) + 1;
                 let length = self.left + bytes.len();
