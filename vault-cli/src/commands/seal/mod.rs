@@ -4,6 +4,7 @@ mod choose;
 mod comments;
 mod content;
 mod foreign;
+mod left_out;
 mod list;
 mod suggest;
 mod uses;
@@ -66,6 +67,18 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
     let inlined = inlined(&input, &sealed);
     let warnings = profile_warnings(&input, &special, &sealed)?;
     let comments = comments::Report::of(&input, options.keep_comments, existing.is_some());
+    let empty = if existing.is_some() { input.empty_tables() } else { Vec::new() };
+    context
+        .ui
+        .warn_each(empty.iter().map(|path| format!("{path} is an empty table and was left out")));
+    if shred.is_some() {
+        let mut left_out = input.left_out.clone();
+        left_out.extend(empty.iter().map(|path| format!("{path} (an empty table)")));
+        let blocks =
+            inlined.iter().filter(|(_, has_comments)| *has_comments && options.keep_comments);
+        left_out.extend(blocks.map(|(path, _)| format!("the comments in [[{path}]]")));
+        left_out::confirm(&options.input, comments.left_out(), &left_out, context)?;
+    }
     drop(special);
     bootseal_memory::return_freed_memory();
     let path = match (named_file, existing) {
