@@ -4,6 +4,7 @@ mod choose;
 mod comments;
 mod content;
 mod foreign;
+mod left_out;
 mod list;
 mod suggest;
 mod uses;
@@ -15,7 +16,7 @@ use crate::commands::init::{
     access_list, exists, refuse_existing, refuse_lists, refuse_twice, report_created,
 };
 use crate::commands::seal::choose::Choice;
-pub(crate) use crate::commands::seal::choose::by_rules;
+pub(crate) use crate::commands::seal::choose::{by_rules, left_readable, like_secrets};
 use crate::commands::seal::content::{check, readable_text, refuse_too_large, values};
 use crate::commands::seal::wanted::{Rest, Wanted};
 use crate::commands::seal::warnings::{profile_warnings, unexpanded};
@@ -66,6 +67,18 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
     let inlined = inlined(&input, &sealed);
     let warnings = profile_warnings(&input, &special, &sealed)?;
     let comments = comments::Report::of(&input, options.keep_comments, existing.is_some());
+    let empty = if existing.is_some() { input.empty_tables() } else { Vec::new() };
+    context
+        .ui
+        .warn_each(empty.iter().map(|path| format!("{path} is an empty table and was left out")));
+    if shred.is_some() {
+        let mut left_out = input.left_out.clone();
+        left_out.extend(empty.iter().map(|path| format!("{path} (an empty table)")));
+        let blocks =
+            inlined.iter().filter(|(_, has_comments)| *has_comments && options.keep_comments);
+        left_out.extend(blocks.map(|(path, _)| format!("the comments in [[{path}]]")));
+        left_out::confirm(&options.input, comments.left_out(), &left_out, context)?;
+    }
     drop(special);
     bootseal_memory::return_freed_memory();
     let path = match (named_file, existing) {
@@ -94,11 +107,8 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
     }));
     report(&path, told, &inside, context)?;
     context.ui.warn_each(warnings);
-    if !missed.is_empty() {
-        context.ui.warn(format_args!(
-            "readable, and like a secret by name or by shape: {}. To seal one of them: bootseal set NAME, or for an array bootseal seal INPUT -f FILE. If they are no secrets, name them: --plain NAME",
-            some_names(missed)
-        ));
+    if let Some(text) = like_secrets(missed) {
+        context.ui.warn(format_args!("{text}. If they are no secrets, name them: --plain NAME"));
     }
     let (note, warning) = comments.texts();
     note.into_iter().for_each(|note| context.ui.note(note));
@@ -246,7 +256,8 @@ pub(crate) fn beside(input: &Path) -> Result<PathBuf> {
     }
 }
 
-fn special_tables(input: &Input) -> SpecialTables {
+/// The settings tables of an input, which stay readable.
+pub(crate) fn special_tables(input: &Input) -> SpecialTables {
     let names = input.names().map(|(path, _)| path);
     let settings: Vec<_> = names.filter(|path| path.may_be_setting()).collect();
     let find = input.finder();
