@@ -5,6 +5,7 @@ mod as_loader;
 mod changed;
 mod check;
 mod check_values;
+mod check_working_tree;
 mod clones;
 mod diff;
 mod renames;

@@ -18,6 +18,11 @@ impl Batch {
         Ok(Batch { blobs: Some(Blobs::of(repository)?), budget: Budget::new() })
     }
 
+    /// Whether too much was read, so that no further entry can be.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.blobs.is_none()
+    }
+
     /// Reads an entry; `None` if this process cannot, because the entry is too large or missing, or
     /// because too much was read.
     pub(crate) fn read(&mut self, entry: &Entry) -> Result<Option<Vec<u8>>> {
@@ -55,8 +60,10 @@ mod tests {
         let mut batch = Batch::of(&repository).unwrap();
         assert_eq!(batch.read(&entry("small")).unwrap(), Some(b"x".to_vec()));
         batch.budget.spend(MOST_BYTES - 100);
+        assert!(!batch.is_spent());
         for name in ["large", "small", "small"] {
             assert_eq!(batch.read(&entry(name)).unwrap(), None, "{name}");
+            assert!(batch.is_spent(), "{name}");
         }
     }
 }

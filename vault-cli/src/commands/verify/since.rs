@@ -108,6 +108,25 @@ impl Since {
         Ok(self.base.read(name)?.and_then(verified))
     }
 
+    /// The version at the revision of a file that the index has under another name: the names of the
+    /// index for which `is_here` holds are those of other files.
+    pub(crate) fn before_rename(
+        &self,
+        file: &VerifiedFile,
+        is_here: impl Fn(&str) -> bool,
+    ) -> Result<Option<VerifiedFile>> {
+        let former = file.former_ids();
+        for name in self.base.sealed_names().iter().filter(|name| !is_here(name)) {
+            let old = self.before(name)?.filter(|old| {
+                old.vault_id() == file.vault_id() || former.contains(&old.vault_id())
+            });
+            if old.is_some() {
+                return Ok(old);
+            }
+        }
+        Ok(None)
+    }
+
     /// Does the same as [`Since::check`], with the name that the file has in git.
     pub(crate) fn check_named(
         &self,

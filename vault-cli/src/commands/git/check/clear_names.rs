@@ -22,7 +22,10 @@ pub(super) struct SealedNames {
     words: HashSet<String>,
 }
 
+#[derive(Default)]
 struct SealedFileNames {
+    /// The versions that were added.
+    versions: HashSet<[u8; 32]>,
     sealed: HashSet<PropertyPath>,
     variables: HashSet<String>,
     rules: Rules,
@@ -30,6 +33,22 @@ struct SealedFileNames {
 
 impl SealedNames {
     pub(super) fn add(&mut self, name: &str, file: &VerifiedFile) -> Result<()> {
+        self.add_names(name, file);
+        let rules = Rules::of_file(file)?;
+        if let Some(known) = self.files.get_mut(&name.to_lowercase()) {
+            known.rules = rules;
+        }
+        Ok(())
+    }
+
+    /// Whether this version of the file was added.
+    pub(super) fn has(&self, name: &str, file: &VerifiedFile) -> bool {
+        let known = self.files.get(&name.to_lowercase());
+        known.is_some_and(|known| known.versions.contains(&file.digest()))
+    }
+
+    /// Adds the sealed names of a file whose rules do not count.
+    pub(super) fn add_names(&mut self, name: &str, file: &VerifiedFile) {
         let sealed: HashSet<PropertyPath> =
             file.names().filter(|(_, sealed)| *sealed).map(|(path, _)| path).collect();
         for path in &sealed {
@@ -41,10 +60,10 @@ impl SealedNames {
                 self.secrets.entry(variable::name_of(path)).or_insert(owner);
             }
         }
-        let variables = sealed.iter().map(variable::name_of).collect();
-        let rules = Rules::of_file(file)?;
-        self.files.insert(name.to_lowercase(), SealedFileNames { sealed, variables, rules });
-        Ok(())
+        let known = self.files.entry(name.to_lowercase()).or_default();
+        known.versions.insert(file.digest());
+        known.variables.extend(sealed.iter().map(variable::name_of));
+        known.sealed.extend(sealed);
     }
 
     /// The reason why a plain settings file must not be committed.

@@ -28,6 +28,11 @@ impl<'a> Files<'a> {
         Ok(Files { repository, list, index, staged })
     }
 
+    /// Whether the index is checked, and not the working tree.
+    pub(super) fn is_staged(&self) -> bool {
+        self.staged.is_some()
+    }
+
     /// The regular files to check: those that a commit would change, or all files in git.
     pub(super) fn names(&self) -> Result<Vec<String>> {
         if self.staged.is_none() {
@@ -41,6 +46,29 @@ impl<'a> Files<'a> {
 
     pub(super) fn all_sealed(&self) -> Vec<String> {
         self.regular().into_iter().filter(|name| is_sealed(name)).collect()
+    }
+
+    /// The sealed files of the working tree whose content is not checked: all of them if the index is
+    /// checked, else those that git does not have. An ignored folder is not looked into.
+    pub(super) fn sealed_here(&self) -> Result<Vec<String>> {
+        let mut names = if self.staged.is_some() { self.all_sealed() } else { Vec::new() };
+        let new = ["ls-files", "--others", "--exclude-standard", "-z"];
+        names.extend(split(&self.repository.ask(&new)?));
+        let ignored = ["--ignored", "--directory"];
+        names.extend(split(&self.repository.ask(&[&new[..], &ignored[..]].concat())?));
+        names.retain(|name| is_sealed(name));
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+
+    /// The regular files that a commit would not change, if the index is checked.
+    pub(super) fn unchanged(&self, changed: &[String]) -> Vec<String> {
+        if self.staged.is_none() {
+            return Vec::new();
+        }
+        let changed: HashSet<&String> = changed.iter().collect();
+        self.regular().into_iter().filter(|name| !changed.contains(name)).collect()
     }
 
     /// All regular files in git, without links and submodules: a link to a sealed file is not a
@@ -97,6 +125,24 @@ impl<'a> Files<'a> {
                 None => self.repository.content(entry, name).map(Some),
             };
         }
+        self.content_here(name)
+    }
+
+    /// The content of a staged file that the commit does not change; `None` if this clone lacks it,
+    /// or if too much was read.
+    pub(super) fn unchanged_content(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
+        let (Some(batch), Some(entry)) = (&mut self.staged, self.index.get(name)) else {
+            return Ok(None);
+        };
+        Ok(match batch.read(entry)? {
+            Some(bytes) => Some(bytes),
+            None if batch.is_spent() => None,
+            None => self.repository.content(entry, name).ok(),
+        })
+    }
+
+    /// The content in the working tree, if it is a file there.
+    pub(super) fn content_here(&self, name: &str) -> Result<Option<Vec<u8>>> {
         let path = self.repository.top().join(name);
         if !std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_file()) {
             return Ok(None);

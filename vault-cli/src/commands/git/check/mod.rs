@@ -3,31 +3,29 @@
 
 mod clear_names;
 mod files;
+mod in_clear;
 mod private_keys;
 mod values;
 
 use crate::cli::GitCheck;
 use crate::commands::git::check::clear_names::SealedNames;
 use crate::commands::git::check::files::Files;
-use crate::commands::git::check::values::{Found, Values};
+use crate::commands::git::check::in_clear::{in_clear, in_unchanged};
+use crate::commands::git::check::values::{Change, Values};
 use crate::commands::verify::since::Since;
 use crate::context::Context;
-use crate::formats::parse_named;
 use crate::git::objects::{Entry, is_sealed};
 use crate::git::repository::Repository;
 use crate::trust::rules::Rules;
 use crate::ui::failure::{Exit, Failure, Result};
 use bootseal_core::{
-    Kind, MOST_NAMES, SealedFile, Shown, VaultId, VerifiedFile, and_more, shell_path, shell_word,
-    some_names,
+    Kind, MOST_NAMES, SealedFile, Shown, VaultId, VerifiedFile, and_more, some_names,
 };
 use serde_json::json;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
-/// The number of bytes of a plain settings file that are parsed.
-const PARSED: usize = 1 << 20;
 /// How the last line of a sealed file begins.
 const SIGNATURE: &[u8] = b"\nsignature = \"";
 /// The number of bytes at the end of a file that contain its last line, if it is a sealed file.
@@ -48,7 +46,8 @@ pub(crate) fn run(options: &GitCheck, context: &mut Context<'_>) -> Result<(), E
     let committed: HashSet<&str> = names.iter().map(String::as_str).collect();
     let checked = Checked { repository: &repository, since: since.as_ref(), committed };
     let mut values = Values::of_keys(context);
-    let known = checked.sealed_files(&mut files, &mut values, &mut findings, context)?;
+    let mut known = checked.sealed_files(&mut files, &mut values, &mut findings, context)?;
+    sealed_here(&files, &mut known, &mut values)?;
     for name in &names {
         let Some(bytes) = files.content(name)? else { continue };
         findings.extend(in_clear(name, &bytes, &known, &values).map(|what| (name.clone(), what)));
@@ -57,7 +56,25 @@ pub(crate) fn run(options: &GitCheck, context: &mut Context<'_>) -> Result<(), E
             findings.extend(failure.map(|failure| (name.clone(), failure)));
         }
     }
+    if values.any_new {
+        findings.extend(in_unchanged(&mut files, &names, &values, context)?);
+    }
     report(findings, context)
+}
+
+/// Adds the sealed files of the working tree: a value that is sealed there, and not committed yet, is
+/// as secret as one that is.
+fn sealed_here(files: &Files<'_>, known: &mut SealedNames, values: &mut Values) -> Result<()> {
+    for name in files.sealed_here()? {
+        let Some(bytes) = files.content_here(&name)? else { continue };
+        if let Ok(file) = SealedFile::parse(bytes).and_then(|file| file.verify(&[]))
+            && !known.has(&name, &file)
+        {
+            known.add_names(&name, &file);
+            values.add_file(&name, file, Change::None);
+        }
+    }
+    Ok(())
 }
 
 /// What is checked, and compared with what.
@@ -103,7 +120,11 @@ impl Checked<'_> {
                             .and_then(|()| self.keeps_rules(&name, &file, context));
                         findings.extend(checked.err().map(|failure| (name.clone(), failure)));
                     }
-                    values.add_file(&name, file);
+                    let change = match is_committed && files.is_staged() {
+                        true => Change::Since(Box::new(self.before(&name, &file, files)?)),
+                        false => Change::None,
+                    };
+                    values.add_file(&name, file, change);
                 }
                 Err(error) if is_committed => findings.push((name, error.into())),
                 Err(_) => {}
@@ -122,6 +143,20 @@ impl Checked<'_> {
             findings.push((files[0].clone(), Failure::new(Kind::Conflict, what).with_help(help)));
         }
         Ok(known)
+    }
+
+    /// The version of the file in HEAD, under whatever name; `None` if there is none that verifies.
+    fn before(
+        &self,
+        name: &str,
+        file: &VerifiedFile,
+        files: &Files<'_>,
+    ) -> Result<Option<VerifiedFile>> {
+        let Some(since) = self.since else { return Ok(None) };
+        match since.before(name)? {
+            Some(before) => Ok(Some(before)),
+            None => since.before_rename(file, |name| files.entry(name).is_some()),
+        }
     }
 
     /// Compares the file with HEAD, because git can restore an old signed file without calling a
@@ -166,64 +201,6 @@ impl Checked<'_> {
         }
         Ok(())
     }
-}
-
-/// The reason why a file must not be committed.
-fn in_clear(name: &str, bytes: &[u8], known: &SealedNames, values: &Values) -> Option<Failure> {
-    let path = Path::new(name);
-    if let Some((what, line)) = private_keys::find(bytes) {
-        return Some(private_key(path, &what, line));
-    }
-    // The readable values and comments of a sealed file may contain a sealed value that does not
-    // look like a secret.
-    let is_sealed = is_sealed(name);
-    if let Some(found) = values.find(bytes, |owner| !is_sealed || owner.is_secret) {
-        return Some(value(&found));
-    }
-    if is_sealed {
-        return None;
-    }
-    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(PARSED)]);
-    if values.any_escaped
-        && let Some(found) = decoded(path, &text, values)
-    {
-        return Some(value(&found));
-    }
-    known.find(name, &text)
-}
-
-/// A value that a settings file writes with escapes, or on several lines.
-fn decoded<'a>(path: &Path, text: &str, values: &'a Values) -> Option<Found<'a>> {
-    let input = parse_named(text, path)?.ok()?;
-    let mut found = None;
-    for property in input.properties(|_| true) {
-        let property = property.ok()?;
-        found = found.or_else(|| property.value.expose(|bytes| values.find(bytes, |_| true)));
-    }
-    found.map(|found| Found { line: 0, ..found })
-}
-
-fn private_key(path: &Path, what: &str, line: usize) -> Failure {
-    let text = format!("contains {what} in the clear, in line {line}");
-    Failure::new(Kind::Conflict, text).with_help(format!(
-        "Remove it from the commit: git rm --cached {}, and add it to .gitignore. If it was ever pushed, replace the key wherever it is used; a member's key with bootseal access add NAME RECIPIENT --replace",
-        shell_path(path)
-    ))
-}
-
-fn value(found: &Found<'_>) -> Failure {
-    let place = if found.line > 0 { format!(", in line {}", found.line) } else { String::new() };
-    let owner = found.owner;
-    let text = format!(
-        "contains the value of {}{} in the clear, which is sealed in {}{place}",
-        owner.property,
-        found.how,
-        Shown(&owner.file)
-    );
-    let property = shell_word(&owner.property);
-    Failure::new(Kind::Conflict, text).with_help(format!(
-        "Remove the value. If it was ever pushed, change it at the vendor, and then here: bootseal set {property}. If it is no secret, it need not be sealed: bootseal set {property} --plain VALUE --force"
-    ))
 }
 
 /// Prints the findings, the worst first; of more than [`MOST_NAMES`], the rest is counted.

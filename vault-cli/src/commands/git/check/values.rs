@@ -8,10 +8,10 @@ use crate::trust::keyring::Keys;
 use crate::trust::rules::{is_secret_name, is_secret_shape};
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
-use bootseal_core::{Identity, Secret, VerifiedFile};
+use bootseal_core::{Identity, PropertyPath, Secret, VerifiedFile};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -32,6 +32,8 @@ pub(super) struct Values {
     by_start: HashMap<u64, Vec<SameLength>>,
     /// Whether a value has characters that some formats write as escapes.
     pub(super) any_escaped: bool,
+    /// Whether a value is new.
+    pub(super) any_new: bool,
 }
 
 /// Values with the same first eight bytes and the same length.
@@ -54,6 +56,25 @@ pub(super) struct Owner {
     pub(super) file: String,
     /// Whether the value looks like a secret, by its name or by its shape.
     pub(super) is_secret: bool,
+    /// Whether the commit adds the value.
+    pub(super) is_new: bool,
+}
+
+/// What a commit does to a sealed file.
+pub(super) enum Change {
+    /// Nothing, or it does not matter.
+    None,
+    /// It replaces this version of HEAD; `None` if HEAD has none that verifies.
+    Since(Box<Option<VerifiedFile>>),
+}
+
+/// The values that a version of HEAD has.
+#[derive(Default)]
+struct Former {
+    /// The properties whose ciphertext is the same.
+    unchanged: HashSet<PropertyPath>,
+    /// The keyed digests of all values.
+    values: HashSet<[u8; 32]>,
 }
 
 /// A value in a file.
@@ -73,16 +94,43 @@ impl Values {
     }
 
     /// Adds the values of a sealed file, if a key opens it.
-    pub(super) fn add_file(&mut self, name: &str, file: VerifiedFile) {
+    pub(super) fn add_file(&mut self, name: &str, file: VerifiedFile, change: Change) {
         if self.identities.is_empty() {
             return;
         }
         let Ok(vault) = file.open(&self.identities) else { return };
+        let before = match change {
+            Change::None => None,
+            Change::Since(before) => Some(self.former_values(*before, vault.file())),
+        };
         for (path, _) in vault.file().names().filter(|(_, sealed)| *sealed) {
             if let Ok(opened) = vault.open(&path) {
-                self.add(&path.to_string(), name, &opened.secret);
+                let is_new = before.as_ref().is_some_and(|before| {
+                    !before.unchanged.contains(&path)
+                        && !before.values.contains(&opened.secret.expose(|text| self.digest(text)))
+                });
+                self.add(&path.to_string(), name, &opened.secret, is_new);
             }
         }
+    }
+
+    /// The values of the version in HEAD, if a key opens it. After a removal, every value is sealed
+    /// again, so that the same value looks different.
+    fn former_values(&self, before: Option<VerifiedFile>, now: &VerifiedFile) -> Former {
+        let mut former = Former::default();
+        let Some(before) = before else { return former };
+        let sealed = now.names().filter(|(_, sealed)| *sealed).map(|(path, _)| path);
+        let (same, other): (HashSet<_>, HashSet<_>) =
+            sealed.partition(|path| before.has_same(path, now));
+        former.unchanged = same;
+        if !other.is_empty()
+            && let Ok(vault) = before.open(&self.identities)
+        {
+            let values = vault.open_all().unwrap_or_default();
+            let digests = values.iter().map(|(_, old)| old.secret.expose(|text| self.digest(text)));
+            former.values = digests.collect();
+        }
+        former
     }
 
     fn empty() -> Values {
@@ -101,10 +149,11 @@ impl Values {
             filter: vec![0; 1 << (FILTER_BITS - 6)],
             by_start: HashMap::new(),
             any_escaped: false,
+            any_new: false,
         }
     }
 
-    fn add(&mut self, property: &str, file: &str, secret: &Secret) {
+    fn add(&mut self, property: &str, file: &str, secret: &Secret, is_new: bool) {
         let text = secret.expose(|bytes| Zeroizing::new(bytes.to_vec()));
         if text.len() < SHORTEST {
             return;
@@ -114,7 +163,9 @@ impl Values {
             property: property.to_owned(),
             file: file.to_owned(),
             is_secret: shape || is_secret_name(property.trim_end_matches('"')),
+            is_new,
         });
+        self.any_new |= is_new;
         self.insert(&text, "", &owner);
         let base64 = Zeroizing::new(BASE64_STANDARD_NO_PAD.encode(&*text));
         self.insert(base64.as_bytes(), " in base64", &owner);
@@ -210,7 +261,7 @@ mod tests {
         let mut values = Values::empty();
         for (at, text) in list.iter().enumerate() {
             let secret = Secret::copy_of(text.as_bytes()).unwrap();
-            values.add(&format!("name{at}"), "app.sealed.toml", &secret);
+            values.add(&format!("name{at}"), "app.sealed.toml", &secret, false);
         }
         values
     }
