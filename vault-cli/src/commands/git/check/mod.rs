@@ -182,8 +182,8 @@ impl Checked<'_> {
         }
     }
 
-    /// Finds values that are readable although the file's own rules say to seal them. A value that
-    /// is new since HEAD is a finding; for the others, a warning is printed.
+    /// Warns of values that are readable although the file's own rules say to seal them. They are no
+    /// findings: the file is signed, and only a writer who allows such a value can sign it.
     fn keeps_rules(
         &self,
         name: &str,
@@ -195,8 +195,7 @@ impl Checked<'_> {
             return Ok(());
         }
         let before = self.since.map(|since| since.before(name)).transpose()?.flatten();
-        rules.keep(file, before.as_ref(), false)?;
-        if let Some(remark) = rules.remark(file) {
+        for remark in rules.remarks_since(file, before.as_ref()) {
             context.ui.warn(format_args!("{}: {remark}", Shown(name)));
         }
         Ok(())
