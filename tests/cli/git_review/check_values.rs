@@ -228,6 +228,31 @@ fn a_value_that_a_writer_allowed_can_be_committed() {
 }
 
 #[test]
+fn every_finding_begins_with_its_file() {
+    let repo = Repo::new();
+    repo.edit("# Acme payments", "# Acme payments: first-password");
+    repo.ok(&["sign", "--yes"]);
+    // The name of this file occurs in the message by chance.
+    repo.home.write("acme", "first-password\n");
+    // A message with the path of the file begins with it.
+    repo.home.write("old.sealed.toml", repo.git_ok(&["show", &format!("HEAD:{FILE}")]));
+    repo.git_ok(&["add", "-A"]);
+    for args in [&["git", "check"][..], &["git", "check", "--staged"]] {
+        let said = repo.fails(args, 1);
+        let lines = said.lines().filter(|line| line.starts_with("bootseal: "));
+        let mut lines: Vec<&str> = lines.collect();
+        lines.sort_unstable();
+        let value = "contains the value of acme.password in the clear, which is sealed in ";
+        assert_eq!(lines.len(), 3, "{said}");
+        assert!(lines[0].starts_with(&format!("bootseal: acme: {value}")), "{said}");
+        let both = format!("bootseal: {FILE} and old.sealed.toml belong to one vault");
+        assert!(lines[1].starts_with(&both), "{said}");
+        assert!(lines[2].starts_with(&format!("bootseal: {FILE}: {value}")), "{said}");
+        assert!(lines[2].ends_with(", in line 1"), "{said}");
+    }
+}
+
+#[test]
 fn a_thousand_files_beside_a_hundred_values_are_checked_by_one_process() {
     let repo = Repo::new();
     repo.change(|vault| {

@@ -59,7 +59,7 @@ pub(crate) fn run(options: &GitCheck, context: &mut Context<'_>) -> Result<(), E
     if values.any_new {
         findings.extend(in_unchanged(&mut files, &names, &values, context)?);
     }
-    report(findings, context)
+    report(&repository, findings, context)
 }
 
 /// Adds the sealed files of the working tree: a value that is sealed there, and not committed yet, is
@@ -203,18 +203,21 @@ impl Checked<'_> {
 }
 
 /// Prints the findings, the worst first; of more than [`MOST_NAMES`], the rest is counted.
-fn report(mut findings: Findings, context: &mut Context<'_>) -> Result<(), Exit> {
+fn report(
+    repository: &Repository,
+    mut findings: Findings,
+    context: &mut Context<'_>,
+) -> Result<(), Exit> {
     let worst = findings.iter().map(|(_, failure)| failure.kind().exit_code()).max();
     let worst = worst.unwrap_or_default();
     findings.sort_by_key(|(_, failure)| Reverse(failure.kind().exit_code()));
     for (name, failure) in findings.iter().take(MOST_NAMES) {
         if !context.ui.style.json {
-            let name = Shown(name).to_string();
-            let first = failure.text().lines().next().unwrap_or_default();
-            let text = if first.contains(&name) {
-                failure.text().to_owned()
-            } else {
-                format!("{name}: {}", failure.text())
+            let path = repository.top().join(name);
+            let names = [Shown(name).to_string(), Shown::path(&path).to_string()];
+            let text = match names.iter().any(|name| failure.begins_with_file(name)) {
+                true => failure.text().to_owned(),
+                false => format!("{}: {}", names[0], failure.text()),
             };
             context.ui.failure(&Failure::new(failure.kind(), text));
         }
