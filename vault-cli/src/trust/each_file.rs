@@ -105,11 +105,11 @@ fn in_list(
     context.ui.json(document)
 }
 
-/// Prepends the file's name to an error of one of several files, unless the error already contains
-/// it.
+/// Prepends the file's name to an error of one of several files, unless the error already begins
+/// with it.
 fn in_file(failure: Failure, path: &Path) -> Failure {
     let name = Shown::path(path).to_string();
-    if failure.text().contains(&name) { failure } else { failure.within(&name) }
+    if failure.begins_with_file(&name) { failure } else { failure.within(&name) }
 }
 
 /// The worse of two exit codes; 3, not authentic, is the worst.

@@ -95,6 +95,12 @@ impl Failure {
         &self.0.text
     }
 
+    /// Whether the text begins with the name of a file, and not only with a longer name.
+    pub(crate) fn begins_with_file(&self, name: &str) -> bool {
+        let rest = self.0.text.strip_prefix(name);
+        rest.is_some_and(|rest| [": ", " and ", ", "].iter().any(|next| rest.starts_with(next)))
+    }
+
     pub(crate) fn json(&self) -> serde_json::Value {
         let facts = &self.0;
         json!({ "kind": facts.kind.as_str(), "message": facts.message, "file": facts.file, "property": facts.property, "help": facts.help })

@@ -153,22 +153,44 @@ impl Rules {
         before: Option<&VerifiedFile>,
         allowed: bool,
     ) -> Result<Option<String>> {
-        if !allowed && let Some(found) = self.newly_readable(after, before) {
+        if !allowed && let Some(found) = self.newly_readable(after, before).next() {
             return Err(found.refusal().into());
         }
         let is_new = before.is_some_and(|it| it.sealing_names() != after.sealing_names());
         Ok(if is_new { self.remark(after) } else { None })
     }
 
-    /// The first readable property that a rule says must be sealed, and that was not readable in
+    /// The readable properties that a rule says must be sealed, and that were not readable in
     /// `before` already. For an array, this is decided separately for each name inside it.
-    fn newly_readable(&self, after: &VerifiedFile, before: Option<&VerifiedFile>) -> Option<Match> {
-        let known = |path: &PropertyPath| match before {
+    fn newly_readable<'a>(
+        &'a self,
+        after: &'a VerifiedFile,
+        before: Option<&'a VerifiedFile>,
+    ) -> impl Iterator<Item = Match> + 'a {
+        self.each(after, move |path: &PropertyPath| match before {
             Some(before) if before.has_same(path, after) => None,
             Some(before) => Some(names_inside(before, path)),
             None => Some(HashSet::new()),
-        };
-        self.each(after, known).next()
+        })
+    }
+
+    /// Warnings that name the values that are readable against the rules: those that became readable
+    /// since `before`, as the writer allowed who signed `after`, and the others.
+    pub(crate) fn remarks_since(
+        &self,
+        after: &VerifiedFile,
+        before: Option<&VerifiedFile>,
+    ) -> impl Iterator<Item = String> {
+        let new: Vec<Match> = self.newly_readable(after, before).collect();
+        let names = some_names(new.iter().map(Match::shown));
+        let help = new.first().map(|first| shell_word(&first.path));
+        let is_new = |found: &Match| new.iter().any(|new| new.path == found.path);
+        let others = self.readable(after).filter(|found| !is_new(found));
+        let others = remark(some_names(others.map(|found| found.shown())));
+        let new = help.map(|path| format!(
+            "readable against the rules in seal.names, because a writer allowed it (--allow-plain): {names}. If it must be sealed, before it is pushed: bootseal set {path}"
+        ));
+        new.into_iter().chain(others)
     }
 
     /// The readable properties that a rule says must be sealed.
@@ -182,9 +204,7 @@ impl Rules {
     /// A warning that names the values that are readable against new rules. They were readable
     /// before, so they are in git's history.
     pub(crate) fn remark(&self, after: &VerifiedFile) -> Option<String> {
-        let names = some_names(self.readable(after).map(|found| found.shown()));
-        let text = "the rules in seal.names match values that are readable already. Seal them, with new values";
-        (!names.is_empty()).then(|| format!("{text}: {names}"))
+        remark(some_names(self.readable(after).map(|found| found.shown())))
     }
 
     /// The readable properties with a name that a rule matches. For a property, `known` returns the
@@ -218,6 +238,12 @@ impl Rules {
             Some(Match { path, name, pattern, is_setting })
         })
     }
+}
+
+/// A warning that names values; `None` if there are none.
+fn remark(names: String) -> Option<String> {
+    let text = "the rules in seal.names match values that are readable already. Seal them, with new values";
+    (!names.is_empty()).then(|| format!("{text}: {names}"))
 }
 
 /// The error of a property that looks like a rule but is not one.

@@ -1,7 +1,6 @@
 //! The search of one file for what must not be in it in the clear: private keys, sealed values and
 //! the names of sealed secrets.
 
-use crate::commands::git::check::Findings;
 use crate::commands::git::check::clear_names::SealedNames;
 use crate::commands::git::check::files::Files;
 use crate::commands::git::check::private_keys;
@@ -102,10 +101,9 @@ pub(super) fn in_unchanged(
     files: &mut Files<'_>,
     changed: &[String],
     values: &Values,
-    findings: &mut Findings,
     context: &mut Context<'_>,
-) -> Result<()> {
-    let mut left_out = Vec::new();
+) -> Result<Vec<(String, Failure)>> {
+    let (mut findings, mut left_out) = (Vec::new(), Vec::new());
     for name in files.unchanged(changed) {
         match files.unchanged_content(&name)? {
             Some(bytes) => {
@@ -121,5 +119,5 @@ pub(super) fn in_unchanged(
             some_names(left_out)
         ));
     }
-    Ok(())
+    Ok(findings)
 }

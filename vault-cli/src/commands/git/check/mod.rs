@@ -57,9 +57,9 @@ pub(crate) fn run(options: &GitCheck, context: &mut Context<'_>) -> Result<(), E
         }
     }
     if values.any_new {
-        in_unchanged(&mut files, &names, &values, &mut findings, context)?;
+        findings.extend(in_unchanged(&mut files, &names, &values, context)?);
     }
-    report(findings, context)
+    report(&repository, findings, context)
 }
 
 /// Adds the sealed files of the working tree: a value that is sealed there, and not committed yet, is
@@ -182,8 +182,8 @@ impl Checked<'_> {
         }
     }
 
-    /// Finds values that are readable although the file's own rules say to seal them. A value that
-    /// is new since HEAD is a finding; for the others, a warning is printed.
+    /// Warns of values that are readable although the file's own rules say to seal them. They are no
+    /// findings: the file is signed, and only a writer who allows such a value can sign it.
     fn keeps_rules(
         &self,
         name: &str,
@@ -195,8 +195,7 @@ impl Checked<'_> {
             return Ok(());
         }
         let before = self.since.map(|since| since.before(name)).transpose()?.flatten();
-        rules.keep(file, before.as_ref(), false)?;
-        if let Some(remark) = rules.remark(file) {
+        for remark in rules.remarks_since(file, before.as_ref()) {
             context.ui.warn(format_args!("{}: {remark}", Shown(name)));
         }
         Ok(())
@@ -204,18 +203,21 @@ impl Checked<'_> {
 }
 
 /// Prints the findings, the worst first; of more than [`MOST_NAMES`], the rest is counted.
-fn report(mut findings: Findings, context: &mut Context<'_>) -> Result<(), Exit> {
+fn report(
+    repository: &Repository,
+    mut findings: Findings,
+    context: &mut Context<'_>,
+) -> Result<(), Exit> {
     let worst = findings.iter().map(|(_, failure)| failure.kind().exit_code()).max();
     let worst = worst.unwrap_or_default();
     findings.sort_by_key(|(_, failure)| Reverse(failure.kind().exit_code()));
     for (name, failure) in findings.iter().take(MOST_NAMES) {
         if !context.ui.style.json {
-            let name = Shown(name).to_string();
-            let first = failure.text().lines().next().unwrap_or_default();
-            let text = if first.contains(&name) {
-                failure.text().to_owned()
-            } else {
-                format!("{name}: {}", failure.text())
+            let path = repository.top().join(name);
+            let names = [Shown(name).to_string(), Shown::path(&path).to_string()];
+            let text = match names.iter().any(|name| failure.begins_with_file(name)) {
+                true => failure.text().to_owned(),
+                false => format!("{}: {}", names[0], failure.text()),
             };
             context.ui.failure(&Failure::new(failure.kind(), text));
         }
