@@ -257,6 +257,82 @@ fn take_decides_one_property_or_all_others() {
     assert_eq!(got, ["one", "two", "one"]);
 }
 
+/// A merge in progress, in which each side has given the member `app` a name of its own.
+fn two_names(ours: &str, theirs: &str) -> Repo {
+    let rename = |to: &str| {
+        let args = ["access", "rename", "app", to].map(str::to_owned);
+        move |repo: &Repo| drop(repo.ok(&args.each_ref().map(String::as_str)))
+    };
+    let repo = two_sides(rename(ours), rename(theirs));
+    let merge = repo.git(&["merge", "--no-edit", "other"]);
+    assert_eq!(merge.code, 1);
+    let said = format!("our side renamed app to {ours}, and their side to {theirs}");
+    assert!(merge.err.contains(&said), "{}", merge.err);
+    repo
+}
+
+#[test]
+fn take_decides_between_two_names_of_a_member() {
+    for (take, name) in
+        [("ours", "web-1"), ("theirs", "web-2"), ("app=ours", "web-1"), ("app=theirs", "web-2")]
+    {
+        let repo = two_names("web-1", "web-2");
+        let said = repo.fails(&["resolve", FILE, "--yes"], 2);
+        for part in ["the member app to web-1, and their side to web-2", "--take app=ours"] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        let said = repo.fails(&["resolve", FILE, "--yes", "--take", "ap=ours"], 2);
+        assert!(said.contains("Did you mean app?"), "{said}");
+        let twice = ["resolve", FILE, "--yes", "--take", "app=ours", "--take", "app=theirs"];
+        assert!(repo.fails(&twice, 2).contains("twice"));
+        repo.ok(&["resolve", FILE, "--yes", "--take", take]);
+        let file = repo.file();
+        let names: Vec<&str> = file.access().iter().map(|entry| entry.name.as_str()).collect();
+        assert_eq!((names.len(), names[1]), (2, name), "{take}");
+        repo.commit("merged");
+        // The member still has access, under the name that was taken.
+        assert_eq!(repo.ok(&["get", "acme.token", "-i", "app.key"]).trim_end(), "first-token");
+    }
+}
+
+#[test]
+fn at_a_terminal_resolve_asks_for_the_name_of_a_member() {
+    let repo = two_names("web-1", "web-2");
+    let answers = [("the name of app: take ours or theirs? [o/t] ", "t\n"), ("[y/N] ", "y\n")];
+    let Some((code, seen, _)) = at_a_terminal(&repo.home, &["resolve", FILE], &answers) else {
+        return;
+    };
+    assert_eq!(code, 0, "{seen}");
+    assert_eq!(repo.file().access()[1].name, "web-2");
+}
+
+#[test]
+fn a_name_that_the_other_side_gave_to_a_new_member_is_a_conflict_with_a_way_out() {
+    let repo = two_sides(
+        |repo| drop(repo.ok(&["access", "rename", "app", "web-1"])),
+        |repo| {
+            repo.ok(&["access", "rename", "app", "web-2"]);
+            repo.ok(&["access", "add", "web-1", "--new-key", "new.key", "--yes"]);
+        },
+    );
+    assert_eq!(repo.git(&["merge", "--no-edit", "other"]).code, 1);
+    let before = repo.text();
+    let said = repo.fails(&["resolve", FILE, "--yes", "--take", "ours"], 1);
+    assert!(said.contains("bootseal access rename web-1 NAME"), "{said}");
+    assert_eq!(repo.text(), before);
+    // Their name is free, and the way out that the error names works too.
+    repo.ok(&["resolve", FILE, "--yes", "--take", "theirs"]);
+    repo.git_ok(&["merge", "--abort"]);
+    repo.ok(&["access", "rename", "web-1", "shop"]);
+    repo.commit("shop");
+    assert_eq!(repo.git(&["merge", "--no-edit", "other"]).code, 1);
+    repo.ok(&["resolve", FILE, "--yes", "--take", "ours"]);
+    let file = repo.file();
+    let mut names: Vec<&str> = file.access().iter().map(|entry| entry.name.as_str()).collect();
+    names.sort_unstable();
+    assert_eq!((names.len(), names[1], names[2]), (3, "shop", "web-1"));
+}
+
 #[test]
 fn without_a_terminal_resolve_shows_the_changes_and_writes_nothing() {
     let repo = different_values();

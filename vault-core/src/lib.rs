@@ -99,6 +99,7 @@ pub use review::changes::{AccessChange, Change, Changes};
 pub use review::clear_text::ClearText;
 pub use review::hand_edit::HandEdit;
 pub use review::lineage::{MergePlan, MergeSide, goes_on_from, is_older};
+pub use review::merge::renames::NameClash;
 pub use review::merge::side::Side;
 pub use review::merge::{Clash, Merged, Taken};
 pub use review::take_edit::Edited;

@@ -10,7 +10,8 @@ pub(crate) struct Resolve {
     /// The file with the conflict markers [default: as for -f]
     pub(crate) file: Option<PathBuf>,
     /// If both sides changed a property, take the value of this side: `ours` or `theirs` for all such
-    /// properties, or NAME=ours, NAME=theirs for one of them
+    /// properties, or NAME=ours, NAME=theirs for one of them; the same for a member whom both sides
+    /// renamed, by the former name
     #[arg(long, value_name = "[NAME=]SIDE", value_parser = take)]
     pub(crate) take: Vec<Take>,
     /// The revision of our side [default: from git's merge state]

@@ -25,8 +25,8 @@ use crate::ui::prompt::Consent;
 use crate::ui::review::Review;
 use crate::ui::review_row::Row;
 use bootseal_core::{
-    CanWrite, Changes, FileLock, HandEdit, Kind, MergePlan, MergeSide, Merged, SealedFile, Shown,
-    Side, Taken, Vault, VerifiedFile, shell_path,
+    CanWrite, Changes, FileLock, HandEdit, Kind, MergePlan, MergeSide, Merged, NameClash,
+    SealedFile, Shown, Side, Taken, Vault, VerifiedFile, shell_path,
 };
 use serde_json::json;
 use std::path::Path;
@@ -91,10 +91,15 @@ pub(crate) fn run(options: &Resolve, context: &mut Context<'_>) -> Result<(), Ex
         (None, Some(bytes)) => edited(bytes, &vault, &versions).unwrap_or_else(|_| Side::empty()),
         (None, None) => Side::empty(),
     };
-    let (ours, theirs) = if into_theirs { (two, one) } else { (one, two) };
+    let (mut ours, mut theirs) = if into_theirs { (two, one) } else { (one, two) };
     let clashes = vault.clashes(&base, &ours, &theirs).map_err(|error| error.in_file(path))?;
-    let choices = Choices::make(&clashes, &options.take, &sides, context)
+    let names = NameClash::between(&base, &ours, &theirs);
+    let choices = Choices::make(&clashes, &names, &options.take, &sides, context)
         .map_err(|failure| failure.in_file(path))?;
+    for (clash, side) in &choices.names {
+        let sides = (&mut ours, &mut theirs);
+        clash.take(*side, &mut vault, sides).map_err(|error| error.in_file(path))?;
+    }
     let now = context.now();
     let merged = vault.merge(&base, &ours, &theirs, |clash| choices.of(clash), now);
     let merged = merged.map_err(|error| error.in_file(path))?;

@@ -6,6 +6,7 @@ use crate::file::header::Access;
 use crate::review::changes::find;
 use crate::review::merge::renames::with_all_renames;
 use crate::review::merge::side::{Side, Signed};
+use crate::shown::shell_word;
 use crate::vault::{CanWrite, Vault};
 
 impl Vault<CanWrite> {
@@ -40,7 +41,13 @@ impl Vault<CanWrite> {
                         "one side renamed {} to {} and changed the role",
                         old.name, entry.name
                     );
-                    return Err(self.placed(Error::new(Kind::Conflict, what)));
+                    let help = format!(
+                        "Abort the merge, rename the member on our side too, commit it, and merge again: bootseal access rename {} {}",
+                        shell_word(&old.name),
+                        shell_word(&entry.name)
+                    );
+                    let error = Error::new(Kind::Conflict, what).with_help(help);
+                    return Err(self.placed(error));
                 }
                 (None, None) => self.add_access(entry.clone())?,
                 // The side that made this reader a writer has not checked the passphrase.
@@ -89,7 +96,11 @@ impl Vault<CanWrite> {
             .map_err(|error| self.placed(error))?;
         let conflict = |name: &str| {
             let what = format!("both sides changed the role or recipient of {name} in access");
-            self.placed(Error::new(Kind::Conflict, what))
+            let help = format!(
+                "Abort the merge, give {name} the role and the recipient of their side on our side too, commit it, and merge again: bootseal access add {} RECIPIENT --replace",
+                shell_word(name)
+            );
+            self.placed(Error::new(Kind::Conflict, what).with_help(help))
         };
         let (mut result, mut not_let_in): (Vec<Access>, Vec<Access>) = (Vec::new(), Vec::new());
         for access in

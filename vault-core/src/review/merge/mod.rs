@@ -3,7 +3,7 @@
 
 pub(crate) mod access;
 pub(crate) mod assemble;
-mod renames;
+pub(crate) mod renames;
 pub(crate) mod side;
 
 use crate::error::{Error, Kind, Result};
@@ -62,7 +62,7 @@ impl Vault<CanWrite> {
     ///
     /// # Errors
     /// - [`Kind::Conflict`] if `choose` returns `None`, if both changed the same entry of the access
-    ///   list, if your keys do not open a value that is to be taken from a side, or if the tables of
+    ///   list ([`NameClash`](crate::NameClash) decides between two names of one member), if your keys do not open a value that is to be taken from a side, or if the tables of
     ///   both sides cannot be combined: for example, one side changed an array of tables. Also if a
     ///   new host in a settings table is not written in ASCII.
     /// - [`Kind::WrongVault`] if a side belongs to another vault, [`Kind::OldGeneration`] if one is older
