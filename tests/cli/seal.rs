@@ -391,7 +391,7 @@ fn seal_shreds_the_input_only_after_everything_is_sealed() {
     assert!(home.at("app.toml").exists());
     home.write("app.toml", ACME);
     std::fs::hard_link(home.at("app.toml"), home.at("twin")).unwrap();
-    let ran = home.run(&["seal", "app.toml", "--shred"]);
+    let ran = home.run(&["seal", "app.toml", "--shred", "--yes"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert!(!home.at("app.toml").exists());
     assert!(home.read("twin").bytes().all(|byte| byte == 0), "overwritten, not only unlinked");

@@ -1,7 +1,7 @@
 //! The comments of an input: one rule for all formats.
 
 use crate::answers::fails;
-use crate::support::Home;
+use crate::support::{Home, at_a_terminal};
 
 const TOML: &str =
     "# top\na = 1 # of a\n[db]\n# of pw\npassword = \"secret:x\"\nlist = [\n  1, # one\n]\n# end\n";
@@ -108,4 +108,78 @@ fn a_kept_comment_never_contains_a_value_and_a_suspicious_one_is_reported() {
         home.ok(&["seal", name]);
         assert!(!home.read("in.sealed.toml").contains("hunter"));
     }
+}
+
+/// Inputs of which a part does not get into the sealed file, with the options that they need.
+const PARTLY: [(&str, &str, &[&str], &str); 8] = [
+    ("in.toml", "# why\na = \"secret:hunter2\"\n", &[], "1 comment"),
+    ("in.yaml", "# why\n# and how\na: hunter2\n", &[], "2 comments"),
+    ("in.yaml", "a: hunter2\nb: null\n", &["--null", "skip"], "b (null)"),
+    ("in.yaml", "a: hunter2\nb: {}\n", &[], "b (an empty table)"),
+    ("in.yaml", "a: hunter2\n---\nb: 1\n", &["--document", "1"], "1 other document"),
+    (
+        "in.json",
+        "{\"a\": \"hunter2\", \"b\": null, \"c\": {}}",
+        &["--null", "skip"],
+        "c (an empty table)",
+    ),
+    ("in.properties", "a=old\na=hunter2\n", &[], "an earlier value of a"),
+    ("in.env", "a=hunter2 # why\n", &[], "the text after ` #` of a"),
+];
+
+#[test]
+fn shred_is_refused_without_a_terminal_if_something_was_left_out() {
+    for (name, text, options, part) in PARTLY {
+        let home = Home::new();
+        home.ok(&["keygen"]);
+        home.write(name, text);
+        let args = [&["seal", name, "--shred"][..], options].concat();
+        let error = fails(&home, &args, "conflict");
+        for word in [part, "nothing was sealed", "--keep-comments", "--null empty", "--yes"] {
+            assert!(error.contains(word), "{word}: {error}");
+        }
+        assert!(home.read(name) == text && !home.at("in.sealed.toml").exists(), "{part}");
+        home.ok(&[&args[..], &["--yes"]].concat());
+        assert!(!home.at(name).exists() && home.at("in.sealed.toml").exists(), "{part}");
+    }
+}
+
+#[test]
+fn shred_asks_nothing_if_everything_is_kept() {
+    for (name, text, options) in [
+        ("in.toml", "# why\na = \"secret:hunter2\"\n[b]\n", &["--keep-comments"][..]),
+        ("in.yaml", "a: hunter2\nb: null\n", &["--null", "empty"]),
+    ] {
+        let home = Home::new();
+        home.ok(&["keygen"]);
+        home.write(name, text);
+        home.ok(&[&["seal", name, "--shred"][..], options].concat());
+        assert!(!home.at(name).exists());
+    }
+}
+
+#[test]
+fn shred_keeps_an_input_whose_empty_tables_cannot_be_added() {
+    let home = Home::with_vault("[acme]\npassword = \"secret:one\"\n");
+    home.write("in.toml", "a = \"secret:hunter2\"\n[b.c]\n");
+    let args = ["seal", "in.toml", "--shred", "-f", "app.sealed.toml"];
+    let error = fails(&home, &args, "conflict");
+    assert!(error.contains("b.c (an empty table)"), "{error}");
+    assert!(home.at("in.toml").exists() && !home.read("app.sealed.toml").contains("\na ="));
+}
+
+#[test]
+fn at_a_terminal_shred_asks_before_it_destroys_what_was_left_out() {
+    let home = Home::new();
+    home.ok(&["keygen"]);
+    home.write("in.yaml", "# why\na: hunter2\n");
+    let args = ["seal", "in.yaml", "--all", "--shred"];
+    let answer = |text| [("destroy the file? [y/N] ", text)];
+    let Some((code, seen, _)) = at_a_terminal(&home, &args, &answer("n\n")) else { return };
+    assert_eq!(code, 2, "{seen}");
+    assert!(seen.contains("1 comment") && seen.contains("--keep-comments"), "{seen}");
+    assert!(home.at("in.yaml").exists() && !home.at("in.sealed.toml").exists(), "{seen}");
+    let (code, seen, _) = at_a_terminal(&home, &args, &answer("y\n")).unwrap();
+    assert_eq!(code, 0, "{seen}");
+    assert!(!home.at("in.yaml").exists() && home.at("in.sealed.toml").exists(), "{seen}");
 }

@@ -60,7 +60,8 @@ pub(crate) struct Seal {
     /// A member who may open the values of the new file; repeatable
     #[arg(long, value_name = "NAME=RECIPIENT")]
     pub(crate) reader: Vec<String>,
-    /// Overwrite and remove INPUT after everything has been sealed
+    /// Overwrite and remove INPUT after everything has been sealed; asks first if the sealed file
+    /// does not contain a part of it, such as a comment
     #[arg(long)]
     pub(crate) shred: bool,
 }

@@ -32,6 +32,8 @@ pub(crate) struct Input {
     pub(crate) comments: Vec<Comment>,
     /// Warnings on how the input was read.
     pub(crate) remarks: Vec<String>,
+    /// What the sealed file will not contain, apart from comments, for `--shred`.
+    pub(crate) left_out: Vec<String>,
 }
 
 impl Input {
@@ -42,8 +44,8 @@ impl Input {
 
     /// An input that consists only of properties, without a document, comments or remarks.
     pub(crate) fn of(list: Vec<InputProperty>) -> Input {
-        let (comments, remarks) = (Vec::new(), Vec::new());
-        Input { list, document: None, comments, remarks }
+        let (comments, remarks, left_out) = (Vec::new(), Vec::new(), Vec::new());
+        Input { list, document: None, comments, remarks, left_out }
     }
 
     /// The names, in the order of the input, and whether each is marked as a secret.
@@ -51,6 +53,11 @@ impl Input {
         let list = self.list.iter().map(|one| (Cow::Borrowed(&one.path), one.marked));
         let document = self.document.iter().flat_map(PlainDocument::names);
         list.chain(document.map(|(path, marked)| (Cow::Owned(path), marked)))
+    }
+
+    /// The empty tables of a TOML input, which are part of its text, but are no properties.
+    pub(crate) fn empty_tables(&self) -> Vec<String> {
+        self.document.as_ref().map_or_else(Vec::new, |document| document.empty_tables())
     }
 
     /// Returns a function that finds a property, as it would be in the sealed file if only marked
@@ -216,15 +223,23 @@ pub(super) fn parse(text: &str, path: &Path, format: Format, reading: Reading) -
         Format::Env => from_env(text, reading.dialect).map_err(in_file),
         Format::Json => json::parse(text, reading.nulls)
             .and_then(|(root, skipped)| {
-                from_tree(vec![root], problems::skipped(&skipped).into_iter().collect())
+                let remarks = problems::skipped(&skipped).into_iter().collect();
+                from_tree(vec![root], remarks, &skipped)
             })
             .map_err(in_file),
         Format::Yaml => {
             let Reading { nulls, documents, .. } = reading;
             let dialect = yaml::Dialect { nulls, documents, ..yaml::Dialect::default() };
-            yaml::parse(text, dialect)
-                .and_then(|parsed| from_tree(parsed.documents, parsed.remarks))
-                .map_err(in_file)
+            let parsed = yaml::parse(text, dialect).and_then(|parsed| {
+                let mut input = from_tree(parsed.documents, parsed.remarks, &parsed.skipped)?;
+                if parsed.other_documents > 0 {
+                    let count = parsed.other_documents;
+                    let documents = if count == 1 { "document" } else { "documents" };
+                    input.left_out.push(format!("{count} other {documents}"));
+                }
+                Ok(input)
+            });
+            parsed.map_err(in_file)
         }
     }
 }
@@ -338,17 +353,24 @@ fn from_env(text: &str, dialect: Option<EnvDialect>) -> Result<Input, Error> {
         found.add(property, &pair.value, pair.line, "")?;
     }
     if !cut.is_empty() {
+        found.left_out.extend(cut.iter().map(|name| format!("the text after ` #` of {name}")));
         let text = "the text after ` #` was taken as a comment; if it is part of the value, quote the value";
         found.remarks.push(format!("{}: {text}", some_names(cut)));
     }
     Ok(found.input())
 }
 
-fn from_tree(documents: Vec<tree::Table>, mut remarks: Vec<String>) -> Result<Input, Error> {
+fn from_tree(
+    documents: Vec<tree::Table>,
+    mut remarks: Vec<String>,
+    nulls: &[String],
+) -> Result<Input, Error> {
     let root = documents.into_iter().flatten().collect();
     let (properties, empty) = tree::properties(root)?;
     remarks.extend(empty.iter().map(|path| format!("{path} is an empty table and was left out")));
-    Ok(Input { remarks, ..Input::of(properties) })
+    let nulls = nulls.iter().map(|name| format!("{name} (null)"));
+    let left_out = nulls.chain(empty.iter().map(|path| format!("{path} (an empty table)")));
+    Ok(Input { remarks, left_out: left_out.collect(), ..Input::of(properties) })
 }
 
 /// The properties that were read so far from a flat format, in which a name may appear twice.
@@ -357,6 +379,7 @@ struct Found {
     properties: Vec<InputProperty>,
     at: HashMap<PropertyPath, usize>,
     remarks: Vec<String>,
+    left_out: Vec<String>,
 }
 
 impl Found {
@@ -374,6 +397,7 @@ impl Found {
             let text =
                 format!("{path} appears again in line {line}; the last one counts{as_where}");
             self.remarks.push(text);
+            self.left_out.push(format!("an earlier value of {path}"));
             self.properties[*index] = property;
         } else {
             self.at.insert(path, self.properties.len());
@@ -383,6 +407,7 @@ impl Found {
     }
 
     fn input(self) -> Input {
-        Input { remarks: self.remarks, ..Input::of(self.properties) }
+        let Found { properties, remarks, left_out, .. } = self;
+        Input { remarks, left_out, ..Input::of(properties) }
     }
 }

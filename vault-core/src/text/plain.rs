@@ -7,7 +7,7 @@ use crate::text::insert::lead;
 use crate::text::outline::{Outline, Section};
 use crate::text::parse::index::{EntryKind, Index, Rules};
 use crate::text::parse::value_text::one_line;
-use crate::text::path::PropertyPath;
+use crate::text::path::{DottedKey, PropertyPath};
 use crate::text::sealed_text::{SEALED_PREFIX, SECRET_PREFIX};
 use crate::text::shared_text::with_lf;
 use crate::text::toml_value::quoted;
@@ -117,6 +117,13 @@ impl PlainDocument {
         }
         plain.index = index;
         Ok(plain)
+    }
+
+    /// The names of the tables without any property. A sealed file keeps them, but they cannot be
+    /// added to one that exists.
+    pub fn empty_tables(&self) -> Vec<String> {
+        let paths = self.index.empty_tables(&self.text, &[]);
+        paths.iter().map(|path| DottedKey(path).to_string()).collect()
     }
 
     /// The number of properties.

@@ -33,6 +33,11 @@ impl Report {
         }
     }
 
+    /// The number of comments that the sealed file will not contain.
+    pub(super) fn left_out(&self) -> usize {
+        if self.kept { 0 } else { self.count }
+    }
+
     /// The note, and the warning if a kept comment may contain a secret.
     pub(super) fn texts(&self) -> (Option<String>, Option<String>) {
         let count = self.count;

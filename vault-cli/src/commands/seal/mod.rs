@@ -4,6 +4,7 @@ mod choose;
 mod comments;
 mod content;
 mod foreign;
+mod left_out;
 mod list;
 mod suggest;
 mod uses;
@@ -66,6 +67,13 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
     let inlined = inlined(&input, &sealed);
     let warnings = profile_warnings(&input, &special, &sealed)?;
     let comments = comments::Report::of(&input, options.keep_comments, existing.is_some());
+    let empty = if existing.is_some() { input.empty_tables() } else { Vec::new() };
+    context
+        .ui
+        .warn_each(empty.iter().map(|path| format!("{path} is an empty table and was left out")));
+    if shred.is_some() {
+        left_out::confirm(options, comments.left_out(), &input, (&empty, &inlined), context)?;
+    }
     drop(special);
     bootseal_memory::return_freed_memory();
     let path = match (named_file, existing) {

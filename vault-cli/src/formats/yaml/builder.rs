@@ -26,6 +26,10 @@ pub(in crate::formats) struct Dialect {
 pub(in crate::formats) struct Parsed {
     pub(in crate::formats) documents: Vec<Table>,
     pub(in crate::formats) remarks: Vec<String>,
+    /// The properties that are null and were left out.
+    pub(in crate::formats) skipped: Vec<String>,
+    /// The number of documents that were not read.
+    pub(in crate::formats) other_documents: usize,
 }
 
 pub(super) fn at(error: Error, place: &Marker) -> Error {
@@ -106,7 +110,12 @@ impl Builder {
             self.done.push(table);
         }
         let remarks = bounded(self.remarks).chain(skipped(&self.skipped)).collect();
-        Ok((Parsed { documents: self.done, remarks }, self.problems))
+        let other_documents = match self.dialect.documents {
+            Documents::Number(_) => self.document.saturating_sub(1),
+            _ => 0,
+        };
+        let (documents, skipped) = (self.done, self.skipped);
+        Ok((Parsed { documents, remarks, skipped, other_documents }, self.problems))
     }
 
     pub(super) fn take(&mut self, event: Event<'_>, place: &Marker) -> Result<(), Error> {

@@ -63,7 +63,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn parse(text: &str) -> Result<(Table, Vec<String>), Error> {
-        let Parsed { mut documents, remarks } = super::parse(text, Dialect::default())?;
+        let Parsed { mut documents, remarks, .. } = super::parse(text, Dialect::default())?;
         Ok((documents.pop().unwrap_or_default(), remarks))
     }
 
