@@ -128,11 +128,54 @@ fn access_add_new_key_writes_a_working_key_file_with_the_pin() {
 }
 
 #[test]
-fn a_new_key_is_printed_only_after_the_file_is_saved() {
+fn no_new_key_is_printed_for_a_file_that_the_user_may_not_change() {
     let home = Home::with_vault(ACME);
     home.ok(&["access", "add", "web", "--new-key", "web.key", "--yes"]);
     let ran = home.run(&["access", "add", "eve", "--new-key", "-", "--yes", "-i", "web.key"]);
     assert_eq!((ran.code, ran.out.as_str()), (4, ""));
+}
+
+/// A key that nobody has would open the file, and the member would have no access.
+#[cfg(target_os = "linux")]
+#[test]
+fn nobody_is_added_if_the_new_key_cannot_be_written() {
+    let home = Home::with_vault(ACME);
+    let before = home.read("app.sealed.toml");
+    let add = ["access", "add", "web", "--new-key", "-", "--yes"];
+    let (reader, closed) = std::io::pipe().unwrap();
+    drop(reader);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let closed: [std::process::Stdio; 2] = [closed.into(), full.into()];
+    for stdout in closed {
+        let mut child = home.command(&add);
+        child.stdin(std::process::Stdio::null()).stderr(std::process::Stdio::piped());
+        let ran: crate::support::Ran =
+            child.stdout(stdout).spawn().unwrap().wait_with_output().unwrap().into();
+        assert_eq!(ran.code, 1, "{}", ran.err);
+        assert!(
+            ran.err.contains("the new key cannot be written to stdout")
+                && ran.err.contains("nothing was changed"),
+            "{}",
+            ran.err
+        );
+        assert_eq!(home.read("app.sealed.toml"), before);
+    }
+    // The same for a file that cannot be made.
+    fails(&home, &["access", "add", "web", "--new-key", "none/web.key", "--yes"], "io");
+    assert_eq!(home.read("app.sealed.toml"), before);
+}
+
+#[test]
+fn a_new_key_on_stdout_opens_several_files() {
+    let home = Home::with_vault(ACME);
+    home.ok(&["init", "-f", "other.sealed.toml"]);
+    let add = ["access", "add", "web", "--new-key", "-", "--yes", "-f", "*.sealed.toml"];
+    let ran = home.run(&add);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert_eq!(ran.out.matches("# vault: ").count(), 2, "{}", ran.err);
+    for file in ["app.sealed.toml", "other.sealed.toml"] {
+        home.ok_with(&["list", "-f", file, "-i", "-"], ran.out.as_bytes());
+    }
 }
 
 #[cfg(unix)]

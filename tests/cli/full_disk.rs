@@ -95,3 +95,13 @@ fn a_full_disk_leaves_the_settings_of_a_repository_as_they_were() {
     assert!(ran.code == 1 && ran.err.contains("File too large"), "{}", ran.err);
     assert!(repo.home.files() == before);
 }
+
+#[test]
+fn a_new_key_that_was_printed_before_the_disk_was_full_is_reported_as_useless() {
+    let home = Home::with_vault("[acme]\npassword = \"secret:one\"\n");
+    let before = home.read("app.sealed.toml");
+    let ran = limited(home.command(&["access", "add", "web", "--new-key", "-", "--yes"]), 0);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    assert!(ran.err.contains("the new key on stdout opens nothing"), "{}", ran.err);
+    assert_eq!(home.read("app.sealed.toml"), before);
+}

@@ -2,6 +2,7 @@
 
 use crate::cli::AccessAdd;
 use crate::commands::access::list::document;
+use crate::commands::access::new_key::NewKey;
 use crate::commands::access::remove::{report, same_list};
 use crate::context::Context;
 use crate::trust::each_file::{self, Answer};
@@ -14,7 +15,7 @@ use crate::ui::review::Review;
 use crate::ui::review_row::Row;
 use crate::ui::tables;
 use bootseal_core::{
-    Access, Cost, Identity, Kind, Pin, PrivateFile, Recipient, Role, Shown, VaultId, VerifiedFile,
+    Access, Cost, Identity, Kind, Pin, Recipient, Role, Shown, VaultId, VerifiedFile,
     passphrase_length,
 };
 use std::path::{Path, PathBuf};
@@ -81,18 +82,25 @@ pub(crate) fn run(options: &AccessAdd, context: &mut Context<'_>) -> Result<(), 
     };
     context.ui.agree(consent)?;
 
-    let key_file = options.new_key.as_deref().filter(|path| *path != Path::new("-"));
+    let new_ids = plans
+        .iter()
+        .any(|plan| plan.replaced.as_ref().is_some_and(|before| before.role == Role::Writer));
     let pins: Vec<Pin> = plans.iter().map(|plan| Pin::from(plan.target.vault_id())).collect();
-    if let (Some(path), Some(identity)) = (key_file, &identity) {
-        identity.to_file_text(&pins)?.expose(|bytes| PrivateFile::create(path, bytes))?;
-    }
+    let key = match (options.new_key.as_deref(), identity) {
+        (Some(path), Some(identity)) => {
+            Some(NewKey::issue(path, &identity, pins, new_ids, context)?)
+        }
+        _ => None,
+    };
     let mut added: Vec<Pin> = Vec::new();
     let done = each_file::each(targets, context, |plan, context| {
         let (answer, vault) = add(plan, &access, context)?;
         added.push(vault.into());
         Ok(answer)
     });
-    issue_key(key_file, identity, &pins, &added, &access, context)?;
+    if let Some(key) = key {
+        key.complete(&added, &access, context)?;
+    }
     done
 }
 
@@ -113,37 +121,6 @@ fn targets(options: &AccessAdd, context: &mut Context<'_>) -> Result<Checked> {
     };
     let found = Target::find_all(context)?;
     Ok(found.into_iter().map(|(path, target)| (path, target.and_then(check))).collect())
-}
-
-/// Completes the new key file, or prints the new key. This happens after the files have been saved,
-/// so that no useless key is issued.
-fn issue_key(
-    file: Option<&Path>,
-    identity: Option<Identity>,
-    pins: &[Pin],
-    added: &[Pin],
-    access: &Access,
-    context: &mut Context<'_>,
-) -> Result<()> {
-    match (file, identity) {
-        // No file was changed, so the key opens nothing.
-        (Some(path), _) if added.is_empty() => drop(std::fs::remove_file(path)),
-        (Some(path), _) => {
-            // The replacement of a writer needs a pin on the new id: the former writer can still
-            // sign for the old one.
-            if added != pins {
-                Pin::write_into(path, added)?;
-            }
-            let shown = Shown::path(path).to_string();
-            let text = format!("give it to {} only; it contains the vault's pin", access.name);
-            context.ui.note(format_args!("made {shown}: {text}"));
-        }
-        (None, Some(identity)) if !added.is_empty() => {
-            identity.to_file_text(added)?.expose(|bytes| context.ui.stdout.write_all(bytes))?
-        }
-        (None, _) => {}
-    }
-    Ok(())
 }
 
 /// The planned change of one file.

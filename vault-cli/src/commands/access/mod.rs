@@ -2,6 +2,7 @@
 
 pub(crate) mod add;
 pub(crate) mod list;
+mod new_key;
 pub(crate) mod own_name;
 pub(crate) mod pin;
 pub(crate) mod remove;
