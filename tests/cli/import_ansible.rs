@@ -156,3 +156,22 @@ fn import_and_seal_make_the_remarks_that_set_makes() {
         assert!(!ran.err.contains("fine") && !ran.err.contains("s3cret"), "{ran:?}");
     }
 }
+
+#[test]
+fn import_names_what_looks_like_a_secret_and_stays_readable() {
+    let home = home();
+    let token = ["gh", "p_16C7e42F292c6912E7710c838347Ae178B4a"].concat();
+    let plain = format!(
+        "x:\n  secret: hunter2\n  token: {token}\n  shape: {token}\n  user: bob\n  url: jdbc:postgresql://db/shop?user=app&password=pw12\n  list: [{{pw: hunter2}}]\n"
+    );
+    home.write("vars.yml", format!("{plain}{}", encrypted_string(&home, "pw", CANARY)));
+    let ran = home.run(&["import", "--from", "ansible-vault", "vars.yml", "--key-file", "pw"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let names = "x.secret, x.token, x.shape, x.url, x.list (because of x.list[0].pw)";
+    let warning = format!("readable, and like a secret by name or by shape: {names}. To seal one");
+    assert!(ran.err.contains(&warning), "{}", ran.err);
+    assert!(!ran.err.contains("hunter2") && !ran.err.contains(&token), "{}", ran.err);
+    // What the command names seals the value.
+    home.ok_with(&["set", "x.secret", "-f", "vars.sealed.toml"], b"hunter2");
+    assert!(!home.read("vars.sealed.toml").contains("secret = \"hunter2\""));
+}

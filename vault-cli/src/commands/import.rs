@@ -2,7 +2,9 @@
 
 use crate::cli::{Import, Tool};
 use crate::commands::init::refuse_lists;
-use crate::commands::seal::{add, beside, by_rules, create, listed, told};
+use crate::commands::seal::{
+    add, beside, by_rules, create, left_readable, like_secrets, listed, special_tables, told,
+};
 use crate::context::Context;
 use crate::formats::{Ciphertext, Findings, Input, Reading, text_of};
 use crate::import::{Imported, KeySource, Weak, ansible_vault, dotenvx, jasypt, sops, spring};
@@ -73,6 +75,7 @@ pub(crate) fn run(options: &Import, context: &mut Context<'_>) -> Result<(), Exi
     if let Some((_, file)) = &existing {
         sealed.extend(by_rules(&input, &Rules::of_file(file)?));
     }
+    let missed = left_readable(&input, &sealed, &special_tables(&input))?;
     let (names, readable) = told(&input, &sealed);
     let table = Table { sealed: names, readable, weak, left_out, not_opened: findings.ciphertext };
     table.refuse_unopened(options, context)?;
@@ -82,6 +85,9 @@ pub(crate) fn run(options: &Import, context: &mut Context<'_>) -> Result<(), Exi
             let lists = (&*options.writer, &*options.reader);
             create(path, input, sealed, lists, false, context)?;
         }
+    }
+    if let Some(text) = like_secrets(missed) {
+        context.ui.warn(text);
     }
     context.ui.answer(&table.json(&out.0), table.text(&Shown::path(&out.0).to_string()))?;
     Ok(())

@@ -7,7 +7,7 @@ use crate::formats::Input;
 use crate::trust::rules::{Name, Pattern, Rules, is_reference};
 use crate::trust::special_tables::SpecialTables;
 use crate::ui::failure::{Failure, Result};
-use bootseal_core::{Kind, PropertyPath, shell_word};
+use bootseal_core::{Kind, PropertyPath, shell_word, some_names};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
@@ -100,6 +100,31 @@ impl Choice {
             }
         }
     }
+}
+
+/// The properties that look like secrets, and that an importer leaves readable.
+pub(crate) fn left_readable(
+    input: &Input,
+    sealed: &HashSet<PropertyPath>,
+    special: &SpecialTables,
+) -> Result<Vec<String>> {
+    let mut all = Vec::new();
+    for (at, (path, _)) in input.names().enumerate() {
+        if !sealed.contains(&*path) && !special.keep_readable(&path) {
+            all.extend(missed(input, (at, &path), &Name::of(&path))?);
+        }
+    }
+    Ok(all)
+}
+
+/// The warning of properties that look like secrets and stay readable.
+pub(crate) fn like_secrets(names: Vec<String>) -> Option<String> {
+    (!names.is_empty()).then(|| {
+        format!(
+            "readable, and like a secret by name or by shape: {}. To seal one of them: bootseal set NAME",
+            some_names(names)
+        )
+    })
 }
 
 /// A property that looks like a secret, for a warning.

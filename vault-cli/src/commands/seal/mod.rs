@@ -16,7 +16,7 @@ use crate::commands::init::{
     access_list, exists, refuse_existing, refuse_lists, refuse_twice, report_created,
 };
 use crate::commands::seal::choose::Choice;
-pub(crate) use crate::commands::seal::choose::by_rules;
+pub(crate) use crate::commands::seal::choose::{by_rules, left_readable, like_secrets};
 use crate::commands::seal::content::{check, readable_text, refuse_too_large, values};
 use crate::commands::seal::wanted::{Rest, Wanted};
 use crate::commands::seal::warnings::{profile_warnings, unexpanded};
@@ -102,11 +102,8 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
     }));
     report(&path, told, &inside, context)?;
     context.ui.warn_each(warnings);
-    if !missed.is_empty() {
-        context.ui.warn(format_args!(
-            "readable, and like a secret by name or by shape: {}. To seal one of them: bootseal set NAME. If they are no secrets, name them: --plain NAME",
-            some_names(missed)
-        ));
+    if let Some(text) = like_secrets(missed) {
+        context.ui.warn(format_args!("{text}. If they are no secrets, name them: --plain NAME"));
     }
     let (note, warning) = comments.texts();
     note.into_iter().for_each(|note| context.ui.note(note));
@@ -254,7 +251,8 @@ pub(crate) fn beside(input: &Path) -> Result<PathBuf> {
     }
 }
 
-fn special_tables(input: &Input) -> SpecialTables {
+/// The settings tables of an input, which stay readable.
+pub(crate) fn special_tables(input: &Input) -> SpecialTables {
     let names = input.names().map(|(path, _)| path);
     let settings: Vec<_> = names.filter(|path| path.may_be_setting()).collect();
     let find = input.finder();
