@@ -175,3 +175,35 @@ fn import_names_what_looks_like_a_secret_and_stays_readable() {
     home.ok_with(&["set", "x.secret", "-f", "vars.sealed.toml"], b"hunter2");
     assert!(!home.read("vars.sealed.toml").contains("secret = \"hunter2\""));
 }
+
+#[test]
+fn import_names_each_unquoted_value_that_newer_yaml_reads_differently() {
+    let home = home();
+    let text = "password: 0123\nflag: yes\nlate: 12:30\nlist: [1_000]\nexponent: 1e3\nquoted: '0123'\ntagged: !!str 0123\nfine: 10\nhex: 0x1F\non: true\n";
+    let said = [
+        ("password", 1, "a number", "text"),
+        ("flag", 2, "true or false", "text"),
+        ("late", 3, "a number", "text"),
+        ("list", 4, "a number", "text"),
+        ("exponent", 5, "text", "a number"),
+    ];
+    home.write("vars.yml", format!("{text}{}", encrypted_string(&home, "pw", CANARY)));
+    home.write("all.yml", text);
+    vaulted(&home, &["encrypt", "--vault-password-file", "pw", "all.yml"]);
+    for file in ["vars.yml", "all.yml"] {
+        let ran = home.run(&["import", "--from", "ansible-vault", file, "--key-file", "pw"]);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        for (name, line, older, newer) in said {
+            let warning = format!(
+                "{name}: the value in line {line} is taken as {older}, as Ansible reads it (YAML 1.1); newer YAML reads it as {newer}."
+            );
+            assert!(ran.err.contains(&warning), "{warning}: {}", ran.err);
+        }
+        assert_eq!(ran.err.matches("is taken as").count(), said.len(), "{}", ran.err);
+        assert!(!ran.err.contains("0123") && !ran.err.contains("83"), "{}", ran.err);
+        assert_eq!(ran.err.contains("password: encrypted as a number"), file == "all.yml");
+    }
+    // The command of the warning makes it a text again.
+    home.ok_with(&["set", "password", "--type", "text", "-f", "all.sealed.toml"], b"0123");
+    assert_eq!(home.ok(&["get", "password", "-f", "all.sealed.toml"]), "0123");
+}

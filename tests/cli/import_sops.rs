@@ -140,3 +140,26 @@ fn scalars_of_every_spelling_keep_the_value_that_sops_reads() {
         assert_eq!(as_json(&exported(&home, &out)), wanted, "{rule}");
     }
 }
+
+#[test]
+fn a_password_that_sops_has_stored_as_a_number_is_named() {
+    let home = sops_home();
+    through_sops(
+        &home,
+        "password: 0123\nport: 8443\ndb:\n  pin: true\n  token: '0123'\n",
+        "",
+        "a.sealed.toml",
+    );
+    let ran = home.run(&[
+        "import",
+        "--from",
+        "sops",
+        "e.yaml",
+        "-o",
+        "b.sealed.toml",
+        "--key-file",
+        "age.key",
+    ]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.err.contains("password, db.pin: encrypted as a number, or as true"), "{}", ran.err);
+}

@@ -9,11 +9,12 @@ use crate::context::Context;
 use crate::formats::{Ciphertext, Findings, Input, Reading, text_of};
 use crate::import::{Imported, KeySource, Weak, ansible_vault, dotenvx, jasypt, sops, spring};
 use crate::trust::locate;
-use crate::trust::rules::Rules;
+use crate::trust::rules::{Name, Rules, is_secret_name};
 use crate::trust::target::Target;
 use crate::ui::failure::{Exit, Failure, Result};
-use bootseal_core::{Kind, MOST_NAMES, PropertyPath, Shown, and_more, some_names};
+use bootseal_core::{Kind, MOST_NAMES, PropertyPath, Shown, ValueKind, and_more, some_names};
 use serde_json::json;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 const ADVICE: &str = "change these credentials at the vendor: anyone who has ever had the old file can guess passwords offline, at full speed";
@@ -55,16 +56,7 @@ pub(crate) fn run(options: &Import, context: &mut Context<'_>) -> Result<(), Exi
     context.ui.warn_each(&remarks);
     let input = Input::of(properties);
     let findings = Findings::of(&input)?;
-    let mut literal = Vec::new();
-    for property in input.properties(|_| true) {
-        let property = property?;
-        let holds = |text: &str| ["$(", "${", "{{"].iter().any(|what| text.contains(what));
-        if property.value.expose_str(holds).unwrap_or(false) {
-            let text = "the value contains `$(`, `${` or `{{`, which is taken literally; nothing is run or expanded";
-            literal.push(format!("{}: {text}", property.path));
-        }
-    }
-    context.ui.warn_each(literal);
+    context.ui.warn_each(taken_literally(&input)?);
     for warning in findings.warnings() {
         context.ui.warn(warning);
     }
@@ -75,6 +67,7 @@ pub(crate) fn run(options: &Import, context: &mut Context<'_>) -> Result<(), Exi
     if let Some((_, file)) = &existing {
         sealed.extend(by_rules(&input, &Rules::of_file(file)?));
     }
+    context.ui.warn_each(numbers(&input, &sealed)?);
     let missed = left_readable(&input, &sealed, &special_tables(&input))?;
     let (names, readable) = told(&input, &sealed);
     let table = Table { sealed: names, readable, weak, left_out, not_opened: findings.ciphertext };
@@ -91,6 +84,39 @@ pub(crate) fn run(options: &Import, context: &mut Context<'_>) -> Result<(), Exi
     }
     context.ui.answer(&table.json(&out.0), table.text(&Shown::path(&out.0).to_string()))?;
     Ok(())
+}
+
+/// The warnings of values that another program would expand.
+fn taken_literally(input: &Input) -> Result<Vec<String>> {
+    let mut literal = Vec::new();
+    for property in input.properties(|_| true) {
+        let property = property?;
+        let holds = |text: &str| ["$(", "${", "{{"].iter().any(|what| text.contains(what));
+        if property.value.expose_str(holds).unwrap_or(false) {
+            let text = "the value contains `$(`, `${` or `{{`, which is taken literally; nothing is run or expanded";
+            literal.push(format!("{}: {text}", property.path));
+        }
+    }
+    Ok(literal)
+}
+
+/// The warning of sealed values with names of secrets that are no texts: a tool that reads `0123` as
+/// a number has lost the zero.
+fn numbers(input: &Input, sealed: &HashSet<PropertyPath>) -> Result<Option<String>> {
+    let mut names = Vec::new();
+    for (at, (path, _)) in input.names().enumerate() {
+        let is_secret = sealed.contains(&*path) && is_secret_name(Name::of(&path).plain());
+        if is_secret && !input.is_array(at, &path) {
+            let kind = input.value(at, &path, false)?.kind;
+            names.extend((kind == ValueKind::Toml).then(|| path.to_string()));
+        }
+    }
+    Ok((!names.is_empty()).then(|| {
+        format!(
+            "{}: encrypted as a number, or as true or false, and imported as such: without zeros at the beginning, for example. If it is a text, set it again: bootseal set NAME --type text",
+            some_names(names)
+        )
+    }))
 }
 
 /// Returns the file to write, and whether it exists, so that the values are added to it.

@@ -4,8 +4,8 @@ use crate::formats::problems::{IS_NULL, NULL_HELP, bounded, skipped};
 use crate::formats::reading::{Documents, Nulls};
 use crate::formats::tree::{MAX_DEPTH, Node, Table};
 use crate::formats::yaml::merge::{Anchors, in_several, merged};
-use crate::formats::yaml::scalar::{Plain, plain, plain_1_1};
-use bootseal_core::{Error, Kind, PropertyPath, some_names};
+use crate::formats::yaml::scalar::{Plain, differs_in_1_2, plain, plain_1_1};
+use bootseal_core::{Error, Kind, PropertyPath, shell_word, some_names};
 use saphyr_parser::{Event, Marker, ScalarStyle, Tag};
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -353,6 +353,17 @@ impl Builder {
             true => plain(&text),
             false => None,
         };
+        // A password such as 0123 would be another value without a word.
+        if ansible
+            && (style == ScalarStyle::Plain && tag.is_none() || is_unsafe)
+            && let Some((older, newer)) = differs_in_1_2(&text, meaning.as_ref())
+        {
+            let path = self.name();
+            self.remarks.push(format!(
+                "{path}: the value in line {} is taken as {older}, as Ansible reads it (YAML 1.1); newer YAML reads it as {newer}. If that is meant, quote it in the input, or set it again: bootseal set {}",
+                place.line(), shell_word(&path)
+            ));
+        }
         let node = match meaning {
             None => Node::Text(text),
             Some(Plain::Null) => self.null(place),

@@ -16,6 +16,30 @@ pub(super) enum Plain {
     OlderYaml(&'static str),
 }
 
+impl Plain {
+    /// What a scalar with this meaning is, in words.
+    fn sort(meaning: Option<&Plain>) -> &'static str {
+        match meaning {
+            None | Some(Plain::OlderYaml(_)) => "text",
+            Some(Plain::Null) => "null",
+            Some(Plain::Toml(value)) if matches!(value.as_str(), "true" | "false") => {
+                "true or false"
+            }
+            Some(Plain::Toml(_) | Plain::OlderText(_) | Plain::Beyond) => "a number",
+        }
+    }
+}
+
+/// What an unquoted scalar is in YAML 1.1, and what it is in YAML 1.2, if this differs. `meaning` is
+/// that of [`plain_1_1`].
+pub(super) fn differs_in_1_2(
+    text: &str,
+    meaning: Option<&Plain>,
+) -> Option<(&'static str, &'static str)> {
+    let (older, newer) = (Plain::sort(meaning), Plain::sort(plain(text).as_ref()));
+    (older != newer).then_some((older, newer))
+}
+
 fn toml(text: &str) -> Option<Plain> {
     Some(Plain::Toml(Zeroizing::new(text.to_owned())))
 }
