@@ -466,3 +466,34 @@ fn sign_refuses_what_only_looks_like_a_rule() {
     home.write("app.sealed.toml", file.replacen("a = 1\n", own, 1));
     home.ok(&["sign", "--against", "old.toml", "--yes"]);
 }
+
+#[test]
+fn credentials_in_headers_and_command_lines_are_suggested() {
+    let home = Home::new();
+    home.ok(&["keygen"]);
+    let hash = ["$2b$12$", "R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW"].concat();
+    let secrets = [
+        ("auth", "Basic dXNlcjpwYXNzd29yZDEyMw=="),
+        ("authorization", "Bearer abc.def.ghi-0123456789"),
+        ("header", "Authorization: Basic dXNlcjpwYXNzd29yZDEyMw=="),
+        ("options", "-Djavax.net.ssl.trustStorePassword=changeit"),
+        ("command", "mysql -uroot -psecret1"),
+        ("user", hash.as_str()),
+        ("cred", "x"),
+        ("psw", "x"),
+        ("kennwort", "x"),
+        ("mot_de_passe", "x"),
+    ];
+    let readable = "title: Basic settings\nscheme: Bearer\nflags: -Xmx1g -Dport=80\n";
+    let text: String = secrets.iter().map(|(name, value)| format!("{name}: '{value}'\n")).collect();
+    home.write("in.yaml", format!("{text}{readable}"));
+    let names: Vec<&str> = secrets.iter().map(|(name, _)| *name).collect();
+    let out = home.ok(&["seal", "in.yaml", "--suggested"]);
+    let wanted = format!("{}\nreadable: title, scheme, flags\n", names.join(", "));
+    assert!(out.ends_with(&format!(": {wanted}")), "{out}");
+    // Without that option, a warning names them.
+    let ran = home.run(&["seal", "in.yaml", "-o", "b.sealed.toml", "--only", "title"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let warning = format!("like a secret by name or by shape: {}. To seal", names.join(", "));
+    assert!(ran.err.contains(&warning), "{}", ran.err);
+}

@@ -1,31 +1,39 @@
 //! The confirmation of `--shred` if the sealed file will not contain everything that the input
 //! contains: comments, nulls, empty tables.
 
+use crate::cli::Seal;
 use crate::context::Context;
+use crate::formats::Input;
 use crate::ui::failure::{Failure, Result};
-use bootseal_core::{Kind, Shown, and_more};
-use std::path::Path;
+use bootseal_core::{Kind, PropertyPath, Shown, and_more};
 
 /// The most entries that are listed.
 const MOST: usize = 10;
 
-/// Asks before the only copy of something is destroyed.
+/// Asks before the only copy of something is destroyed. `empty` are the tables that cannot be added to
+/// an existing file, and `inlined` the blocks that became one array, each with whether it contains
+/// comments.
 ///
 /// # Errors
 /// [`Kind::Conflict`] if something was left out, and there is neither `--yes` nor a terminal;
 /// [`Kind::Usage`] if the answer is no.
 pub(super) fn confirm(
-    path: &Path,
+    options: &Seal,
     comments: usize,
-    left_out: &[String],
+    input: &Input,
+    (empty, inlined): (&[String], &[(PropertyPath, bool)]),
     context: &mut Context<'_>,
 ) -> Result<()> {
-    let count = match comments {
-        0 => None,
-        1 => Some("1 comment".to_owned()),
-        _ => Some(format!("{comments} comments")),
+    let path = options.input.as_path();
+    let mut rows: Vec<String> = match comments {
+        0 => Vec::new(),
+        1 => vec!["1 comment".to_owned()],
+        _ => vec![format!("{comments} comments")],
     };
-    let mut rows: Vec<String> = count.into_iter().chain(left_out.iter().cloned()).collect();
+    rows.extend(input.left_out.iter().cloned());
+    rows.extend(empty.iter().map(|path| format!("{path} (an empty table)")));
+    let blocks = inlined.iter().filter(|(_, has_comments)| *has_comments && options.keep_comments);
+    rows.extend(blocks.map(|(path, _)| format!("the comments in [[{path}]]")));
     if rows.is_empty() || context.ui.yes {
         return Ok(());
     }

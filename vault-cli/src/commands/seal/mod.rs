@@ -72,10 +72,7 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
         .ui
         .warn_each(empty.iter().map(|path| format!("{path} is an empty table and was left out")));
     if shred.is_some() {
-        let blocks =
-            inlined.iter().filter(|(_, has_comments)| *has_comments && options.keep_comments);
-        let blocks = blocks.map(|(path, _)| path);
-        confirm_left_out(&options.input, &input, &empty, blocks, &comments, context)?;
+        left_out::confirm(options, comments.left_out(), &input, (&empty, &inlined), context)?;
     }
     drop(special);
     bootseal_memory::return_freed_memory();
@@ -118,21 +115,6 @@ pub(crate) fn run(options: &Seal, context: &mut Context<'_>) -> Result<(), Exit>
         ));
     }
     Ok(())
-}
-
-/// Asks before an input is destroyed of which something was left out.
-fn confirm_left_out<'a>(
-    path: &Path,
-    input: &Input,
-    empty: &[String],
-    blocks: impl Iterator<Item = &'a PropertyPath>,
-    comments: &comments::Report,
-    context: &mut Context<'_>,
-) -> Result<()> {
-    let mut left_out = input.left_out.clone();
-    left_out.extend(empty.iter().map(|path| format!("{path} (an empty table)")));
-    left_out.extend(blocks.map(|path| format!("the comments in [[{path}]]")));
-    left_out::confirm(path, comments.left_out(), &left_out, context)
 }
 
 /// Reads the input, and reports what is remarkable in it.

@@ -4,6 +4,7 @@
 mod pattern;
 mod secret_name;
 mod secret_shape;
+mod secret_words;
 mod table;
 
 pub(crate) use pattern::{Name, Pattern};

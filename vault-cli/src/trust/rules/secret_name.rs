@@ -1,12 +1,21 @@
 //! Names that suggest a secret: `db.password`, `API_KEY`, `clientSecret`.
 
 /// Words that name a secret.
-const SECRET: [&str; 26] = [
+const SECRET: [&str; 36] = [
     "password",
     "passwd",
     "passphrase",
     "passwort",
+    "kennwort",
+    "passcode",
+    "passe",
+    "motdepasse",
+    "mdp",
+    "senha",
+    "wachtwoord",
     "pass",
+    "psw",
+    "pswd",
     "pwd",
     "pw",
     "pin",
@@ -17,6 +26,7 @@ const SECRET: [&str; 26] = [
     "bearer",
     "credential",
     "credentials",
+    "cred",
     "creds",
     "apikey",
     "secretkey",
@@ -108,9 +118,19 @@ pub(crate) fn is_secret_name(name: &str) -> bool {
 
 /// Whether a word without separators ends in a long word of the list: `dbpassword`.
 fn ends_in_secret(word: &str) -> bool {
-    ["password", "passwd", "passphrase", "secret", "apikey", "credentials", "token"].iter().any(
-        |secret| word.strip_suffix('s').unwrap_or(word).ends_with(secret.trim_end_matches('s')),
-    )
+    let singular = word.strip_suffix('s').unwrap_or(word);
+    let long = [
+        "password",
+        "passwd",
+        "passwort",
+        "kennwort",
+        "passphrase",
+        "secret",
+        "apikey",
+        "credential",
+        "token",
+    ];
+    long.iter().any(|secret| singular.ends_with(secret))
 }
 
 /// The words of the last segment: `users[0].dbPassword` gives `db` and `password`.
@@ -169,6 +189,16 @@ mod tests {
             "keystore-password",
             "AccountKey",
             "pin",
+            "cred",
+            "db.cred",
+            "psw",
+            "DB_PSW",
+            "kennwort",
+            "dbKennwort",
+            "datenbankkennwort",
+            "mot_de_passe",
+            "motDePasse",
+            "MOT_DE_PASSE",
         ] {
             assert!(is_secret_name(name), "{name}");
         }
@@ -197,6 +227,10 @@ mod tests {
             "password_policy",
             "tokenizer",
             "secretary",
+            "credit",
+            "accredited",
+            "cred_file",
+            "passenger_count",
             "",
         ] {
             assert!(!is_secret_name(name), "{name}");

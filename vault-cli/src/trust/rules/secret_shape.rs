@@ -1,6 +1,8 @@
 //! Values that look like secrets: tokens of known vendors, private keys, addresses with a password,
 //! random text.
 
+use crate::trust::rules::secret_name::is_secret_name;
+use crate::trust::rules::secret_words::has_credential;
 use std::collections::HashMap;
 
 /// The beginnings of tokens, as their vendors document them.
@@ -48,6 +50,7 @@ pub(crate) fn is_secret_shape(text: &str) -> bool {
     let has_prefix = PREFIXES.iter().any(|prefix| text.starts_with(prefix));
     is_private_key(text)
         || has_password(text)
+        || has_credential(text, is_placeholder)
         || is_word && has_prefix && text.len() >= SHORTEST
         || is_word && is_random(text)
 }
@@ -66,13 +69,19 @@ fn has_password(text: &str) -> bool {
             return true;
         }
     }
-    let lower = text.to_lowercase();
-    let mut parts = lower.split(['?', '&', ';', ' ', ',']).filter_map(|part| part.split_once('='));
+    let mut parts = text.split(['?', '&', ';', ' ', ',']).filter_map(|part| part.split_once('='));
     parts.any(|(name, value)| {
+        let name = name.trim();
         let names =
-            ["password", "passwd", "pwd", "sharedaccesskey", "accountkey", "api_key", "sig"];
-        names.contains(&name.trim()) && !value.is_empty() && !is_placeholder(value)
+            ["sharedaccesskey", "accountkey", "sig"].contains(&name.to_ascii_lowercase().as_str());
+        let is_setting = matches!(value, "true" | "false" | "on" | "off" | "yes" | "no");
+        (names || is_parameter(name)) && !value.is_empty() && !is_setting && !is_placeholder(value)
     })
+}
+
+/// Whether a name of a parameter, without other signs than `_`, `-` and `.`, is that of a secret.
+fn is_parameter(name: &str) -> bool {
+    name.chars().all(|next| next.is_alphanumeric() || "_-.".contains(next)) && is_secret_name(name)
 }
 
 fn is_placeholder(text: &str) -> bool {
@@ -145,6 +154,10 @@ mod tests {
             "postgres://app:pw12@db.example/shop",
             "jdbc:sqlserver://db;user=app;password=pw12",
             "Server=db;Pwd=pw12;",
+            "Password=123456",
+            "PGPASSWORD=hunter2 psql -h db",
+            "Basic dXNlcjpwYXNzd29yZDEyMw==",
+            "-Djavax.net.ssl.trustStorePassword=changeit",
             "https://x.example/hook?sig=abc",
             "wJalrXUtnFEMI/K7MDENG/bPxRfiCYq3Z8",
             "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b",
@@ -173,6 +186,7 @@ mod tests {
             "eu-central-1",
             "aaaaaaaaaaaaaaaaaaaaaaaa1",
             "Password=xxxx",
+            "require: password=true",
             "application/vnd.acme.order.v1+json",
         ] {
             assert!(!is_secret_shape(text), "{text}");
