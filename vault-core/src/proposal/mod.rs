@@ -150,7 +150,7 @@ impl Proposal {
             return Err(Error::malformed("larger than 256 KiB: this is not a proposal"));
         }
         if !armored.trim_start().starts_with("-----BEGIN AGE ENCRYPTED FILE-----") {
-            return Err(Error::malformed("is not a proposal").with_help(
+            return Err(Error::malformed("this is not a proposal").with_help(
                 "bootseal propose makes one. If others sent the value itself: bootseal set",
             ));
         }
