@@ -416,8 +416,10 @@ fn a_65th_removed_member_who_knows_values_joins_the_oldest_in_one_entry() {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     home.ok(&args);
     // Whoever knows the value is still marked, and the newest by name.
-    let known = home.ok(&["list", "-i", "me.key", "--pin", &pin]);
+    let known = home.ok(&["list", "--json", "-i", "me.key", "--pin", &pin]);
     assert!(known.contains("earlier-removed-members") && known.contains("reader64"), "{known}");
+    // The text shows the first names, and counts the others.
+    assert!(home.ok(&["list", "-i", "me.key", "--pin", &pin]).contains("… and 44 more"));
     home.ok_with(&["set", "password", "-i", "me.key"], b"new");
     assert!(!home.ok(&["list", "-i", "me.key"]).contains("known to"));
     assert!(SealedFile::read(&home.at(FILE)).unwrap().verify(&[]).unwrap().access().len() == 2);
