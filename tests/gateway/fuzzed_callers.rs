@@ -4,7 +4,7 @@
 //!
 //! `just fuzz-callers 10000` runs more rounds; `BOOTSEAL_TEST_FUZZ_SEED` repeats a run.
 
-use crate::support::{self, Client, Gateway, Upstream, Usual, call, get, reply};
+use crate::support::{self, Client, Gateway, Upstream, Usual, call, frame, get, reply};
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -32,14 +32,6 @@ impl Random {
     fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
         from[self.below(from.len())]
     }
-}
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let mut frame = (payload.len() as u32).to_be_bytes()[1..].to_vec();
-    frame.extend([kind, flags]);
-    frame.extend(stream.to_be_bytes());
-    frame.extend(payload);
-    frame
 }
 
 /// A sound request in HTTP/1.1.

@@ -2,7 +2,7 @@
 //! or grow, every call gets an answer, and none gets the answer of another.
 
 use crate::http2_upstreams::{Shop, tls};
-use crate::support::{Client, ca};
+use crate::support::{Client, ca, frame};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -86,11 +86,6 @@ fn http1_response(random: &mut Random) -> Vec<Vec<u8>> {
         0 => vec![bytes],
         _ => vec![bytes[..cut].to_vec(), bytes[cut..].to_vec()],
     }
-}
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = &(payload.len() as u32).to_be_bytes()[1..];
-    [length, &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
 /// `:status` 200, from the static table of HPACK.

@@ -1,6 +1,6 @@
 //! The limits on callers hold in HTTP/2 too, frame by frame, and for callers that do not read.
 
-use crate::support::{Gateway, Sealed, Upstream, Usual, VALUES, call, get, reply};
+use crate::support::{Gateway, Sealed, Upstream, Usual, VALUES, call, frame, get, reply};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
@@ -16,14 +16,6 @@ const END_HEADERS: u8 = 4;
 struct Http2 {
     stream: TcpStream,
     next: u32,
-}
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let mut frame = (payload.len() as u32).to_be_bytes()[1..].to_vec();
-    frame.extend([kind, flags]);
-    frame.extend(stream.to_be_bytes());
-    frame.extend(payload);
-    frame
 }
 
 /// A head without compression: names and values as they are (RFC 7541 §6.2.2).

@@ -1,7 +1,7 @@
 //! Callers that do not read their responses: what the gateway keeps for them is bounded, and is
 //! returned to the system afterwards.
 
-use crate::support::{Client, Gateway, Upstream, Usual, call, get};
+use crate::support::{Client, Gateway, Upstream, Usual, call, frame, get};
 use socket2::{Domain, Socket, Type};
 use std::io::{BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -103,14 +103,6 @@ fn a_thousand_http_1_callers_that_do_not_read_take_little_memory() {
         });
         callers.collect()
     });
-}
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let mut frame = (payload.len() as u32).to_be_bytes()[1..].to_vec();
-    frame.extend([kind, flags]);
-    frame.extend(stream.to_be_bytes());
-    frame.extend(payload);
-    frame
 }
 
 #[test]

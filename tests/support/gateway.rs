@@ -308,6 +308,12 @@ pub fn post(path: &str, body: &str) -> String {
     )
 }
 
+/// A frame of HTTP/2 (RFC 9113 §4.1).
+pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = &(payload.len() as u32).to_be_bytes()[1..];
+    [length, &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
 /// Makes one call on a new connection.
 pub fn call(port: u16, request: &str) -> Answer {
     Client::connect(port).call(request)
