@@ -69,7 +69,7 @@ fn refuse(args: &[OsString], what: &str, whole: &str, world: &mut World<'_>) -> 
             let usage = whole.lines().find(|line| line.starts_with("Usage: "));
             let usage = usage.filter(|_| what != UNEXPECTED);
             let usage = usage.map_or(String::new(), |usage| format!("{usage}\n  "));
-            format!("{usage}Help: {} --help", command(args))
+            format!("{usage}Help: {} --help", command(args).1)
         }
     };
     let options = GlobalOptions { json: is_json, ..GlobalOptions::default() };
@@ -83,8 +83,8 @@ fn exit_code(args: &[OsString]) -> u8 {
     if wraps { exec::OWN_FAILURE } else { Kind::Usage.exit_code() }
 }
 
-/// The command with the verbs that were typed: `bootseal access add`.
-fn command(args: &[OsString]) -> String {
+/// The command that the typed verbs lead to, and its name: `bootseal access add`.
+fn command(args: &[OsString]) -> (Command, String) {
     let (mut command, mut name) = (Cli::command(), "bootseal".to_owned());
     for arg in args.iter().skip(1).take_while(|arg| *arg != "--") {
         if let Some(verb) = command.find_subcommand(arg).filter(|verb| !verb.is_hide_set()) {
@@ -92,7 +92,7 @@ fn command(args: &[OsString]) -> String {
             command = verb.clone();
         }
     }
-    name
+    (command, name)
 }
 
 /// Suggests verbs for an unknown word. The word itself is not shown: it could be a password.
@@ -100,20 +100,14 @@ fn near_verb(args: &[OsString], error: &clap::Error) -> Option<String> {
     let ContextValue::String(typed) = error.get(ContextKind::InvalidSubcommand)? else {
         return None;
     };
-    let parent = ["access", "vaults", "git"].into_iter().find(|verb| {
-        let before = args.iter().skip(1).take_while(|arg| *arg != typed.as_str());
-        before.into_iter().any(|arg| arg == verb)
-    });
-    if let Some((word, ours)) = other_words::ours(parent.unwrap_or_default(), typed) {
+    let before = args.iter().position(|arg| arg == typed.as_str()).unwrap_or(args.len());
+    let (verbs, parent) = command(&args[..before]);
+    let parent = parent.strip_prefix("bootseal ").unwrap_or_default();
+    if let Some((word, ours)) = other_words::ours(parent, typed) {
         return Some(format!(
             "there is no such command. What other tools call '{word}' is here: {ours}"
         ));
     }
-    let mut all = Cli::command();
-    let verbs = match parent.and_then(|parent| all.find_subcommand_mut(parent)) {
-        Some(parent) => parent,
-        None => &mut all,
-    };
     let verbs = verbs.get_subcommands().filter(|verb| !verb.is_hide_set());
     let verbs: Vec<&str> = verbs.map(Command::get_name).collect();
     let near: Vec<String> =
